@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps of datapath: the only declaration of their keys and values. The
+ * TypeScript layouts are generated from these types' BTF.
+ *
+ * Byte order: __be16 and __be32 are network order, as in a packet; everything
+ * else is the host's. Padding is explicit and always zero, so that two equal
+ * keys are equal bytes.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+#include "drop.h"
+
+/* A default for 65,536 servers; the loader may set another before it loads. */
+#define DP_MAX_SERVERS 65536
+
+#define DP_NAME_LEN 64
+#define DP_NETNS_LEN 128
+#define DP_IFNAME_LEN 16
+
+/* Where players connect: a public address and port of the host. */
+struct dp_public_key {
+	__be32 addr;
+	__be16 port;
+	__u16 pad;
+};
+
+/* Where dnat sends what arrives there. */
+struct dp_dnat_target {
+	__u32 host_peer; /* ifindex of the host peer: bpf_redirect_peer enters its other end */
+	__be32 addr; /* the container's */
+	__be16 port; /* the game port */
+	__u8 mac[6]; /* the container peer's */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_public_key);
+	__type(value, struct dp_dnat_target);
+} dp_dnat_targets SEC(".maps");
+
+/* What snat and arp know of the container behind a host peer. Key: the host peer's ifindex. */
+struct dp_snat_target {
+	__be32 addr; /* the container's: the only source address it may use */
+	__be32 host_addr; /* the host peer's: the container's gateway */
+	__be32 public_addr; /* what its players connected to: the source of its replies */
+	__be16 public_port;
+	__be16 game_port;
+	__u32 uplink; /* ifindex replies leave by */
+	__u32 group; /* servers of one group reach each other's game port; 0: none */
+	__u8 mac[6]; /* the container peer's: the only source MAC it may use */
+	__u16 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct dp_snat_target);
+} dp_snat_targets SEC(".maps");
+
+/*
+ * The record of a server: what the host's tools know of it. No packet program
+ * reads it. Key: the public port.
+ */
+enum dp_server_state {
+	DP_SERVER_NONE = 0,
+	DP_SERVER_PENDING = 1, /* being added or removed; whoever finds it finishes or undoes it */
+	DP_SERVER_ACTIVE = 2,
+	DP_SERVER_FROZEN = 3, /* held for a checkpoint */
+};
+
+struct dp_veth_peer {
+	__u32 ifindex;
+	__be32 addr;
+	__u8 mac[6];
+	__u16 pad;
+	char name[DP_IFNAME_LEN];
+};
+
+struct dp_net_key {
+	__u32 host_port;
+};
+
+struct dp_net_data {
+	__u32 state; /* enum dp_server_state */
+	__be32 public_addr;
+	__u16 host_port;
+	__u16 game_port;
+	__u32 uplink; /* ifindex */
+	__u64 created_at; /* nanoseconds since 1970-01-01 UTC */
+	__u64 netns_cookie; /* of the container's namespace; never reused while the host is up */
+	__u64 netns_inode;
+	struct dp_veth_peer host_peer;
+	struct dp_veth_peer container_peer; /* its ifindex is of its own namespace */
+	char name[DP_NAME_LEN];
+	char group[DP_NAME_LEN];
+	char netns[DP_NETNS_LEN]; /* the path it was given by, for people */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_net_key);
+	__type(value, struct dp_net_data);
+} dp_net_records SEC(".maps");
+
+/*
+ * Addresses of the host itself, besides host peers'. A server's reply to one
+ * of them goes up the host's own stack. As of the last `dp` command that
+ * changed something: one missing here is not reached, never leaked to.
+ */
+struct dp_host_addr {
+	__u32 ifindex;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __be32);
+	__type(value, struct dp_host_addr);
+} dp_host_addrs SEC(".maps");
+
+/*
+ * What differs per host and may change while programs run. One entry, so the
+ * verifier turns the look-up into an address: it costs no call.
+ */
+struct dp_config {
+	__be16 http_port; /* the proxy's listeners, on each host peer's address */
+	__be16 dns_port;
+	__be16 tcp_port;
+	__u16 pad;
+	__be32 host_subnet;
+	__be32 host_mask;
+	__be32 container_subnet;
+	__be32 container_mask;
+	__u16 port_first; /* the range `--port auto` takes from, inclusive */
+	__u16 port_last;
+	__be32 public_addr; /* default for servers added without an address */
+	__u32 uplink; /* ifindex of the interface that has public_addr */
+	__u32 pad2;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dp_config);
+} dp_configs SEC(".maps");
+
+/*
+ * Packets a first fragment of which was sent to a container: its later
+ * fragments have no ports and follow it. An entry lives as long as an IP
+ * reassembly; the oldest goes first, so a flood of fragments costs only
+ * other fragments.
+ */
+struct dp_fragment_key {
+	__be32 src;
+	__be32 dst;
+	__be16 id;
+	__u16 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct dp_fragment_key);
+	__type(value, struct dp_dnat_target);
+} dp_fragments SEC(".maps");
+
+/*
+ * What a server's packets came to, by host peer ifindex: an entry is made with
+ * the server. Key 0 counts what belongs to none.
+ */
+struct dp_counters {
+	__u64 in_packets; /* to the container, through dnat */
+	__u64 in_bytes;
+	__u64 out_packets; /* from the container, through snat */
+	__u64 out_bytes;
+	__u64 drops[DP_DROP_MAX]; /* packets, by enum dp_drop */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct dp_counters);
+} dp_stats SEC(".maps");

@@ -1,0 +1,51 @@
+/**
+ * What every error of datapath is.
+ *
+ * `code` is the class of failure a caller can act on, and what `dp` turns into an exit status. `op` names what was
+ * being done, in words an operator knows ("attach dp_dnat to eth0"). `hint` says what to do about it, where known.
+ */
+export type ErrorCode =
+  | "FAILED"
+  | "BAD_USAGE"
+  | "NOT_LOADED"
+  | "NO_SUCH_SERVER"
+  | "CONFLICT"
+  | "UNSUPPORTED";
+
+export interface ErrorOptions {
+  cause?: unknown;
+  hint?: string | undefined;
+}
+
+export class DatapathError extends Error {
+  override readonly name: string = "DatapathError";
+  readonly code: ErrorCode;
+  readonly op: string;
+  /** Why it failed, without the op: what stands after `dp: <op>: `. */
+  readonly reason: string;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, op: string, reason: string, options: ErrorOptions = {}) {
+    super(`${op}: ${reason}`, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.op = op;
+    this.reason = reason;
+    this.hint = options.hint;
+  }
+}
+
+/** The kernel, the machine or the privileges lack something; `fix` says how to get it. */
+export class UnsupportedError extends DatapathError {
+  override readonly name = "UnsupportedError";
+  readonly feature: string;
+  readonly fix: string;
+
+  constructor(feature: string, fix: string, options: { op?: string; reason?: string; cause?: unknown } = {}) {
+    super("UNSUPPORTED", options.op ?? feature, options.reason ?? "not available on this machine", {
+      cause: options.cause,
+      hint: fix,
+    });
+    this.feature = feature;
+    this.fix = fix;
+  }
+}

@@ -1,0 +1,70 @@
+import { statSync } from "node:fs";
+import { Fd, O_RDONLY, open } from "./fd.ts";
+import { check, libc } from "./libc.ts";
+import { DatapathError } from "./errors.ts";
+
+const CLONE_NEWNET = 0x40000000;
+const NSFS_MAGIC = 0x6e736673;
+
+/** This thread's network namespace, as an open file (setns(2)). */
+export function currentNetns(): Fd {
+  return open("/proc/thread-self/ns/net", O_RDONLY, "open this thread's network namespace");
+}
+
+/** Opens a network namespace by its path. Throws `SyscallError`, or `DatapathError` for a file that is none. */
+export function openNetns(path: string): Fd {
+  const fd = open(path, O_RDONLY, `open network namespace ${path}`);
+  try {
+    const buf = new Uint8Array(120);
+    check(libc.statfs(`/proc/self/fd/${fd.number}`, buf), `open network namespace ${path}`, "statfs", path);
+    const magic = new DataView(buf.buffer).getBigInt64(0, true);
+    if (magic !== BigInt(NSFS_MAGIC)) {
+      throw new DatapathError("FAILED", `open network namespace ${path}`, "it is not a namespace file");
+    }
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/** Identifies a namespace for as long as it lives: two paths with the same value name the same namespace. */
+export function netnsInode(fd: Fd): bigint {
+  return statSync(`/proc/self/fd/${fd.number}`, { bigint: true }).ino;
+}
+
+/**
+ * Runs `body` with this thread inside another network namespace, and returns to the old one.
+ *
+ * `body` must be synchronous: after the first `await`, other code would run in the wrong namespace. Sockets opened
+ * inside stay in that namespace for life. If the way back fails the process is aborted, since whatever it did next
+ * would happen to another tenant's network (setns(2)).
+ */
+export function withNetns<T>(target: Fd, body: () => T extends PromiseLike<unknown> ? never : T): T {
+  using home = currentNetns();
+  check(libc.setns(target.number, CLONE_NEWNET), "enter the network namespace", "setns");
+  try {
+    return body();
+  } finally {
+    if (libc.setns(home.number, CLONE_NEWNET) !== 0) {
+      process.stderr.write("datapath: cannot return to the host's network namespace; aborting\n");
+      process.abort();
+    }
+  }
+}
+
+/** getsockopt SO_NETNS_COOKIE of a fresh socket: the kernel's never-reused 64-bit number of this namespace (5.14+). */
+export function netnsCookie(target: Fd): bigint {
+  const AF_INET = 2;
+  const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+  const SOL_SOCKET = 1;
+  const SO_NETNS_COOKIE = 71;
+  const op = "read the network namespace's cookie";
+  return withNetns(target, () => {
+    using socket = new Fd(check(libc.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), op, "socket"));
+    const value = new BigUint64Array(1);
+    const length = new Uint32Array([8]);
+    check(libc.getsockopt(socket.number, SOL_SOCKET, SO_NETNS_COOKIE, value, length), op, "getsockopt");
+    return value[0] as bigint;
+  });
+}

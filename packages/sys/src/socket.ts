@@ -1,0 +1,52 @@
+import { check, errnoText, lastErrno, libc } from "./libc.ts";
+import { Fd } from "./fd.ts";
+import { Errno, SyscallError } from "./errno.ts";
+
+const SOCK_CLOEXEC = 0o2000000;
+
+/** socket(2), always with SOCK_CLOEXEC. Throws `SyscallError`. */
+export function socket(domain: number, type: number, protocol: number, op = "open a socket"): Fd {
+  return new Fd(check(libc.socket(domain, type | SOCK_CLOEXEC, protocol), op, "socket"));
+}
+
+/** bind(2) with a raw sockaddr. */
+export function bindSocket(fd: Fd, address: Uint8Array, op = "bind a socket"): void {
+  check(libc.bind(fd.number, address, address.byteLength), op, "bind");
+}
+
+export function setSocketOption(fd: Fd, level: number, name: number, value: Uint8Array, op: string): void {
+  check(libc.setsockopt(fd.number, level, name, value, value.byteLength), op, "setsockopt");
+}
+
+/**
+ * getsockopt(2) on a descriptor somebody else owns. Fills `value` and returns the length written, or a negative errno:
+ * for the callers of this, "no such option value" is an answer, not a failure.
+ */
+export function getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
+  const length = new Uint32Array([value.byteLength]);
+  if (libc.getsockopt(fd, level, name, value, length) !== 0) return -lastErrno();
+  return length[0] as number;
+}
+
+/** send(2) of one whole datagram. */
+export function send(fd: Fd, data: Uint8Array, op: string): void {
+  for (;;) {
+    if (libc.send(fd.number, data, data.byteLength, 0) >= 0) return;
+    const errno = lastErrno();
+    if (errno !== Errno.EINTR) throw new SyscallError(op, "send", errno, { text: errnoText(errno) });
+  }
+}
+
+/** recv(2) flags. */
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+
+/** recv(2) into `buffer`; with MSG_TRUNC the real length of the datagram, even when longer than the buffer. */
+export function receive(fd: Fd, buffer: Uint8Array, flags: number, op: string): number {
+  for (;;) {
+    const length = libc.recv(fd.number, buffer, buffer.byteLength, flags);
+    if (length >= 0) return Number(length);
+    const errno = lastErrno();
+    if (errno !== Errno.EINTR) throw new SyscallError(op, "recv", errno, { text: errnoText(errno) });
+  }
+}

@@ -1,0 +1,94 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  currentNetns,
+  DatapathError,
+  Errno,
+  errnoName,
+  errnoText,
+  isBpffs,
+  isCgroup2,
+  lockDirectory,
+  netnsCookie,
+  netnsInode,
+  open,
+  openNetns,
+  O_RDONLY,
+  SyscallError,
+} from "../src/index.ts";
+
+test("errno numbers have the names that errno(3) gives them", () => {
+  expect(errnoName(1)).toBe("EPERM");
+  expect(errnoName(2)).toBe("ENOENT");
+  expect(errnoName(11)).toBe("EAGAIN");
+  expect(errnoName(95)).toBe("EOPNOTSUPP");
+  expect(errnoName(524)).toBe("ENOTSUPP");
+  expect(errnoName(4001)).toBe("E4001");
+  expect(errnoText(2)).toBe("No such file or directory");
+});
+
+test("opening what is not there throws an error that says which call, which path and why", () => {
+  try {
+    open("/nonexistent/file", O_RDONLY);
+    throw new Error("it opened");
+  } catch (error) {
+    expect(error).toBeInstanceOf(SyscallError);
+    const e = error as SyscallError;
+    expect([e.syscall, e.errno, e.errnoName, e.target]).toEqual(["open", Errno.ENOENT, "ENOENT", "/nonexistent/file"]);
+    expect(e.message).toContain("No such file or directory");
+  }
+});
+
+test("a descriptor is closed once, and its number is not handed out after that", () => {
+  const fd = open("/dev/null", O_RDONLY);
+  const number = fd.number;
+  fd.close();
+  fd.close();
+  expect(fd.closed).toBe(true);
+  expect(() => fd.number).toThrow("closed");
+  // The kernel gives the lowest free number: had the first not been closed, this would be another.
+  using again = open("/dev/null", O_RDONLY);
+  expect(again.number).toBe(number);
+});
+
+test("a file that is no namespace is refused as one", () => {
+  expect(() => openNetns("/dev/null")).toThrow("not a namespace file");
+  expect(() => openNetns("/nonexistent")).toThrow("No such file or directory");
+});
+
+test("this thread's namespace has one inode and one cookie", () => {
+  using a = currentNetns();
+  using b = openNetns("/proc/self/ns/net");
+  expect(netnsInode(a)).toBe(netnsInode(b));
+  expect(netnsCookie(a)).toBe(netnsCookie(b));
+  expect(netnsCookie(a)).toBeGreaterThan(0n);
+});
+
+test("filesystems are told by their magic number", () => {
+  expect(isBpffs("/proc")).toBe(false);
+  expect(isCgroup2("/proc")).toBe(false);
+  expect(isBpffs("/nonexistent")).toBe(false);
+});
+
+test("a lock is exclusive, waits for its holder, and says who is in the way", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "dp-lock-"));
+  try {
+    const first = await lockDirectory(directory, 1000);
+    let waited = 0;
+    await expect(lockDirectory(directory, 50, () => waited++)).rejects.toBeInstanceOf(DatapathError);
+    expect(waited).toBe(1);
+    const order: string[] = [];
+    const second = lockDirectory(directory, 5000).then((lock) => {
+      order.push("second");
+      return lock;
+    });
+    order.push("first lets go");
+    first.close();
+    (await second).close();
+    expect(order).toEqual(["first lets go", "second"]);
+  } finally {
+    rmdirSync(directory);
+  }
+});
