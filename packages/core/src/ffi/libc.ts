@@ -1,0 +1,106 @@
+/**
+ * What core needs of libc beside libbpf: bpf(2) for what libbpf 1.1 has no function for (TCX), vsnprintf for libbpf's
+ * log, memory for the verifier's, and ioctl for an interface's index and address.
+ */
+import koffi from "koffi";
+
+type Native = (...args: unknown[]) => number;
+
+let library: ReturnType<typeof koffi.load> | undefined;
+
+function bind(prototype: string): Native {
+  let bound: Native | undefined;
+  return (...args) => {
+    if (bound === undefined) {
+      library ??= koffi.load("libc.so.6");
+      bound = library.func(prototype) as Native;
+    }
+    return bound(...args);
+  };
+}
+
+/** Turns libc's -1 into a negative errno(3), read as the very next call. */
+function orErrno(result: number): number {
+  return result === -1 ? -koffi.errno() : result;
+}
+
+const SYS_BPF: Partial<Record<NodeJS.Architecture, number>> = {
+  x64: 321,
+  arm64: 280,
+  riscv64: 280,
+  s390x: 351,
+  ppc64: 361,
+};
+
+const rawSyscall = bind("long syscall(long number, long command, void *attr, unsigned long size)");
+const rawIoctl = bind("int ioctl(int fd, unsigned long request, void *argument)");
+
+/** bpf(2): a descriptor or 0, or a negative errno(3). */
+export function bpfSyscall(command: number, attr: Uint8Array): number {
+  const number = SYS_BPF[process.arch];
+  const ENOSYS = 38;
+  if (number === undefined) return -ENOSYS;
+  // SAFETY: the kernel reads `attr` (and may write answers into it) during the call and keeps nothing of it; the
+  // memory its pointer fields name is held by the NativeStruct it belongs to, which outlives the call.
+  return orErrno(rawSyscall(number, command, attr, attr.byteLength));
+}
+
+/** ioctl(2) with an in/out buffer: 0 or more, or a negative errno(3). */
+export function ioctl(fd: number, request: number, argument: Uint8Array): number {
+  // SAFETY: the kernel reads and writes `argument` during the call only; koffi keeps it in place that long.
+  return orErrno(rawIoctl(fd, request, argument));
+}
+
+const rawVsnprintf = bind("int vsnprintf(void *buffer, size_t size, const void *format, void *arguments)");
+
+/**
+ * vsnprintf(3) into `buffer`: the length the whole text has.
+ *
+ * `arguments_` is a va_list passed on as it came. Where va_list is an array (x86-64) or a large structure (arm64), a
+ * function receives it as a pointer, so declaring it `void *` is right; it is good for one use, inside the callback.
+ */
+export function vsnprintf(buffer: Uint8Array, format: unknown, arguments_: unknown): number {
+  // SAFETY: `format` and `arguments_` belong to libbpf, valid until the callback they were given to returns.
+  return rawVsnprintf(buffer, buffer.byteLength, format, arguments_);
+}
+
+const rawCalloc = bind("void *calloc(size_t count, size_t size)") as unknown as (
+  count: number,
+  size: number,
+) => bigint | null;
+const rawFree = bind("void free(void *memory)");
+
+/**
+ * Zeroed memory outside the JavaScript heap, for what native code keeps a pointer to beyond one call. Large pieces
+ * cost nothing until they are written to, unlike an ArrayBuffer, which is cleared byte by byte.
+ */
+export class NativeMemory implements Disposable {
+  readonly size: number;
+  #address: bigint | undefined;
+
+  constructor(size: number) {
+    // SAFETY: this object is the only owner of what calloc returns, and frees it once.
+    const address = rawCalloc(1, size);
+    if (address === null) throw new RangeError(`no memory for ${size} bytes`);
+    this.size = size;
+    this.#address = address;
+  }
+
+  get address(): bigint {
+    if (this.#address === undefined) throw new Error("the native memory was freed");
+    return this.#address;
+  }
+
+  /** The text up to the first NUL. */
+  text(): string {
+    // SAFETY: the view is read and dropped before this returns, while the memory is owned.
+    const bytes = new Uint8Array(koffi.view(this.address, this.size));
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(bytes.slice(0, end < 0 ? this.size : end));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#address !== undefined) rawFree(this.#address);
+    this.#address = undefined;
+  }
+}

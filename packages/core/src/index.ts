@@ -1,0 +1,1 @@
+export { LibbpfError, MapFullError, VerifierError } from "./libbpf/index.ts";

@@ -1,0 +1,17 @@
+/**
+ * libbpf for TypeScript. See the package's README.
+ *
+ * @module
+ */
+export { be16, be32, bytes, type Codec, u16, u32, u64, u8 } from "./codec.ts";
+export { LibbpfError, LibbpfMessages } from "./errors.ts";
+export { BpfMap, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
+export { MapType, mapTypeName } from "./map-type.ts";
+export { BpfObject, type OpenOptions } from "./object.ts";
+export { OpenObject } from "./open-object.ts";
+export { OpenMap, OpenProgram } from "./open-parts.ts";
+export { perCpu, type PerCpuCodec, type PerCpuMap, possibleCpus } from "./per-cpu.ts";
+export { openPin, pin, type PinKind, pinOver, unpin } from "./pin.ts";
+export { Program, type ProgramInfo } from "./program.ts";
+export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
+export { VerifierError } from "./verifier-error.ts";

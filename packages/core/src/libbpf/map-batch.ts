@@ -1,0 +1,106 @@
+/** Walking a map's entries as bytes, in batches where the kernel can. */
+import { DatapathError, Errno } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import { struct } from "../ffi/native-struct.ts";
+import { callError } from "./errors.ts";
+
+export const BATCH_OPTS = struct("bpf_map_batch_opts", { sz: "u64", elem_flags: "u64", flags: "u64" });
+
+/** The answer of a kernel, or a map type, without batch operations. */
+export function isUnsupportedBatch(result: number): boolean {
+  return result === -Errno.ENOTSUPP || result === -Errno.EOPNOTSUPP || result === -Errno.EINVAL;
+}
+
+export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.byteLength, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return all;
+}
+
+export interface MapShape {
+  /** Asked anew before each call: the map may be closed while its walk is suspended. */
+  fd: () => number;
+  name: string;
+  keySize: number;
+  /** Bytes of a value as system calls pass it: for per-CPU maps, of all CPUs. */
+  valueSize: number;
+  maxEntries: number;
+}
+
+type RawEntry = readonly [key: Uint8Array, value: Uint8Array];
+
+/** Every entry once, and an end, whatever others do to the map meanwhile. The bytes are the receiver's to keep. */
+export function* walkEntries(map: MapShape): Generator<RawEntry, void, undefined> {
+  if (yield* walkInBatches(map)) return;
+  yield* walkByKey(map);
+}
+
+/** Entries asked for at once, to begin with. A hash map's bucket has to fit; the kernel says when it does not. */
+const BATCH = 256;
+
+/**
+ * BPF_MAP_LOOKUP_BATCH. A hash map is read bucket after bucket, each under its lock: deletions cannot set the walk
+ * back, so it ends and repeats nothing. Returns false when the kernel cannot, before anything was yielded.
+ */
+function* walkInBatches(map: MapShape): Generator<RawEntry, boolean, undefined> {
+  let capacity = Math.min(BATCH, map.maxEntries);
+  // The position is a bucket's number for hash maps and a key for others: 4 bytes at least.
+  let position: Uint8Array | null = null;
+  for (;;) {
+    const next = new Uint8Array(Math.max(4, map.keySize));
+    const keys = new Uint8Array(capacity * map.keySize);
+    const values = new Uint8Array(capacity * map.valueSize);
+    const count = new Uint32Array([capacity]);
+    // SAFETY: the arrays have room for `count` keys and values; the kernel writes into them during the call only.
+    const result = libbpf.mapLookupBatch(map.fd(), position, next, keys, values, count, null);
+    if (position === null && isUnsupportedBatch(result)) return false;
+    if (result === -Errno.ENOSPC && capacity < map.maxEntries) {
+      // One bucket holds more than there was room for: nothing was read, ask again with more.
+      capacity = Math.min(capacity * 4, map.maxEntries);
+      continue;
+    }
+    if (result < 0 && result !== -Errno.ENOENT) {
+      throw callError(result, { op: `list map ${map.name}`, call: "bpf_map_lookup_batch" });
+    }
+    for (let index = 0; index < (count[0] as number); index++) {
+      const key = keys.subarray(index * map.keySize, (index + 1) * map.keySize);
+      yield [key, values.subarray(index * map.valueSize, (index + 1) * map.valueSize)];
+    }
+    // ENOENT: that was the last of it.
+    if (result < 0) return true;
+    position = next;
+  }
+}
+
+/**
+ * BPF_MAP_GET_NEXT_KEY. Asked for the key after one that was deleted meanwhile, the kernel begins anew: keys seen
+ * before are passed over, and the steps are bounded, so that constant change cannot keep the walk going for ever.
+ */
+function* walkByKey(map: MapShape): Generator<RawEntry, void, undefined> {
+  const op = `list map ${map.name}`;
+  const seen = new Set<string>();
+  const limit = 1000 + 8 * map.maxEntries;
+  let key: Uint8Array | null = null;
+  for (let step = 0; step < limit; step++) {
+    const next = new Uint8Array(map.keySize);
+    // SAFETY: the kernel reads one key and writes one during the call only.
+    const result = libbpf.mapNextKey(map.fd(), key, next);
+    if (result === -Errno.ENOENT) return;
+    if (result < 0) throw callError(result, { op, call: "bpf_map_get_next_key" });
+    key = next;
+    const name = next.join();
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const value = new Uint8Array(map.valueSize);
+    // SAFETY: as above, for one key and one value.
+    const found = libbpf.mapLookup(map.fd(), next, value);
+    if (found === -Errno.ENOENT) continue;
+    if (found < 0) throw callError(found, { op, call: "bpf_map_lookup_elem" });
+    yield [next, value];
+  }
+  throw new DatapathError("FAILED", op, "it changes faster than it can be read");
+}

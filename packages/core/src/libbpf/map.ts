@@ -1,0 +1,249 @@
+import { DatapathError, Errno, Fd } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import { NativeStruct } from "../ffi/native-struct.ts";
+import type { Codec } from "./codec.ts";
+import { callError, check } from "./errors.ts";
+import { MAP_INFO, readInfo, textField } from "./info.ts";
+import { BATCH_OPTS, concatenate, isUnsupportedBatch, walkEntries } from "./map-batch.ts";
+import { isArray, isPerCpu, mapTypeName } from "./map-type.ts";
+import { pin, requirePin } from "./pin.ts";
+import { Resource } from "./resource.ts";
+
+export interface MapInfo {
+  /** The kernel's number of this map, unique while it exists. */
+  id: number;
+  /** enum bpf_map_type: 1 is BPF_MAP_TYPE_HASH. */
+  type: number;
+  /** As the kernel keeps it: cut at 15 characters. */
+  name: string;
+  /** Bytes. */
+  keySize: number;
+  /** Bytes; of one CPU's value for per-CPU maps. */
+  valueSize: number;
+  maxEntries: number;
+  /** BPF_F_* flags it was created with. */
+  flags: number;
+}
+
+/** `any`: make or change. `create`: only make. `replace`: only change. */
+export type SetMode = "any" | "create" | "replace";
+
+const SET_FLAGS: Record<SetMode, number> = { any: 0, create: 1, replace: 2 };
+
+/** The map holds as many entries as it has room for. */
+export class MapFullError extends DatapathError {
+  override readonly name = "MapFullError";
+  readonly map: string;
+  readonly maxEntries: number;
+
+  constructor(map: string, maxEntries: number, hint?: string) {
+    super("FAILED", `add to map ${map}`, `it is full: it has room for ${maxEntries} entries`, {
+      hint: hint ?? `give ${map} a larger max_entries before its object is loaded`,
+    });
+    this.map = map;
+    this.maxEntries = maxEntries;
+  }
+}
+
+export interface MapOptions {
+  /** Its full name, for errors: the kernel keeps 15 characters of it. */
+  name?: string;
+  /** What {@link MapFullError} says to do. */
+  growHint?: string;
+}
+
+/**
+ * A BPF map with typed keys and values.
+ *
+ * Values of a per-CPU map are arrays, one value for each possible CPU: give it a codec made with {@link perCpu}.
+ */
+export class BpfMap<K, V> extends Resource {
+  readonly name: string;
+  readonly info: MapInfo;
+  readonly #key: Codec<K>;
+  readonly #value: Codec<V>;
+  readonly #growHint: string | undefined;
+
+  /** Takes ownership of `fd` unless borrowed. Internal: use {@link BpfObject.map}, fromPin or fromId. */
+  constructor(fd: Fd, key: Codec<K>, value: Codec<V>, options: MapOptions & { borrowed?: boolean } = {}) {
+    super(fd, options.borrowed ?? false);
+    this.info = mapInfo(fd.number);
+    this.name = options.name ?? this.info.name;
+    this.#key = key;
+    this.#value = value;
+    this.#growHint = options.growHint;
+    this.#checkSizes(key, value);
+  }
+
+  #checkSizes(key: Codec<K>, value: Codec<V> & { each?: Codec<unknown> }): void {
+    const op = `open map ${this.name}`;
+    const { type, keySize, valueSize } = this.info;
+    const perCpu = isPerCpu(type);
+    if (perCpu !== (value.each !== undefined)) {
+      const reason = `it is a ${mapTypeName(type)} map: its value codec must ${perCpu ? "" : "not "}be made with perCpu()`;
+      throw new DatapathError("FAILED", op, reason);
+    }
+    const given = (value.each ?? value).size;
+    if (key.size !== keySize) {
+      throw new DatapathError("FAILED", op, `its keys have ${keySize} bytes, the codec's ${key.size}`);
+    }
+    if (given !== valueSize) {
+      throw new DatapathError("FAILED", op, `its values have ${valueSize} bytes, the codec's ${given}`);
+    }
+  }
+
+  /** Opens a pinned map. Throws `SyscallError` ENOENT when nothing is pinned there. */
+  static fromPin<K, V>(path: string, key: Codec<K>, value: Codec<V>, options: MapOptions = {}): BpfMap<K, V> {
+    return BpfMap.fromFd(requirePin(path, "map"), key, value, options);
+  }
+
+  /** Opens a map by its id. Throws `SyscallError` ENOENT when there is none. */
+  static fromId<K, V>(id: number, key: Codec<K>, value: Codec<V>, options: MapOptions = {}): BpfMap<K, V> {
+    const fd = new Fd(check(libbpf.mapFdById(id), { op: `open map ${id}`, call: "bpf_map_get_fd_by_id" }));
+    return BpfMap.fromFd(fd, key, value, options);
+  }
+
+  /** Takes ownership of an open descriptor, closing it when the sizes do not fit. */
+  static fromFd<K, V>(fd: Fd, key: Codec<K>, value: Codec<V>, options: MapOptions = {}): BpfMap<K, V> {
+    try {
+      return new BpfMap(fd, key, value, options);
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  /** The value of a key, or undefined. (In an array map every key in range has one.) */
+  get(key: K): V | undefined {
+    const value = new Uint8Array(this.#value.size);
+    // SAFETY: the kernel copies from the key and into the value during the call; sizes were checked when opened.
+    const result = libbpf.mapLookup(this.fd, this.#key.write(key), value);
+    if (result === -Errno.ENOENT) return undefined;
+    if (result < 0) throw this.#failed(result, "read", "bpf_map_lookup_elem");
+    return this.#value.read(value);
+  }
+
+  /**
+   * Sets the value of a key. Throws {@link MapFullError} when there is no room; `SyscallError` EEXIST for "create" of a
+   * key that is there, ENOENT for "replace" of one that is not, E2BIG for a key outside an array map.
+   */
+  set(key: K, value: V, mode: SetMode = "any"): void {
+    // SAFETY: as in get.
+    const result = libbpf.mapUpdate(this.fd, this.#key.write(key), this.#value.write(value), SET_FLAGS[mode]);
+    if (result < 0) throw this.#setFailed(result, "bpf_map_update_elem");
+  }
+
+  #setFailed(result: number, call: string): DatapathError {
+    const full = result === -Errno.E2BIG || result === -Errno.ENOSPC;
+    if (full && !isArray(this.info.type)) return new MapFullError(this.name, this.info.maxEntries, this.#growHint);
+    if (full) return this.#failed(result, "set", call, `the key is not below ${this.info.maxEntries}`);
+    if (result === -Errno.EEXIST) return this.#failed(result, "add", call, "the key is in it already");
+    if (result === -Errno.ENOENT) return this.#failed(result, "replace", call, "the key is not in it");
+    return this.#failed(result, "set", call);
+  }
+
+  /** Deletes an entry. False when there was none. */
+  delete(key: K): boolean {
+    // SAFETY: as in get.
+    const result = libbpf.mapDelete(this.fd, this.#key.write(key));
+    if (result === -Errno.ENOENT) return false;
+    if (result < 0) throw this.#failed(result, "delete", "bpf_map_delete_elem");
+    return true;
+  }
+
+  /** Reads an entry and deletes it in one step (hash maps from Linux 5.14, queues and stacks); undefined without one. */
+  take(key: K): V | undefined {
+    const value = new Uint8Array(this.#value.size);
+    // SAFETY: as in get.
+    const result = libbpf.mapLookupAndDelete(this.fd, this.#key.write(key), value);
+    if (result === -Errno.ENOENT) return undefined;
+    if (result < 0) throw this.#failed(result, "take", "bpf_map_lookup_and_delete_elem");
+    return this.#value.read(value);
+  }
+
+  /**
+   * Sets many entries in one call where the kernel can (5.6+), else one by one. Not a transaction: on an error the
+   * first of them may have been set.
+   */
+  setMany(entries: Iterable<readonly [K, V]>, mode: SetMode = "any"): void {
+    const list = [...entries];
+    if (list.length === 0) return;
+    const keys = concatenate(list.map(([key]) => this.#key.write(key)));
+    const values = concatenate(list.map(([, value]) => this.#value.write(value)));
+    const count = new Uint32Array([list.length]);
+    using opts = new NativeStruct(BATCH_OPTS, { elem_flags: BigInt(SET_FLAGS[mode]) });
+    // SAFETY: the kernel reads `count` keys and values, which is what the arrays hold, during the call.
+    const result = libbpf.mapUpdateBatch(this.fd, keys, values, count, opts.bytes);
+    if (isUnsupportedBatch(result)) for (const [key, value] of list) this.set(key, value, mode);
+    else if (result < 0) throw this.#setFailed(result, "bpf_map_update_batch");
+  }
+
+  /** Deletes many entries, in one call where the kernel can; keys that are not there are passed over. The number deleted. */
+  deleteMany(keys: Iterable<K>): number {
+    const list = [...keys];
+    let deleted = 0;
+    for (let next = 0; next < list.length;) {
+      const rest = list.slice(next);
+      const count = new Uint32Array([rest.length]);
+      const bytes = concatenate(rest.map((key) => this.#key.write(key)));
+      // SAFETY: as in setMany.
+      const result = libbpf.mapDeleteBatch(this.fd, bytes, count, null);
+      if (isUnsupportedBatch(result)) return deleted + rest.filter((key) => this.delete(key)).length;
+      if (result < 0 && result !== -Errno.ENOENT) throw this.#failed(result, "delete", "bpf_map_delete_batch");
+      const done = result < 0 ? (count[0] as number) : rest.length;
+      deleted += done;
+      // The kernel stops at a key that is not there: go on behind it.
+      next += done + 1;
+    }
+    return deleted;
+  }
+
+  /**
+   * All entries, read in batches where the kernel can, else key by key.
+   *
+   * Ends whatever others do to the map meanwhile, and yields no key twice. What is added or deleted during the walk may
+   * or may not be seen; everything else is.
+   */
+  *entries(): Generator<[K, V], void, undefined> {
+    const { keySize, maxEntries } = this.info;
+    const walk = walkEntries({ fd: () => this.fd, name: this.name, keySize, valueSize: this.#value.size, maxEntries });
+    for (const [key, value] of walk) yield [this.#key.read(key), this.#value.read(value)];
+  }
+
+  /** All keys; see {@link entries}. */
+  *keys(): Generator<K, void, undefined> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  [Symbol.iterator](): Generator<[K, V], void, undefined> {
+    return this.entries();
+  }
+
+  /** Deletes every entry. The number deleted. */
+  clear(): number {
+    return this.deleteMany(this.keys());
+  }
+
+  /** Pins it at `path` on a bpffs. Throws `SyscallError`: EEXIST when the path is taken. */
+  pin(path: string): void {
+    pin(this.fd, path);
+  }
+
+  #failed(result: number, verb: string, call: string, text?: string): DatapathError {
+    const op = `${verb} an entry of map ${this.name}`;
+    return callError(result, { op, call, ...(text === undefined ? {} : { text }) });
+  }
+}
+
+function mapInfo(fd: number): MapInfo {
+  using info = readInfo(fd, new NativeStruct(MAP_INFO), "read a map's info");
+  return {
+    id: info.get("id"),
+    type: info.get("type"),
+    name: textField(info.get("name")),
+    keySize: info.get("key_size"),
+    valueSize: info.get("value_size"),
+    maxEntries: info.get("max_entries"),
+    flags: info.get("map_flags"),
+  };
+}

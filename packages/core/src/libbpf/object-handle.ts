@@ -1,0 +1,48 @@
+import { libbpf, type Pointer } from "../ffi/libbpf.ts";
+
+/** The bpf_object of libbpf: closed exactly once, and not used after. */
+export class ObjectHandle {
+  #pointer: Pointer | undefined;
+  readonly name: string;
+
+  constructor(pointer: Pointer, name: string) {
+    this.#pointer = pointer;
+    this.name = name;
+  }
+
+  get pointer(): Pointer {
+    if (this.#pointer === undefined) throw new Error(`the BPF object ${this.name} is closed`);
+    return this.#pointer;
+  }
+
+  /** Hands the object to a new owner: this handle is closed to everyone who still has it. */
+  transfer(): ObjectHandle {
+    const { pointer } = this;
+    this.#pointer = undefined;
+    return new ObjectHandle(pointer, this.name);
+  }
+
+  close(): void {
+    if (this.#pointer === undefined) return;
+    // SAFETY: the handle is the pointer's only owner, and forgets it here; libbpf frees the object, its maps and
+    // programs, and closes their descriptors.
+    libbpf.objectClose(this.#pointer);
+    this.#pointer = undefined;
+  }
+
+  maps(): Pointer[] {
+    return this.#all(libbpf.objectNextMap);
+  }
+
+  programs(): Pointer[] {
+    return this.#all(libbpf.objectNextProgram);
+  }
+
+  // SAFETY: the pointers returned belong to the object and are good until it is closed; they go no further than
+  // classes that ask this handle first.
+  #all(next: (object: Pointer, previous: Pointer | null) => Pointer | undefined): Pointer[] {
+    const all: Pointer[] = [];
+    for (let each = next(this.pointer, null); each !== undefined; each = next(this.pointer, each)) all.push(each);
+    return all;
+  }
+}

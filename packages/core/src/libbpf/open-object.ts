@@ -1,0 +1,108 @@
+import { DatapathError } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import type { NativeMemory } from "../ffi/libc.ts";
+import { withLibbpfLog } from "../ffi/log.ts";
+import type { Codec } from "./codec.ts";
+import { callError, LibbpfMessages } from "./errors.ts";
+import { readVariable, writeVariable } from "./global-variable.ts";
+import { BpfObject } from "./object.ts";
+import type { ObjectHandle } from "./object-handle.ts";
+import { OpenMap, OpenProgram } from "./open-parts.ts";
+import { VerifierError } from "./verifier-error.ts";
+
+/**
+ * An object file that was read but is not in the kernel yet: the time to set sizes, pins, variables, and which
+ * programs to load.
+ */
+export class OpenObject implements Disposable {
+  readonly name: string;
+  readonly #handle: ObjectHandle;
+  readonly #log: NativeMemory;
+
+  /** Internal: use {@link BpfObject.open}. Takes ownership of both. */
+  constructor(handle: ObjectHandle, log: NativeMemory) {
+    this.name = handle.name;
+    this.#handle = handle;
+    this.#log = log;
+  }
+
+  /** Its maps, with those libbpf makes for global variables. */
+  maps(): OpenMap[] {
+    return this.#handle.maps().map((pointer) => new OpenMap(pointer, this.#handle));
+  }
+
+  /** Throws `DatapathError` when there is none of that name. */
+  map(name: string): OpenMap {
+    return named(this.maps(), name, "map", this.name);
+  }
+
+  programs(): OpenProgram[] {
+    return this.#handle.programs().map((pointer) => new OpenProgram(pointer, this.#handle));
+  }
+
+  /** Throws `DatapathError` when there is none of that name. */
+  program(name: string): OpenProgram {
+    return named(this.programs(), name, "program", this.name);
+  }
+
+  /**
+   * Sets a global variable (`const volatile` or not) to its value at load. Found by its BTF, so the object must have
+   * been compiled with -g. Throws `DatapathError` when there is no such variable or the codec's size is not its size.
+   */
+  setVariable<T>(name: string, codec: Codec<T>, value: T): void {
+    writeVariable(this.#handle.pointer, this.maps(), name, codec, value);
+  }
+
+  /** A global variable's value as the object file has it, or as it was set. */
+  variable<T>(name: string, codec: Codec<T>): T {
+    return readVariable(this.#handle.pointer, this.maps(), name, codec);
+  }
+
+  /**
+   * Loads its maps and programs into the kernel. Whatever comes of it, this object is spent: it becomes the
+   * {@link BpfObject}, or is closed.
+   *
+   * Throws {@link VerifierError} with the verifier's log when a program is refused; `SyscallError` or `LibbpfError`
+   * with what libbpf said as its cause for anything else.
+   */
+  load(): BpfObject {
+    const handle = this.#handle;
+    try {
+      return withLibbpfLog((messages) => {
+        // SAFETY: the object has the address of `#log` since it was opened; that is freed in close(), not before.
+        const result = libbpf.objectLoad(handle.pointer);
+        if (result < 0) throw this.#loadError(result, messages);
+        return new BpfObject(handle.transfer());
+      });
+    } finally {
+      this.close();
+    }
+  }
+
+  #loadError(result: number, messages: readonly string[]): DatapathError {
+    const op = `load BPF object ${this.name}`;
+    const program = messages.map((line) => /^prog '([^']+)': BPF program load failed/.exec(line)?.[1]).find(Boolean);
+    const log = this.#log.text();
+    if (program !== undefined && log.trim() !== "") {
+      return new VerifierError(op, program, log, { cause: new LibbpfMessages(messages) });
+    }
+    return callError(result, { op, call: "bpf_object__load", messages });
+  }
+
+  /** Closes it without loading; does nothing once it was loaded or has failed to. */
+  close(): void {
+    this.#handle.close();
+    this.#log[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function named<T extends { name: string }>(parts: readonly T[], name: string, kind: string, object: string): T {
+  const part = parts.find((each) => each.name === name);
+  if (part !== undefined) return part;
+  const there = parts.map((each) => each.name).join(", ") || "none";
+  throw new DatapathError("FAILED", `find ${kind} ${name} in BPF object ${object}`, `it has ${there}`);
+}

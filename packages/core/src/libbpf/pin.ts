@@ -1,0 +1,100 @@
+import { readlinkSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatapathError, Errno, Fd, isBpffs, SyscallError } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import { callError, check } from "./errors.ts";
+
+export type PinKind = "program" | "map" | "link";
+
+/** What readlink(2) says of the descriptor the kernel hands out for a pin. */
+const KIND_BY_FILE: Readonly<Record<string, PinKind>> = {
+  "anon_inode:bpf-prog": "program",
+  "anon_inode:bpf-map": "map",
+  "anon_inode:bpf_link": "link",
+  "anon_inode:bpf-link": "link",
+};
+
+/**
+ * Pins whatever `fd` is at `path` on a bpffs (BPF_OBJ_PIN): it then outlives this process.
+ *
+ * The folder must exist; the name may hold no "." (bpffs keeps those for itself). Throws `SyscallError`: EEXIST when
+ * the path is taken.
+ */
+export function pin(fd: number, path: string): void {
+  const result = libbpf.objectPin(fd, path);
+  if (result >= 0) return;
+  throw callError(result, { op: `pin at ${path}`, call: "bpf_obj_pin", target: path, hint: pinHint(path, -result) });
+}
+
+function pinHint(path: string, errno: number): string | undefined {
+  const folder = dirname(path);
+  if (errno === Errno.ENOENT) return `${folder} does not exist`;
+  if (errno === Errno.EPERM || errno === Errno.EINVAL) {
+    if (!isBpffs(folder)) return `${folder} is not on a bpffs (mount -t bpf bpf FOLDER)`;
+    if (path.slice(folder.length + 1).includes(".")) return 'names on a bpffs must not have a "." in them';
+  }
+  return undefined;
+}
+
+/**
+ * Pins at `path`, taking the place of what is pinned there in one step: at no instant is nothing there.
+ *
+ * It pins beside it, then renames over it, which bpffs does atomically within a folder.
+ */
+export function pinOver(fd: number, path: string): void {
+  // Process id and a counter: two processes, or two calls, never meet on one name.
+  const temporary = join(dirname(path), `tmp_${process.pid}_${temporaryNumber++}`);
+  pin(fd, temporary);
+  try {
+    renameSync(temporary, path);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw fileError(`pin at ${path}`, "rename", path, cause);
+  }
+}
+
+let temporaryNumber = 0;
+
+/** Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. */
+export function unpin(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+  if (!isBpffs(path)) throw new DatapathError("FAILED", `unpin ${path}`, "it is not on a bpffs");
+  try {
+    rmSync(path);
+    return true;
+  } catch (cause) {
+    const gone = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    if (gone) return false;
+    throw fileError(`unpin ${path}`, "unlink", path, cause);
+  }
+}
+
+/** Opens a pin (BPF_OBJ_GET); undefined when nothing is there. Throws when it is of another kind than expected. */
+export function openPin(path: string, kind: PinKind): Fd | undefined {
+  const op = `open the pinned ${kind} ${path}`;
+  const result = libbpf.objectGet(path);
+  if (result === -Errno.ENOENT || result === -Errno.ENOTDIR) return undefined;
+  const fd = new Fd(check(result, { op, call: "bpf_obj_get", target: path }));
+  try {
+    const file = readlinkSync(`/proc/self/fd/${fd.number}`);
+    const actual = KIND_BY_FILE[file];
+    if (actual !== kind) throw new DatapathError("FAILED", op, `it is a ${actual ?? file}, not a ${kind}`);
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/** As {@link openPin}, for a pin that has to be there: throws `SyscallError` ENOENT when it is not. */
+export function requirePin(path: string, kind: PinKind): Fd {
+  const fd = openPin(path, kind);
+  if (fd !== undefined) return fd;
+  throw callError(-Errno.ENOENT, { op: `open the pinned ${kind} ${path}`, call: "bpf_obj_get", target: path });
+}
+
+function fileError(op: string, syscall: string, path: string, cause: unknown): SyscallError {
+  const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 0);
+  return callError(-errno, { op, call: syscall, target: path }) as SyscallError;
+}

@@ -1,0 +1,95 @@
+import { Fd } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import { NativeStruct } from "../ffi/native-struct.ts";
+import { check } from "./errors.ts";
+import { PROGRAM_INFO, readInfo, textField } from "./info.ts";
+import { pin, requirePin } from "./pin.ts";
+import { Resource } from "./resource.ts";
+import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
+
+export interface ProgramInfo {
+  /** The kernel's number of this program, unique while it is loaded. */
+  id: number;
+  /** enum bpf_prog_type: 3 is BPF_PROG_TYPE_SCHED_CLS. */
+  type: number;
+  /** As the kernel keeps it: cut at 15 characters. */
+  name: string;
+  /** SHA of the instructions, 16 hex digits: equal for equal code. */
+  tag: string;
+  /** Ids of the maps it uses. */
+  mapIds: number[];
+  /** Nanoseconds from boot to its loading. */
+  loadTime: bigint;
+}
+
+/** A loaded BPF program. */
+export class Program extends Resource {
+  /** Its name: in full from an object, cut at 15 characters from the kernel. */
+  readonly name: string;
+
+  /** Takes ownership of `fd` unless borrowed. Internal: use {@link BpfObject.program}, fromPin or fromId. */
+  constructor(fd: Fd, name?: string, borrowed = false) {
+    super(fd, borrowed);
+    this.name = name ?? this.info().name;
+  }
+
+  /** Opens a pinned program. Throws `SyscallError` ENOENT when nothing is pinned there. */
+  static fromPin(path: string): Program {
+    return owned(requirePin(path, "program"));
+  }
+
+  /** Opens a loaded program by its id. Throws `SyscallError` ENOENT when there is none. */
+  static fromId(id: number): Program {
+    const op = `open program ${id}`;
+    return owned(new Fd(check(libbpf.programFdById(id), { op, call: "bpf_prog_get_fd_by_id" })));
+  }
+
+  /** What the kernel knows of it (BPF_OBJ_GET_INFO_BY_FD). */
+  info(): ProgramInfo {
+    const op = "read a program's info";
+    using head = new NativeStruct(PROGRAM_INFO);
+    readInfo(this.fd, head, op);
+    // The ids come only to who brings room for them, so the number is asked first.
+    const count = head.get("nr_map_ids");
+    const ids = new Uint32Array(count);
+    if (count > 0) {
+      using again = new NativeStruct(PROGRAM_INFO, { nr_map_ids: count, map_ids: new Uint8Array(ids.buffer) });
+      readInfo(this.fd, again, op);
+    }
+    return {
+      id: head.get("id"),
+      type: head.get("type"),
+      name: textField(head.get("name")),
+      tag: Array.from(head.get("tag"), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+      mapIds: [...ids],
+      loadTime: head.get("load_time"),
+    };
+  }
+
+  get id(): number {
+    return this.info().id;
+  }
+
+  get tag(): string {
+    return this.info().tag;
+  }
+
+  /** Pins it at `path` on a bpffs. Throws `SyscallError`: EEXIST when the path is taken. */
+  pin(path: string): void {
+    pin(this.fd, path);
+  }
+
+  /** Runs it on a packet, without any interface (BPF_PROG_TEST_RUN). */
+  testRun(options: TestRunOptions): TestRunResult {
+    return testRun(this.fd, this.name, options);
+  }
+}
+
+function owned(fd: Fd): Program {
+  try {
+    return new Program(fd);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
