@@ -1,0 +1,615 @@
+// Written by build/generate.ts from the BTF of bpf/: do not edit, run `bun run generate`.
+
+import type { MapLayout, StructLayout } from "./layout.ts";
+import {
+  be32,
+  blank,
+  bytesOf,
+  getIpv4,
+  getMac,
+  getText,
+  getU64s,
+  setBe16,
+  setIpv4,
+  setMac,
+  setText,
+  setU16,
+  setU32,
+  setU64,
+  setU64s,
+  u32,
+  viewOf,
+} from "./wire.ts";
+
+/** enum dp_drop */
+export const DpDrop = {
+  none: 0,
+  unknownInterface: 1,
+  truncated: 2,
+  malformed: 3,
+  vlan: 4,
+  arp: 5,
+  ipv6: 6,
+  notIp: 7,
+  spoofedMac: 8,
+  spoofedAddress: 9,
+  fragment: 10,
+  protocol: 11,
+  gamePortSyn: 12,
+  destination: 13,
+  eastWest: 14,
+  tcp: 15,
+  udp: 16,
+  icmp: 17,
+  max: 32,
+} as const;
+export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
+
+/** The names of {@link DpDrop}, by number. */
+export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "max">>> = {
+  0: "none",
+  1: "unknownInterface",
+  2: "truncated",
+  3: "malformed",
+  4: "vlan",
+  5: "arp",
+  6: "ipv6",
+  7: "notIp",
+  8: "spoofedMac",
+  9: "spoofedAddress",
+  10: "fragment",
+  11: "protocol",
+  12: "gamePortSyn",
+  13: "destination",
+  14: "eastWest",
+  15: "tcp",
+  16: "udp",
+  17: "icmp",
+};
+
+/** enum dp_server_state */
+export const DpServerState = { none: 0, pending: 1, active: 2, frozen: 3 } as const;
+export type DpServerState = (typeof DpServerState)[keyof typeof DpServerState];
+
+/** The names of {@link DpServerState}, by number. */
+export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof DpServerState, "max">>> = {
+  0: "none",
+  1: "pending",
+  2: "active",
+  3: "frozen",
+};
+
+/** struct dp_public_key */
+export interface DpPublicKey {
+  addr: string;
+  port: number;
+}
+
+/** struct dp_public_key: 8 bytes. */
+export const dpPublicKey: StructLayout<DpPublicKey> = {
+  name: "dp_public_key",
+  size: 8,
+  fields: [
+    { name: "addr", offset: 0, size: 4, type: "__be32" },
+    { name: "port", offset: 4, size: 2, type: "__be16" },
+    { name: "pad", offset: 6, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 8, "struct dp_public_key");
+    return {
+      addr: getIpv4(view, 0),
+      port: view.getUint16(4),
+    };
+  },
+  write(value) {
+    const view = blank(8);
+    setIpv4(view, 0, value.addr, "dp_public_key.addr");
+    setBe16(view, 4, value.port, "dp_public_key.port");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_dnat_target */
+export interface DpDnatTarget {
+  hostPeer: number;
+  addr: string;
+  port: number;
+  mac: string;
+}
+
+/** struct dp_dnat_target: 16 bytes. */
+export const dpDnatTarget: StructLayout<DpDnatTarget> = {
+  name: "dp_dnat_target",
+  size: 16,
+  fields: [
+    { name: "host_peer", offset: 0, size: 4, type: "__u32" },
+    { name: "addr", offset: 4, size: 4, type: "__be32" },
+    { name: "port", offset: 8, size: 2, type: "__be16" },
+    { name: "mac", offset: 10, size: 6, type: "__u8[6]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 16, "struct dp_dnat_target");
+    return {
+      hostPeer: view.getUint32(0, true),
+      addr: getIpv4(view, 4),
+      port: view.getUint16(8),
+      mac: getMac(view, 10),
+    };
+  },
+  write(value) {
+    const view = blank(16);
+    setU32(view, 0, value.hostPeer, "dp_dnat_target.host_peer");
+    setIpv4(view, 4, value.addr, "dp_dnat_target.addr");
+    setBe16(view, 8, value.port, "dp_dnat_target.port");
+    setMac(view, 10, value.mac, "dp_dnat_target.mac");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_snat_target */
+export interface DpSnatTarget {
+  addr: string;
+  hostAddr: string;
+  publicAddr: string;
+  publicPort: number;
+  gamePort: number;
+  uplink: number;
+  group: number;
+  mac: string;
+}
+
+/** struct dp_snat_target: 32 bytes. */
+export const dpSnatTarget: StructLayout<DpSnatTarget> = {
+  name: "dp_snat_target",
+  size: 32,
+  fields: [
+    { name: "addr", offset: 0, size: 4, type: "__be32" },
+    { name: "host_addr", offset: 4, size: 4, type: "__be32" },
+    { name: "public_addr", offset: 8, size: 4, type: "__be32" },
+    { name: "public_port", offset: 12, size: 2, type: "__be16" },
+    { name: "game_port", offset: 14, size: 2, type: "__be16" },
+    { name: "uplink", offset: 16, size: 4, type: "__u32" },
+    { name: "group", offset: 20, size: 4, type: "__u32" },
+    { name: "mac", offset: 24, size: 6, type: "__u8[6]" },
+    { name: "pad", offset: 30, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 32, "struct dp_snat_target");
+    return {
+      addr: getIpv4(view, 0),
+      hostAddr: getIpv4(view, 4),
+      publicAddr: getIpv4(view, 8),
+      publicPort: view.getUint16(12),
+      gamePort: view.getUint16(14),
+      uplink: view.getUint32(16, true),
+      group: view.getUint32(20, true),
+      mac: getMac(view, 24),
+    };
+  },
+  write(value) {
+    const view = blank(32);
+    setIpv4(view, 0, value.addr, "dp_snat_target.addr");
+    setIpv4(view, 4, value.hostAddr, "dp_snat_target.host_addr");
+    setIpv4(view, 8, value.publicAddr, "dp_snat_target.public_addr");
+    setBe16(view, 12, value.publicPort, "dp_snat_target.public_port");
+    setBe16(view, 14, value.gamePort, "dp_snat_target.game_port");
+    setU32(view, 16, value.uplink, "dp_snat_target.uplink");
+    setU32(view, 20, value.group, "dp_snat_target.group");
+    setMac(view, 24, value.mac, "dp_snat_target.mac");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_net_key */
+export interface DpNetKey {
+  hostPort: number;
+}
+
+/** struct dp_net_key: 4 bytes. */
+export const dpNetKey: StructLayout<DpNetKey> = {
+  name: "dp_net_key",
+  size: 4,
+  fields: [{ name: "host_port", offset: 0, size: 4, type: "__u32" }],
+  read(bytes) {
+    const view = viewOf(bytes, 4, "struct dp_net_key");
+    return {
+      hostPort: view.getUint32(0, true),
+    };
+  },
+  write(value) {
+    const view = blank(4);
+    setU32(view, 0, value.hostPort, "dp_net_key.host_port");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_veth_peer */
+export interface DpVethPeer {
+  ifindex: number;
+  addr: string;
+  mac: string;
+  name: string;
+}
+
+/** struct dp_veth_peer: 32 bytes. */
+export const dpVethPeer: StructLayout<DpVethPeer> = {
+  name: "dp_veth_peer",
+  size: 32,
+  fields: [
+    { name: "ifindex", offset: 0, size: 4, type: "__u32" },
+    { name: "addr", offset: 4, size: 4, type: "__be32" },
+    { name: "mac", offset: 8, size: 6, type: "__u8[6]" },
+    { name: "pad", offset: 14, size: 2, type: "__u16" },
+    { name: "name", offset: 16, size: 16, type: "char[16]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 32, "struct dp_veth_peer");
+    return {
+      ifindex: view.getUint32(0, true),
+      addr: getIpv4(view, 4),
+      mac: getMac(view, 8),
+      name: getText(view, 16, 16),
+    };
+  },
+  write(value) {
+    const view = blank(32);
+    setU32(view, 0, value.ifindex, "dp_veth_peer.ifindex");
+    setIpv4(view, 4, value.addr, "dp_veth_peer.addr");
+    setMac(view, 8, value.mac, "dp_veth_peer.mac");
+    setText(view, 16, 16, value.name, "dp_veth_peer.name");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_net_data */
+export interface DpNetData {
+  state: number;
+  publicAddr: string;
+  hostPort: number;
+  gamePort: number;
+  uplink: number;
+  createdAt: bigint;
+  netnsCookie: bigint;
+  netnsInode: bigint;
+  hostPeer: DpVethPeer;
+  containerPeer: DpVethPeer;
+  name: string;
+  group: string;
+  netns: string;
+}
+
+/** struct dp_net_data: 360 bytes. */
+export const dpNetData: StructLayout<DpNetData> = {
+  name: "dp_net_data",
+  size: 360,
+  fields: [
+    { name: "state", offset: 0, size: 4, type: "__u32" },
+    { name: "public_addr", offset: 4, size: 4, type: "__be32" },
+    { name: "host_port", offset: 8, size: 2, type: "__u16" },
+    { name: "game_port", offset: 10, size: 2, type: "__u16" },
+    { name: "uplink", offset: 12, size: 4, type: "__u32" },
+    { name: "created_at", offset: 16, size: 8, type: "__u64" },
+    { name: "netns_cookie", offset: 24, size: 8, type: "__u64" },
+    { name: "netns_inode", offset: 32, size: 8, type: "__u64" },
+    { name: "host_peer", offset: 40, size: 32, type: "struct dp_veth_peer" },
+    { name: "container_peer", offset: 72, size: 32, type: "struct dp_veth_peer" },
+    { name: "name", offset: 104, size: 64, type: "char[64]" },
+    { name: "group", offset: 168, size: 64, type: "char[64]" },
+    { name: "netns", offset: 232, size: 128, type: "char[128]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 360, "struct dp_net_data");
+    return {
+      state: view.getUint32(0, true),
+      publicAddr: getIpv4(view, 4),
+      hostPort: view.getUint16(8, true),
+      gamePort: view.getUint16(10, true),
+      uplink: view.getUint32(12, true),
+      createdAt: view.getBigUint64(16, true),
+      netnsCookie: view.getBigUint64(24, true),
+      netnsInode: view.getBigUint64(32, true),
+      hostPeer: dpVethPeer.read(bytes.subarray(40, 72)),
+      containerPeer: dpVethPeer.read(bytes.subarray(72, 104)),
+      name: getText(view, 104, 64),
+      group: getText(view, 168, 64),
+      netns: getText(view, 232, 128),
+    };
+  },
+  write(value) {
+    const view = blank(360);
+    setU32(view, 0, value.state, "dp_net_data.state");
+    setIpv4(view, 4, value.publicAddr, "dp_net_data.public_addr");
+    setU16(view, 8, value.hostPort, "dp_net_data.host_port");
+    setU16(view, 10, value.gamePort, "dp_net_data.game_port");
+    setU32(view, 12, value.uplink, "dp_net_data.uplink");
+    setU64(view, 16, value.createdAt, "dp_net_data.created_at");
+    setU64(view, 24, value.netnsCookie, "dp_net_data.netns_cookie");
+    setU64(view, 32, value.netnsInode, "dp_net_data.netns_inode");
+    bytesOf(view).set(dpVethPeer.write(value.hostPeer), 40);
+    bytesOf(view).set(dpVethPeer.write(value.containerPeer), 72);
+    setText(view, 104, 64, value.name, "dp_net_data.name");
+    setText(view, 168, 64, value.group, "dp_net_data.group");
+    setText(view, 232, 128, value.netns, "dp_net_data.netns");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_host_addr */
+export interface DpHostAddr {
+  ifindex: number;
+}
+
+/** struct dp_host_addr: 4 bytes. */
+export const dpHostAddr: StructLayout<DpHostAddr> = {
+  name: "dp_host_addr",
+  size: 4,
+  fields: [{ name: "ifindex", offset: 0, size: 4, type: "__u32" }],
+  read(bytes) {
+    const view = viewOf(bytes, 4, "struct dp_host_addr");
+    return {
+      ifindex: view.getUint32(0, true),
+    };
+  },
+  write(value) {
+    const view = blank(4);
+    setU32(view, 0, value.ifindex, "dp_host_addr.ifindex");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_config */
+export interface DpConfig {
+  httpPort: number;
+  dnsPort: number;
+  tcpPort: number;
+  hostSubnet: string;
+  hostMask: string;
+  containerSubnet: string;
+  containerMask: string;
+  portFirst: number;
+  portLast: number;
+  publicAddr: string;
+  uplink: number;
+}
+
+/** struct dp_config: 40 bytes. */
+export const dpConfig: StructLayout<DpConfig> = {
+  name: "dp_config",
+  size: 40,
+  fields: [
+    { name: "http_port", offset: 0, size: 2, type: "__be16" },
+    { name: "dns_port", offset: 2, size: 2, type: "__be16" },
+    { name: "tcp_port", offset: 4, size: 2, type: "__be16" },
+    { name: "pad", offset: 6, size: 2, type: "__u16" },
+    { name: "host_subnet", offset: 8, size: 4, type: "__be32" },
+    { name: "host_mask", offset: 12, size: 4, type: "__be32" },
+    { name: "container_subnet", offset: 16, size: 4, type: "__be32" },
+    { name: "container_mask", offset: 20, size: 4, type: "__be32" },
+    { name: "port_first", offset: 24, size: 2, type: "__u16" },
+    { name: "port_last", offset: 26, size: 2, type: "__u16" },
+    { name: "public_addr", offset: 28, size: 4, type: "__be32" },
+    { name: "uplink", offset: 32, size: 4, type: "__u32" },
+    { name: "pad2", offset: 36, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 40, "struct dp_config");
+    return {
+      httpPort: view.getUint16(0),
+      dnsPort: view.getUint16(2),
+      tcpPort: view.getUint16(4),
+      hostSubnet: getIpv4(view, 8),
+      hostMask: getIpv4(view, 12),
+      containerSubnet: getIpv4(view, 16),
+      containerMask: getIpv4(view, 20),
+      portFirst: view.getUint16(24, true),
+      portLast: view.getUint16(26, true),
+      publicAddr: getIpv4(view, 28),
+      uplink: view.getUint32(32, true),
+    };
+  },
+  write(value) {
+    const view = blank(40);
+    setBe16(view, 0, value.httpPort, "dp_config.http_port");
+    setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
+    setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
+    setIpv4(view, 8, value.hostSubnet, "dp_config.host_subnet");
+    setIpv4(view, 12, value.hostMask, "dp_config.host_mask");
+    setIpv4(view, 16, value.containerSubnet, "dp_config.container_subnet");
+    setIpv4(view, 20, value.containerMask, "dp_config.container_mask");
+    setU16(view, 24, value.portFirst, "dp_config.port_first");
+    setU16(view, 26, value.portLast, "dp_config.port_last");
+    setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
+    setU32(view, 32, value.uplink, "dp_config.uplink");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_fragment_key */
+export interface DpFragmentKey {
+  src: string;
+  dst: string;
+  id: number;
+}
+
+/** struct dp_fragment_key: 12 bytes. */
+export const dpFragmentKey: StructLayout<DpFragmentKey> = {
+  name: "dp_fragment_key",
+  size: 12,
+  fields: [
+    { name: "src", offset: 0, size: 4, type: "__be32" },
+    { name: "dst", offset: 4, size: 4, type: "__be32" },
+    { name: "id", offset: 8, size: 2, type: "__be16" },
+    { name: "pad", offset: 10, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 12, "struct dp_fragment_key");
+    return {
+      src: getIpv4(view, 0),
+      dst: getIpv4(view, 4),
+      id: view.getUint16(8),
+    };
+  },
+  write(value) {
+    const view = blank(12);
+    setIpv4(view, 0, value.src, "dp_fragment_key.src");
+    setIpv4(view, 4, value.dst, "dp_fragment_key.dst");
+    setBe16(view, 8, value.id, "dp_fragment_key.id");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_fragment */
+export interface DpFragment {
+  port: number;
+}
+
+/** struct dp_fragment: 4 bytes. */
+export const dpFragment: StructLayout<DpFragment> = {
+  name: "dp_fragment",
+  size: 4,
+  fields: [
+    { name: "port", offset: 0, size: 2, type: "__be16" },
+    { name: "pad", offset: 2, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 4, "struct dp_fragment");
+    return {
+      port: view.getUint16(0),
+    };
+  },
+  write(value) {
+    const view = blank(4);
+    setBe16(view, 0, value.port, "dp_fragment.port");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_counters */
+export interface DpCounters {
+  inPackets: bigint;
+  inBytes: bigint;
+  outPackets: bigint;
+  outBytes: bigint;
+  drops: readonly bigint[];
+}
+
+/** struct dp_counters: 288 bytes. */
+export const dpCounters: StructLayout<DpCounters> = {
+  name: "dp_counters",
+  size: 288,
+  fields: [
+    { name: "in_packets", offset: 0, size: 8, type: "__u64" },
+    { name: "in_bytes", offset: 8, size: 8, type: "__u64" },
+    { name: "out_packets", offset: 16, size: 8, type: "__u64" },
+    { name: "out_bytes", offset: 24, size: 8, type: "__u64" },
+    { name: "drops", offset: 32, size: 256, type: "__u64[32]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 288, "struct dp_counters");
+    return {
+      inPackets: view.getBigUint64(0, true),
+      inBytes: view.getBigUint64(8, true),
+      outPackets: view.getBigUint64(16, true),
+      outBytes: view.getBigUint64(24, true),
+      drops: getU64s(view, 32, 32),
+    };
+  },
+  write(value) {
+    const view = blank(288);
+    setU64(view, 0, value.inPackets, "dp_counters.in_packets");
+    setU64(view, 8, value.inBytes, "dp_counters.in_bytes");
+    setU64(view, 16, value.outPackets, "dp_counters.out_packets");
+    setU64(view, 24, value.outBytes, "dp_counters.out_bytes");
+    setU64s(view, 32, 32, value.drops, "dp_counters.drops");
+    return bytesOf(view);
+  },
+};
+
+/** All structs, each after those it contains. */
+export const structLayouts = [
+  dpPublicKey,
+  dpDnatTarget,
+  dpSnatTarget,
+  dpNetKey,
+  dpVethPeer,
+  dpNetData,
+  dpHostAddr,
+  dpConfig,
+  dpFragmentKey,
+  dpFragment,
+  dpCounters,
+] as const;
+
+/** The maps, by their names in the kernel. */
+export const mapLayouts = {
+  dp_configs: {
+    name: "dp_configs",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_config",
+    value: dpConfig,
+  } satisfies MapLayout<number, DpConfig>,
+  dp_dnat_targets: {
+    name: "dp_dnat_targets",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "struct dp_public_key",
+    key: dpPublicKey,
+    valueType: "struct dp_dnat_target",
+    value: dpDnatTarget,
+  } satisfies MapLayout<DpPublicKey, DpDnatTarget>,
+  dp_fragments: {
+    name: "dp_fragments",
+    type: 9,
+    maxEntries: 4096,
+    flags: 0,
+    keyType: "struct dp_fragment_key",
+    key: dpFragmentKey,
+    valueType: "struct dp_fragment",
+    value: dpFragment,
+  } satisfies MapLayout<DpFragmentKey, DpFragment>,
+  dp_host_addrs: {
+    name: "dp_host_addrs",
+    type: 1,
+    maxEntries: 4096,
+    flags: 1,
+    keyType: "__be32",
+    key: be32,
+    valueType: "struct dp_host_addr",
+    value: dpHostAddr,
+  } satisfies MapLayout<string, DpHostAddr>,
+  dp_net_records: {
+    name: "dp_net_records",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "struct dp_net_key",
+    key: dpNetKey,
+    valueType: "struct dp_net_data",
+    value: dpNetData,
+  } satisfies MapLayout<DpNetKey, DpNetData>,
+  dp_snat_targets: {
+    name: "dp_snat_targets",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_snat_target",
+    value: dpSnatTarget,
+  } satisfies MapLayout<number, DpSnatTarget>,
+  dp_stats: {
+    name: "dp_stats",
+    type: 5,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_counters",
+    value: dpCounters,
+  } satisfies MapLayout<number, DpCounters>,
+} as const;

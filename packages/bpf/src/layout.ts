@@ -1,0 +1,44 @@
+/** Turns a fixed number of bytes, as the kernel keeps them in a map, into a value and back. */
+export interface Codec<T> {
+  /** In bytes. */
+  readonly size: number;
+  /** Throws `RangeError` unless `bytes` is exactly `size` long. */
+  read(bytes: Uint8Array): T;
+  /** A new array of `size` bytes. Throws `RangeError` for a value that does not fit; nothing is ever cut. */
+  write(value: T): Uint8Array;
+}
+
+/** Where a field lies, in the names of the C source. */
+export interface FieldLayout {
+  readonly name: string;
+  /** In bytes, from the start of its struct. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly size: number;
+  /** As C writes it: `__be32`, `char[16]`. */
+  readonly type: string;
+}
+
+/** A C struct: its codec, and the layout the codec was made for. */
+export interface StructLayout<T> extends Codec<T> {
+  /** The C name, without `struct`. */
+  readonly name: string;
+  /** All fields in order, padding included. */
+  readonly fields: readonly FieldLayout[];
+}
+
+/** A map of the objects. */
+export interface MapLayout<K, V> {
+  readonly name: string;
+  /** BPF_MAP_TYPE_*. */
+  readonly type: number;
+  /** The default: a loader may choose another before it loads. */
+  readonly maxEntries: number;
+  /** BPF_F_*. */
+  readonly flags: number;
+  /** As C writes it: `__be32`, `struct dp_config`. */
+  readonly keyType: string;
+  readonly key: Codec<K>;
+  readonly valueType: string;
+  readonly value: Codec<V>;
+}

@@ -1,0 +1,63 @@
+import { type Btf, BtfError } from "./btf.ts";
+
+/** A map as the C source declares it (`SEC(".maps")`), with key and value as BTF type ids. */
+export interface MapDefinition {
+  readonly name: string;
+  /** BPF_MAP_TYPE_*. */
+  readonly type: number;
+  readonly maxEntries: number;
+  /** BPF_F_*. */
+  readonly flags: number;
+  readonly key: number;
+  readonly value: number;
+}
+
+/**
+ * The maps an object declares, in the order of its `.maps` section; none if it has no such section.
+ *
+ * libbpf's macros hide everything in types, since that is all BTF keeps of a variable: `__uint(name, N)` is a pointer
+ * to an array of N ints, `__type(name, T)` a pointer to T.
+ *
+ * Throws {@link BtfError} for a map without a typed key and value: one with `key_size` alone says nothing of layout.
+ */
+export function mapDefinitions(btf: Btf): MapDefinition[] {
+  const section = btf.find("datasec", ".maps");
+  if (section === undefined) return [];
+  return section.variables.map((id) => {
+    const variable = btf.type(id);
+    if (variable.kind !== "var") throw new BtfError(`.maps holds a ${variable.kind}, not a variable`);
+    const { name } = variable;
+    const definition = btf.resolve(variable.type);
+    if (definition.kind !== "struct") throw new BtfError(`map ${name} is a ${definition.kind}, not a struct`);
+
+    const pointee = (attribute: string): number | undefined => {
+      const member = definition.members.find((candidate) => candidate.name === attribute);
+      if (member === undefined) return undefined;
+      const pointer = btf.resolve(member.type);
+      if (pointer.kind !== "ptr") throw new BtfError(`map ${name}: ${attribute} is not a pointer`);
+      return pointer.type;
+    };
+    const typeOf = (attribute: string): number => {
+      const id = pointee(attribute);
+      if (id === undefined) throw new BtfError(`map ${name} has no __type(${attribute}, ...)`);
+      return id;
+    };
+    const numberOf = (attribute: string): number | undefined => {
+      const id = pointee(attribute);
+      if (id === undefined) return undefined;
+      const array = btf.resolve(id);
+      if (array.kind !== "array") throw new BtfError(`map ${name}: ${attribute} is not an __uint`);
+      return array.length;
+    };
+    const type = numberOf("type");
+    if (type === undefined) throw new BtfError(`map ${name} has no __uint(type, ...)`);
+    return {
+      name,
+      type,
+      maxEntries: numberOf("max_entries") ?? 0,
+      flags: numberOf("map_flags") ?? 0,
+      key: typeOf("key"),
+      value: typeOf("value"),
+    };
+  });
+}
