@@ -1,6 +1,6 @@
 import { Btf } from "./btf.ts";
-import type { FieldLayout, MapLayout, StructLayout } from "./layout.ts";
 import { mapLayouts, structLayouts } from "./layout.gen.ts";
+import type { FieldLayout, MapLayout, StructLayout } from "./layout.ts";
 import { mapDefinitions } from "./map-definition.ts";
 
 /** One difference between a generated layout and what an object says of the same struct or map. */

@@ -1,0 +1,355 @@
+/**
+ * The generated layouts, against bytes written out by hand from bpf/maps.h: numbers in the host's (little-endian)
+ * order, `__be16` and `__be32` in network order.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  be32,
+  type Codec,
+  dpConfig,
+  dpCounters,
+  dpDnatTarget,
+  DpDrop,
+  dpDropNames,
+  dpFragment,
+  dpFragmentKey,
+  dpHostAddr,
+  dpNetData,
+  dpNetKey,
+  dpPublicKey,
+  DpServerState,
+  dpServerStateNames,
+  dpSnatTarget,
+  dpVethPeer,
+  mapLayouts,
+  structLayouts,
+  u32,
+} from "../src/index.ts";
+
+interface Golden {
+  readonly codec: Codec<unknown>;
+  readonly value: unknown;
+  /** Field by field: hex, `|` between fields, `..` for zero padding. */
+  readonly bytes: string;
+}
+
+function golden<T>(codec: Codec<T>, value: T, bytes: string): Golden {
+  return { codec, value, bytes };
+}
+
+/** "7e90|.." → bytes; a trailing `*N` repeats what stands before it. */
+function hex(text: string): Uint8Array {
+  const digits = text
+    .split(/[\s|]+/)
+    .filter((part) => part !== "")
+    .map((part) => {
+      const [byte = "", count = "1"] = part.split("*");
+      return byte.replaceAll(".", "0").repeat(Number(count));
+    })
+    .join("");
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+const HOST_PEER = { ifindex: 7, addr: "10.1.0.2", mac: "7e:90:c4:ed:df:d0", name: "dp25570" };
+const CONTAINER_PEER = { ifindex: 2, addr: "10.2.0.2", mac: "02:00:00:00:00:01", name: "eth0" };
+
+const STRUCTS: Record<string, Golden> = {
+  dp_public_key: golden(dpPublicKey, { addr: "203.0.113.10", port: 25570 }, "cb00710a | 63e2 | ...."),
+  dp_dnat_target: golden(
+    dpDnatTarget,
+    { hostPeer: 0x01020304, addr: "10.2.0.2", port: 25565, mac: "02:00:00:00:00:01" },
+    "04030201 | 0a020002 | 63dd | 020000000001",
+  ),
+  dp_snat_target: golden(
+    dpSnatTarget,
+    {
+      addr: "10.2.0.2",
+      hostAddr: "10.1.0.2",
+      publicAddr: "203.0.113.10",
+      publicPort: 25570,
+      gamePort: 25565,
+      uplink: 3,
+      group: 9,
+      mac: "02:00:00:00:00:01",
+    },
+    "0a020002 | 0a010002 | cb00710a | 63e2 | 63dd | 03000000 | 09000000 | 020000000001 | ....",
+  ),
+  dp_net_key: golden(dpNetKey, { hostPort: 25570 }, "e2630000"),
+  dp_veth_peer: golden(dpVethPeer, HOST_PEER, `07000000 | 0a010002 | 7e90c4eddfd0 | .... | 64703235353730 ..*9`),
+  dp_net_data: golden(
+    dpNetData,
+    {
+      state: DpServerState.active,
+      publicAddr: "203.0.113.10",
+      hostPort: 25570,
+      gamePort: 25565,
+      uplink: 3,
+      createdAt: 0x0102030405060708n,
+      netnsCookie: 0xffff_ffff_ffff_ffffn,
+      netnsInode: 4026531840n,
+      hostPeer: HOST_PEER,
+      containerPeer: CONTAINER_PEER,
+      name: "lobby",
+      group: "größe",
+      netns: "/run/netns/a",
+    },
+    `02000000 | cb00710a | e263 | dd63 | 03000000 | 0807060504030201 | ff*8 | 000000f000000000
+       | 07000000 0a010002 7e90c4eddfd0 .... 64703235353730 ..*9
+       | 02000000 0a020002 020000000001 .... 65746830 ..*12
+       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116`,
+  ),
+  dp_host_addr: golden(dpHostAddr, { ifindex: 3 }, "03000000"),
+  dp_config: golden(
+    dpConfig,
+    {
+      httpPort: 9080,
+      dnsPort: 9053,
+      tcpPort: 9111,
+      hostSubnet: "10.1.0.0",
+      hostMask: "255.255.0.0",
+      containerSubnet: "10.2.0.0",
+      containerMask: "255.255.0.0",
+      portFirst: 25565,
+      portLast: 30564,
+      publicAddr: "203.0.113.10",
+      uplink: 3,
+    },
+    `2378 | 235d | 2397 | .... | 0a010000 | ffff0000 | 0a020000 | ffff0000 | dd63 | 6477 | cb00710a | 03000000
+       | ........`,
+  ),
+  dp_fragment_key: golden(
+    dpFragmentKey,
+    { src: "198.51.100.7", dst: "203.0.113.10", id: 0xbeef },
+    "c6336407 | cb00710a | beef | ....",
+  ),
+  dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
+  dp_counters: golden(
+    dpCounters,
+    {
+      inPackets: 1n,
+      inBytes: 0x1234n,
+      outPackets: 2n,
+      outBytes: 3n,
+      drops: Array.from({ length: DpDrop.max }, (_, reason) => (reason === DpDrop.udp ? 5n : 0n)),
+    },
+    `0100000000000000 | 3412000000000000 | 0200000000000000 | 0300000000000000
+       | ..*128 05 ..*127`,
+  ),
+};
+
+test("there are golden bytes for every struct", () => {
+  expect(Object.keys(STRUCTS).toSorted()).toEqual(structLayouts.map(({ name }) => name).toSorted());
+});
+
+for (const [name, { codec, value, bytes }] of Object.entries(STRUCTS)) {
+  test(`struct ${name} is written and read as its C declaration says`, () => {
+    expect(hex(bytes).byteLength).toBe(codec.size);
+    expect(codec.write(value)).toEqual(hex(bytes));
+    expect(codec.read(hex(bytes))).toEqual(value);
+  });
+
+  test(`struct ${name} is refused when a byte is missing or over`, () => {
+    expect(() => codec.read(new Uint8Array(codec.size - 1))).toThrow(RangeError);
+    expect(() => codec.read(new Uint8Array(codec.size + 1))).toThrow(RangeError);
+  });
+
+  test(`struct ${name} is read from the middle of a larger buffer`, () => {
+    const buffer = new Uint8Array(codec.size + 11).fill(0xaa);
+    buffer.set(hex(bytes), 5);
+    expect(codec.read(buffer.subarray(5, 5 + codec.size))).toEqual(value);
+  });
+}
+
+test("bare keys are read and written", () => {
+  expect(u32.write(0x01020304)).toEqual(hex("04030201"));
+  expect(u32.read(hex("04030201"))).toBe(0x01020304);
+  expect(be32.write("10.2.0.255")).toEqual(hex("0a0200ff"));
+  expect(be32.read(hex("ff020001"))).toBe("255.2.0.1");
+});
+
+const octet = fc.integer({ min: 0, max: 255 });
+const ipv4 = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join("."));
+const mac = fc
+  .array(octet, { minLength: 6, maxLength: 6 })
+  .map((octets) => octets.map((value) => value.toString(16).padStart(2, "0")).join(":"));
+const u16s = fc.integer({ min: 0, max: 0xffff });
+const u32s = fc.integer({ min: 0, max: 0xffffffff });
+const u64s = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
+
+/** Whole strings that fit with their NUL. */
+function text(length: number): fc.Arbitrary<string> {
+  return fc
+    .string({ unit: "grapheme", maxLength: length - 1 })
+    .filter((value) => !value.includes("\0") && new TextEncoder().encode(value).byteLength < length);
+}
+
+const vethPeer = fc.record({ ifindex: u32s, addr: ipv4, mac, name: text(16) });
+
+const ARBITRARIES = {
+  dp_public_key: fc.record({ addr: ipv4, port: u16s }),
+  dp_dnat_target: fc.record({ hostPeer: u32s, addr: ipv4, port: u16s, mac }),
+  dp_snat_target: fc.record({
+    addr: ipv4,
+    hostAddr: ipv4,
+    publicAddr: ipv4,
+    publicPort: u16s,
+    gamePort: u16s,
+    uplink: u32s,
+    group: u32s,
+    mac,
+  }),
+  dp_net_key: fc.record({ hostPort: u32s }),
+  dp_veth_peer: vethPeer,
+  dp_net_data: fc.record({
+    state: u32s,
+    publicAddr: ipv4,
+    hostPort: u16s,
+    gamePort: u16s,
+    uplink: u32s,
+    createdAt: u64s,
+    netnsCookie: u64s,
+    netnsInode: u64s,
+    hostPeer: vethPeer,
+    containerPeer: vethPeer,
+    name: text(64),
+    group: text(64),
+    netns: text(128),
+  }),
+  dp_host_addr: fc.record({ ifindex: u32s }),
+  dp_config: fc.record({
+    httpPort: u16s,
+    dnsPort: u16s,
+    tcpPort: u16s,
+    hostSubnet: ipv4,
+    hostMask: ipv4,
+    containerSubnet: ipv4,
+    containerMask: ipv4,
+    portFirst: u16s,
+    portLast: u16s,
+    publicAddr: ipv4,
+    uplink: u32s,
+  }),
+  dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
+  dp_fragment: fc.record({ port: u16s }),
+  dp_counters: fc.record({
+    inPackets: u64s,
+    inBytes: u64s,
+    outPackets: u64s,
+    outBytes: u64s,
+    drops: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }),
+  }),
+} satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
+
+for (const layout of structLayouts) {
+  test(`any value of struct ${layout.name} survives the way there and back, and its padding stays zero`, () => {
+    const codec = layout as Codec<unknown>;
+    const arbitrary: fc.Arbitrary<unknown> = ARBITRARIES[layout.name as keyof typeof ARBITRARIES];
+    fc.assert(
+      fc.property(arbitrary, (value) => {
+        const bytes = codec.write(value);
+        expect(bytes.byteLength).toBe(layout.size);
+        expect(codec.read(bytes)).toEqual(value);
+        for (const field of layout.fields.filter(({ name }) => name.startsWith("pad"))) {
+          expect(bytes.subarray(field.offset, field.offset + field.size).every((byte) => byte === 0)).toBe(true);
+        }
+      }),
+    );
+  });
+}
+
+test("a name too long for its field is refused, never cut", () => {
+  const write = (name: string) => () => dpVethPeer.write({ ...HOST_PEER, name });
+  expect(write("a".repeat(15))).not.toThrow();
+  expect(write("a".repeat(16))).toThrow(
+    new RangeError(`dp_veth_peer.name: "${"a".repeat(16)}" is 16 bytes, at most 15 fit`),
+  );
+  expect(write("ü".repeat(8))).toThrow("is 16 bytes, at most 15 fit");
+  expect(write("a\0b")).toThrow("holds a NUL or half a character");
+  expect(write("a\ud83d")).toThrow("holds a NUL or half a character");
+});
+
+test("a number outside its field's range is refused, never wrapped", () => {
+  const key = { addr: "10.0.0.1", port: 1 };
+  for (const port of [-1, 65536, 1.5, Number.NaN]) {
+    expect(() => dpPublicKey.write({ ...key, port })).toThrow(
+      `dp_public_key.port: ${port} is not an integer from 0 to 65535`,
+    );
+  }
+  expect(() => u32.write(2 ** 32)).toThrow(RangeError);
+  expect(() => dpHostAddr.write({ ifindex: -1 })).toThrow("dp_host_addr.ifindex");
+  const counters = dpCounters.read(new Uint8Array(dpCounters.size));
+  expect(() => dpCounters.write({ ...counters, inBytes: -1n })).toThrow("dp_counters.in_bytes: -1 is not a bigint");
+  expect(() => dpCounters.write({ ...counters, inBytes: 1n << 64n })).toThrow("dp_counters.in_bytes");
+  expect(() => dpCounters.write({ ...counters, drops: [1n] })).toThrow("dp_counters.drops has 32 elements, not 1");
+  const drops = counters.drops.with(3, -1n);
+  expect(() => dpCounters.write({ ...counters, drops })).toThrow("dp_counters.drops[3]");
+});
+
+test("what is no IPv4 address is refused", () => {
+  for (const addr of [
+    "",
+    "10.0.0",
+    "10.0.0.0.1",
+    "10.0.0.256",
+    "010.0.0.1",
+    "10.0.0.1 ",
+    "10.0.0.-1",
+    "0x0a.0.0.1",
+    "::1",
+  ]) {
+    expect(() => dpPublicKey.write({ addr, port: 1 })).toThrow(
+      `dp_public_key.addr: ${JSON.stringify(addr)} is not an IPv4 address`,
+    );
+  }
+});
+
+test("a MAC address is taken in either case, given in lower case, and nothing else passes for one", () => {
+  const write = (value: string) => dpVethPeer.write({ ...HOST_PEER, mac: value });
+  expect(dpVethPeer.read(write("7E:90:C4:ED:DF:D0")).mac).toBe("7e:90:c4:ed:df:d0");
+  for (const value of [
+    "",
+    "7e:90:c4:ed:df",
+    "7e:90:c4:ed:df:d0:00",
+    "7e-90-c4-ed-df-d0",
+    "7e:90:c4:ed:df:g0",
+    "7:e:90:c4:ed:df",
+  ]) {
+    expect(() => write(value)).toThrow("is not a MAC address");
+  }
+});
+
+test("a text field without a NUL, or that is no UTF-8, is still read", () => {
+  const bytes = dpVethPeer.write({ ...HOST_PEER, name: "" });
+  bytes.fill(0x61, 16, 32);
+  expect(dpVethPeer.read(bytes).name).toBe("a".repeat(16));
+  bytes.set([0xff, 0], 16);
+  expect(dpVethPeer.read(bytes).name).toBe("\ufffd");
+});
+
+test("every drop reason and server state has one name, and the name its number", () => {
+  const check = (numbers: Record<string, number>, names: Readonly<Record<number, string>>) => {
+    const { max: _, ...named } = numbers;
+    expect(Object.fromEntries(Object.entries(names).map(([number, name]) => [name, Number(number)]))).toEqual(named);
+  };
+  check(DpDrop, dpDropNames);
+  check(DpServerState, dpServerStateNames);
+  expect(DpDrop.gamePortSyn).toBe(12);
+  expect(dpDropNames[DpDrop.spoofedMac]).toBe("spoofedMac");
+});
+
+test("the maps have the keys and values bpf/maps.h gives them", () => {
+  expect(
+    Object.entries(mapLayouts).map(([name, { type, keyType, valueType, key, value, maxEntries }]) =>
+      [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
+    ),
+  ).toEqual([
+    "dp_configs 2 __u32 4 struct dp_config 40 1",
+    "dp_dnat_targets 1 struct dp_public_key 8 struct dp_dnat_target 16 65536",
+    "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
+    "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
+    "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 360 65536",
+    "dp_snat_targets 1 __u32 4 struct dp_snat_target 32 65536",
+    "dp_stats 5 __u32 4 struct dp_counters 288 65536",
+  ]);
+});
