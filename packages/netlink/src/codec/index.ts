@@ -1,0 +1,17 @@
+export * from "./acknowledgement.ts";
+export * from "./address.ts";
+export * from "./attribute.ts";
+export * from "./body.ts";
+export * from "./family.ts";
+export * from "./frame.ts";
+export * from "./ip.ts";
+export * from "./link.ts";
+export * from "./mac.ts";
+export { MalformedMessageError } from "./malformed.ts";
+export * from "./names.ts";
+export * from "./neighbour.ts";
+export * from "./route.ts";
+export * from "./scalar.ts";
+export * from "./struct.ts";
+export * from "./type.ts";
+export * from "./veth.ts";

@@ -1,0 +1,182 @@
+import { Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
+import { type Acknowledgement, readAcknowledgement } from "./codec/acknowledgement.ts";
+import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "./codec/frame.ts";
+import { NetlinkError } from "./error.ts";
+import { type NetlinkSocket, openRouteSocket } from "./socket.ts";
+
+const { NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR } = MessageFlag;
+
+const EINTR = 4;
+const ETIMEDOUT = 110;
+const MSG_DONTWAIT = 0x40;
+
+/** A request without what the connection fills in. */
+export interface Request {
+  readonly type: number;
+  /** NLM_F_* besides NLM_F_REQUEST, NLM_F_ACK and NLM_F_DUMP. */
+  readonly flags?: number;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * What is being done, in an operator's words: "add route 10.2.0.5/32 to dp25570". A function is called only when there
+ * is an error to report; it may use the connection itself, say to look up a name.
+ */
+export type Describe = string | (() => string);
+
+export interface ConnectionOptions {
+  /** The network namespace to work in. Default: the calling thread's. Needed only during the call. */
+  netns?: Fd | undefined;
+  /** How long to wait for an answer, in milliseconds. Default 10,000. */
+  timeoutMs?: number | undefined;
+}
+
+/** How often a read is tried anew: a list that changed while it was read, or an answer the kernel had no memory for. */
+const READ_ATTEMPTS = 20;
+
+/** How a read that is worth another try ended. */
+type Incomplete = "interrupted" | "overrun";
+
+/**
+ * A NETLINK_ROUTE socket and the protocol on it: sequence numbers, acknowledgements, dumps in many parts.
+ *
+ * Everything is synchronous, and the kernel does the work inside send(2), so a call takes microseconds. One request at
+ * a time: after an exchange that broke off, what is left of its answer is thrown away before the next.
+ */
+export class Connection implements Disposable {
+  readonly #socket: NetlinkSocket;
+  #sequence = 0;
+  #buffer = new Uint8Array(32 * 1024);
+  /** The last exchange broke off: there may be answers under way that nobody waits for. */
+  #unsettled = false;
+
+  /** Takes ownership of the socket. */
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Opens a socket. Throws `SyscallError`. */
+  static open(options: ConnectionOptions = {}): Connection {
+    return new Connection(openRouteSocket({ netns: options.netns, timeoutMs: options.timeoutMs ?? 10_000 }));
+  }
+
+  /**
+   * Asks for a change and waits for the acknowledgement. Never sent twice. Returns the messages that came before the
+   * acknowledgement, usually none.
+   *
+   * @throws NetlinkError
+   */
+  change(request: Request, describe: Describe): Frame[] {
+    const outcome = this.#exchange(request, NLM_F_ACK, describe);
+    if (typeof outcome !== "string") return outcome;
+    throw new NetlinkError(text(describe), Errno.ENOBUFS, {
+      message: "the kernel had no memory for its answer",
+      hint: "the change may have been made all the same; look before repeating it",
+    });
+  }
+
+  /** Asks for one thing and returns the messages of the answer. Throws `NetlinkError`. */
+  get(request: Request, describe: Describe): Frame[] {
+    return this.#read(request, NLM_F_ACK, describe);
+  }
+
+  /** Asks for a list and returns its messages, all from one consistent pass. Throws `NetlinkError`. */
+  dump(request: Request, describe: Describe): Frame[] {
+    return this.#read(request, NLM_F_DUMP, describe);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #read(request: Request, flags: number, describe: Describe): Frame[] {
+    let outcome: Frame[] | Incomplete = [];
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+      outcome = this.#exchange(request, flags, describe);
+      if (typeof outcome !== "string") return outcome;
+    }
+    if (outcome === "interrupted") {
+      const message = `the list changed while it was read, ${READ_ATTEMPTS} times in a row`;
+      throw new NetlinkError(text(describe), EINTR, { message });
+    }
+    throw new NetlinkError(text(describe), Errno.ENOBUFS, { message: "the kernel had no memory for its answer" });
+  }
+
+  /** Sends a request and collects the answer up to its end. */
+  #exchange(request: Request, flags: number, describe: Describe): Frame[] | Incomplete {
+    if (this.#unsettled) this.#settle();
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    const sequence = this.#sequence;
+    const datagram = writeFrame({
+      type: request.type,
+      flags: NLM_F_REQUEST | flags | (request.flags ?? 0),
+      sequence,
+      portId: 0,
+      payload: request.payload,
+    });
+
+    let end: Acknowledgement;
+    const answer: Frame[] = [];
+    let interrupted = false;
+    this.#unsettled = true;
+    try {
+      this.#socket.send(datagram, "send a netlink request");
+      collecting: for (;;) {
+        for (const frame of readFrames(this.#receive())) {
+          if (frame.sequence !== sequence) continue;
+          if ((frame.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
+          if (frame.type === ControlType.NLMSG_OVERRUN) return "overrun";
+          if (frame.type === ControlType.NLMSG_ERROR || frame.type === ControlType.NLMSG_DONE) {
+            end = readAcknowledgement(frame);
+            break collecting;
+          }
+          if (frame.type !== ControlType.NLMSG_NOOP) answer.push(frame);
+        }
+      }
+      this.#unsettled = false;
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      if (error.errno === Errno.ENOBUFS) return "overrun";
+      if (error.errno === Errno.EAGAIN) {
+        throw new NetlinkError(text(describe), ETIMEDOUT, { message: "no answer from the kernel", cause: error });
+      }
+      throw new NetlinkError(text(describe), error.errno, { cause: error });
+    }
+    if (end.errno !== 0) throw new NetlinkError(text(describe), end.errno, end);
+    return interrupted ? "interrupted" : answer;
+  }
+
+  /** The next datagram, whole: its length is asked for before it is taken out of the queue. */
+  #receive(flags = 0): Uint8Array {
+    const op = "receive a netlink answer";
+    const length = this.#socket.receive(this.#buffer, flags | MSG_PEEK, op);
+    if (length > this.#buffer.byteLength) this.#buffer = new Uint8Array(length);
+    const received = this.#socket.receive(this.#buffer, flags, op);
+    return this.#buffer.slice(0, received);
+  }
+
+  /**
+   * Throws away what the kernel still has to say about an earlier request. Receiving is also what drives a dump on, and
+   * the kernel refuses another (EBUSY) until the last has reached its end.
+   */
+  #settle(): void {
+    for (let datagrams = 0; datagrams < 100_000; datagrams++) {
+      try {
+        this.#receive(MSG_DONTWAIT);
+      } catch (error) {
+        if (!(error instanceof SyscallError)) throw error;
+        if (error.errno === Errno.EAGAIN) break;
+        if (error.errno !== Errno.ENOBUFS) throw error;
+      }
+    }
+    this.#unsettled = false;
+  }
+}
+
+function text(describe: Describe): string {
+  return typeof describe === "string" ? describe : describe();
+}

@@ -1,0 +1,19 @@
+export { Netlink } from "./netlink.ts";
+export { NetlinkError, type NetlinkErrorDetails } from "./error.ts";
+export { type Namespace, openNamespace } from "./namespace.ts";
+export { MalformedMessageError } from "./codec/malformed.ts";
+export type { Family } from "./codec/family.ts";
+export type { Address, AddressFilter, AddressOptions, Scope } from "./operations/address.ts";
+export type { Link, LinkChange, LinkQuery, LinkStats, VethEnd, VethOptions } from "./operations/link.ts";
+export type { Neighbour, NeighbourFilter, NeighbourOptions, NeighbourState } from "./operations/neighbour.ts";
+export type {
+  NextHop,
+  Route,
+  RouteFilter,
+  RouteKey,
+  RouteLookup,
+  RouteOptions,
+  RouteType,
+} from "./operations/route.ts";
+export { Connection, type ConnectionOptions, type Describe, type Request } from "./connection.ts";
+export type { NetlinkSocket } from "./socket.ts";

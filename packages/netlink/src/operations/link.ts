@@ -1,0 +1,279 @@
+import { Errno, type Fd } from "@dp/sys";
+import { AF_UNSPEC } from "../codec/family.ts";
+import type { Frame } from "../codec/frame.ts";
+import { MessageFlag } from "../codec/frame.ts";
+import {
+  ifinfomsg,
+  linkAttributes,
+  LinkFlag,
+  linkInfoAttributes,
+  linkMessage,
+  operationalStates,
+  rtnlLinkStats64,
+  RTEXT_FILTER_SKIP_STATS,
+} from "../codec/link.ts";
+import { RtnlType } from "../codec/type.ts";
+import { vethAttributes } from "../codec/veth.ts";
+import type { Connection } from "../connection.ts";
+import { NetlinkError } from "../error.ts";
+import { checkInterfaceName, checkLinkRef, checkMac, checkMtu } from "../input.ts";
+
+/** A network interface, as the kernel describes it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** Its other names (`altname` of `ip link`). */
+  readonly altNames: readonly string[];
+  /** `7e:90:c4:ed:df:d0`; "" for an interface without link-layer addresses. */
+  readonly mac: string;
+  readonly mtu: number;
+  /** Administratively up (IFF_UP). Whether packets can pass is `operState`. */
+  readonly up: boolean;
+  /** RFC 2863: "up", "down", "lowerlayerdown", "unknown" (virtual interfaces that do not report it)... */
+  readonly operState: (typeof operationalStates)[number];
+  /** IFF_* bits. */
+  readonly flags: number;
+  /** ARPHRD_* of linux/if_arp.h: 1 Ethernet, 772 loopback. */
+  readonly type: number;
+  /** "veth", "bridge", "vlan"...; undefined for physical interfaces and loopback. */
+  readonly kind: string | undefined;
+  /**
+   * IFLA_LINK: of a veth the index of the other end, of a vlan or macvlan that of the interface below. It counts in
+   * the other namespace if `peerNetnsId` is there.
+   */
+  readonly peerIndex: number | undefined;
+  /** This namespace's number for the namespace `peerIndex` counts in; undefined if they are the same. */
+  readonly peerNetnsId: number | undefined;
+  /** Index of the bridge, bond or VRF it belongs to. */
+  readonly master: number | undefined;
+  readonly group: number;
+  readonly alias: string | undefined;
+  /** Only if asked for. */
+  readonly stats?: LinkStats;
+}
+
+/** The interface's own counters. With `bpf_redirect_peer` they do not see every packet. */
+export interface LinkStats {
+  readonly receivedPackets: bigint;
+  readonly receivedBytes: bigint;
+  readonly receiveErrors: bigint;
+  readonly receiveDropped: bigint;
+  readonly sentPackets: bigint;
+  readonly sentBytes: bigint;
+  readonly sendErrors: bigint;
+  readonly sendDropped: bigint;
+}
+
+export interface LinkQuery {
+  /** Include `stats`. Default false. */
+  stats?: boolean | undefined;
+}
+
+/** One end of a veth pair to be made. */
+export interface VethEnd {
+  /** 1 to 15 bytes, no '/', ':', blanks. */
+  name: string;
+  /** Set in the creating request, so that udev finds nothing left to choose. */
+  mac: string;
+  /** Default 1500. */
+  mtu?: number | undefined;
+}
+
+export interface VethOptions extends VethEnd {
+  peer: VethEnd & {
+    /** The namespace the peer is born in. Default: this connection's. */
+    netns?: Fd | undefined;
+  };
+}
+
+/** What to change; what is left out stays as it is. */
+export interface LinkChange {
+  up?: boolean | undefined;
+  mtu?: number | undefined;
+  mac?: string | undefined;
+  name?: string | undefined;
+  /** Moves the interface to another namespace, which takes its addresses and routes away. */
+  netns?: Fd | undefined;
+}
+
+const { RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK } = RtnlType;
+const { NLM_F_CREATE, NLM_F_EXCL } = MessageFlag;
+
+export function listLinks(connection: Connection, query: LinkQuery): Link[] {
+  const payload = linkMessage.build({ ifi_family: AF_UNSPEC }, { IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS });
+  return connection
+    .dump({ type: RTM_GETLINK, payload }, "list interfaces")
+    .filter(isLink)
+    .map((frame) => readLink(frame, query));
+}
+
+export function getLink(connection: Connection, ref: number | string, query: LinkQuery): Link | undefined {
+  const op = `look up interface ${ref}`;
+  const { index, name } = target(ref, op);
+  const payload = linkMessage.build(
+    { ifi_index: index },
+    { IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS, IFLA_IFNAME: name },
+  );
+  try {
+    const answer = connection.get({ type: RTM_GETLINK, payload }, op).find(isLink);
+    return answer === undefined ? undefined : readLink(answer, query);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === Errno.ENODEV) return undefined;
+    throw error;
+  }
+}
+
+export function createVeth(connection: Connection, { name, mac, mtu, peer }: VethOptions): void {
+  const op = `create veth pair ${name} and ${peer.name}`;
+  const peerEnd = {
+    header: ifinfomsg.of({}),
+    attributes: linkAttributes.list({
+      IFLA_IFNAME: checkInterfaceName(peer.name, op),
+      IFLA_ADDRESS: checkMac(peer.mac, op),
+      IFLA_MTU: peer.mtu === undefined ? undefined : checkMtu(peer.mtu, op),
+      IFLA_NET_NS_FD: peer.netns?.number,
+    }),
+  };
+  const data = vethAttributes.write(vethAttributes.list({ VETH_INFO_PEER: peerEnd }));
+  const payload = linkMessage.build(
+    {},
+    {
+      IFLA_IFNAME: checkInterfaceName(name, op),
+      IFLA_ADDRESS: checkMac(mac, op),
+      IFLA_MTU: mtu === undefined ? undefined : checkMtu(mtu, op),
+      IFLA_LINKINFO: linkInfoAttributes.list({ IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: data }),
+    },
+  );
+  try {
+    connection.change({ type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload }, op);
+  } catch (error) {
+    if (error instanceof NetlinkError) throw explainCreation(connection, error, name, peer);
+    throw error;
+  }
+}
+
+/** The kernel says EEXIST without saying which end, and EOPNOTSUPP without saying of what. */
+function explainCreation(
+  connection: Connection,
+  error: NetlinkError,
+  name: string,
+  peer: VethOptions["peer"],
+): NetlinkError {
+  if (error.errno === Errno.EEXIST) {
+    const here = getLink(connection, name, {}) !== undefined;
+    const place = !here && peer.netns !== undefined ? " in the peer's namespace" : "";
+    const message = `an interface named ${here ? name : peer.name} exists already${place}`;
+    return new NetlinkError(error.op, error.errno, { message, cause: error });
+  }
+  if (error.errno === Errno.EOPNOTSUPP) {
+    const hint = "the kernel needs CONFIG_VETH, or its module: modprobe veth";
+    return new NetlinkError(error.op, error.errno, { message: error.kernelMessage, hint, cause: error });
+  }
+  return error;
+}
+
+export function setLink(connection: Connection, ref: number | string, change: LinkChange): void {
+  const { up, mtu, mac, name, netns } = change;
+  const what = [
+    up === undefined ? [] : up ? "up" : "down",
+    mtu === undefined ? [] : `mtu ${mtu}`,
+    mac === undefined ? [] : `address ${mac}`,
+    name === undefined ? [] : `name ${name}`,
+    netns === undefined ? [] : "another network namespace",
+  ].flat();
+  const describe = (): string => `set ${what.join(", ")} on ${linkName(connection, ref)}`;
+  const op = `set ${what.join(", ")} on ${ref}`;
+  const { index, name: current } = target(ref, op);
+  if (current !== undefined && name !== undefined) {
+    // One attribute cannot be both the name it has and the name it shall have.
+    const link = getLink(connection, current, {});
+    if (link === undefined) throw new NetlinkError(op, Errno.ENODEV);
+    setLink(connection, link.index, change);
+    return;
+  }
+  const payload = linkMessage.build(
+    {
+      ifi_index: index,
+      ...(up === undefined ? {} : { ifi_flags: up ? LinkFlag.IFF_UP : 0, ifi_change: LinkFlag.IFF_UP }),
+    },
+    {
+      IFLA_IFNAME: name === undefined ? current : checkInterfaceName(name, op),
+      IFLA_MTU: mtu === undefined ? undefined : checkMtu(mtu, op),
+      IFLA_ADDRESS: mac === undefined ? undefined : checkMac(mac, op),
+      IFLA_NET_NS_FD: netns?.number,
+    },
+  );
+  connection.change({ type: RTM_SETLINK, payload }, describe);
+}
+
+export function deleteLink(connection: Connection, ref: number | string): boolean {
+  const { index, name } = target(ref, `delete interface ${ref}`);
+  const payload = linkMessage.build({ ifi_index: index }, { IFLA_IFNAME: name });
+  try {
+    connection.change({ type: RTM_DELLINK, payload }, () => `delete interface ${linkName(connection, ref)}`);
+    return true;
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === Errno.ENODEV) return false;
+    throw error;
+  }
+}
+
+/** An interface's name for a message; "interface 12" if there is no finding it out. */
+export function linkName(connection: Connection, ref: number | string): string {
+  if (typeof ref === "string") return ref;
+  try {
+    return getLink(connection, ref, {})?.name ?? `interface ${ref}`;
+  } catch {
+    return `interface ${ref}`;
+  }
+}
+
+function target(ref: number | string, op: string): { index: number; name: string | undefined } {
+  const checked = checkLinkRef(ref, op);
+  return typeof checked === "string" ? { index: 0, name: checked } : { index: checked, name: undefined };
+}
+
+function isLink(frame: Frame): boolean {
+  return frame.type === RTM_NEWLINK;
+}
+
+function readLink(frame: Frame, query: LinkQuery): Link {
+  const { header, attributes } = linkMessage.read(frame.payload);
+  const values = linkAttributes.values(attributes);
+  const info = linkInfoAttributes.values(values.IFLA_LINKINFO ?? []);
+  const altNames = (values.IFLA_PROP_LIST ?? []).flatMap((property) =>
+    property.name === "IFLA_ALT_IFNAME" ? property.value : [],
+  );
+  return {
+    index: header.ifi_index,
+    name: values.IFLA_IFNAME ?? "",
+    altNames,
+    mac: values.IFLA_ADDRESS ?? "",
+    mtu: values.IFLA_MTU ?? 0,
+    up: (header.ifi_flags & LinkFlag.IFF_UP) !== 0,
+    operState: operationalStates[values.IFLA_OPERSTATE ?? 0] ?? "unknown",
+    flags: header.ifi_flags,
+    type: header.ifi_type,
+    kind: info.IFLA_INFO_KIND,
+    peerIndex: values.IFLA_LINK,
+    peerNetnsId: values.IFLA_LINK_NETNSID,
+    master: values.IFLA_MASTER,
+    group: values.IFLA_GROUP ?? 0,
+    alias: values.IFLA_IFALIAS,
+    ...(values.IFLA_STATS64 === undefined || !query.stats ? {} : { stats: readStats(values.IFLA_STATS64) }),
+  };
+}
+
+function readStats(payload: Uint8Array): LinkStats {
+  const stats = rtnlLinkStats64.read(payload);
+  return {
+    receivedPackets: stats.rx_packets,
+    receivedBytes: stats.rx_bytes,
+    receiveErrors: stats.rx_errors,
+    receiveDropped: stats.rx_dropped,
+    sentPackets: stats.tx_packets,
+    sentBytes: stats.tx_bytes,
+    sendErrors: stats.tx_errors,
+    sendDropped: stats.tx_dropped,
+  };
+}

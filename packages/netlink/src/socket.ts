@@ -1,0 +1,71 @@
+import { type Fd, MSG_TRUNC, receive, send, setSocketOption, socket, withNetns } from "@dp/sys";
+import { LITTLE_ENDIAN } from "./codec/scalar.ts";
+
+/** The three system calls a {@link Connection} makes, so that its logic can be tested without a kernel. */
+export interface NetlinkSocket {
+  /** send(2) of one datagram. Throws `SyscallError`. */
+  send(datagram: Uint8Array, op: string): void;
+  /** recv(2); the return value is the datagram's real length, even if longer than `buffer`. Throws `SyscallError`. */
+  receive(buffer: Uint8Array, flags: number, op: string): number;
+  close(): void;
+}
+
+export interface SocketOptions {
+  /** The network namespace the socket works in, for life. Default: the calling thread's. The caller keeps it. */
+  netns?: Fd | undefined;
+  /** How long to wait for the kernel's answer, in milliseconds. */
+  timeoutMs: number;
+}
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const NETLINK_ROUTE = 0;
+
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_RCVTIMEO = 20;
+
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+
+/** Opens a NETLINK_ROUTE socket. Throws `SyscallError`. */
+export function openRouteSocket({ netns, timeoutMs }: SocketOptions): NetlinkSocket {
+  const op = "open a netlink socket";
+  const create = (): Fd => socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, op);
+  const fd = netns === undefined ? create() : withNetns(netns, create);
+  try {
+    const on = intBytes(1);
+    // Acknowledgements come with the reason in English, and without the request they answer.
+    setSocketOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, on, op);
+    setSocketOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, on, op);
+    // The kernel refuses what it does not understand in a get, and filters dumps itself.
+    setSocketOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, on, op);
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, intBytes(1 << 20), op);
+    setSocketOption(fd, SOL_SOCKET, SO_RCVTIMEO, timevalBytes(timeoutMs), op);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+  return {
+    send: (datagram, sendOp) => send(fd, datagram, sendOp),
+    receive: (buffer, flags, receiveOp) => receive(fd, buffer, flags | MSG_TRUNC, receiveOp),
+    close: () => fd.close(),
+  };
+}
+
+function intBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN);
+  return bytes;
+}
+
+/** struct timeval of a 64-bit machine: seconds and microseconds. */
+function timevalBytes(milliseconds: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), LITTLE_ENDIAN);
+  view.setBigInt64(8, BigInt(Math.round((milliseconds % 1000) * 1000)), LITTLE_ENDIAN);
+  return bytes;
+}
