@@ -158,10 +158,10 @@ struct {
 } dp_configs SEC(".maps");
 
 /*
- * Packets a first fragment of which was sent to a container: its later
- * fragments have no ports and follow it. An entry lives as long as an IP
- * reassembly; the oldest goes first, so a flood of fragments costs only
- * other fragments.
+ * Datagrams the first fragment of which went to a container: the later ones
+ * have no ports and follow it. Only the port is kept, and looked up again, so
+ * an entry never outlives its server. The oldest go first: a flood of
+ * fragments costs other fragments, nothing else.
  */
 struct dp_fragment_key {
 	__be32 src;
@@ -170,11 +170,16 @@ struct dp_fragment_key {
 	__u16 pad;
 };
 
+struct dp_fragment {
+	__be16 port; /* the public port of the datagram */
+	__u16 pad;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct dp_fragment_key);
-	__type(value, struct dp_dnat_target);
+	__type(value, struct dp_fragment);
 } dp_fragments SEC(".maps");
 
 /*

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * dp_dnat: uplink, ingress. Packets from players to a server's public address
+ * and port are given the container's address, game port and MAC, and enter the
+ * container's interface directly (bpf_redirect_peer).
+ *
+ *  1. not addressed to this host's MAC                              next
+ *  2. tagged for a VLAN (its packets come again on its interface)   next
+ *  3. not IPv4, or a header that contradicts itself                 next
+ *  4. not TCP                                                       next
+ *  5. later fragment: of a datagram rule 8 sent on                  redirect
+ *                     of any other                                  next
+ *  6. no whole TCP header (truncated, or a tiny first fragment)     next
+ *  7. no server at (destination address, destination port)          next
+ *  8. a server's: translated (a first fragment is remembered)       redirect
+ *
+ * It drops nothing: what is not a server's is the host's own.
+ */
+#include "packet.h"
+#include "verdict.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline int deliver(struct __sk_buff *skb, const struct dp_dnat_target *target)
+{
+	struct dp_counters *counters = dp_counters_of(target->host_peer);
+
+	if (counters) {
+		counters->in_packets++;
+		counters->in_bytes += skb->len;
+	}
+	return bpf_redirect_peer(target->host_peer, 0);
+}
+
+static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
+{
+	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
+}
+
+/* Rule 5. The TCP checksum is in the first fragment, and was set right there for all of them. */
+static __always_inline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth,
+					  struct iphdr *ip)
+{
+	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_public_key key = { .addr = ip->daddr };
+	struct dp_dnat_target *target;
+	struct dp_fragment *first;
+
+	first = bpf_map_lookup_elem(&dp_fragments, &fragment);
+	if (!first)
+		return DP_NEXT;
+	key.port = first->port;
+	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
+	if (!target)
+		return DP_NEXT;
+
+	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
+	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
+	return deliver(skb, target);
+}
+
+SEC("tc")
+int dp_dnat(struct __sk_buff *skb)
+{
+	struct dp_dnat_target *target;
+	struct dp_public_key key = {};
+	struct ethhdr *eth;
+	struct tcphdr *tcp;
+	struct iphdr *ip;
+	__u32 l4_off;
+	void *data, *end;
+
+	if (skb->pkt_type != PACKET_HOST || dp_is_vlan(skb))
+		return DP_NEXT;
+
+	dp_pull_headers(skb);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+
+	eth = data;
+	ip = (void *)(eth + 1);
+	if ((void *)(ip + 1) > end)
+		return DP_NEXT;
+	if (eth->h_proto != bpf_htons(ETH_P_IP) || !dp_ipv4_is_sound(skb, ip, 0))
+		return DP_NEXT;
+	if (ip->protocol != IPPROTO_TCP)
+		return DP_NEXT;
+	if (ip->frag_off & DP_IP_OFFSET)
+		return later_fragment(skb, eth, ip);
+
+	l4_off = ETH_HLEN + dp_ipv4_header_len(ip);
+	tcp = data + l4_off;
+	if ((void *)(tcp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*tcp)))
+		return DP_NEXT;
+
+	key.addr = ip->daddr;
+	key.port = tcp->dest;
+	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
+	if (!target)
+		return DP_NEXT;
+
+	if (ip->frag_off & DP_IP_MORE_FRAGMENTS) {
+		struct dp_fragment_key fragment = fragment_key(ip);
+		struct dp_fragment first = { .port = key.port };
+
+		bpf_map_update_elem(&dp_fragments, &fragment, &first, BPF_ANY);
+	}
+
+	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
+	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
+	tcp->dest = target->port;
+	dp_tcp_csum(skb, l4_off, key.addr, target->addr, key.port, target->port);
+	return deliver(skb, target);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reading and rewriting packets in place. Every reader checks its bounds
+ * against the packet's end and says NULL or false when it does not fit.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/stddef.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define DP_VLAN_VID_MASK 0x0fff
+
+/*
+ * RFC 792. <linux/icmp.h> has the same, but pulls in the C library, of which
+ * there is none for this target.
+ */
+struct dp_icmp {
+	__u8 type;
+	__u8 code;
+	__sum16 check;
+	__be32 rest;
+};
+
+#define DP_ICMP_ECHO 8
+
+/* RFC 791: flags and offset share a word. */
+#define DP_IP_MORE_FRAGMENTS bpf_htons(0x2000)
+#define DP_IP_OFFSET bpf_htons(0x1fff)
+
+/* As in <linux/icmp.h>, which cannot be had without libc's headers of the machine compiled for. */
+#define ICMP_ECHO 8
+
+struct icmphdr {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be32 rest; /* what it holds depends on the type */
+};
+
+/* The longest headers a program reads: Ethernet, IPv4 with all options, TCP without. */
+#define DP_HEADERS (ETH_HLEN + 60 + sizeof(struct tcphdr))
+
+/*
+ * Drivers may leave headers in page fragments, out of direct reach. After this
+ * a header that is not between data and data_end is not in the packet.
+ */
+static __always_inline void dp_pull_headers(struct __sk_buff *skb)
+{
+	__u64 linear = (void *)(long)skb->data_end - (void *)(long)skb->data;
+
+	if (linear < DP_HEADERS && linear < skb->len)
+		bpf_skb_pull_data(skb, skb->len < DP_HEADERS ? skb->len : DP_HEADERS);
+}
+
+/* Tagged for a VLAN. A tag with VID 0 carries only a priority (IEEE 802.1Q) and makes none. */
+static __always_inline bool dp_is_vlan(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && (skb->vlan_tci & DP_VLAN_VID_MASK);
+}
+
+/* Bytes of the IPv4 header, options included; only of a header dp_ipv4_is_sound() approved. */
+static __always_inline __u32 dp_ipv4_header_len(const struct iphdr *ip)
+{
+	return ip->ihl * 4;
+}
+
+/*
+ * Whether the IPv4 header's own lengths agree with each other and with the
+ * packet, and leave room for `l4_len` bytes. tot_len is 0 in a GSO packet over
+ * 64 KiB.
+ */
+static __always_inline bool dp_ipv4_is_sound(const struct __sk_buff *skb, const struct iphdr *ip,
+					     __u32 l4_len)
+{
+	__u32 total = bpf_ntohs(ip->tot_len);
+
+	if (ip->version != 4 || ip->ihl < 5)
+		return false;
+	if (total == 0 && skb->gso_size)
+		return true;
+	return total >= dp_ipv4_header_len(ip) + l4_len && total + ETH_HLEN <= skb->len;
+}
+
+static __always_inline bool dp_mac_equal(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const __u16 *)a;
+	const __u16 *y = (const __u16 *)b;
+
+	/* Both are 2-aligned: an Ethernet header's, and a map value's. */
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* Opens a connection: SYN without ACK, whatever other flags come with it (RFC 9293 3.10.7). */
+static __always_inline bool dp_is_bare_syn(const struct tcphdr *tcp)
+{
+	return tcp->syn && !tcp->ack;
+}
+
+/* Replaces an address of the IPv4 header and updates its checksum (RFC 1624, equation 3). */
+static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, __be32 *field, __be32 addr)
+{
+	__be32 old = *field;
+	__u32 sum = (__u16)~ip->check;
+
+	sum += (__u16)~old + (__u16)~(old >> 16) + (__u16)addr + (__u16)(addr >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->check = ~sum;
+	*field = addr;
+}
+
+/*
+ * Brings the TCP checksum up to date after an address and a port were
+ * replaced. Two calls, not one sum: of a packet whose checksum the device has
+ * yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is there.
+ * Packet pointers are void after it.
+ */
+static __always_inline void dp_tcp_csum(struct __sk_buff *skb, __u32 l4_off, __be32 old_addr,
+					__be32 addr, __be16 old_port, __be16 port)
+{
+	__u32 check = l4_off + offsetof(struct tcphdr, check);
+
+	bpf_l4_csum_replace(skb, check, old_addr, addr, BPF_F_PSEUDO_HDR | sizeof(addr));
+	bpf_l4_csum_replace(skb, check, old_port, port, sizeof(port));
+}

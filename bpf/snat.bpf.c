@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * dp_snat: host peer, ingress, after dp_arp: everything a container sends. A
+ * reply to a player leaves by the uplink under the public address and port;
+ * what the container-side program redirected goes to the proxy; nothing else
+ * gets past here, whether or not that program is there.
+ *
+ *  1. no server behind this interface                    drop UNKNOWN_INTERFACE
+ *  2. ends inside a header it announced                  drop TRUNCATED
+ *  3. another source MAC than the container's            drop SPOOFED_MAC
+ *  4. VLAN, IPv6, any other ethertype                    drop VLAN, IPV6, NOT_IP
+ *  5. IPv4 lengths that contradict each other            drop MALFORMED
+ *  6. another source address than the container's        drop SPOOFED_ADDRESS
+ *  7. any fragment                                       drop FRAGMENT
+ *  8. TCP from the game port (see reply())
+ *      a. opening a connection                           drop GAME_PORT_SYN
+ *      b. to an address of the host                      pass
+ *      c. to a destination no player has                 drop DESTINATION
+ *      d. to another container                           drop EAST_WEST
+ *      e. to anyone else: translated                     redirect
+ *  9. to a listener of the proxy, on this host peer      pass
+ * 10. ICMP echo request to this host peer                pass
+ * 11. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ *
+ * A container does not fragment what it sends: TCP does path-MTU discovery, and
+ * a fragment could hide its ports. IP options are carried, not looked at.
+ */
+#include "packet.h"
+#include "verdict.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* 0.0.0.0/8, 127.0.0.0/8, and from 224.0.0.0 up: multicast, reserved, broadcast. */
+static __always_inline bool is_no_players(__be32 addr)
+{
+	__u8 first = bpf_ntohl(addr) >> 24;
+
+	return first == 0 || first == 127 || first >= 224;
+}
+
+static __always_inline bool is_container(const struct dp_config *config, __be32 addr)
+{
+	return (addr & config->container_mask) == config->container_subnet;
+}
+
+/* Rule 8. */
+static __always_inline int reply(struct __sk_buff *skb, const struct dp_snat_target *target,
+				 struct iphdr *ip, struct tcphdr *tcp, __u32 l4_off)
+{
+	struct dp_counters *counters;
+	struct dp_config *config;
+	__be32 player = ip->daddr;
+	__u32 zero = 0;
+
+	if (dp_is_bare_syn(tcp))
+		return dp_drop(skb->ifindex, DP_DROP_GAME_PORT_SYN);
+	if (player == target->host_addr || bpf_map_lookup_elem(&dp_host_addrs, &player))
+		return DP_PASS;
+	if (is_no_players(player))
+		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!config || is_container(config, player))
+		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
+
+	counters = dp_counters_of(skb->ifindex);
+	if (counters) {
+		counters->out_packets++;
+		counters->out_bytes += skb->len;
+	}
+
+	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
+	tcp->source = target->public_port;
+	dp_tcp_csum(skb, l4_off, target->addr, target->public_addr, target->game_port,
+		    target->public_port);
+	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
+}
+
+/* Rule 9. */
+static __always_inline bool is_proxy_port(__u8 protocol, __be16 port)
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!config)
+		return false;
+	if (port == config->dns_port)
+		return true;
+	return protocol == IPPROTO_TCP && (port == config->http_port || port == config->tcp_port);
+}
+
+SEC("tc")
+int dp_snat(struct __sk_buff *skb)
+{
+	__u32 host_peer = skb->ifindex;
+	struct dp_snat_target *target;
+	struct dp_icmp *icmp;
+	struct udphdr *udp;
+	struct tcphdr *tcp;
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	void *data, *end;
+	__u32 l4_off;
+
+	target = bpf_map_lookup_elem(&dp_snat_targets, &host_peer);
+	if (!target)
+		return dp_drop(host_peer, DP_DROP_UNKNOWN_INTERFACE);
+
+	dp_pull_headers(skb);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+
+	eth = data;
+	if ((void *)(eth + 1) > end)
+		return dp_drop(host_peer, DP_DROP_TRUNCATED);
+	if (!dp_mac_equal(eth->h_source, target->mac))
+		return dp_drop(host_peer, DP_DROP_SPOOFED_MAC);
+	if (skb->vlan_present || eth->h_proto == bpf_htons(ETH_P_8021Q) ||
+	    eth->h_proto == bpf_htons(ETH_P_8021AD))
+		return dp_drop(host_peer, DP_DROP_VLAN);
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+		return dp_drop(host_peer, DP_DROP_IPV6);
+	if (eth->h_proto != bpf_htons(ETH_P_IP))
+		return dp_drop(host_peer, DP_DROP_NOT_IP);
+
+	ip = (void *)(eth + 1);
+	if ((void *)(ip + 1) > end)
+		return dp_drop(host_peer, DP_DROP_TRUNCATED);
+	if (!dp_ipv4_is_sound(skb, ip, 0))
+		return dp_drop(host_peer, DP_DROP_MALFORMED);
+	if (ip->saddr != target->addr)
+		return dp_drop(host_peer, DP_DROP_SPOOFED_ADDRESS);
+	if (ip->frag_off & (DP_IP_OFFSET | DP_IP_MORE_FRAGMENTS))
+		return dp_drop(host_peer, DP_DROP_FRAGMENT);
+
+	l4_off = ETH_HLEN + dp_ipv4_header_len(ip);
+
+	switch (ip->protocol) {
+	case IPPROTO_TCP:
+		tcp = data + l4_off;
+		if ((void *)(tcp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*tcp)))
+			return dp_drop(host_peer, DP_DROP_TRUNCATED);
+		if (tcp->source == target->game_port)
+			return reply(skb, target, ip, tcp, l4_off);
+		if (ip->daddr == target->host_addr && is_proxy_port(IPPROTO_TCP, tcp->dest))
+			return DP_PASS;
+		return dp_drop(host_peer, DP_DROP_TCP);
+	case IPPROTO_UDP:
+		udp = data + l4_off;
+		if ((void *)(udp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*udp)))
+			return dp_drop(host_peer, DP_DROP_TRUNCATED);
+		if (ip->daddr == target->host_addr && is_proxy_port(IPPROTO_UDP, udp->dest))
+			return DP_PASS;
+		return dp_drop(host_peer, DP_DROP_UDP);
+	case IPPROTO_ICMP:
+		icmp = data + l4_off;
+		if ((void *)(icmp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*icmp)))
+			return dp_drop(host_peer, DP_DROP_TRUNCATED);
+		if (ip->daddr == target->host_addr && icmp->type == DP_ICMP_ECHO)
+			return DP_PASS;
+		return dp_drop(host_peer, DP_DROP_ICMP);
+	default:
+		return dp_drop(host_peer, DP_DROP_PROTOCOL);
+	}
+}
