@@ -5,6 +5,7 @@ import { DatapathError } from "./errors.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const NSFS_MAGIC = 0x6e736673;
+const NS_GET_NSTYPE = 0xb703;
 
 /** This thread's network namespace, as an open file (setns(2)). */
 export function currentNetns(): Fd {
@@ -20,6 +21,9 @@ export function openNetns(path: string): Fd {
     const magic = new DataView(buf.buffer).getBigInt64(0, true);
     if (magic !== BigInt(NSFS_MAGIC)) {
       throw new DatapathError("FAILED", `open network namespace ${path}`, "it is not a namespace file");
+    }
+    if (libc.ioctl(fd.number, NS_GET_NSTYPE, null) !== CLONE_NEWNET) {
+      throw new DatapathError("FAILED", `open network namespace ${path}`, "it is not a network namespace");
     }
     return fd;
   } catch (error) {
