@@ -182,7 +182,8 @@ export function getRoute(connection: Connection, destination: string, lookup: Ro
       rtm_family: familyNumber[family],
       rtm_dst_len: addressBits[family],
       rtm_src_len: source === undefined ? 0 : addressBits[family],
-      rtm_flags: RouteFlag.RTM_F_LOOKUP_TABLE,
+      // Strict checking refuses the flag for IPv6, which tells the table anyway.
+      rtm_flags: family === "inet" ? RouteFlag.RTM_F_LOOKUP_TABLE : 0,
     },
     {
       RTA_DST: address,
