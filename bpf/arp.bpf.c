@@ -11,8 +11,8 @@
  *  5. all else: replies, probes (RFC 5227), gratuitous
  *     announcements, other addresses, other hardware       drop ARP
  */
+#include "drop_count.h"
 #include "packet.h"
-#include "verdict.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 

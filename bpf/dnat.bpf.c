@@ -21,14 +21,9 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline int deliver(struct __sk_buff *skb, const struct dp_dnat_target *target)
+static __always_inline int deliver(struct __sk_buff *skb, struct dp_dnat_target *target)
 {
-	struct dp_counters *counters = dp_counters_of(target->host_peer);
-
-	if (counters) {
-		counters->in_packets++;
-		counters->in_bytes += skb->len;
-	}
+	dp_count(&target->traffic, skb);
 	return bpf_redirect_peer(target->host_peer, 0);
 }
 

@@ -29,23 +29,36 @@ struct dp_public_key {
 	__u16 pad;
 };
 
-/* Where dnat sends what arrives there. */
+/* What went one way, since the server was added. */
+struct dp_traffic {
+	__u64 packets; /* a GSO super-packet is one */
+	__u64 bytes; /* with Ethernet headers */
+};
+
+/*
+ * Where dnat sends what arrives there. Per CPU, and the same on each but for
+ * the counters: so one look-up finds both, and no two CPUs share a line.
+ */
 struct dp_dnat_target {
 	__u32 host_peer; /* ifindex of the host peer: bpf_redirect_peer enters its other end */
 	__be32 addr; /* the container's */
 	__be16 port; /* the game port */
 	__u8 mac[6]; /* the container peer's */
+	struct dp_traffic traffic; /* to the container */
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, DP_MAX_SERVERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct dp_public_key);
 	__type(value, struct dp_dnat_target);
 } dp_dnat_targets SEC(".maps");
 
-/* What snat and arp know of the container behind a host peer. Key: the host peer's ifindex. */
+/*
+ * What snat and arp know of the container behind a host peer. Key: the host
+ * peer's ifindex. Per CPU for its counters' sake, as above.
+ */
 struct dp_snat_target {
 	__be32 addr; /* the container's: the only source address it may use */
 	__be32 host_addr; /* the host peer's: the container's gateway */
@@ -56,10 +69,11 @@ struct dp_snat_target {
 	__u32 group; /* servers of one group reach each other's game port; 0: none */
 	__u8 mac[6]; /* the container peer's: the only source MAC it may use */
 	__u16 pad;
+	struct dp_traffic traffic; /* replies to players */
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, DP_MAX_SERVERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
@@ -148,6 +162,7 @@ struct dp_config {
 	__be32 public_addr; /* default for servers added without an address */
 	__u32 uplink; /* ifindex of the interface that has public_addr */
 	__u32 pad2;
+	__u64 host_octets[4]; /* bit n: an address in dp_host_addrs ends in .n; spares players the look-up */
 };
 
 struct {
@@ -183,15 +198,11 @@ struct {
 } dp_fragments SEC(".maps");
 
 /*
- * What a server's packets came to, by host peer ifindex: an entry is made with
- * the server. Key 0 counts what belongs to none.
+ * What was dropped of a container's packets, by its host peer's ifindex: an
+ * entry is made with the server. Key 0 counts what belongs to none.
  */
-struct dp_counters {
-	__u64 in_packets; /* to the container, through dnat */
-	__u64 in_bytes;
-	__u64 out_packets; /* from the container, through snat */
-	__u64 out_bytes;
-	__u64 drops[DP_DROP_MAX]; /* packets, by enum dp_drop */
+struct dp_drops {
+	__u64 packets[DP_DROP_MAX]; /* by enum dp_drop */
 };
 
 struct {
@@ -199,5 +210,5 @@ struct {
 	__uint(max_entries, DP_MAX_SERVERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
-	__type(value, struct dp_counters);
-} dp_stats SEC(".maps");
+	__type(value, struct dp_drops);
+} dp_drop_counts SEC(".maps");

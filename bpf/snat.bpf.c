@@ -25,8 +25,8 @@
  * A container does not fragment what it sends: TCP does path-MTU discovery, and
  * a fragment could hide its ports. IP options are carried, not looked at.
  */
+#include "drop_count.h"
 #include "packet.h"
-#include "verdict.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -38,36 +38,41 @@ static __always_inline bool is_no_players(__be32 addr)
 	return first == 0 || first == 127 || first >= 224;
 }
 
+/* An address of the host itself: the last octet tells almost always that it is not. */
+static __always_inline bool is_host(const struct dp_config *config, __be32 addr)
+{
+	__u8 last = bpf_ntohl(addr);
+
+	return config->host_octets[last / 64] & (1ULL << (last % 64)) &&
+	       bpf_map_lookup_elem(&dp_host_addrs, &addr);
+}
+
 static __always_inline bool is_container(const struct dp_config *config, __be32 addr)
 {
 	return (addr & config->container_mask) == config->container_subnet;
 }
 
 /* Rule 8. */
-static __always_inline int reply(struct __sk_buff *skb, const struct dp_snat_target *target,
+static __always_inline int reply(struct __sk_buff *skb, struct dp_snat_target *target,
 				 struct iphdr *ip, struct tcphdr *tcp, __u32 l4_off)
 {
-	struct dp_counters *counters;
 	struct dp_config *config;
 	__be32 player = ip->daddr;
 	__u32 zero = 0;
 
 	if (dp_is_bare_syn(tcp))
 		return dp_drop(skb->ifindex, DP_DROP_GAME_PORT_SYN);
-	if (player == target->host_addr || bpf_map_lookup_elem(&dp_host_addrs, &player))
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!config)
+		return dp_drop(skb->ifindex, DP_DROP_UNKNOWN_INTERFACE);
+	if (player == target->host_addr || is_host(config, player))
 		return DP_PASS;
 	if (is_no_players(player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	if (!config || is_container(config, player))
+	if (is_container(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
 
-	counters = dp_counters_of(skb->ifindex);
-	if (counters) {
-		counters->out_packets++;
-		counters->out_bytes += skb->len;
-	}
-
+	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
 	tcp->source = target->public_port;
 	dp_tcp_csum(skb, l4_off, target->addr, target->public_addr, target->game_port,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a program says of a packet, and the counters that remember it. */
+/* What a program says of a packet. */
 #pragma once
 
 #include <linux/pkt_cls.h>
@@ -16,19 +16,8 @@ enum dp_verdict {
 	DP_SHOT = TC_ACT_SHOT,
 };
 
-static __always_inline struct dp_counters *dp_counters_of(__u32 host_peer)
+static __always_inline void dp_count(struct dp_traffic *traffic, const struct __sk_buff *skb)
 {
-	return bpf_map_lookup_elem(&dp_stats, &host_peer);
-}
-
-/* Not inlined: rare, and every program has many ways to get here. */
-static __noinline __attribute__((unused)) int dp_drop(__u32 host_peer, enum dp_drop reason)
-{
-	struct dp_counters *counters = dp_counters_of(host_peer);
-
-	if (!counters)
-		counters = dp_counters_of(0);
-	if (counters && reason < DP_DROP_MAX)
-		counters->drops[reason]++;
-	return DP_SHOT;
+	traffic->packets++;
+	traffic->bytes += skb->len;
 }

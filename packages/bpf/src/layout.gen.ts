@@ -109,39 +109,72 @@ export const dpPublicKey: StructLayout<DpPublicKey> = {
   },
 };
 
+/** struct dp_traffic */
+export interface DpTraffic {
+  packets: bigint;
+  bytes: bigint;
+}
+
+/** struct dp_traffic: 16 bytes. */
+export const dpTraffic: StructLayout<DpTraffic> = {
+  name: "dp_traffic",
+  size: 16,
+  fields: [
+    { name: "packets", offset: 0, size: 8, type: "__u64" },
+    { name: "bytes", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 16, "struct dp_traffic");
+    return {
+      packets: view.getBigUint64(0, true),
+      bytes: view.getBigUint64(8, true),
+    };
+  },
+  write(value) {
+    const view = blank(16);
+    setU64(view, 0, value.packets, "dp_traffic.packets");
+    setU64(view, 8, value.bytes, "dp_traffic.bytes");
+    return bytesOf(view);
+  },
+};
+
 /** struct dp_dnat_target */
 export interface DpDnatTarget {
   hostPeer: number;
   addr: string;
   port: number;
   mac: string;
+  traffic: DpTraffic;
 }
 
-/** struct dp_dnat_target: 16 bytes. */
+/** struct dp_dnat_target: 32 bytes. */
 export const dpDnatTarget: StructLayout<DpDnatTarget> = {
   name: "dp_dnat_target",
-  size: 16,
+  size: 32,
   fields: [
     { name: "host_peer", offset: 0, size: 4, type: "__u32" },
     { name: "addr", offset: 4, size: 4, type: "__be32" },
     { name: "port", offset: 8, size: 2, type: "__be16" },
     { name: "mac", offset: 10, size: 6, type: "__u8[6]" },
+    { name: "traffic", offset: 16, size: 16, type: "struct dp_traffic" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 16, "struct dp_dnat_target");
+    const view = viewOf(bytes, 32, "struct dp_dnat_target");
     return {
       hostPeer: view.getUint32(0, true),
       addr: getIpv4(view, 4),
       port: view.getUint16(8),
       mac: getMac(view, 10),
+      traffic: dpTraffic.read(bytes.subarray(16, 32)),
     };
   },
   write(value) {
-    const view = blank(16);
+    const view = blank(32);
     setU32(view, 0, value.hostPeer, "dp_dnat_target.host_peer");
     setIpv4(view, 4, value.addr, "dp_dnat_target.addr");
     setBe16(view, 8, value.port, "dp_dnat_target.port");
     setMac(view, 10, value.mac, "dp_dnat_target.mac");
+    bytesOf(view).set(dpTraffic.write(value.traffic), 16);
     return bytesOf(view);
   },
 };
@@ -156,12 +189,13 @@ export interface DpSnatTarget {
   uplink: number;
   group: number;
   mac: string;
+  traffic: DpTraffic;
 }
 
-/** struct dp_snat_target: 32 bytes. */
+/** struct dp_snat_target: 48 bytes. */
 export const dpSnatTarget: StructLayout<DpSnatTarget> = {
   name: "dp_snat_target",
-  size: 32,
+  size: 48,
   fields: [
     { name: "addr", offset: 0, size: 4, type: "__be32" },
     { name: "host_addr", offset: 4, size: 4, type: "__be32" },
@@ -172,9 +206,10 @@ export const dpSnatTarget: StructLayout<DpSnatTarget> = {
     { name: "group", offset: 20, size: 4, type: "__u32" },
     { name: "mac", offset: 24, size: 6, type: "__u8[6]" },
     { name: "pad", offset: 30, size: 2, type: "__u16" },
+    { name: "traffic", offset: 32, size: 16, type: "struct dp_traffic" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 32, "struct dp_snat_target");
+    const view = viewOf(bytes, 48, "struct dp_snat_target");
     return {
       addr: getIpv4(view, 0),
       hostAddr: getIpv4(view, 4),
@@ -184,10 +219,11 @@ export const dpSnatTarget: StructLayout<DpSnatTarget> = {
       uplink: view.getUint32(16, true),
       group: view.getUint32(20, true),
       mac: getMac(view, 24),
+      traffic: dpTraffic.read(bytes.subarray(32, 48)),
     };
   },
   write(value) {
-    const view = blank(32);
+    const view = blank(48);
     setIpv4(view, 0, value.addr, "dp_snat_target.addr");
     setIpv4(view, 4, value.hostAddr, "dp_snat_target.host_addr");
     setIpv4(view, 8, value.publicAddr, "dp_snat_target.public_addr");
@@ -196,6 +232,7 @@ export const dpSnatTarget: StructLayout<DpSnatTarget> = {
     setU32(view, 16, value.uplink, "dp_snat_target.uplink");
     setU32(view, 20, value.group, "dp_snat_target.group");
     setMac(view, 24, value.mac, "dp_snat_target.mac");
+    bytesOf(view).set(dpTraffic.write(value.traffic), 32);
     return bytesOf(view);
   },
 };
@@ -370,12 +407,13 @@ export interface DpConfig {
   portLast: number;
   publicAddr: string;
   uplink: number;
+  hostOctets: readonly bigint[];
 }
 
-/** struct dp_config: 40 bytes. */
+/** struct dp_config: 72 bytes. */
 export const dpConfig: StructLayout<DpConfig> = {
   name: "dp_config",
-  size: 40,
+  size: 72,
   fields: [
     { name: "http_port", offset: 0, size: 2, type: "__be16" },
     { name: "dns_port", offset: 2, size: 2, type: "__be16" },
@@ -390,9 +428,10 @@ export const dpConfig: StructLayout<DpConfig> = {
     { name: "public_addr", offset: 28, size: 4, type: "__be32" },
     { name: "uplink", offset: 32, size: 4, type: "__u32" },
     { name: "pad2", offset: 36, size: 4, type: "__u32" },
+    { name: "host_octets", offset: 40, size: 32, type: "__u64[4]" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 40, "struct dp_config");
+    const view = viewOf(bytes, 72, "struct dp_config");
     return {
       httpPort: view.getUint16(0),
       dnsPort: view.getUint16(2),
@@ -405,10 +444,11 @@ export const dpConfig: StructLayout<DpConfig> = {
       portLast: view.getUint16(26, true),
       publicAddr: getIpv4(view, 28),
       uplink: view.getUint32(32, true),
+      hostOctets: getU64s(view, 40, 4),
     };
   },
   write(value) {
-    const view = blank(40);
+    const view = blank(72);
     setBe16(view, 0, value.httpPort, "dp_config.http_port");
     setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
     setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
@@ -420,6 +460,7 @@ export const dpConfig: StructLayout<DpConfig> = {
     setU16(view, 26, value.portLast, "dp_config.port_last");
     setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
     setU32(view, 32, value.uplink, "dp_config.uplink");
+    setU64s(view, 40, 4, value.hostOctets, "dp_config.host_octets");
     return bytesOf(view);
   },
 };
@@ -484,43 +525,25 @@ export const dpFragment: StructLayout<DpFragment> = {
   },
 };
 
-/** struct dp_counters */
-export interface DpCounters {
-  inPackets: bigint;
-  inBytes: bigint;
-  outPackets: bigint;
-  outBytes: bigint;
-  drops: readonly bigint[];
+/** struct dp_drops */
+export interface DpDrops {
+  packets: readonly bigint[];
 }
 
-/** struct dp_counters: 288 bytes. */
-export const dpCounters: StructLayout<DpCounters> = {
-  name: "dp_counters",
-  size: 288,
-  fields: [
-    { name: "in_packets", offset: 0, size: 8, type: "__u64" },
-    { name: "in_bytes", offset: 8, size: 8, type: "__u64" },
-    { name: "out_packets", offset: 16, size: 8, type: "__u64" },
-    { name: "out_bytes", offset: 24, size: 8, type: "__u64" },
-    { name: "drops", offset: 32, size: 256, type: "__u64[32]" },
-  ],
+/** struct dp_drops: 256 bytes. */
+export const dpDrops: StructLayout<DpDrops> = {
+  name: "dp_drops",
+  size: 256,
+  fields: [{ name: "packets", offset: 0, size: 256, type: "__u64[32]" }],
   read(bytes) {
-    const view = viewOf(bytes, 288, "struct dp_counters");
+    const view = viewOf(bytes, 256, "struct dp_drops");
     return {
-      inPackets: view.getBigUint64(0, true),
-      inBytes: view.getBigUint64(8, true),
-      outPackets: view.getBigUint64(16, true),
-      outBytes: view.getBigUint64(24, true),
-      drops: getU64s(view, 32, 32),
+      packets: getU64s(view, 0, 32),
     };
   },
   write(value) {
-    const view = blank(288);
-    setU64(view, 0, value.inPackets, "dp_counters.in_packets");
-    setU64(view, 8, value.inBytes, "dp_counters.in_bytes");
-    setU64(view, 16, value.outPackets, "dp_counters.out_packets");
-    setU64(view, 24, value.outBytes, "dp_counters.out_bytes");
-    setU64s(view, 32, 32, value.drops, "dp_counters.drops");
+    const view = blank(256);
+    setU64s(view, 0, 32, value.packets, "dp_drops.packets");
     return bytesOf(view);
   },
 };
@@ -528,6 +551,7 @@ export const dpCounters: StructLayout<DpCounters> = {
 /** All structs, each after those it contains. */
 export const structLayouts = [
   dpPublicKey,
+  dpTraffic,
   dpDnatTarget,
   dpSnatTarget,
   dpNetKey,
@@ -537,7 +561,7 @@ export const structLayouts = [
   dpConfig,
   dpFragmentKey,
   dpFragment,
-  dpCounters,
+  dpDrops,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -554,7 +578,7 @@ export const mapLayouts = {
   } satisfies MapLayout<number, DpConfig>,
   dp_dnat_targets: {
     name: "dp_dnat_targets",
-    type: 1,
+    type: 5,
     maxEntries: 65536,
     flags: 1,
     keyType: "struct dp_public_key",
@@ -562,6 +586,16 @@ export const mapLayouts = {
     valueType: "struct dp_dnat_target",
     value: dpDnatTarget,
   } satisfies MapLayout<DpPublicKey, DpDnatTarget>,
+  dp_drop_counts: {
+    name: "dp_drop_counts",
+    type: 5,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_drops",
+    value: dpDrops,
+  } satisfies MapLayout<number, DpDrops>,
   dp_fragments: {
     name: "dp_fragments",
     type: 9,
@@ -594,7 +628,7 @@ export const mapLayouts = {
   } satisfies MapLayout<DpNetKey, DpNetData>,
   dp_snat_targets: {
     name: "dp_snat_targets",
-    type: 1,
+    type: 5,
     maxEntries: 65536,
     flags: 1,
     keyType: "__u32",
@@ -602,14 +636,4 @@ export const mapLayouts = {
     valueType: "struct dp_snat_target",
     value: dpSnatTarget,
   } satisfies MapLayout<number, DpSnatTarget>,
-  dp_stats: {
-    name: "dp_stats",
-    type: 5,
-    maxEntries: 65536,
-    flags: 1,
-    keyType: "__u32",
-    key: u32,
-    valueType: "struct dp_counters",
-    value: dpCounters,
-  } satisfies MapLayout<number, DpCounters>,
 } as const;
