@@ -30,7 +30,15 @@ export interface TestRunOptions {
   ctx?: Uint8Array;
   /** How often to run it. The packet is *not* restored between runs. Default 1. */
   repeat?: number;
+  /**
+   * Gives the packet a sum of all its bytes, as some devices do (CHECKSUM_COMPLETE). The kernel compares it with the
+   * packet the program leaves: `SyscallError` EBADMSG when the program changed one and not the other. On kernels that
+   * cannot (before 6.15), EINVAL.
+   */
+  checksumComplete?: boolean;
 }
+
+const BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4;
 
 export interface TestRunResult {
   /** What the program returned: for TC, 0 TC_ACT_OK, 2 TC_ACT_SHOT, 7 TC_ACT_REDIRECT, 0xffffffff TC_ACT_UNSPEC. */
@@ -62,6 +70,7 @@ export function testRun(fd: number, name: string, options: TestRunOptions): Test
       ctx_out: ctx === undefined ? undefined : ctxOut,
       ctx_size_out: ctxOut.byteLength,
       repeat,
+      flags: options.checksumComplete === true ? BPF_F_TEST_SKB_CHECKSUM_COMPLETE : 0,
     });
     // SAFETY: the buffers are held by `opts`; the kernel reads and writes them during the call only.
     const result = libbpf.testRun(fd, opts.bytes);
