@@ -1,1 +1,23 @@
-export { LibbpfError, MapFullError, VerifierError } from "./libbpf/index.ts";
+/**
+ * The datapath programs and maps: load them, pin them, attach them, fill them. For libbpf itself see
+ * `@dp/core/libbpf`.
+ *
+ * @module
+ */
+export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
+export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
+export { type HostConfig } from "./objects/host-config.ts";
+export {
+  type Interface,
+  readAddress,
+  readInterface,
+  toVethPeer,
+  type VethPair,
+  type VethPeer,
+} from "./objects/interface.ts";
+export { LayoutError } from "./objects/layout-error.ts";
+export { type Attachment, Objects } from "./objects/objects.ts";
+export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions } from "./objects/open.ts";
+export { DEFAULT_PIN_ROOT, PROG_PIN_PATH, type ProgramName } from "./objects/pin-root.ts";
+export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
+export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";

@@ -1,3 +1,4 @@
+import { UnsupportedError } from "@dp/sys";
 /**
  * libbpf.so.1 through koffi: declarations only, bound at first use, so that importing the package opens nothing.
  *
@@ -6,7 +7,6 @@
  * bigint, and a negative *number* when they failed. libbpf/errors.ts turns the numbers into errors.
  */
 import koffi from "koffi";
-import { UnsupportedError } from "@dp/sys";
 
 /** An address in this process. Whoever hands one out says who owns what is there. */
 export type Pointer = bigint;

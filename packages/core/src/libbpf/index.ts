@@ -3,15 +3,29 @@
  *
  * @module
  */
+export { type CgroupAttachName, CgroupAttachType, type Direction } from "./attach-type.ts";
+export { attachCgroup, type AttachCgroupOptions } from "./cgroup.ts";
+export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, queryClsact } from "./clsact.ts";
 export { be16, be32, bytes, type Codec, u16, u32, u64, u8 } from "./codec.ts";
 export { LibbpfError, LibbpfMessages } from "./errors.ts";
+export { hasKernelBtf, hasMapBatch, hasTcx, libbpfVersion } from "./feature.ts";
+export { attachIter, type AttachIterOptions, runIter } from "./iter.ts";
+export {
+  type CgroupLinkInfo,
+  type IterLinkInfo,
+  Link,
+  type LinkInfo,
+  type OtherLinkInfo,
+  type TcxLinkInfo,
+} from "./link.ts";
 export { BpfMap, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
 export { BpfObject, type OpenOptions } from "./object.ts";
 export { OpenObject } from "./open-object.ts";
 export { OpenMap, OpenProgram } from "./open-parts.ts";
 export { perCpu, type PerCpuCodec, type PerCpuMap, possibleCpus } from "./per-cpu.ts";
-export { openPin, pin, type PinKind, pinOver, unpin } from "./pin.ts";
+export { pin, pinnedKind, type PinKind, pinOver, unpin } from "./pin.ts";
 export { Program, type ProgramInfo } from "./program.ts";
+export { attachTcx, type AttachTcxOptions, queryTcx, type TcxChain, type TcxEntry, type TcxPosition } from "./tcx.ts";
 export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 export { VerifierError } from "./verifier-error.ts";

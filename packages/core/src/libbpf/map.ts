@@ -113,11 +113,20 @@ export class BpfMap<K, V> extends Resource {
     }
   }
 
+  #encode<T>(codec: Codec<T>, value: T): Uint8Array {
+    try {
+      return codec.write(value);
+    } catch (cause) {
+      if (!(cause instanceof RangeError || cause instanceof TypeError)) throw cause;
+      throw new DatapathError("BAD_USAGE", `encode for map ${this.name}`, cause.message, { cause });
+    }
+  }
+
   /** The value of a key, or undefined. (In an array map every key in range has one.) */
   get(key: K): V | undefined {
     const value = new Uint8Array(this.#value.size);
     // SAFETY: the kernel copies from the key and into the value during the call; sizes were checked when opened.
-    const result = libbpf.mapLookup(this.fd, this.#key.write(key), value);
+    const result = libbpf.mapLookup(this.fd, this.#encode(this.#key, key), value);
     if (result === -Errno.ENOENT) return undefined;
     if (result < 0) throw this.#failed(result, "read", "bpf_map_lookup_elem");
     return this.#value.read(value);
@@ -129,7 +138,12 @@ export class BpfMap<K, V> extends Resource {
    */
   set(key: K, value: V, mode: SetMode = "any"): void {
     // SAFETY: as in get.
-    const result = libbpf.mapUpdate(this.fd, this.#key.write(key), this.#value.write(value), SET_FLAGS[mode]);
+    const result = libbpf.mapUpdate(
+      this.fd,
+      this.#encode(this.#key, key),
+      this.#encode(this.#value, value),
+      SET_FLAGS[mode],
+    );
     if (result < 0) throw this.#setFailed(result, "bpf_map_update_elem");
   }
 
@@ -145,7 +159,7 @@ export class BpfMap<K, V> extends Resource {
   /** Deletes an entry. False when there was none. */
   delete(key: K): boolean {
     // SAFETY: as in get.
-    const result = libbpf.mapDelete(this.fd, this.#key.write(key));
+    const result = libbpf.mapDelete(this.fd, this.#encode(this.#key, key));
     if (result === -Errno.ENOENT) return false;
     if (result < 0) throw this.#failed(result, "delete", "bpf_map_delete_elem");
     return true;
@@ -155,7 +169,7 @@ export class BpfMap<K, V> extends Resource {
   take(key: K): V | undefined {
     const value = new Uint8Array(this.#value.size);
     // SAFETY: as in get.
-    const result = libbpf.mapLookupAndDelete(this.fd, this.#key.write(key), value);
+    const result = libbpf.mapLookupAndDelete(this.fd, this.#encode(this.#key, key), value);
     if (result === -Errno.ENOENT) return undefined;
     if (result < 0) throw this.#failed(result, "take", "bpf_map_lookup_and_delete_elem");
     return this.#value.read(value);
@@ -168,8 +182,8 @@ export class BpfMap<K, V> extends Resource {
   setMany(entries: Iterable<readonly [K, V]>, mode: SetMode = "any"): void {
     const list = [...entries];
     if (list.length === 0) return;
-    const keys = concatenate(list.map(([key]) => this.#key.write(key)));
-    const values = concatenate(list.map(([, value]) => this.#value.write(value)));
+    const keys = concatenate(list.map(([key]) => this.#encode(this.#key, key)));
+    const values = concatenate(list.map(([, value]) => this.#encode(this.#value, value)));
     const count = new Uint32Array([list.length]);
     using opts = new NativeStruct(BATCH_OPTS, { elem_flags: BigInt(SET_FLAGS[mode]) });
     // SAFETY: the kernel reads `count` keys and values, which is what the arrays hold, during the call.
@@ -185,7 +199,7 @@ export class BpfMap<K, V> extends Resource {
     for (let next = 0; next < list.length;) {
       const rest = list.slice(next);
       const count = new Uint32Array([rest.length]);
-      const bytes = concatenate(rest.map((key) => this.#key.write(key)));
+      const bytes = concatenate(rest.map((key) => this.#encode(this.#key, key)));
       // SAFETY: as in setMany.
       const result = libbpf.mapDeleteBatch(this.fd, bytes, count, null);
       if (isUnsupportedBatch(result)) return deleted + rest.filter((key) => this.delete(key)).length;
@@ -235,7 +249,8 @@ export class BpfMap<K, V> extends Resource {
   }
 }
 
-function mapInfo(fd: number): MapInfo {
+/** What the kernel knows of the map behind a descriptor (BPF_OBJ_GET_INFO_BY_FD). */
+export function mapInfo(fd: number): MapInfo {
   using info = readInfo(fd, new NativeStruct(MAP_INFO), "read a map's info");
   return {
     id: info.get("id"),

@@ -74,7 +74,7 @@ export class BpfObject implements Disposable {
         if (typeof result === "bigint") return result;
         throw callError(result, { op, call: "bpf_object__open_mem", messages });
       });
-      return new OpenObject(new ObjectHandle(pointer, options.name), log);
+      return new OpenObject(new ObjectHandle(pointer, options.name), log, (handle) => new BpfObject(handle));
     } catch (error) {
       log[Symbol.dispose]();
       throw error;

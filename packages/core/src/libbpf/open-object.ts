@@ -5,8 +5,8 @@ import { withLibbpfLog } from "../ffi/log.ts";
 import type { Codec } from "./codec.ts";
 import { callError, LibbpfMessages } from "./errors.ts";
 import { readVariable, writeVariable } from "./global-variable.ts";
-import { BpfObject } from "./object.ts";
 import type { ObjectHandle } from "./object-handle.ts";
+import type { BpfObject } from "./object.ts";
 import { OpenMap, OpenProgram } from "./open-parts.ts";
 import { VerifierError } from "./verifier-error.ts";
 
@@ -18,12 +18,14 @@ export class OpenObject implements Disposable {
   readonly name: string;
   readonly #handle: ObjectHandle;
   readonly #log: NativeMemory;
+  readonly #loaded: (handle: ObjectHandle) => BpfObject;
 
-  /** Internal: use {@link BpfObject.open}. Takes ownership of both. */
-  constructor(handle: ObjectHandle, log: NativeMemory) {
+  /** Internal: use {@link BpfObject.open}. Takes ownership of handle and log. */
+  constructor(handle: ObjectHandle, log: NativeMemory, loaded: (handle: ObjectHandle) => BpfObject) {
     this.name = handle.name;
     this.#handle = handle;
     this.#log = log;
+    this.#loaded = loaded;
   }
 
   /** Its maps, with those libbpf makes for global variables. */
@@ -72,7 +74,7 @@ export class OpenObject implements Disposable {
         // SAFETY: the object has the address of `#log` since it was opened; that is freed in close(), not before.
         const result = libbpf.objectLoad(handle.pointer);
         if (result < 0) throw this.#loadError(result, messages);
-        return new BpfObject(handle.transfer());
+        return this.#loaded(handle.transfer());
       });
     } finally {
       this.close();

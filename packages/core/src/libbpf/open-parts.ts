@@ -1,8 +1,8 @@
 import { DatapathError } from "@dp/sys";
 import { copyFrom, libbpf, type Pointer } from "../ffi/libbpf.ts";
 import { check } from "./errors.ts";
-import type { BpfMap } from "./map.ts";
 import { mapTypeName } from "./map-type.ts";
+import type { BpfMap } from "./map.ts";
 import type { ObjectHandle } from "./object-handle.ts";
 
 /** A part of an object that is open: usable until the object is loaded or closed. */

@@ -1,6 +1,6 @@
 import { readlinkSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DatapathError, Errno, Fd, isBpffs, SyscallError } from "@dp/sys";
+import { DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { callError, check } from "./errors.ts";
 
@@ -21,6 +21,7 @@ const KIND_BY_FILE: Readonly<Record<string, PinKind>> = {
  * the path is taken.
  */
 export function pin(fd: number, path: string): void {
+  // SAFETY: libbpf and the kernel read the path during the call only.
   const result = libbpf.objectPin(fd, path);
   if (result >= 0) return;
   throw callError(result, { op: `pin at ${path}`, call: "bpf_obj_pin", target: path, hint: pinHint(path, -result) });
@@ -70,21 +71,32 @@ export function unpin(path: string): boolean {
   }
 }
 
+/** What is pinned at a path; undefined when nothing is there. */
+export function pinnedKind(path: string): PinKind | undefined {
+  using fd = get(path, `look at the pin ${path}`);
+  return fd === undefined ? undefined : kindOf(fd);
+}
+
 /** Opens a pin (BPF_OBJ_GET); undefined when nothing is there. Throws when it is of another kind than expected. */
 export function openPin(path: string, kind: PinKind): Fd | undefined {
   const op = `open the pinned ${kind} ${path}`;
+  const fd = get(path, op);
+  if (fd === undefined) return undefined;
+  const actual = kindOf(fd);
+  if (actual === kind) return fd;
+  fd.close();
+  throw new DatapathError("FAILED", op, `it is a ${actual ?? "thing unknown here"}, not a ${kind}`);
+}
+
+function get(path: string, op: string): Fd | undefined {
+  // SAFETY: libbpf and the kernel read the path during the call only.
   const result = libbpf.objectGet(path);
   if (result === -Errno.ENOENT || result === -Errno.ENOTDIR) return undefined;
-  const fd = new Fd(check(result, { op, call: "bpf_obj_get", target: path }));
-  try {
-    const file = readlinkSync(`/proc/self/fd/${fd.number}`);
-    const actual = KIND_BY_FILE[file];
-    if (actual !== kind) throw new DatapathError("FAILED", op, `it is a ${actual ?? file}, not a ${kind}`);
-    return fd;
-  } catch (error) {
-    fd.close();
-    throw error;
-  }
+  return new Fd(check(result, { op, call: "bpf_obj_get", target: path }));
+}
+
+function kindOf(fd: Fd): PinKind | undefined {
+  return KIND_BY_FILE[readlinkSync(`/proc/self/fd/${fd.number}`)];
 }
 
 /** As {@link openPin}, for a pin that has to be there: throws `SyscallError` ENOENT when it is not. */

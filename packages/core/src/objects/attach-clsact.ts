@@ -1,0 +1,68 @@
+import { DatapathError, Errno, SyscallError } from "@dp/sys";
+import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
+import { pinOver, unpin } from "../libbpf/pin.ts";
+import type { Mechanism } from "./attachment.ts";
+import { readInterface } from "./interface.ts";
+import type { ProgramName } from "./pin-root.ts";
+
+/** Filters run by ascending priority: arp before snat. */
+const PRIORITY: Record<ProgramName, number> = { dnat: 1, arp: 1, snat: 2 };
+
+/** Marks filters as ours, among others of the same priority. */
+const HANDLE = 0xd9;
+
+function slotOf(program: ProgramName, ifindex: number): ClsactSlot {
+  return { ifindex, direction: "ingress", priority: PRIORITY[program], handle: HANDLE };
+}
+
+/** A filter has no link to pin: the pin is the program's, and says that a filter with it stands on that interface. */
+export const clsact: Mechanism = {
+  name: "clsact",
+
+  attach({ program: name, iface, path }, program) {
+    const slot = slotOf(name, iface.index);
+    if (queryClsact(slot) !== undefined) {
+      const op = `attach ${program.name} to ${iface.name}`;
+      const reason = `a filter that is not pinned here has its place (priority ${slot.priority}, handle ${HANDLE})`;
+      throw new DatapathError("CONFLICT", op, reason, { hint: `see: tc filter show dev ${iface.name} ingress` });
+    }
+    attachClsact(program, slot);
+    try {
+      pinOver(program.fd, path);
+    } catch (error) {
+      detachClsact(slot);
+      throw error;
+    }
+  },
+
+  update({ program: name, iface, path }, program) {
+    const slot = slotOf(name, iface.index);
+    if (queryClsact(slot) === undefined) {
+      unpin(path);
+      return false;
+    }
+    attachClsact(program, slot);
+    pinOver(program.fd, path);
+    return true;
+  },
+
+  detach({ program, path, ifaceName }) {
+    const ifindex = findInterface(ifaceName);
+    if (ifindex !== 0) detachClsact(slotOf(program, ifindex));
+    unpin(path);
+  },
+
+  ifindex({ program, ifaceName }) {
+    const ifindex = findInterface(ifaceName);
+    return ifindex !== 0 && queryClsact(slotOf(program, ifindex)) !== undefined ? ifindex : 0;
+  },
+};
+
+function findInterface(name: string): number {
+  try {
+    return readInterface(name).index;
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENODEV) return 0;
+    throw error;
+  }
+}

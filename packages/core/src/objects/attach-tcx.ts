@@ -1,0 +1,69 @@
+import { Errno, SyscallError } from "@dp/sys";
+import { Link } from "../libbpf/link.ts";
+import { unpin } from "../libbpf/pin.ts";
+import type { Program } from "../libbpf/program.ts";
+import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
+import type { Mechanism, Place } from "./attachment.ts";
+
+/** The pin is the link's. */
+export const tcx: Mechanism = {
+  name: "tcx",
+
+  attach(place, program) {
+    using neighbour = neighbourOf(place);
+    const position = positionBeside(place, neighbour);
+    // Until it is pinned the link lives as long as this descriptor: a failure to pin detaches it.
+    using link = attachTcx({ program, ifindex: place.iface.index, direction: "ingress", position });
+    link.pin(place.path);
+  },
+
+  update(place, program) {
+    using link = Link.findPin(place.path);
+    if (link === undefined) return false;
+    if (ifindexOf(link) === place.iface.index && swap(link, program)) return true;
+    link.detach();
+    unpin(place.path);
+    return false;
+  },
+
+  detach({ path }) {
+    using link = Link.findPin(path);
+    link?.detach();
+    unpin(path);
+  },
+
+  ifindex({ path }) {
+    using link = Link.findPin(path);
+    return link === undefined ? 0 : ifindexOf(link);
+  },
+};
+
+function ifindexOf(link: Link): number {
+  const info = link.info();
+  return info.kind === "tcx" ? info.ifindex : 0;
+}
+
+/** False when the interface was deleted meanwhile. */
+function swap(link: Link, program: Program): boolean {
+  try {
+    link.update(program);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOLINK) return false;
+    throw error;
+  }
+}
+
+/** arp answers before snat sees a packet, whichever of them was attached first. */
+function neighbourOf({ program, iface, pathOf }: Place): (Link & Disposable) | undefined {
+  if (program === "dnat") return undefined;
+  const link = Link.findPin(pathOf(program === "arp" ? "snat" : "arp"));
+  if (link === undefined || ifindexOf(link) === iface.index) return link;
+  link.close();
+  return undefined;
+}
+
+function positionBeside({ program }: Place, neighbour: Link | undefined): TcxPosition {
+  if (program === "arp") return neighbour === undefined ? "first" : { before: neighbour };
+  return neighbour === undefined ? "last" : { after: neighbour };
+}

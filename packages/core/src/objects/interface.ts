@@ -1,0 +1,83 @@
+import { DatapathError, socket } from "@dp/sys";
+import { ioctl } from "../ffi/libc.ts";
+import { callError } from "../libbpf/errors.ts";
+
+/** A network interface, as programs and maps refer to it. */
+export interface Interface {
+  /** ifindex, in the network namespace it lives in. */
+  index: number;
+  name: string;
+  /** "7e:90:c4:ed:df:d0". */
+  mac: string;
+}
+
+/** One end of a veth pair. */
+export interface VethPeer {
+  iface: Interface;
+  /** Its IPv4 address, dotted. */
+  addr: string;
+}
+
+/** The veth pair of a server. (What DESIGN calls the container peer, the API has always called the pod peer.) */
+export interface VethPair {
+  hostPeer: VethPeer;
+  podPeer: VethPeer;
+}
+
+// netdevice(7). A struct ifreq is the interface's name, then the answer.
+const SIOCGIFADDR = 0x8915;
+const SIOCGIFHWADDR = 0x8927;
+const SIOCGIFINDEX = 0x8933;
+const IFREQ_SIZE = 40;
+const IFNAMSIZ = 16;
+
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+
+function ask(name: string, request: number, call: string): DataView {
+  const op = `look at interface ${name}`;
+  const encoded = new TextEncoder().encode(name);
+  if (encoded.byteLength === 0 || encoded.byteLength >= IFNAMSIZ) {
+    throw new DatapathError("BAD_USAGE", op, `an interface's name has 1 to ${IFNAMSIZ - 1} bytes`);
+  }
+  const request_ = new Uint8Array(IFREQ_SIZE);
+  request_.set(encoded);
+  using any = socket(AF_INET, SOCK_DGRAM, 0, op);
+  const result = ioctl(any.number, request, request_);
+  if (result < 0) throw callError(result, { op, call, target: name });
+  return new DataView(request_.buffer, IFNAMSIZ);
+}
+
+/** An interface of the calling thread's network namespace. Throws `SyscallError` ENODEV when there is none of that name. */
+export function readInterface(name: string): Interface {
+  const index = ask(name, SIOCGIFINDEX, "SIOCGIFINDEX").getInt32(0, true);
+  // A struct sockaddr: two bytes of family, then the address.
+  const hardware = ask(name, SIOCGIFHWADDR, "SIOCGIFHWADDR");
+  const mac = Array.from({ length: 6 }, (_, at) =>
+    hardware
+      .getUint8(2 + at)
+      .toString(16)
+      .padStart(2, "0"),
+  ).join(":");
+  return { index, name, mac };
+}
+
+/** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL without an address. */
+export function readAddress(name: string): string {
+  // A struct sockaddr_in: family, port, address.
+  const answer = ask(name, SIOCGIFADDR, "SIOCGIFADDR");
+  return [4, 5, 6, 7].map((at) => answer.getUint8(at)).join(".");
+}
+
+/**
+ * One end of a veth pair by its interface.
+ *
+ * @param iface its name in the calling thread's network namespace, or what is known of it
+ * @param addr its IPv4 address; asked of the interface when left out
+ *
+ * Throws `SyscallError`: ENODEV without such an interface, EADDRNOTAVAIL when it has no address.
+ */
+export function toVethPeer(iface: string | Interface, addr?: string): VethPeer {
+  const known = typeof iface === "string" ? readInterface(iface) : iface;
+  return { iface: known, addr: addr ?? readAddress(known.name) };
+}

@@ -1,0 +1,137 @@
+import { checkLayouts } from "@dp/bpf";
+import { DatapathError } from "@dp/sys";
+import { bytes, type Codec } from "../libbpf/codec.ts";
+import { isPerCpu } from "../libbpf/map-type.ts";
+import { BpfMap } from "../libbpf/map.ts";
+import { BpfObject } from "../libbpf/object.ts";
+import type { OpenMap } from "../libbpf/open-parts.ts";
+import { perCpu } from "../libbpf/per-cpu.ts";
+import { openPin, pinOver, unpin } from "../libbpf/pin.ts";
+import { LayoutError } from "./layout-error.ts";
+import { checkPinnedMap, layoutOf } from "./maps.ts";
+import { functionName, type PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
+import { Undo } from "./undo.ts";
+
+/** The object files, by family. */
+export type Images = Readonly<Record<ProgramName, Uint8Array>>;
+
+type AnyMap = BpfMap<unknown, unknown>;
+
+/** Maps with one entry per server. The drops have one more: those of no server, under key 0. */
+const PER_SERVER: Readonly<Record<string, number>> = {
+  dp_dnat_targets: 0,
+  dp_snat_targets: 0,
+  dp_net_records: 0,
+  dp_drop_counts: 1,
+};
+
+/**
+ * Loads the programs and pins them, with the pinned maps reused and the missing ones made.
+ *
+ * All of it or nothing: programs go to their pins only after every one of them has passed the verifier, and what was
+ * done by then is taken back when a pin fails. Attached programs are not touched: their links are updated after.
+ */
+export function loadInto(root: PinRoot, images: Images, maxServers?: number): void {
+  for (const program of PROGRAMS) checkImage(program, images[program]);
+  using undo = new Undo();
+  const loaded = new Map<ProgramName, BpfObject>();
+  const maps = new Map<string, AnyMap>();
+  try {
+    root.create(undo);
+    root.sweep();
+    for (const program of PROGRAMS) loaded.set(program, loadOne(program, images[program], root, maps, maxServers));
+    for (const [name, map] of maps) pinMap(map, root.map(name), undo);
+    for (const [program, object] of loaded) pinProgram(object, program, root, undo);
+  } catch (error) {
+    throw undo.because(error);
+  } finally {
+    for (const map of maps.values()) map.close();
+    for (const object of loaded.values()) object.close();
+  }
+}
+
+function checkImage(program: ProgramName, image: Uint8Array): void {
+  const [mismatch] = checkLayouts(image);
+  if (mismatch === undefined) return;
+  throw new LayoutError(`load BPF object ${program}`, mismatch, "the package is built wrong: build @dp/bpf anew");
+}
+
+/** Loads one object with the maps known so far, and adds its own to them. */
+function loadOne(
+  program: ProgramName,
+  image: Uint8Array,
+  root: PinRoot,
+  maps: Map<string, AnyMap>,
+  maxServers: number | undefined,
+): BpfObject {
+  using open = BpfObject.open(image, { name: program });
+  const declared = open.maps().filter((map) => !map.internal);
+  const codecs = new Map<string, [Codec<unknown>, Codec<unknown>]>();
+  for (const map of declared) {
+    codecs.set(map.name, rawCodecs(map));
+    const known = maps.get(map.name) ?? openPinned(map, root, maxServers);
+    if (known !== undefined) {
+      maps.set(map.name, known);
+      map.reuse(known);
+    } else if (maxServers !== undefined && map.name in PER_SERVER) {
+      map.setMaxEntries(entriesFor(map.name, maxServers));
+    }
+  }
+  const object = open.load();
+  for (const [name, [key, value]] of codecs) {
+    if (!maps.has(name)) maps.set(name, object.map(name, key, value));
+  }
+  return object;
+}
+
+function entriesFor(map: string, maxServers: number): number {
+  return maxServers + (PER_SERVER[map] ?? 0);
+}
+
+/** The pinned map of that name, if it is one this build can work with. */
+function openPinned(map: OpenMap, root: PinRoot, maxServers: number | undefined): AnyMap | undefined {
+  const path = root.map(map.name);
+  const fd = openPin(path, "map");
+  if (fd === undefined) return undefined;
+  try {
+    const layout = layoutOf(map.name);
+    if (layout !== undefined) checkPinnedMap(fd.number, layout, path);
+    const [key, value] = rawCodecs(map);
+    const pinned = new BpfMap(fd, key, value, { name: map.name });
+    const wanted = maxServers === undefined ? undefined : entriesFor(map.name, maxServers);
+    if (wanted !== undefined && map.name in PER_SERVER && wanted !== pinned.info.maxEntries) {
+      const reason = `${path} has room for ${pinned.info.maxEntries} entries, and a map cannot change its size`;
+      throw new DatapathError("CONFLICT", `load with room for ${maxServers} servers`, reason, {
+        hint: "take everything out first (dp unload), then load with the new size",
+      });
+    }
+    return pinned;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/** Maps are only handed on here, never read: their entries are bytes. */
+function rawCodecs(map: OpenMap): [Codec<unknown>, Codec<unknown>] {
+  const value = isPerCpu(map.type) ? perCpu(bytes(map.valueSize)) : bytes(map.valueSize);
+  return [bytes(map.keySize) as Codec<unknown>, value as Codec<unknown>];
+}
+
+function pinMap(map: AnyMap, path: string, undo: Undo): void {
+  using pinned = openPin(path, "map");
+  if (pinned !== undefined) return;
+  map.pin(path);
+  undo.add(() => unpin(path));
+}
+
+function pinProgram(object: BpfObject, program: ProgramName, root: PinRoot, undo: Undo): void {
+  const path = root.program(program);
+  const before = openPin(path, "program");
+  if (before !== undefined) undo.keep(before);
+  undo.add(() => {
+    if (before === undefined) unpin(path);
+    else pinOver(before.number, path);
+  });
+  pinOver(object.program(functionName(program)).fd, path);
+}

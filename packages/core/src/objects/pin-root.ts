@@ -1,0 +1,130 @@
+import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { DatapathError, Errno, isBpffs } from "@dp/sys";
+import { callError } from "../libbpf/errors.ts";
+import { unpin } from "../libbpf/pin.ts";
+import type { Undo } from "./undo.ts";
+
+/** Where everything is pinned unless another pin root is given. */
+export const DEFAULT_PIN_ROOT = "/sys/fs/bpf";
+
+/** The folder of pinned programs and links under the default pin root. */
+export const PROG_PIN_PATH = "/sys/fs/bpf/progs";
+
+/** The program families of this package. */
+export const PROGRAMS = ["dnat", "snat", "arp"] as const;
+export type ProgramName = (typeof PROGRAMS)[number];
+
+/** The name of a family's program in its object, and of its pin. */
+export function functionName(program: ProgramName): string {
+  return `dp_${program}`;
+}
+
+/** Names that pinOver leaves behind when it is killed halfway. */
+const TEMPORARY = /^tmp_\d+_\d+$/;
+const LINK = new RegExp(`^dp_(${PROGRAMS.join("|")})_(.+)$`);
+
+/**
+ * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`.
+ *
+ * A link's name ends in its interface's, with ":" for ".": bpffs refuses dots, and the kernel refuses colons in the
+ * names of interfaces.
+ */
+export class PinRoot {
+  readonly path: string;
+  readonly progs: string;
+  readonly maps: string;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+    this.progs = join(this.path, "progs");
+    this.maps = join(this.path, "maps");
+  }
+
+  program(program: ProgramName): string {
+    return join(this.progs, functionName(program));
+  }
+
+  map(name: string): string {
+    return join(this.maps, name);
+  }
+
+  link(program: ProgramName, iface: string): string {
+    return join(this.progs, `${functionName(program)}_${iface.replaceAll(".", ":")}`);
+  }
+
+  /** The links pinned here. */
+  links(): { program: ProgramName; iface: string; path: string }[] {
+    return namesIn(this.progs).flatMap((name) => {
+      const [, program, iface] = LINK.exec(name) ?? [];
+      if (program === undefined || iface === undefined) return [];
+      return [{ program: program as ProgramName, iface: iface.replaceAll(":", "."), path: join(this.progs, name) }];
+    });
+  }
+
+  /** Makes the folders that are missing. Throws `DatapathError` when this is not on a bpffs. */
+  create(undo: Undo): void {
+    this.#requireBpffs();
+    for (const folder of [this.path, this.progs, this.maps]) {
+      try {
+        mkdirSync(folder, { mode: 0o700 });
+        undo.add(() => rmdirSync(folder));
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw folderError("make", "mkdir", folder, cause);
+      }
+    }
+  }
+
+  #requireBpffs(): void {
+    const folder = exists(this.path) ? this.path : dirname(this.path);
+    if (isBpffs(folder)) return;
+    const reason = exists(folder) ? `${folder} is not on a bpffs` : `${folder} does not exist`;
+    throw new DatapathError("FAILED", `pin at ${this.path}`, reason, {
+      hint: `mount one: mount -t bpf bpf ${this.path}`,
+    });
+  }
+
+  /** Removes what a process killed in the middle of replacing a pin has left. */
+  sweep(): void {
+    for (const name of namesIn(this.progs)) if (TEMPORARY.test(name)) unpin(join(this.progs, name));
+  }
+
+  /** Every pin of datapath's, by its path: also those of programs and maps this build does not know. */
+  pins(): { progs: string[]; maps: string[] } {
+    const ours = (folder: string) =>
+      namesIn(folder)
+        .filter((name) => name.startsWith("dp_") || TEMPORARY.test(name))
+        .map((name) => join(folder, name));
+    return { progs: ours(this.progs), maps: ours(this.maps) };
+  }
+
+  /** Removes the folders, as far as they are empty: what others pinned there is theirs. */
+  removeFolders(): void {
+    for (const folder of [this.progs, this.maps]) {
+      try {
+        rmdirSync(folder);
+      } catch (cause) {
+        const code = (cause as NodeJS.ErrnoException).code ?? "";
+        if (!["ENOENT", "ENOTEMPTY"].includes(code)) throw folderError("remove", "rmdir", folder, cause);
+      }
+    }
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) return [];
+    throw folderError("list", "readdir", folder, cause);
+  }
+}
+
+function folderError(verb: string, syscall: string, folder: string, cause: unknown): DatapathError {
+  const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? Errno.EINVAL);
+  return callError(-errno, { op: `${verb} ${folder}`, call: syscall, target: folder });
+}
