@@ -37,16 +37,6 @@ struct dp_icmp {
 #define DP_IP_MORE_FRAGMENTS bpf_htons(0x2000)
 #define DP_IP_OFFSET bpf_htons(0x1fff)
 
-/* As in <linux/icmp.h>, which cannot be had without libc's headers of the machine compiled for. */
-#define ICMP_ECHO 8
-
-struct icmphdr {
-	__u8 type;
-	__u8 code;
-	__sum16 checksum;
-	__be32 rest; /* what it holds depends on the type */
-};
-
 /* The longest headers a program reads: Ethernet, IPv4 with all options, TCP without. */
 #define DP_HEADERS (ETH_HLEN + 60 + sizeof(struct tcphdr))
 

@@ -8,9 +8,9 @@ import {
   be32,
   type Codec,
   dpConfig,
-  dpCounters,
   dpDnatTarget,
   DpDrop,
+  dpDrops,
   dpDropNames,
   dpFragment,
   dpFragmentKey,
@@ -21,6 +21,7 @@ import {
   DpServerState,
   dpServerStateNames,
   dpSnatTarget,
+  dpTraffic,
   dpVethPeer,
   mapLayouts,
   structLayouts,
@@ -54,12 +55,14 @@ function hex(text: string): Uint8Array {
 const HOST_PEER = { ifindex: 7, addr: "10.1.0.2", mac: "7e:90:c4:ed:df:d0", name: "dp25570" };
 const CONTAINER_PEER = { ifindex: 2, addr: "10.2.0.2", mac: "02:00:00:00:00:01", name: "eth0" };
 
+const TRAFFIC = { packets: 1n, bytes: 0x1234n };
+
 const STRUCTS: Record<string, Golden> = {
   dp_public_key: golden(dpPublicKey, { addr: "203.0.113.10", port: 25570 }, "cb00710a | 63e2 | ...."),
   dp_dnat_target: golden(
     dpDnatTarget,
-    { hostPeer: 0x01020304, addr: "10.2.0.2", port: 25565, mac: "02:00:00:00:00:01" },
-    "04030201 | 0a020002 | 63dd | 020000000001",
+    { hostPeer: 0x01020304, addr: "10.2.0.2", port: 25565, mac: "02:00:00:00:00:01", traffic: TRAFFIC },
+    "04030201 | 0a020002 | 63dd | 020000000001 | 0100000000000000 | 3412000000000000",
   ),
   dp_snat_target: golden(
     dpSnatTarget,
@@ -72,8 +75,10 @@ const STRUCTS: Record<string, Golden> = {
       uplink: 3,
       group: 9,
       mac: "02:00:00:00:00:01",
+      traffic: TRAFFIC,
     },
-    "0a020002 | 0a010002 | cb00710a | 63e2 | 63dd | 03000000 | 09000000 | 020000000001 | ....",
+    `0a020002 | 0a010002 | cb00710a | 63e2 | 63dd | 03000000 | 09000000 | 020000000001 | ....
+       | 0100000000000000 | 3412000000000000`,
   ),
   dp_net_key: golden(dpNetKey, { hostPort: 25570 }, "e2630000"),
   dp_veth_peer: golden(dpVethPeer, HOST_PEER, `07000000 | 0a010002 | 7e90c4eddfd0 | .... | 64703235353730 ..*9`),
@@ -114,9 +119,10 @@ const STRUCTS: Record<string, Golden> = {
       portLast: 30564,
       publicAddr: "203.0.113.10",
       uplink: 3,
+      hostOctets: [1n, 0n, 0n, 1n << 63n],
     },
     `2378 | 235d | 2397 | .... | 0a010000 | ffff0000 | 0a020000 | ffff0000 | dd63 | 6477 | cb00710a | 03000000
-       | ........`,
+       | ........ | 01 ..*7 ..*16 ..*7 80`,
   ),
   dp_fragment_key: golden(
     dpFragmentKey,
@@ -124,17 +130,11 @@ const STRUCTS: Record<string, Golden> = {
     "c6336407 | cb00710a | beef | ....",
   ),
   dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
-  dp_counters: golden(
-    dpCounters,
-    {
-      inPackets: 1n,
-      inBytes: 0x1234n,
-      outPackets: 2n,
-      outBytes: 3n,
-      drops: Array.from({ length: DpDrop.max }, (_, reason) => (reason === DpDrop.udp ? 5n : 0n)),
-    },
-    `0100000000000000 | 3412000000000000 | 0200000000000000 | 0300000000000000
-       | ..*128 05 ..*127`,
+  dp_traffic: golden(dpTraffic, TRAFFIC, "0100000000000000 | 3412000000000000"),
+  dp_drops: golden(
+    dpDrops,
+    { packets: Array.from({ length: DpDrop.max }, (_, reason) => (reason === DpDrop.udp ? 5n : 0n)) },
+    "..*128 05 ..*127",
   ),
 };
 
@@ -184,11 +184,12 @@ function text(length: number): fc.Arbitrary<string> {
     .filter((value) => !value.includes("\0") && new TextEncoder().encode(value).byteLength < length);
 }
 
+const traffic = fc.record({ packets: u64s, bytes: u64s });
 const vethPeer = fc.record({ ifindex: u32s, addr: ipv4, mac, name: text(16) });
 
 const ARBITRARIES = {
   dp_public_key: fc.record({ addr: ipv4, port: u16s }),
-  dp_dnat_target: fc.record({ hostPeer: u32s, addr: ipv4, port: u16s, mac }),
+  dp_dnat_target: fc.record({ hostPeer: u32s, addr: ipv4, port: u16s, mac, traffic }),
   dp_snat_target: fc.record({
     addr: ipv4,
     hostAddr: ipv4,
@@ -198,6 +199,7 @@ const ARBITRARIES = {
     uplink: u32s,
     group: u32s,
     mac,
+    traffic,
   }),
   dp_net_key: fc.record({ hostPort: u32s }),
   dp_veth_peer: vethPeer,
@@ -229,16 +231,12 @@ const ARBITRARIES = {
     portLast: u16s,
     publicAddr: ipv4,
     uplink: u32s,
+    hostOctets: fc.array(u64s, { minLength: 4, maxLength: 4 }),
   }),
   dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
   dp_fragment: fc.record({ port: u16s }),
-  dp_counters: fc.record({
-    inPackets: u64s,
-    inBytes: u64s,
-    outPackets: u64s,
-    outBytes: u64s,
-    drops: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }),
-  }),
+  dp_traffic: traffic,
+  dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
 } satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
 
 for (const layout of structLayouts) {
@@ -278,12 +276,11 @@ test("a number outside its field's range is refused, never wrapped", () => {
   }
   expect(() => u32.write(2 ** 32)).toThrow(RangeError);
   expect(() => dpHostAddr.write({ ifindex: -1 })).toThrow("dp_host_addr.ifindex");
-  const counters = dpCounters.read(new Uint8Array(dpCounters.size));
-  expect(() => dpCounters.write({ ...counters, inBytes: -1n })).toThrow("dp_counters.in_bytes: -1 is not a bigint");
-  expect(() => dpCounters.write({ ...counters, inBytes: 1n << 64n })).toThrow("dp_counters.in_bytes");
-  expect(() => dpCounters.write({ ...counters, drops: [1n] })).toThrow("dp_counters.drops has 32 elements, not 1");
-  const drops = counters.drops.with(3, -1n);
-  expect(() => dpCounters.write({ ...counters, drops })).toThrow("dp_counters.drops[3]");
+  expect(() => dpTraffic.write({ ...TRAFFIC, bytes: -1n })).toThrow("dp_traffic.bytes: -1 is not a bigint");
+  expect(() => dpTraffic.write({ ...TRAFFIC, bytes: 1n << 64n })).toThrow("dp_traffic.bytes");
+  expect(() => dpDrops.write({ packets: [1n] })).toThrow("dp_drops.packets has 32 elements, not 1");
+  const { packets } = dpDrops.read(new Uint8Array(dpDrops.size));
+  expect(() => dpDrops.write({ packets: packets.with(3, -1n) })).toThrow("dp_drops.packets[3]");
 });
 
 test("what is no IPv4 address is refused", () => {
@@ -344,12 +341,12 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
       [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
     ),
   ).toEqual([
-    "dp_configs 2 __u32 4 struct dp_config 40 1",
-    "dp_dnat_targets 1 struct dp_public_key 8 struct dp_dnat_target 16 65536",
+    "dp_configs 2 __u32 4 struct dp_config 72 1",
+    "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
+    "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 360 65536",
-    "dp_snat_targets 1 __u32 4 struct dp_snat_target 32 65536",
-    "dp_stats 5 __u32 4 struct dp_counters 288 65536",
+    "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
   ]);
 });
