@@ -15,23 +15,45 @@ function quote(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
 
+/** Longest name of an interface in bytes, its alternative names aside (IFNAMSIZ without the NUL). */
+export const MAX_NAME = 15;
+/** Longest alternative name (ALTIFNAMSIZ without the NUL). */
+const MAX_ALTERNATIVE_NAME = 127;
+
 /** What the kernel accepts as the name of a new interface (dev_valid_name). */
 export function checkInterfaceName(name: string, op: string): string {
-  if (typeof name !== "string" || name === "") throw bad(op, "an interface needs a name");
-  const length = new TextEncoder().encode(name).byteLength;
-  if (length > 15) throw bad(op, `${quote(name)} is ${length} bytes long, an interface name has at most 15`);
-  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-  if (name === "." || name === ".." || /[/:\s\u0000-\u001f\u007f]/.test(name)) {
-    throw bad(op, `${quote(name)} is no interface name: no '/', ':', blanks or control characters, nor . or ..`);
+  const length = nameLength(name, op);
+  if (length > MAX_NAME) {
+    throw bad(op, `${quote(name)} is ${length} bytes long, an interface name has at most ${MAX_NAME}`);
+  }
+  if (name === "." || name === ".." || name.includes(":")) {
+    throw bad(op, `${quote(name)} is no interface name: it contains a colon, or is . or ..`);
   }
   // The kernel takes a % for a pattern and would invent a name.
   if (name.includes("%")) throw bad(op, `${quote(name)} is no interface name: % would make the kernel choose one`);
   return name;
 }
 
-/** An existing interface, by its index or name. */
+/** An existing interface, by its index, name or alternative name. */
 export function checkLinkRef(ref: number | string, op: string): number | string {
-  return typeof ref === "string" ? checkInterfaceName(ref, op) : checkIndex(ref, op);
+  if (typeof ref !== "string") return checkIndex(ref, op);
+  if (nameLength(ref, op) > MAX_ALTERNATIVE_NAME) throw bad(op, `no interface name has ${nameLength(ref, op)} bytes`);
+  return ref;
+}
+
+/** Length in bytes of what could be a name. */
+function nameLength(name: string, op: string): number {
+  if (typeof name !== "string" || name === "") throw bad(op, "an interface needs a name");
+  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+  if (/[/\s\u0000-\u001f\u007f]/.test(name)) {
+    throw bad(op, `${quote(name)} is no interface name: it contains a slash, blanks or control characters`);
+  }
+  return byteLength(name);
+}
+
+/** Length of a string in UTF-8. */
+export function byteLength(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
 }
 
 /** An interface index. */

@@ -146,10 +146,15 @@ describe("links", () => {
 
   test("an interface is found by index, name and alternative name; one that is not there is undefined", () => {
     using pair = new Pair();
-    pair.host.ipDo("link", "property", "add", "dev", "dp0", "altname", "other");
+    const long = "a-name-longer-than-fifteen-bytes";
+    pair.host.ipDo("link", "property", "add", "dev", "dp0", "altname", "other", "altname", long);
     expect(pair.netlink.link("dp0")?.index).toBe(pair.dp0);
     expect(pair.netlink.link(pair.dp0)?.name).toBe("dp0");
     expect(pair.netlink.link("other")?.name).toBe("dp0");
+    expect(pair.netlink.link(long)?.name).toBe("dp0");
+    expect(pair.netlink.link(`${long}-still`)).toBeUndefined();
+    pair.netlink.setLink(long, { mtu: 1280 });
+    expect(pair.netlink.link("dp0")?.mtu).toBe(1280);
     expect(pair.netlink.link("dp1")).toBeUndefined();
     expect(pair.netlink.link(99_999)).toBeUndefined();
   });
@@ -638,7 +643,7 @@ describe("robustness", () => {
 
 test("the check for leaks would find one", () => {
   using _netlink = Netlink.open();
-  using _namespace = openNamespace("pid:1");
+  using _namespace = openNamespace(`pid:${process.pid}`);
   expect(openNetlinkFds()).toHaveLength(2);
 });
 

@@ -111,6 +111,8 @@ export const linkAttributes = attributes({
   IFLA_MIN_MTU: [50, u32],
   IFLA_MAX_MTU: [51, u32],
   IFLA_PROP_LIST: [52, propertyAttributes],
+  /** In a request: which interface, by any of its names. In an answer it is inside IFLA_PROP_LIST. */
+  IFLA_ALT_IFNAME: [53, text],
   IFLA_PERM_ADDRESS: [54, hardwareAddress],
 });
 

@@ -16,7 +16,7 @@ import { RtnlType } from "../codec/type.ts";
 import { vethAttributes } from "../codec/veth.ts";
 import type { Connection } from "../connection.ts";
 import { NetlinkError } from "../error.ts";
-import { checkInterfaceName, checkLinkRef, checkMac, checkMtu } from "../input.ts";
+import { byteLength, checkInterfaceName, checkLinkRef, checkMac, checkMtu, MAX_NAME } from "../input.ts";
 
 /** A network interface, as the kernel describes it. */
 export interface Link {
@@ -109,11 +109,8 @@ export function listLinks(connection: Connection, query: LinkQuery): Link[] {
 
 export function getLink(connection: Connection, ref: number | string, query: LinkQuery): Link | undefined {
   const op = `look up interface ${ref}`;
-  const { index, name } = target(ref, op);
-  const payload = linkMessage.build(
-    { ifi_index: index },
-    { IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS, IFLA_IFNAME: name },
-  );
+  const { index, names } = target(ref, op);
+  const payload = linkMessage.build({ ifi_index: index }, { IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS, ...names });
   try {
     const answer = connection.get({ type: RTM_GETLINK, payload }, op).find(isLink);
     return answer === undefined ? undefined : readLink(answer, query);
@@ -183,10 +180,10 @@ export function setLink(connection: Connection, ref: number | string, change: Li
   ].flat();
   const describe = (): string => `set ${what.join(", ")} on ${linkName(connection, ref)}`;
   const op = `set ${what.join(", ")} on ${ref}`;
-  const { index, name: current } = target(ref, op);
-  if (current !== undefined && name !== undefined) {
+  const { index, names } = target(ref, op);
+  if (typeof ref === "string" && name !== undefined) {
     // One attribute cannot be both the name it has and the name it shall have.
-    const link = getLink(connection, current, {});
+    const link = getLink(connection, ref, {});
     if (link === undefined) throw new NetlinkError(op, Errno.ENODEV);
     setLink(connection, link.index, change);
     return;
@@ -197,7 +194,8 @@ export function setLink(connection: Connection, ref: number | string, change: Li
       ...(up === undefined ? {} : { ifi_flags: up ? LinkFlag.IFF_UP : 0, ifi_change: LinkFlag.IFF_UP }),
     },
     {
-      IFLA_IFNAME: name === undefined ? current : checkInterfaceName(name, op),
+      ...names,
+      ...(name === undefined ? {} : { IFLA_IFNAME: checkInterfaceName(name, op) }),
       IFLA_MTU: mtu === undefined ? undefined : checkMtu(mtu, op),
       IFLA_ADDRESS: mac === undefined ? undefined : checkMac(mac, op),
       IFLA_NET_NS_FD: netns?.number,
@@ -207,8 +205,8 @@ export function setLink(connection: Connection, ref: number | string, change: Li
 }
 
 export function deleteLink(connection: Connection, ref: number | string): boolean {
-  const { index, name } = target(ref, `delete interface ${ref}`);
-  const payload = linkMessage.build({ ifi_index: index }, { IFLA_IFNAME: name });
+  const { index, names } = target(ref, `delete interface ${ref}`);
+  const payload = linkMessage.build({ ifi_index: index }, names);
   try {
     connection.change({ type: RTM_DELLINK, payload }, () => `delete interface ${linkName(connection, ref)}`);
     return true;
@@ -228,9 +226,18 @@ export function linkName(connection: Connection, ref: number | string): string {
   }
 }
 
-function target(ref: number | string, op: string): { index: number; name: string | undefined } {
+/** How a request says which interface it is about: by index in the header, or by name in an attribute. */
+interface Target {
+  readonly index: number;
+  readonly names: { IFLA_IFNAME?: string; IFLA_ALT_IFNAME?: string };
+}
+
+function target(ref: number | string, op: string): Target {
   const checked = checkLinkRef(ref, op);
-  return typeof checked === "string" ? { index: 0, name: checked } : { index: checked, name: undefined };
+  if (typeof checked === "number") return { index: checked, names: {} };
+  // IFLA_IFNAME finds alternative names, too, but holds no long ones.
+  const names = byteLength(checked) > MAX_NAME ? { IFLA_ALT_IFNAME: checked } : { IFLA_IFNAME: checked };
+  return { index: 0, names };
 }
 
 function isLink(frame: Frame): boolean {
