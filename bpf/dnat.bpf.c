@@ -54,6 +54,19 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct ethhdr *
 	return deliver(skb, target);
 }
 
+/* A datagram of the host's own must not inherit what an earlier one of the same id left behind. */
+static __always_inline void first_fragment(const struct iphdr *ip, __be16 port,
+					   const struct dp_dnat_target *target)
+{
+	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment first = { .port = port };
+
+	if (target)
+		bpf_map_update_elem(&dp_fragments, &fragment, &first, BPF_ANY);
+	else
+		bpf_map_delete_elem(&dp_fragments, &fragment);
+}
+
 SEC("tc")
 int dp_dnat(struct __sk_buff *skb)
 {
@@ -91,15 +104,10 @@ int dp_dnat(struct __sk_buff *skb)
 	key.addr = ip->daddr;
 	key.port = tcp->dest;
 	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
+	if (ip->frag_off & DP_IP_MORE_FRAGMENTS)
+		first_fragment(ip, key.port, target);
 	if (!target)
 		return DP_NEXT;
-
-	if (ip->frag_off & DP_IP_MORE_FRAGMENTS) {
-		struct dp_fragment_key fragment = fragment_key(ip);
-		struct dp_fragment first = { .port = key.port };
-
-		bpf_map_update_elem(&dp_fragments, &fragment, &first, BPF_ANY);
-	}
 
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);

@@ -1,0 +1,286 @@
+/**
+ * Runs one of the objects' programs on packets (BPF_PROG_TEST_RUN), inside a network namespace of its own that has the
+ * interfaces the maps speak of:
+ *
+ *        players ── uplink (10)                 ┌ peer (20) ── container A, 10.2.0.2
+ *                   203.0.113.10 : 25570 → A    │ 10.1.0.2
+ *                                : 25571 → B    └ peer (22) ── container B, 10.2.0.3
+ *                                                 10.1.0.3      stranger (30): no server's
+ *
+ * Nothing is pinned or attached, and the namespace has no name: it all ends with the process, whatever becomes of it.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import { type DpConfig, DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
+import { type Fd, openNetns, withNetns } from "@dp/sys";
+import { compile, findToolchain } from "../../../bpf/build/clang.ts";
+import {
+  type BpfMap,
+  BpfObject,
+  MapType,
+  perCpu,
+  possibleCpus,
+  type Program,
+  skbContext,
+  u32,
+} from "../../src/libbpf/index.ts";
+
+export const UPLINK = { index: 10, mac: "02:aa:00:00:00:01" };
+export const STRANGER = { index: 30, mac: "02:aa:00:00:00:02" };
+export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
+export const PUBLIC_ADDRESS = "203.0.113.10";
+
+/** Two servers. Both containers have the same game port, and all host peers the same MAC. */
+export const A = {
+  hostPeer: 20,
+  mac: "02:00:00:00:00:0a",
+  address: "10.2.0.2",
+  hostAddress: "10.1.0.2",
+  gamePort: 25565,
+  publicPort: 25570,
+};
+export const B = {
+  hostPeer: 22,
+  mac: "02:00:00:00:00:0b",
+  address: "10.2.0.3",
+  hostAddress: "10.1.0.3",
+  gamePort: 25565,
+  publicPort: 25571,
+};
+
+export type Server = typeof A;
+
+export function publicKey(server: Server): { addr: string; port: number } {
+  return { addr: PUBLIC_ADDRESS, port: server.publicPort };
+}
+
+/** Addresses of the host besides its host peers': 203.0.113.10 on the uplink, and one on another interface. */
+export const HOST_ADDRESSES = [PUBLIC_ADDRESS, "192.0.2.1"];
+
+export const CONFIG: DpConfig = {
+  httpPort: 9080,
+  dnsPort: 9053,
+  tcpPort: 9111,
+  hostSubnet: "10.1.0.0",
+  hostMask: "255.255.0.0",
+  containerSubnet: "10.2.0.0",
+  containerMask: "255.255.0.0",
+  portFirst: 25565,
+  portLast: 30564,
+  publicAddr: PUBLIC_ADDRESS,
+  uplink: UPLINK.index,
+  hostOctets: [0n, 0n, 0n, 0n].map((_, word) =>
+    HOST_ADDRESSES.map((address) => Number(address.split(".")[3]))
+      .filter((octet) => octet >> 6 === word)
+      .reduce((bits, octet) => bits | (1n << BigInt(octet & 63)), 0n),
+  ),
+};
+
+/** What the programs' return values mean, in the words of their comments. */
+const VERDICTS = { 0xffffffff: "next", 0: "pass", 2: "drop", 7: "redirect" } as const;
+export type Verdict = (typeof VERDICTS)[keyof typeof VERDICTS];
+
+export type DropReason = Exclude<keyof typeof DpDrop, "none" | "max">;
+
+/** Everything the programs counted: `25570 in packets`, `20 out bytes`, `20 drop udp`. Zeroes are left out. */
+export type Counts = Record<string, number>;
+
+export interface RunOptions {
+  /** The interface whose hook it is. Default: where the program belongs. */
+  ifindex?: number;
+  /** Cuts the frame to this many bytes inside the kernel, which takes no cut IPv4 header from outside. */
+  cutTo?: number;
+  /** A VLAN tag beside the frame, as devices leave it: the 16-bit TCI. */
+  tag?: number;
+  gsoSize?: number;
+  gsoSegs?: number;
+  checksumComplete?: boolean;
+}
+
+export interface Outcome {
+  verdict: Verdict;
+  packet: Uint8Array;
+  counts: Counts;
+}
+
+type MapName = keyof typeof mapLayouts;
+
+export class Bench implements Disposable {
+  readonly #namespace: Fd;
+  readonly #object: BpfObject;
+  readonly #arranger: BpfObject;
+  readonly #program: Program;
+  readonly #defaultIfindex: number;
+
+  private constructor(namespace: Fd, object: BpfObject, arranger: BpfObject, name: ObjectName) {
+    this.#namespace = namespace;
+    this.#object = object;
+    this.#arranger = arranger;
+    this.#program = object.program(`dp_${name}`);
+    this.#defaultIfindex = name === "dnat" ? UPLINK.index : A.hostPeer;
+  }
+
+  static async open(name: ObjectName): Promise<Bench> {
+    const namespace = await makeNamespace();
+    const object = BpfObject.open(objects[name](), { name }).load();
+    const arranger = BpfObject.open(arrangeObject(), { name: "arrange" }).load();
+    const bench = new Bench(namespace, object, arranger, name);
+    arranger.map("under_test", u32, u32).set(0, bench.#program.fd);
+    bench.reset();
+    return bench;
+  }
+
+  /** The maps as they are with the two servers of the drawing. */
+  reset(): void {
+    for (const name of Object.keys(mapLayouts) as MapName[]) {
+      if (mapLayouts[name].type !== MapType.array) this.#open(name).map.clear();
+    }
+    const traffic = { packets: 0n, bytes: 0n };
+    this.set("dp_configs", 0, CONFIG);
+    for (const address of HOST_ADDRESSES) this.set("dp_host_addrs", address, { ifindex: UPLINK.index });
+    for (const server of [A, B]) {
+      this.set("dp_dnat_targets", publicKey(server), {
+        hostPeer: server.hostPeer,
+        addr: server.address,
+        port: server.gamePort,
+        mac: server.mac,
+        traffic,
+      });
+      this.set("dp_snat_targets", server.hostPeer, {
+        addr: server.address,
+        hostAddr: server.hostAddress,
+        publicAddr: PUBLIC_ADDRESS,
+        publicPort: server.publicPort,
+        gamePort: server.gamePort,
+        uplink: UPLINK.index,
+        group: 0,
+        mac: server.mac,
+        traffic,
+      });
+    }
+    for (const key of [0, A.hostPeer, B.hostPeer]) {
+      this.set("dp_drop_counts", key, { packets: Array.from({ length: DpDrop.max }, () => 0n) });
+    }
+  }
+
+  /** Sets an entry of a map of the object; of a per-CPU map, for every CPU the same. */
+  set<Name extends MapName>(name: Name, key: KeyOf<Name>, value: ValueOf<Name>): void {
+    const { map, isPerCpu } = this.#open(name);
+    map.set(key, isPerCpu ? Array.from({ length: possibleCpus() }, () => value) : value);
+  }
+
+  delete<Name extends MapName>(name: Name, key: KeyOf<Name>): void {
+    this.#open(name).map.delete(key);
+  }
+
+  #open(name: MapName): { map: BpfMap<unknown, unknown>; isPerCpu: boolean } {
+    const { key, value, type } = mapLayouts[name] as MapLayout<unknown, unknown>;
+    const isPerCpu = type === MapType.perCpuHash;
+    return { map: this.#object.map<unknown, unknown>(name, key, isPerCpu ? perCpu(value) : value), isPerCpu };
+  }
+
+  run(frame: Uint8Array, options: RunOptions = {}): Outcome {
+    const { cutTo = 0, tag, gsoSize, gsoSegs, checksumComplete = false } = options;
+    const arranged = cutTo !== 0 || tag !== undefined;
+    const program = arranged ? this.#arranger.program("arrange") : this.#program;
+    const ctx = skbContext({
+      ifindex: options.ifindex ?? this.#defaultIfindex,
+      // Above the TCI a bit that says there is one: a tag may be all zero.
+      cb: [cutTo, tag === undefined ? 0 : tag | 0x10000, 0, 0, 0],
+      ...(gsoSize === undefined ? {} : { gsoSize, gsoSegs: gsoSegs ?? 2 }),
+    });
+    const before = this.#counters();
+    const result = withNetns(this.#namespace, () => program.testRun({ data: frame, ctx, checksumComplete }));
+    const verdict = (VERDICTS as Record<number, Verdict>)[result.retval];
+    if (verdict === undefined) throw new Error(`the program returned ${result.retval}`);
+    return { verdict, packet: result.data.slice(), counts: difference(before, this.#counters()) };
+  }
+
+  /** All counters of all servers, summed over the CPUs. */
+  #counters(): Counts {
+    const counts: Counts = {};
+    const add = (name: string, value: bigint) => {
+      counts[name] = (counts[name] ?? 0) + Number(value);
+    };
+    for (const [{ port }, { traffic }] of this.#perCpuValues("dp_dnat_targets")) {
+      add(`${port} in packets`, traffic.packets);
+      add(`${port} in bytes`, traffic.bytes);
+    }
+    for (const [ifindex, { traffic }] of this.#perCpuValues("dp_snat_targets")) {
+      add(`${ifindex} out packets`, traffic.packets);
+      add(`${ifindex} out bytes`, traffic.bytes);
+    }
+    for (const [ifindex, { packets }] of this.#perCpuValues("dp_drop_counts")) {
+      packets.forEach((count, reason) => add(`${ifindex} drop ${dpDropNames[reason] ?? reason}`, count));
+    }
+    return counts;
+  }
+
+  #perCpuValues<Name extends MapName>(name: Name): [KeyOf<Name>, ValueOf<Name>][] {
+    const entries = [...this.#open(name).map] as [KeyOf<Name>, ValueOf<Name>[]][];
+    return entries.flatMap(([key, values]) => values.map((value): [KeyOf<Name>, ValueOf<Name>] => [key, value]));
+  }
+
+  [Symbol.dispose](): void {
+    this.#arranger.close();
+    this.#object.close();
+    this.#namespace.close();
+  }
+}
+
+type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;
+type ValueOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer _, infer V> ? V : never;
+
+function difference(before: Counts, after: Counts): Counts {
+  const changes = Object.entries(after).map(([name, value]): [string, number] => [name, value - (before[name] ?? 0)]);
+  return Object.fromEntries(changes.filter(([, change]) => change !== 0));
+}
+
+let compiledArranger: Uint8Array | undefined;
+
+function arrangeObject(): Uint8Array {
+  compiledArranger ??= compile(findToolchain(), "arrange.bpf.c", import.meta.dirname);
+  return compiledArranger;
+}
+
+/** A network namespace held open by nothing but the returned descriptor. */
+async function makeNamespace(): Promise<Fd> {
+  const commands = [
+    `ip link add uplink index ${UPLINK.index} address ${UPLINK.mac} type veth peer name player index 11`,
+    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-a index 21 address ${A.mac}`,
+    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-b index 23 address ${B.mac}`,
+    `ip link add stranger index ${STRANGER.index} address ${STRANGER.mac} type veth peer name far index 31`,
+    "echo ready",
+    "read _",
+  ];
+  const child = spawn("unshare", ["--net", "sh", "-ec", commands.join("\n")], { stdio: ["pipe", "pipe", "pipe"] });
+  const ended = once(child, "exit");
+  let said = "";
+  let complaint = "";
+  child.stderr.on("data", (chunk) => (complaint += String(chunk)));
+  for await (const chunk of child.stdout) {
+    said += String(chunk);
+    if (said.includes("ready")) break;
+  }
+  if (!said.includes("ready")) throw new Error(`cannot make a network namespace: ${complaint.trim()}`);
+  const namespace = openNetns(`/proc/${child.pid}/ns/net`);
+  child.stdin.end("\n");
+  await ended;
+  return namespace;
+}
+
+/** BPF and namespace descriptors this process has open, by what they are. */
+export function openDescriptors(): string[] {
+  return readdirSync("/proc/self/fd")
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        // The folder's own descriptor is gone by now.
+        return "";
+      }
+    })
+    .filter((target) => /bpf|btf|^net:/.test(target))
+    .toSorted();
+}

@@ -1,0 +1,504 @@
+/** bpf/dnat.bpf.c, rule by rule, at the uplink. See bench.ts for the topology. */
+import { expect, test } from "bun:test";
+import { A, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "./bench.ts";
+import { dissect } from "./dissect.ts";
+import {
+  arp,
+  ethernet,
+  EtherType,
+  type EthernetFields,
+  fragments,
+  icmp,
+  IcmpType,
+  ipv4,
+  type Ipv4Fields,
+  ipv6,
+  join,
+  MAXIMUM_OPTIONS,
+  padded,
+  Protocol,
+  raw,
+  RECORD_ROUTE,
+  SYN_OPTIONS,
+  tcp,
+  type TcpFields,
+  udp,
+} from "./frame.ts";
+import { benchFor, into, table } from "./table.ts";
+
+const bench = benchFor("dnat");
+
+const GATEWAY_MAC = "02:bb:00:00:00:01";
+const PLAYER = { address: "198.51.100.7", port: 40000 };
+
+const ARRIVING: EthernetFields = { dst: UPLINK.mac, src: GATEWAY_MAC };
+const TO_PUBLIC: Ipv4Fields = { src: PLAYER.address, dst: PUBLIC_ADDRESS, ttl: 55 };
+const TO_A: TcpFields = { src: PLAYER.port, dst: A.publicPort };
+
+interface Details {
+  eth?: Partial<EthernetFields>;
+  ip?: Partial<Ipv4Fields>;
+  tcp?: Partial<TcpFields>;
+  data?: string;
+}
+
+/** What a player sends to server A. */
+function fromPlayer({ eth, ip, tcp: segment, data = "hello" }: Details = {}): Uint8Array {
+  return ethernet({ ...ARRIVING, ...eth }, ipv4({ ...TO_PUBLIC, ...ip }, tcp({ ...TO_A, ...segment }, data)));
+}
+
+/** The same as a server's container must get it: built anew, with checksums computed from nothing. */
+function asDelivered({ eth, ip, tcp: segment, data = "hello" }: Details = {}, server: Server = A): Uint8Array {
+  return ethernet(
+    { ...ARRIVING, ...eth, dst: server.mac },
+    ipv4({ ...TO_PUBLIC, ...ip, dst: server.address }, tcp({ ...TO_A, ...segment, dst: server.gamePort }, data)),
+  );
+}
+
+// Rule 8. Whatever the segment, only the destination changes.
+const SEGMENTS: [it: string, details: Details][] = [
+  ["a SYN with its options", { tcp: { flags: "S", options: SYN_OPTIONS, ack: 0 }, data: "" }],
+  ["a SYN that asks for ECN", { tcp: { flags: "SEC" }, data: "" }],
+  ["a bare acknowledgement", { data: "" }],
+  ["data", { tcp: { flags: "PA" } }],
+  ["data of odd length", { data: "odd" }],
+  ["data as long as a packet can carry", { data: "x".repeat(1460) }],
+  ["a FIN", { tcp: { flags: "FA" }, data: "" }],
+  ["a RST", { tcp: { flags: "R" }, data: "" }],
+  ["a segment without any flag", { tcp: { flags: "" } }],
+  ["a segment with TCP options", { tcp: { options: SYN_OPTIONS } }],
+  ["a packet with IP options", { ip: { options: RECORD_ROUTE } }],
+  ["a packet with all the IP options there is room for", { ip: { options: MAXIMUM_OPTIONS } }],
+  ["a packet that may not be fragmented", { ip: { dontFragment: true } }],
+  ["a packet with another type of service, id and time to live", { ip: { tos: 0xb9, id: 0xfffe, ttl: 1 } }],
+  ["a packet from the game port itself", { tcp: { src: A.gamePort } }],
+  ["a packet from the lowest address and port", { ip: { src: "0.0.0.1" }, tcp: { src: 1 } }],
+  ["a packet from the highest address and port", { ip: { src: "255.255.255.254" }, tcp: { src: 65535 } }],
+  // The container's own stack judges what is inside TCP: here its data offset, 4 words and then 15.
+  ["a segment whose data offset is too small", { tcp: { dataOffset: 4 } }],
+  ["a segment whose data offset points behind its end", { tcp: { dataOffset: 15 } }],
+];
+
+table(
+  bench,
+  SEGMENTS.map(([it, details]) => ({
+    it: `${it}, to a server's port, goes to its container`,
+    packet: fromPlayer(details),
+    verdict: "redirect",
+    out: asDelivered(details),
+    counts: into(A),
+  })),
+);
+
+table(bench, [
+  {
+    it: "another server's port goes to that server's container",
+    packet: fromPlayer({ tcp: { dst: B.publicPort } }),
+    verdict: "redirect",
+    out: asDelivered({}, B),
+    counts: into(B),
+  },
+  {
+    it: "the same port of two public addresses is two servers",
+    given: (maps) => {
+      maps.delete("dp_dnat_targets", publicKey(B));
+      maps.set(
+        "dp_dnat_targets",
+        { addr: "203.0.113.11", port: A.publicPort },
+        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
+      );
+    },
+    packet: fromPlayer({ ip: { dst: "203.0.113.11" } }),
+    verdict: "redirect",
+    out: asDelivered({}, { ...B, gamePort: 1 }),
+    counts: into(A),
+  },
+  {
+    it: "what the Ethernet adds to a short packet stays behind it",
+    packet: padded(fromPlayer({ data: "" })),
+    verdict: "redirect",
+    out: padded(asDelivered({ data: "" })),
+    counts: into(A),
+  },
+  {
+    it: "a super-packet is translated whole",
+    packet: fromPlayer({ data: "x".repeat(2920) }),
+    run: { gsoSize: 1460, gsoSegs: 2 },
+    verdict: "redirect",
+    out: asDelivered({ data: "x".repeat(2920) }),
+    counts: into(A),
+  },
+  {
+    it: "a super-packet too long for the length field, which then is 0, is translated",
+    packet: fromPlayer({ ip: { totalLength: 0 }, data: "x".repeat(2920) }),
+    run: { gsoSize: 1460, gsoSegs: 2 },
+    verdict: "redirect",
+    out: asDelivered({ ip: { totalLength: 0 }, data: "x".repeat(2920) }),
+    counts: into(A),
+  },
+]);
+
+test("a wrong checksum stays wrong: the container, not the translation, is to find out", () => {
+  for (const details of [{ ip: { checksum: 0x1111 } }, { tcp: { checksum: 0x1111 } }]) {
+    const sent = dissect(fromPlayer(details));
+    const { verdict, packet } = bench().run(fromPlayer(details));
+    const got = dissect(packet);
+    expect(verdict).toBe("redirect");
+    expect(got).toMatchObject({ ipIntact: sent?.ipIntact, tcpIntact: sent?.tcpIntact });
+    expect(got?.ipIntact && got.tcpIntact).toBe(false);
+  }
+});
+
+table(bench, [
+  // Rule 7.
+  {
+    it: "another destination address is the host's business, whatever the port",
+    packet: fromPlayer({ ip: { dst: "203.0.113.11" } }),
+    verdict: "next",
+  },
+  {
+    it: "a container's own address is no public one",
+    packet: fromPlayer({ ip: { dst: A.address }, tcp: { dst: A.gamePort } }),
+    verdict: "next",
+  },
+  { it: "another port is the host's business", packet: fromPlayer({ tcp: { dst: 22 } }), verdict: "next" },
+  { it: "a port one lower is another port", packet: fromPlayer({ tcp: { dst: A.publicPort - 1 } }), verdict: "next" },
+  {
+    it: "the game port is not a server's public port",
+    packet: fromPlayer({ tcp: { dst: A.gamePort } }),
+    verdict: "next",
+  },
+  {
+    it: "a server's port with its bytes the wrong way round is another port",
+    packet: fromPlayer({ tcp: { dst: ((A.publicPort & 0xff) << 8) | (A.publicPort >> 8) } }),
+    verdict: "next",
+  },
+  {
+    it: "a packet from a server's port, to another, is the host's business",
+    packet: fromPlayer({ tcp: { src: A.publicPort, dst: 40000 } }),
+    verdict: "next",
+  },
+  {
+    it: "the port of a server that was removed is the host's again",
+    given: (maps) => maps.delete("dp_dnat_targets", publicKey(A)),
+    packet: fromPlayer(),
+    verdict: "next",
+  },
+
+  // Rule 1.
+  {
+    it: "a packet to another machine's MAC, seen in promiscuous mode, is left alone",
+    packet: fromPlayer({ eth: { dst: "02:cc:00:00:00:01" } }),
+    verdict: "next",
+  },
+  {
+    it: "a broadcast frame with a server's packet in it is left alone",
+    packet: fromPlayer({ eth: { dst: "ff:ff:ff:ff:ff:ff" } }),
+    verdict: "next",
+  },
+  {
+    it: "a multicast frame with a server's packet in it is left alone",
+    packet: fromPlayer({ eth: { dst: "01:00:5e:00:00:01" } }),
+    verdict: "next",
+  },
+
+  // Rule 2.
+  { it: "a VLAN's packet is left for its own interface", packet: fromPlayer(), run: { tag: 100 }, verdict: "next" },
+  {
+    it: "the highest VLAN is one, whatever its priority",
+    packet: fromPlayer(),
+    run: { tag: 0xe000 | 4094 },
+    verdict: "next",
+  },
+  {
+    it: "a tag that is only a priority makes no VLAN",
+    packet: fromPlayer(),
+    run: { tag: 0xe000 },
+    verdict: "redirect",
+    out: asDelivered(),
+    counts: into(A),
+  },
+  {
+    it: "a tag inside the frame is not looked behind",
+    packet: fromPlayer({ eth: { vlans: [{ tci: 100 }] } }),
+    verdict: "next",
+  },
+  {
+    it: "nor a second tag, behind one a device took off",
+    packet: fromPlayer({ eth: { vlans: [{ tci: 100 }] } }),
+    run: { tag: 0xe000 },
+    verdict: "next",
+  },
+  {
+    it: "nor two tags (802.1ad)",
+    packet: fromPlayer({ eth: { vlans: [{ tpid: EtherType.qinq, tci: 5 }, { tci: 100 }] } }),
+    verdict: "next",
+  },
+
+  // Rule 3.
+  {
+    it: "IPv6 to the same port is the host's business",
+    packet: ethernet(ARRIVING, ipv6(tcp(TO_A, "hello"))),
+    verdict: "next",
+  },
+  {
+    it: "ARP is the host's business",
+    packet: ethernet(
+      ARRIVING,
+      arp({ senderMac: GATEWAY_MAC, senderAddress: PLAYER.address, targetAddress: PUBLIC_ADDRESS }),
+    ),
+    verdict: "next",
+  },
+  {
+    it: "an unknown EtherType is the host's business, even with a server's packet behind it",
+    packet: fromPlayer({ eth: { type: 0x88b5 } }),
+    verdict: "next",
+  },
+  { it: "an IPv4 header of version 5 is left alone", packet: fromPlayer({ ip: { version: 5 } }), verdict: "next" },
+  { it: "an IPv4 header of version 6 is left alone", packet: fromPlayer({ ip: { version: 6 } }), verdict: "next" },
+  { it: "a header length below 5 words is left alone", packet: fromPlayer({ ip: { ihl: 4 } }), verdict: "next" },
+  { it: "a header length of 0 is left alone", packet: fromPlayer({ ip: { ihl: 0 } }), verdict: "next" },
+  {
+    it: "a header length beyond the total length is left alone",
+    packet: fromPlayer({ ip: { ihl: 15, totalLength: 40 }, data: "x".repeat(60) }),
+    verdict: "next",
+  },
+  {
+    it: "a total length beyond the end of the packet is left alone",
+    packet: fromPlayer({ ip: { totalLength: 20 + 20 + 6 }, data: "hello" }),
+    verdict: "next",
+  },
+  {
+    it: "a total length shorter than the IPv4 header is left alone",
+    packet: fromPlayer({ ip: { totalLength: 19 } }),
+    verdict: "next",
+  },
+  {
+    it: "a total length of 0 is left alone in an ordinary packet",
+    packet: fromPlayer({ ip: { totalLength: 0 } }),
+    verdict: "next",
+  },
+
+  // Rule 4.
+  {
+    it: "UDP to a server's port is the host's business",
+    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, udp({ src: PLAYER.port, dst: A.publicPort }, "hello"))),
+    verdict: "next",
+  },
+  {
+    it: "a ping to the public address is the host's business",
+    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, icmp({ type: IcmpType.echoRequest }, "ping"))),
+    verdict: "next",
+  },
+  ...([Protocol.sctp, Protocol.gre, Protocol.icmpv6, 0, 255] as const).map((protocol) => ({
+    it: `IP protocol ${protocol} is the host's business, though its first bytes are a server's ports`,
+    packet: fromPlayer({ ip: { protocol } }),
+    verdict: "next" as const,
+  })),
+
+  // Rule 6.
+  {
+    it: "a total length that ends inside the TCP header is left alone, though the bytes are there",
+    packet: fromPlayer({ ip: { totalLength: 20 + 19 } }),
+    verdict: "next",
+  },
+  {
+    it: "IP options that leave no room for a TCP header are left alone",
+    packet: ethernet(
+      ARRIVING,
+      ipv4({ ...TO_PUBLIC, options: MAXIMUM_OPTIONS }, raw(Protocol.tcp, Uint8Array.of(0x9c, 0x40, 0x63, 0xe2))),
+    ),
+    verdict: "next",
+  },
+]);
+
+test("a packet cut off at any byte before the end of its TCP header is left alone", () => {
+  for (const details of [{}, { ip: { options: RECORD_ROUTE } }, { ip: { options: MAXIMUM_OPTIONS } }]) {
+    const whole = fromPlayer({ ...details, data: "" });
+    for (let length = 14; length < whole.byteLength; length++) {
+      expect(bench().run(whole, { cutTo: length })).toEqual({
+        verdict: "next",
+        packet: whole.subarray(0, length),
+        counts: {},
+      });
+    }
+    expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe("redirect");
+  }
+});
+
+test("a packet that is as short as it says, wherever it ends in the TCP header, is left alone", () => {
+  const segment = fromPlayer({ data: "" }).subarray(34);
+  for (let length = 0; length < segment.byteLength; length++) {
+    const packet = ethernet(ARRIVING, ipv4(TO_PUBLIC, raw(Protocol.tcp, segment.subarray(0, length))));
+    expect(bench().run(packet)).toEqual({ verdict: "next", packet, counts: {} });
+  }
+});
+
+// Rule 5, and the fragments of rules 6 and 8.
+const LONG = "0123456789".repeat(20);
+const CUTS = [40, 120];
+const [FIRST, SECOND, LAST] = fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), CUTS) as [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+];
+
+/** The checksum of the whole segment, translated, stands in the first fragment: fragments of the translated whole. */
+const DELIVERED = fragments(
+  { ...ARRIVING, dst: A.mac },
+  { ...TO_PUBLIC, dst: A.address },
+  tcp({ ...TO_A, dst: A.gamePort }, LONG),
+  CUTS,
+) as [Uint8Array, Uint8Array, Uint8Array];
+
+const laterOf = (ip: Partial<Ipv4Fields>) =>
+  fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp(TO_A, LONG), CUTS)[1] as Uint8Array;
+
+table(bench, [
+  {
+    it: "a first fragment goes to the container, with the checksum of the whole segment",
+    packet: FIRST,
+    verdict: "redirect",
+    out: DELIVERED[0],
+    counts: into(A),
+  },
+  {
+    it: "a later fragment follows its first",
+    after: [FIRST],
+    packet: SECOND,
+    verdict: "redirect",
+    out: DELIVERED[1],
+    counts: into(A),
+  },
+  {
+    it: "so does the last",
+    after: [FIRST, SECOND],
+    packet: LAST,
+    verdict: "redirect",
+    out: DELIVERED[2],
+    counts: into(A),
+  },
+  {
+    it: "later fragments may overtake each other",
+    after: [FIRST, LAST],
+    packet: SECOND,
+    verdict: "redirect",
+    out: DELIVERED[1],
+    counts: into(A),
+  },
+  { it: "a later fragment without a first is the host's business", packet: SECOND, verdict: "next" },
+  {
+    it: "a later fragment whose bytes look like a server's ports is not taken for a first",
+    packet: ethernet(ARRIVING, ipv4({ ...TO_PUBLIC, fragmentOffset: 8 }, tcp(TO_A, "hello"))),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment of another datagram (id) is left alone",
+    after: [FIRST],
+    packet: laterOf({ id: 0x4321 }),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment from another player is left alone",
+    after: [FIRST],
+    packet: laterOf({ src: "198.51.100.8" }),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment to another address is left alone",
+    after: [FIRST],
+    packet: laterOf({ dst: "203.0.113.11" }),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment of another protocol is left alone",
+    after: [FIRST],
+    packet: laterOf({ protocol: Protocol.udp }),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment for a server removed meanwhile is left alone",
+    given: (maps) => {
+      maps.run(FIRST);
+      maps.delete("dp_dnat_targets", publicKey(A));
+    },
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "a later fragment of the host's own datagram is left alone, though its id was a server's before",
+    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: 22 }, LONG), CUTS)[0] as Uint8Array],
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "an id used again, for another server, follows its newer first fragment",
+    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.publicPort }, LONG), CUTS)[0] as Uint8Array],
+    packet: SECOND,
+    verdict: "redirect",
+    out: fragments(
+      { ...ARRIVING, dst: B.mac },
+      { ...TO_PUBLIC, dst: B.address },
+      tcp({ ...TO_A, dst: B.gamePort }, LONG),
+      CUTS,
+    )[1] as Uint8Array,
+    counts: into(B),
+  },
+  {
+    it: "an unfragmented packet leaves nothing for later fragments to follow",
+    after: [fromPlayer()],
+    packet: laterOf({}),
+    verdict: "next",
+  },
+  {
+    it: "a first fragment too small for a TCP header is the host's business",
+    packet: fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), [16])[0] as Uint8Array,
+    verdict: "next",
+  },
+  {
+    it: "and leaves nothing for later fragments to follow",
+    after: [fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), [16])[0] as Uint8Array],
+    packet: fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), [16])[1] as Uint8Array,
+    verdict: "next",
+  },
+  {
+    it: "a first fragment with IP options goes to the container",
+    packet: fragments(ARRIVING, { ...TO_PUBLIC, options: RECORD_ROUTE }, tcp(TO_A, LONG), CUTS)[0] as Uint8Array,
+    verdict: "redirect",
+    out: fragments(
+      { ...ARRIVING, dst: A.mac },
+      { ...TO_PUBLIC, dst: A.address, options: RECORD_ROUTE },
+      tcp({ ...TO_A, dst: A.gamePort }, LONG),
+      CUTS,
+    )[0] as Uint8Array,
+    counts: into(A),
+  },
+]);
+
+test("the fragments as delivered, put together, are an intact segment", () => {
+  const whole = [FIRST, SECOND, LAST].map((packet) => bench().run(packet).packet.subarray(34));
+  const packet = ethernet(
+    { ...ARRIVING, dst: A.mac },
+    ipv4({ ...TO_PUBLIC, dst: A.address }, raw(Protocol.tcp, join(...whole))),
+  );
+  expect(dissect(packet)).toMatchObject({ tcp: { dst: A.gamePort }, ipIntact: true, tcpIntact: true });
+});
+
+// DESIGN: ICMP errors about a server's flow are to be translated. Until they are, they must not be harmed.
+for (const [it, type, code] of [
+  ["fragmentation needed", IcmpType.unreachable, 4],
+  ["port unreachable", IcmpType.unreachable, 3],
+  ["time exceeded", IcmpType.timeExceeded, 0],
+] as const) {
+  const quoted = ethernet(
+    ARRIVING,
+    ipv4({ src: PUBLIC_ADDRESS, dst: PLAYER.address }, tcp({ src: A.publicPort, dst: PLAYER.port }, "hello")),
+  ).subarray(14, 14 + 28);
+  table(bench, [
+    {
+      it: `an ICMP error (${it}) that quotes a server's packet goes on unharmed`,
+      packet: ethernet(ARRIVING, ipv4({ ...TO_PUBLIC, src: "192.0.2.254" }, icmp({ type, code, rest: 1400 }, quoted))),
+      verdict: "next",
+    },
+  ]);
+}
