@@ -313,12 +313,13 @@ export interface DpNetData {
   name: string;
   group: string;
   netns: string;
+  portReserved: number;
 }
 
-/** struct dp_net_data: 360 bytes. */
+/** struct dp_net_data: 368 bytes. */
 export const dpNetData: StructLayout<DpNetData> = {
   name: "dp_net_data",
-  size: 360,
+  size: 368,
   fields: [
     { name: "state", offset: 0, size: 4, type: "__u32" },
     { name: "public_addr", offset: 4, size: 4, type: "__be32" },
@@ -333,9 +334,11 @@ export const dpNetData: StructLayout<DpNetData> = {
     { name: "name", offset: 104, size: 64, type: "char[64]" },
     { name: "group", offset: 168, size: 64, type: "char[64]" },
     { name: "netns", offset: 232, size: 128, type: "char[128]" },
+    { name: "port_reserved", offset: 360, size: 4, type: "__u32" },
+    { name: "pad", offset: 364, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 360, "struct dp_net_data");
+    const view = viewOf(bytes, 368, "struct dp_net_data");
     return {
       state: view.getUint32(0, true),
       publicAddr: getIpv4(view, 4),
@@ -350,10 +353,11 @@ export const dpNetData: StructLayout<DpNetData> = {
       name: getText(view, 104, 64),
       group: getText(view, 168, 64),
       netns: getText(view, 232, 128),
+      portReserved: view.getUint32(360, true),
     };
   },
   write(value) {
-    const view = blank(360);
+    const view = blank(368);
     setU32(view, 0, value.state, "dp_net_data.state");
     setIpv4(view, 4, value.publicAddr, "dp_net_data.public_addr");
     setU16(view, 8, value.hostPort, "dp_net_data.host_port");
@@ -367,6 +371,7 @@ export const dpNetData: StructLayout<DpNetData> = {
     setText(view, 104, 64, value.name, "dp_net_data.name");
     setText(view, 168, 64, value.group, "dp_net_data.group");
     setText(view, 232, 128, value.netns, "dp_net_data.netns");
+    setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
     return bytesOf(view);
   },
 };

@@ -98,11 +98,12 @@ const STRUCTS: Record<string, Golden> = {
       name: "lobby",
       group: "größe",
       netns: "/run/netns/a",
+      portReserved: 1,
     },
     `02000000 | cb00710a | e263 | dd63 | 03000000 | 0807060504030201 | ff*8 | 000000f000000000
        | 07000000 0a010002 7e90c4eddfd0 .... 64703235353730 ..*9
        | 02000000 0a020002 020000000001 .... 65746830 ..*12
-       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116`,
+       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116 | 01000000 | ........`,
   ),
   dp_host_addr: golden(dpHostAddr, { ifindex: 3 }, "03000000"),
   dp_config: golden(
@@ -217,6 +218,7 @@ const ARBITRARIES = {
     name: text(64),
     group: text(64),
     netns: text(128),
+    portReserved: u32s,
   }),
   dp_host_addr: fc.record({ ifindex: u32s }),
   dp_config: fc.record({
@@ -346,7 +348,7 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
-    "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 360 65536",
+    "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
   ]);
 });

@@ -30,6 +30,8 @@ export interface ServerRecord extends NetData {
   group: string;
   /** The namespace as it was given, for people; at most 127 bytes. */
   netns: string;
+  /** Its entry in ip_local_reserved_ports was made for it, and goes with it. */
+  portReserved: boolean;
 }
 
 const NANOSECONDS = 1_000_000n;
@@ -49,6 +51,7 @@ export function encodeRecord(record: ServerRecord): DpNetData {
     name: record.name,
     group: record.group,
     netns: record.netns,
+    portReserved: record.portReserved ? 1 : 0,
   };
 }
 
@@ -66,6 +69,7 @@ export function decodeRecord(data: DpNetData): ServerRecord {
     name: data.name,
     group: data.group,
     netns: data.netns,
+    portReserved: data.portReserved !== 0,
   };
 }
 
