@@ -1,12 +1,11 @@
 import { Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
 import { type Acknowledgement, readAcknowledgement } from "./codec/acknowledgement.ts";
 import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "./codec/frame.ts";
-import { NetlinkError } from "./error.ts";
+import { InterruptedDumpError, NetlinkError } from "./error.ts";
 import { type NetlinkSocket, openRouteSocket } from "./socket.ts";
 
 const { NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR } = MessageFlag;
 
-const EINTR = 4;
 const ETIMEDOUT = 110;
 const MSG_DONTWAIT = 0x40;
 
@@ -32,10 +31,16 @@ export interface ConnectionOptions {
 }
 
 /** How often a read is tried anew: a list that changed while it was read, or an answer the kernel had no memory for. */
-const READ_ATTEMPTS = 20;
+const READ_ATTEMPTS = 8;
 
-/** How a read that is worth another try ended. */
-type Incomplete = "interrupted" | "overrun";
+/** How an exchange ended that did not fail. */
+interface Outcome {
+  readonly answer: Frame[];
+  /** The list changed between two of the answer's datagrams: something may be missing, or there twice. */
+  readonly interrupted: boolean;
+  /** Part of the answer is lost. */
+  readonly overrun: boolean;
+}
 
 /**
  * A NETLINK_ROUTE socket and the protocol on it: sequence numbers, acknowledgements, dumps in many parts.
@@ -67,8 +72,8 @@ export class Connection implements Disposable {
    * @throws NetlinkError
    */
   change(request: Request, describe: Describe): Frame[] {
-    const outcome = this.#exchange(request, NLM_F_ACK, describe);
-    if (typeof outcome !== "string") return outcome;
+    const { answer, overrun } = this.#exchange(request, NLM_F_ACK, describe);
+    if (!overrun) return answer;
     throw new NetlinkError(text(describe), Errno.ENOBUFS, {
       message: "the kernel had no memory for its answer",
       hint: "the change may have been made all the same; look before repeating it",
@@ -80,7 +85,12 @@ export class Connection implements Disposable {
     return this.#read(request, NLM_F_ACK, describe);
   }
 
-  /** Asks for a list and returns its messages, all from one consistent pass. Throws `NetlinkError`. */
+  /**
+   * Asks for a list and returns its messages, all from one consistent reading.
+   *
+   * @throws InterruptedDumpError if there was none: the list changed each time it was read
+   * @throws NetlinkError
+   */
   dump(request: Request, describe: Describe): Frame[] {
     return this.#read(request, NLM_F_DUMP, describe);
   }
@@ -94,20 +104,20 @@ export class Connection implements Disposable {
   }
 
   #read(request: Request, flags: number, describe: Describe): Frame[] {
-    let outcome: Frame[] | Incomplete = [];
+    const interrupted: Frame[][] = [];
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-      outcome = this.#exchange(request, flags, describe);
-      if (typeof outcome !== "string") return outcome;
+      const outcome = this.#exchange(request, flags, describe);
+      if (outcome.overrun) continue;
+      if (!outcome.interrupted) return outcome.answer;
+      interrupted.push(outcome.answer);
+      if (interrupted.length > 2) interrupted.shift();
     }
-    if (outcome === "interrupted") {
-      const message = `the list changed while it was read, ${READ_ATTEMPTS} times in a row`;
-      throw new NetlinkError(text(describe), EINTR, { message });
-    }
+    if (interrupted.length > 0) throw new InterruptedDumpError(text(describe), READ_ATTEMPTS, interrupted);
     throw new NetlinkError(text(describe), Errno.ENOBUFS, { message: "the kernel had no memory for its answer" });
   }
 
   /** Sends a request and collects the answer up to its end. */
-  #exchange(request: Request, flags: number, describe: Describe): Frame[] | Incomplete {
+  #exchange(request: Request, flags: number, describe: Describe): Outcome {
     if (this.#unsettled) this.#settle();
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
@@ -129,7 +139,7 @@ export class Connection implements Disposable {
         for (const frame of readFrames(this.#receive())) {
           if (frame.sequence !== sequence) continue;
           if ((frame.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
-          if (frame.type === ControlType.NLMSG_OVERRUN) return "overrun";
+          if (frame.type === ControlType.NLMSG_OVERRUN) return { answer, interrupted, overrun: true };
           if (frame.type === ControlType.NLMSG_ERROR || frame.type === ControlType.NLMSG_DONE) {
             end = readAcknowledgement(frame);
             break collecting;
@@ -140,14 +150,14 @@ export class Connection implements Disposable {
       this.#unsettled = false;
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      if (error.errno === Errno.ENOBUFS) return "overrun";
+      if (error.errno === Errno.ENOBUFS) return { answer, interrupted, overrun: true };
       if (error.errno === Errno.EAGAIN) {
         throw new NetlinkError(text(describe), ETIMEDOUT, { message: "no answer from the kernel", cause: error });
       }
       throw new NetlinkError(text(describe), error.errno, { cause: error });
     }
     if (end.errno !== 0) throw new NetlinkError(text(describe), end.errno, end);
-    return interrupted ? "interrupted" : answer;
+    return { answer, interrupted, overrun: false };
   }
 
   /** The next datagram, whole: its length is asked for before it is taken out of the queue. */

@@ -1,4 +1,5 @@
 import { DatapathError, Errno, type ErrorCode, errnoName, errnoText } from "@dp/sys";
+import type { Frame } from "./codec/frame.ts";
 
 /** What the kernel said besides the errno. */
 export interface NetlinkErrorDetails {
@@ -44,6 +45,19 @@ export class NetlinkError extends DatapathError {
     this.kernelMessage = details.message;
     this.offset = details.offset;
     this.missingAttribute = details.missingAttribute;
+  }
+}
+
+/**
+ * A list that changed each time it was read, so that no reading was one consistent snapshot. `readings` are the last
+ * two, for callers that can tell what is amiss with them.
+ */
+export class InterruptedDumpError extends NetlinkError {
+  readonly readings: readonly (readonly Frame[])[];
+
+  constructor(op: string, attempts: number, readings: readonly (readonly Frame[])[]) {
+    super(op, Errno.EINTR, { message: `the list changed while it was read, ${attempts} times in a row` });
+    this.readings = readings;
   }
 }
 

@@ -1,5 +1,5 @@
 export { Netlink } from "./netlink.ts";
-export { NetlinkError, type NetlinkErrorDetails } from "./error.ts";
+export { InterruptedDumpError, NetlinkError, type NetlinkErrorDetails } from "./error.ts";
 export { type Namespace, openNamespace } from "./namespace.ts";
 export { MalformedMessageError } from "./codec/malformed.ts";
 export type { Family } from "./codec/family.ts";

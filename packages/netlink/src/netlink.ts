@@ -65,7 +65,10 @@ export class Netlink implements Disposable {
     return new Netlink(Connection.open(options satisfies ConnectionOptions));
   }
 
-  /** All interfaces, by index. */
+  /**
+   * All interfaces, in the order of their indexes. If some keep coming and going while the list is read, it has every
+   * interface that was there all the time, and none twice.
+   */
   links(query: LinkQuery = {}): Link[] {
     return listLinks(this.#connection, query);
   }

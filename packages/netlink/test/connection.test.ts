@@ -1,8 +1,23 @@
 /** The protocol against a scripted kernel: what a real one does seldom, and never on demand. */
 import { describe, expect, test } from "bun:test";
 import { Errno, MSG_PEEK, SyscallError } from "@dp/sys";
-import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "../src/codec/index.ts";
-import { Connection, MalformedMessageError, NetlinkError, type NetlinkSocket } from "../src/index.ts";
+import {
+  ControlType,
+  type Frame,
+  linkMessage,
+  MessageFlag,
+  readFrames,
+  RtnlType,
+  writeFrame,
+} from "../src/codec/index.ts";
+import {
+  Connection,
+  InterruptedDumpError,
+  MalformedMessageError,
+  Netlink,
+  NetlinkError,
+  type NetlinkSocket,
+} from "../src/index.ts";
 
 const { NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTI, NLM_F_DUMP_INTR } = MessageFlag;
 const EAGAIN = Errno.EAGAIN;
@@ -243,12 +258,40 @@ describe("dumps", () => {
     expect(kernel.queue).toEqual([]);
   });
 
-  test("that are interrupted again and again are given up", () => {
-    const scripts = Array.from({ length: 100 }, () => (r: Frame) => [done(r, NLM_F_DUMP_INTR)]);
+  test("that are interrupted again and again are given up, with the last two readings at hand", () => {
+    const scripts = Array.from({ length: 100 }, (_, n) => (r: Frame) => [reply(r, n), done(r, NLM_F_DUMP_INTR)]);
     const kernel = new ScriptedKernel(scripts);
     const error = failure(() => new Connection(kernel).dump(request, "list interfaces"));
-    expect(error.message).toBe("list interfaces: the list changed while it was read, 20 times in a row (EINTR)");
-    expect(kernel.requests).toHaveLength(20);
+    expect(error.message).toBe("list interfaces: the list changed while it was read, 8 times in a row (EINTR)");
+    expect(error).toBeInstanceOf(InterruptedDumpError);
+    expect((error as InterruptedDumpError).readings.map((reading) => values([...reading]))).toEqual([[6], [7]]);
+    expect(kernel.requests).toHaveLength(8);
+  });
+
+  test("of interfaces that never stand still are put together from two readings and look-ups", () => {
+    const link = (r: Frame, index: number, name: string): Uint8Array => {
+      const payload = linkMessage.build({ ifi_index: index }, { IFLA_IFNAME: name });
+      return writeFrame({ type: RtnlType.RTM_NEWLINK, flags: 0, sequence: r.sequence, portId: 0, payload });
+    };
+    const scripts: ((r: Frame) => Answer)[] = Array.from({ length: 7 }, () => (r: Frame) => [
+      join(link(r, 1, "lo"), link(r, 2, "gone"), link(r, 3, "skipped"), link(r, 4, "before")),
+      done(r, NLM_F_DUMP_INTR),
+    ]);
+    scripts.push((r) => [
+      join(link(r, 5, "new"), link(r, 1, "lo"), link(r, 4, "after"), link(r, 5, "new")),
+      done(r, NLM_F_DUMP_INTR),
+    ]);
+    scripts.push((r) => [ack(r, Errno.ENODEV)]);
+    scripts.push((r) => [link(r, 3, "skipped"), ack(r)]);
+    const kernel = new ScriptedKernel(scripts);
+    const links = new Netlink(new Connection(kernel)).links();
+    expect(links.map(({ index, name }) => [index, name])).toEqual([
+      [1, "lo"],
+      [3, "skipped"],
+      [4, "after"],
+      [5, "new"],
+    ]);
+    expect(kernel.requests.slice(8).map(({ payload }) => linkMessage.read(payload).header.ifi_index)).toEqual([2, 3]);
   });
 
   test("that lost a part are begun anew, after what was left of them", () => {

@@ -15,7 +15,7 @@ import {
 import { RtnlType } from "../codec/type.ts";
 import { vethAttributes } from "../codec/veth.ts";
 import type { Connection } from "../connection.ts";
-import { NetlinkError } from "../error.ts";
+import { InterruptedDumpError, NetlinkError } from "../error.ts";
 import { byteLength, checkInterfaceName, checkLinkRef, checkMac, checkMtu, MAX_NAME } from "../input.ts";
 
 /** A network interface, as the kernel describes it. */
@@ -101,10 +101,32 @@ const { NLM_F_CREATE, NLM_F_EXCL } = MessageFlag;
 
 export function listLinks(connection: Connection, query: LinkQuery): Link[] {
   const payload = linkMessage.build({ ifi_family: AF_UNSPEC }, { IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS });
-  return connection
-    .dump({ type: RTM_GETLINK, payload }, "list interfaces")
-    .filter(isLink)
-    .map((frame) => readLink(frame, query));
+  const read = (frames: readonly Frame[]): Link[] => frames.filter(isLink).map((frame) => readLink(frame, query));
+  try {
+    return byIndex(read(connection.dump({ type: RTM_GETLINK, payload }, "list interfaces")));
+  } catch (error) {
+    if (!(error instanceof InterruptedDumpError)) throw error;
+    return mergeReadings(connection, error.readings.map(read), query);
+  }
+}
+
+/**
+ * On a host with thousands of interfaces, some of which come and go all the time, no reading is consistent. What can be
+ * said all the same: an interface in the latest reading was there just now; one that only an earlier reading has is
+ * looked up. One that existed all the time would have to be skipped by every reading to be missed.
+ */
+function mergeReadings(connection: Connection, readings: readonly Link[][], query: LinkQuery): Link[] {
+  const latest = new Map(readings.at(-1)?.map((link) => [link.index, link]));
+  for (const { index } of readings.slice(0, -1).flat()) {
+    if (latest.has(index)) continue;
+    const link = getLink(connection, index, query);
+    if (link !== undefined) latest.set(index, link);
+  }
+  return byIndex([...latest.values()]);
+}
+
+function byIndex(links: readonly Link[]): Link[] {
+  return links.toSorted((a, b) => a.index - b.index);
 }
 
 export function getLink(connection: Connection, ref: number | string, query: LinkQuery): Link | undefined {
