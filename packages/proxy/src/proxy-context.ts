@@ -1,0 +1,21 @@
+import type { Accounts } from "./accounts.ts";
+import type { ConnectionLog, ServerIdentity } from "./connection-log.ts";
+import type { DnsForwarder } from "./dns-forwarder.ts";
+import type { Endpoint } from "./ipv4.ts";
+import type { ProxyLimits } from "./limits.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
+import type { Policy } from "./policy.ts";
+
+/** What every connection and query of one proxy shares. */
+export interface ProxyContext {
+  readonly limits: ProxyLimits;
+  readonly policy: Policy;
+  readonly own: OwnAddresses;
+  readonly accounts: Accounts;
+  readonly forwarder: DnsForwarder;
+  /** Who has this source address: the server, undefined for nobody known, "refused" when nobody known may pass. */
+  readonly admit: (address: string) => ServerIdentity | undefined | "refused";
+  /** Whether connecting there would be connecting to the proxy. */
+  readonly isSelf: (destination: Endpoint) => boolean;
+  readonly record: (entry: ConnectionLog) => void;
+}

@@ -1,0 +1,246 @@
+import type { Socket } from "node:net";
+import { Accounts, type Usage } from "./accounts.ts";
+import { admit } from "./admission.ts";
+import type { ConnectionLog, ListenerKind, ServerIdentity } from "./connection-log.ts";
+import { DnsConnection } from "./dns-connection.ts";
+import { DnsForwarder } from "./dns-forwarder.ts";
+import { DnsUdpListener } from "./dns-udp.ts";
+import { completeLimits, type ProxyLimits } from "./limits.ts";
+import { LogGate } from "./log-gate.ts";
+import { OwnAddresses } from "./own-addresses.ts";
+import { Passthrough } from "./passthrough.ts";
+import { Policy, type PolicyOptions } from "./policy.ts";
+import type { ProxyContext } from "./proxy-context.ts";
+import { ResolverList } from "./resolver-list.ts";
+import { listenTcp, type TcpListener } from "./tcp-listener.ts";
+
+export interface ProxyOptions {
+  /** Which server has a container address; asked once for each connection and query. */
+  readonly identify: (address: string) => ServerIdentity | undefined;
+  /** Called for each connection that ended and each query that was answered. */
+  readonly log: (entry: ConnectionLog) => void;
+  /** Something an operator should know that belongs to no connection. */
+  readonly warn?: ((message: string) => void) | undefined;
+  /** Where to listen. Default 0.0.0.0. */
+  readonly address?: string | undefined;
+  /** Where connections to port 80 arrive. Default 9080; 0 takes a free port. */
+  readonly httpPort?: number | undefined;
+  /** Where DNS arrives, TCP and UDP. Default 9053. */
+  readonly dnsPort?: number | undefined;
+  /** Where all other TCP connections arrive. Default 9111. */
+  readonly tcpPort?: number | undefined;
+  /** Where containers may connect to. Default: the internet, see `Policy`. */
+  readonly policy?: PolicyOptions | undefined;
+  readonly limits?: Partial<ProxyLimits> | undefined;
+  /** Resolvers to forward DNS queries to, "IP" or "IP:port". Default: the host's. */
+  readonly resolvers?: readonly string[] | undefined;
+  /** The host's resolver configuration. Default /etc/resolv.conf. */
+  readonly resolvConf?: string | undefined;
+  /**
+   * What to do with sources no server has. Default "refuse": the ports are open on every interface, and a proxy that
+   * serves strangers is an open relay and an open resolver.
+   */
+  readonly unknownSources?: "refuse" | "serve" | undefined;
+  /** Stops the proxy, as `stop` does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ProxyStats {
+  /** Connections open now, DNS over TCP included. */
+  readonly connections: number;
+  /** Bytes held in memory for them. */
+  readonly bufferedBytes: number;
+  /** DNS queries waiting for an answer. */
+  readonly queries: number;
+  /** Payload bytes of everything that ended, from and to the containers. */
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+  /** How many connections and queries ended in each way, those too that were not logged. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Lines left out of the log: more refused strangers than ten in a second. */
+  readonly unlogged: number;
+  /** What each container uses now. */
+  readonly servers: readonly (Usage & { readonly server: ServerIdentity | undefined })[];
+}
+
+export interface Proxy {
+  /** The ports listened on. */
+  readonly ports: { readonly http: number; readonly dns: number; readonly tcp: number };
+  readonly stats: () => ProxyStats;
+  /** Takes nothing new, lets what is there finish for `drainMs`, then resets the rest. Resolves when all is closed. */
+  readonly stop: (options?: { drainMs?: number }) => Promise<void>;
+  /** Resolves once the proxy has stopped, whoever stopped it. */
+  readonly stopped: Promise<void>;
+}
+
+/** How often idle connections are looked for. */
+const SWEEP_MS = 1000;
+
+type Session = Passthrough | DnsConnection;
+
+/**
+ * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`: BAD_USAGE
+ * for options that cannot be read, CONFLICT for a port in use.
+ */
+export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+  const running = new RunningProxy(options);
+  try {
+    await running.listen();
+  } catch (error) {
+    await running.stop({ drainMs: 0 });
+    throw error;
+  }
+  return running;
+}
+
+class RunningProxy implements Proxy {
+  readonly #options: ProxyOptions;
+  readonly #context: ProxyContext;
+  readonly #accounts: Accounts;
+  readonly #limits: ProxyLimits;
+  readonly #sessions = new Set<Session>();
+  readonly #listeners: TcpListener[] = [];
+  readonly #gate = new LogGate();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #outcomes: Record<string, number> = {};
+  readonly #onAbort = () => void this.stop();
+  readonly #sweep: NodeJS.Timeout;
+  #ports = { http: 0, dns: 0, tcp: 0 };
+  #udp: DnsUdpListener | undefined;
+  #stopping: Promise<void> | undefined;
+  #bytesOut = 0;
+  #bytesIn = 0;
+  #unlogged = 0;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#limits = completeLimits(options.limits);
+    this.#accounts = new Accounts(this.#limits);
+    const own = new OwnAddresses();
+    const dnsPort = options.dnsPort ?? 9053;
+    const resolvers = new ResolverList({
+      given: options.resolvers,
+      resolvConf: options.resolvConf,
+      exclude: ({ address, port }) => port === dnsPort && own.has(address),
+    });
+    this.#context = {
+      limits: this.#limits,
+      policy: new Policy(options.policy),
+      own,
+      accounts: this.#accounts,
+      forwarder: new DnsForwarder(resolvers, this.#limits),
+      admit: (address) => this.#admit(address),
+      isSelf: ({ address, port }) => Object.values(this.#ports).includes(port) && own.has(address),
+      record: (entry) => this.#record(entry),
+    };
+    this.#sweep = setInterval(() => {
+      const now = performance.now();
+      for (const session of this.#sessions) session.checkIdle(now);
+    }, SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  get ports(): Proxy["ports"] {
+    return this.#ports;
+  }
+
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
+  }
+
+  async listen(): Promise<void> {
+    const { address = "0.0.0.0", httpPort = 9080, dnsPort = 9053, tcpPort = 9111, signal } = this.#options;
+    const open = async (kind: ListenerKind, port: number) => {
+      const listener = await listenTcp({ address, port }, (socket) => this.#accept(kind, socket), this.#warn);
+      this.#listeners.push(listener);
+      this.#ports = { ...this.#ports, [kind]: listener.port };
+    };
+    await open("http", httpPort);
+    await open("dns", dnsPort);
+    await open("tcp", tcpPort);
+    this.#udp = await DnsUdpListener.open(this.#context, { address, port: this.#ports.dns }, this.#warn);
+    if (signal?.aborted === true) void this.stop();
+    else signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  stats(): ProxyStats {
+    const usage = this.#accounts.usage();
+    const sum = (of: (one: Usage) => number) => usage.reduce((total, one) => total + of(one), 0);
+    return {
+      connections: sum((one) => one.connections),
+      bufferedBytes: sum((one) => one.bufferedBytes),
+      queries: sum((one) => one.queries),
+      bytesOut: this.#bytesOut,
+      bytesIn: this.#bytesIn,
+      outcomes: { ...this.#outcomes },
+      unlogged: this.#unlogged,
+      servers: usage.map((one) => ({ ...one, server: this.#identify(one.address) })),
+    };
+  }
+
+  stop({ drainMs = this.#limits.drainMs }: { drainMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(drainMs);
+    return this.#stopping;
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    for (const listener of this.#listeners) listener.close();
+    this.#udp?.stopAccepting();
+    const deadline = performance.now() + drainMs;
+    const busy = () => this.#sessions.size > 0 || this.#accounts.usage().length > 0;
+    while (busy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const session of this.#sessions) session.abort("stopped");
+    // Their close events come with the next turns of the loop.
+    for (let turn = 0; turn < 50 && this.#sessions.size > 0; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    this.#udp?.close();
+    clearInterval(this.#sweep);
+    this.#stopped.resolve();
+  }
+
+  #accept(kind: ListenerKind, client: Socket): void {
+    if (this.#stopping !== undefined) {
+      client.resetAndDestroy();
+      return;
+    }
+    const admitted = admit(this.#context, kind, client);
+    if (admitted === undefined) return;
+    const start = kind === "dns" ? DnsConnection.start : Passthrough.start;
+    const session: Session | undefined = start(this.#context, admitted, (done) => this.#sessions.delete(done));
+    if (session !== undefined) this.#sessions.add(session);
+  }
+
+  #admit(address: string): ServerIdentity | undefined | "refused" {
+    const server = this.#identify(address);
+    return server === undefined && this.#options.unknownSources !== "serve" ? "refused" : server;
+  }
+
+  #identify(address: string): ServerIdentity | undefined {
+    try {
+      return this.#options.identify(address);
+    } catch (error) {
+      this.#warn(`cannot find out which server has ${address}: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  #record(entry: ConnectionLog): void {
+    this.#outcomes[entry.outcome] = (this.#outcomes[entry.outcome] ?? 0) + 1;
+    this.#bytesOut += entry.bytesOut;
+    this.#bytesIn += entry.bytesIn;
+    if (!this.#gate.passes(entry)) {
+      this.#unlogged++;
+      return;
+    }
+    try {
+      this.#options.log(entry);
+    } catch (error) {
+      // A log that fails must not take the connections with it.
+      this.#warn(`cannot log: ${(error as Error).message}`);
+    }
+  }
+
+  readonly #warn = (message: string): void => this.#options.warn?.(message);
+}

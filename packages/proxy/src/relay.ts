@@ -1,0 +1,86 @@
+import type { Socket } from "node:net";
+import type { Account } from "./accounts.ts";
+import type { Outcome } from "./connection-log.ts";
+import { resetWhenDelivered } from "./gentle-reset.ts";
+import { Pipe } from "./pipe.ts";
+
+export interface RelayOptions {
+  /** The container's side. Paused; has an `error` listener. */
+  readonly client: Socket;
+  /** The other side, connected. Has an `error` listener. */
+  readonly upstream: Socket;
+  readonly account: Account;
+  /** Sees what the container sends. */
+  readonly onBytesOut?: ((bytes: Uint8Array) => void) | undefined;
+  /** Both sides are closed. Called once. */
+  readonly onDone: (outcome: Outcome) => void;
+}
+
+/** Two established connections, joined until both are closed. */
+export class Relay {
+  readonly #client: Socket;
+  readonly #upstream: Socket;
+  readonly #out: Pipe;
+  readonly #in: Pipe;
+  #outcome: Outcome | undefined;
+  #open = 2;
+  #lastActivity = performance.now();
+
+  constructor({ client, upstream, account, onBytesOut, onDone }: RelayOptions) {
+    this.#client = client;
+    this.#upstream = upstream;
+    const onActivity = () => {
+      this.#lastActivity = performance.now();
+    };
+    this.#out = new Pipe(client, upstream, account, { onActivity, onBytes: onBytesOut });
+    this.#in = new Pipe(upstream, client, account, { onActivity });
+    client.on("error", (error) => this.#fail(failureOutcome(error, "client"), upstream));
+    upstream.on("error", (error) => this.#fail(failureOutcome(error, "upstream"), client));
+    const onClose = (side: "client" | "upstream", other: Socket) => {
+      this.#open--;
+      // An orderly close comes after the end of both directions. Anything else would leave the other side waiting.
+      if (!client.readableEnded || !upstream.readableEnded) this.#fail(`reset:${side}`, other);
+      if (this.#open > 0) return;
+      this.#out.finish();
+      this.#in.finish();
+      onDone(this.#outcome ?? "closed");
+    };
+    client.on("close", () => onClose("client", upstream));
+    upstream.on("close", () => onClose("upstream", client));
+    this.#out.start();
+    this.#in.start();
+  }
+
+  get bytesOut(): number {
+    return this.#out.bytes;
+  }
+
+  get bytesIn(): number {
+    return this.#in.bytes;
+  }
+
+  /** Milliseconds since anything moved. */
+  idleFor(now: number): number {
+    return now - this.#lastActivity;
+  }
+
+  /** Resets both sides at once. */
+  abort(outcome: Outcome): void {
+    this.#outcome ??= outcome;
+    this.#client.resetAndDestroy();
+    this.#upstream.resetAndDestroy();
+  }
+
+  #fail(outcome: Outcome, other: Socket): void {
+    this.#outcome ??= outcome;
+    resetWhenDelivered(other);
+  }
+}
+
+/** How an error of an established connection reads in the log. */
+export function failureOutcome(error: Error, side: "client" | "upstream"): Outcome {
+  const code = (error as NodeJS.ErrnoException).code ?? "UNKNOWN";
+  if (code === "ECONNRESET" || code === "EPIPE") return `reset:${side}`;
+  if (code === "ETIMEDOUT") return "timeout:keepalive";
+  return `failed:${code}`;
+}

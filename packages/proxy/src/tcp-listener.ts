@@ -1,0 +1,32 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Endpoint } from "./ipv4.ts";
+import { listenError } from "./listen-error.ts";
+
+const BACKLOG = 1024;
+
+export interface TcpListener {
+  readonly port: number;
+  /** Takes no more connections; those there are stay. */
+  close(): void;
+}
+
+/** Listens; sockets arrive paused with half-open allowed. Throws `DatapathError` when the port cannot be had. */
+export async function listenTcp(
+  endpoint: Endpoint,
+  onConnection: (socket: Socket) => void,
+  warn: (message: string) => void,
+): Promise<TcpListener> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, onConnection);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", (error) => reject(listenError(endpoint, "tcp", error)));
+  server.listen({ host: endpoint.address, port: endpoint.port, backlog: BACKLOG, exclusive: true }, resolve);
+  await promise;
+  server.removeAllListeners("error");
+  server.on("error", (error) => warn(`listener on port ${portOf(server)}: ${error.message}`));
+  return { port: portOf(server), close: () => void server.close() };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { Accounts } from "../src/accounts.ts";
+import { completeLimits } from "../src/limits.ts";
+import { LogGate } from "../src/log-gate.ts";
+import { OwnAddresses } from "../src/own-addresses.ts";
+
+describe("accounts", () => {
+  test("count each container for itself, and forget it when it has nothing open", () => {
+    const accounts = new Accounts(completeLimits({ connectionsPerServer: 2, queriesPerServer: 1 }));
+    const one = accounts.openConnection("10.2.0.1")!;
+    expect(accounts.openConnection("10.2.0.1")).toBe(one);
+    expect(accounts.openConnection("10.2.0.1")).toBeUndefined();
+    expect(accounts.openConnection("10.2.0.2")).toBeDefined();
+    expect(accounts.openQuery("10.2.0.1")).toBe(one);
+    expect(accounts.openQuery("10.2.0.1")).toBeUndefined();
+    accounts.closeConnection(one);
+    expect(accounts.openConnection("10.2.0.1")).toBe(one);
+    accounts.closeConnection(one);
+    accounts.closeConnection(one);
+    accounts.closeQuery(one);
+    expect(accounts.usage().map(({ address }) => address)).toEqual(["10.2.0.2"]);
+  });
+
+  test("never use more descriptors together than they may", () => {
+    const accounts = new Accounts(completeLimits({ descriptors: 5 }));
+    const one = accounts.openConnection("10.2.0.1")!;
+    expect(accounts.openConnection("10.2.0.2")).toBeDefined();
+    expect(accounts.openConnection("10.2.0.3")).toBeUndefined();
+    expect(accounts.openQuery("10.2.0.3")).toBeDefined();
+    expect(accounts.openQuery("10.2.0.3")).toBeUndefined();
+    accounts.closeConnection(one);
+    expect(accounts.openConnection("10.2.0.3")).toBeDefined();
+  });
+
+  test("throttle all readers of a container over its budget, late ones too, and let them go again", () => {
+    const accounts = new Accounts(completeLimits({ bufferedBytesPerServer: 100 }));
+    const account = accounts.openConnection("10.2.0.1")!;
+    const calls: string[] = [];
+    const reader = (name: string) => ({ throttle: (on: boolean) => void calls.push(`${name} ${on}`) });
+    account.join(reader("a"));
+    account.buffer(100);
+    expect(calls).toEqual([]);
+    account.buffer(1);
+    const late = reader("b");
+    account.join(late);
+    expect(calls).toEqual(["a true", "b true"]);
+    account.leave(late);
+    account.buffer(-1);
+    expect(calls).toEqual(["a true", "b true", "a false"]);
+  });
+});
+
+describe("limits", () => {
+  test("have defaults, and refuse what is not a positive whole number", () => {
+    expect(completeLimits().connectionsPerServer).toBe(512);
+    expect(completeLimits({ drainMs: 0 }).drainMs).toBe(0);
+    for (const bad of [0, -1, 1.5, Number.NaN, Infinity]) {
+      expect(() => completeLimits({ connectionsPerServer: bad })).toThrow("connectionsPerServer");
+    }
+  });
+});
+
+describe("the gate of the log", () => {
+  const entry = {
+    time: new Date(),
+    kind: "tcp",
+    transport: "tcp",
+    server: undefined,
+    source: { address: "10.9.9.9", port: 1 },
+    destination: undefined,
+    bytesOut: 0,
+    bytesIn: 0,
+    durationMs: 0,
+    outcome: "refused:unknown-source",
+  } as const;
+
+  test("lets ten lines a second through about strangers, and every one about servers", () => {
+    let now = 0;
+    const gate = new LogGate(() => now);
+    const passed = () => Array.from({ length: 50 }, () => gate.passes(entry)).filter(Boolean).length;
+    expect(passed()).toBe(10);
+    expect(gate.passes({ ...entry, server: { name: "a", port: 1 } })).toBe(true);
+    now += 1000;
+    expect(passed()).toBe(10);
+  });
+});
+
+describe("the host's own addresses", () => {
+  test("are read again when they are old, and always have loopback and 0.0.0.0/8", () => {
+    let now = 0;
+    let addresses = ["192.0.2.1"];
+    const own = new OwnAddresses(
+      () => new Set(addresses),
+      () => now,
+    );
+    expect([own.has("192.0.2.1"), own.has("192.0.2.2"), own.has("127.9.9.9"), own.has("0.0.0.0")]).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+    addresses = ["192.0.2.2"];
+    expect(own.has("192.0.2.2")).toBe(false);
+    now += 2001;
+    expect(own.has("192.0.2.2")).toBe(true);
+  });
+});
