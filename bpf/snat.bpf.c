@@ -30,12 +30,16 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* 0.0.0.0/8, 127.0.0.0/8, and from 224.0.0.0 up: multicast, reserved, broadcast. */
-static __always_inline bool is_no_players(__be32 addr)
+/*
+ * 0.0.0.0/8, 127.0.0.0/8, and from 224.0.0.0 up: multicast, reserved, broadcast.
+ * And other servers' host peers, which are nobody's outside this host.
+ */
+static __always_inline bool is_no_players(const struct dp_config *config, __be32 addr)
 {
 	__u8 first = bpf_ntohl(addr) >> 24;
 
-	return first == 0 || first == 127 || first >= 224;
+	return first == 0 || first == 127 || first >= 224 ||
+	       (addr & config->host_mask) == config->host_subnet;
 }
 
 /* An address of the host itself: the last octet tells almost always that it is not. */
@@ -67,7 +71,7 @@ static __always_inline int reply(struct __sk_buff *skb, struct dp_snat_target *t
 		return dp_drop(skb->ifindex, DP_DROP_UNKNOWN_INTERFACE);
 	if (player == target->host_addr || is_host(config, player))
 		return DP_PASS;
-	if (is_no_players(player))
+	if (is_no_players(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
 	if (is_container(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
@@ -87,7 +91,7 @@ static __always_inline bool is_proxy_port(__u8 protocol, __be16 port)
 	__u32 zero = 0;
 
 	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	if (!config)
+	if (!config || !port) /* 0 where nothing is configured yet */
 		return false;
 	if (port == config->dns_port)
 		return true;

@@ -1,0 +1,541 @@
+/** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
+import { expect, test } from "bun:test";
+import {
+  A,
+  B,
+  CONFIG,
+  type DropReason,
+  HOST_ADDRESSES,
+  HOST_PEER_MAC,
+  PUBLIC_ADDRESS,
+  type Server,
+  STRANGER,
+  UPLINK,
+} from "./bench.ts";
+import { dissect } from "./dissect.ts";
+import {
+  arp,
+  ethernet,
+  EtherType,
+  type EthernetFields,
+  fragments,
+  icmp,
+  IcmpType,
+  ipv4,
+  type Ipv4Fields,
+  ipv6,
+  type Layer,
+  MAXIMUM_OPTIONS,
+  padded,
+  Protocol,
+  raw,
+  RECORD_ROUTE,
+  SYN_OPTIONS,
+  tcp,
+  type TcpFields,
+  udp,
+} from "./frame.ts";
+import { benchFor, type Case, dropped, outOf, table } from "./table.ts";
+
+const bench = benchFor("snat");
+
+const PLAYER = { address: "198.51.100.7", port: 40000 };
+const LEAVING: EthernetFields = { dst: HOST_PEER_MAC, src: A.mac };
+const FROM_A: Ipv4Fields = { src: A.address, dst: PLAYER.address };
+const FROM_GAME: TcpFields = { src: A.gamePort, dst: PLAYER.port };
+
+interface Details {
+  eth?: Partial<EthernetFields>;
+  ip?: Partial<Ipv4Fields>;
+  tcp?: Partial<TcpFields>;
+  data?: string;
+}
+
+/** What server A sends back to a player. */
+function reply({ eth, ip, tcp: segment, data = "hello" }: Details = {}): Uint8Array {
+  return ethernet({ ...LEAVING, ...eth }, ipv4({ ...FROM_A, ...ip }, tcp({ ...FROM_GAME, ...segment }, data)));
+}
+
+/** The same as it must leave: built anew. The MACs are bpf_redirect_neigh's to fill in, after the program. */
+function asSent({ eth, ip, tcp: segment, data = "hello" }: Details = {}, server: Server = A): Uint8Array {
+  return ethernet(
+    { ...LEAVING, ...eth },
+    ipv4({ ...FROM_A, ...ip, src: PUBLIC_ADDRESS }, tcp({ ...FROM_GAME, ...segment, src: server.publicPort }, data)),
+  );
+}
+
+/** Anything the container sends, in a frame and a packet of its own addresses. */
+function fromContainer(layer: Layer, ip: Partial<Ipv4Fields> = {}): Uint8Array {
+  return ethernet(LEAVING, ipv4({ ...FROM_A, ...ip }, layer));
+}
+
+const drop = (it: string, reason: DropReason, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
+  it: `${it}, is dropped: ${reason}`,
+  packet,
+  verdict: "drop",
+  counts: dropped(A.hostPeer, reason),
+  ...more,
+});
+
+const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
+  it,
+  packet,
+  verdict: "pass",
+  ...more,
+});
+
+// Rule 8e. Whatever the segment, only the source changes.
+const SEGMENTS: [it: string, details: Details][] = [
+  ["a SYN+ACK with its options", { tcp: { flags: "SA", options: SYN_OPTIONS }, data: "" }],
+  ["a SYN+ACK that agrees to ECN", { tcp: { flags: "SAE" }, data: "" }],
+  ["a bare acknowledgement", { data: "" }],
+  ["data", { tcp: { flags: "PA" } }],
+  ["data of odd length", { data: "odd" }],
+  ["data as long as a packet can carry", { data: "x".repeat(1460) }],
+  ["a FIN", { tcp: { flags: "FA" }, data: "" }],
+  ["a RST", { tcp: { flags: "R" }, data: "" }],
+  ["a RST+ACK", { tcp: { flags: "RA" }, data: "" }],
+  ["a segment without any flag", { tcp: { flags: "" } }],
+  ["a segment with TCP options", { tcp: { options: SYN_OPTIONS } }],
+  ["a packet with IP options", { ip: { options: RECORD_ROUTE } }],
+  ["a packet with all the IP options there is room for", { ip: { options: MAXIMUM_OPTIONS } }],
+  ["a packet that may not be fragmented", { ip: { dontFragment: true } }],
+  ["a packet with another type of service, id and time to live", { ip: { tos: 0xb9, id: 0xfffe, ttl: 1 } }],
+  ["a segment to port 25565 of a player", { tcp: { dst: 25565 } }],
+  ["a segment to a proxy's port of a player", { tcp: { dst: 9080 } }],
+  ["a packet to the last address below multicast", { ip: { dst: "223.255.255.255" } }],
+  ["a packet to the first address that is one", { ip: { dst: "1.0.0.0" } }],
+  ["a packet to the address before the hosts' subnet", { ip: { dst: "10.0.255.255" } }],
+  ["a packet to the address behind the containers' subnet", { ip: { dst: "10.3.0.0" } }],
+  ["a packet to an address beside loopback's", { ip: { dst: "128.0.0.0" } }],
+  ["a packet whose frame is to another MAC", { eth: { dst: "ff:ff:ff:ff:ff:ff" } }],
+];
+
+table(
+  bench,
+  SEGMENTS.map(([it, details]) => ({
+    it: `${it}, from the game port, leaves under the public address and port`,
+    packet: reply(details),
+    verdict: "redirect" as const,
+    out: asSent(details),
+    counts: outOf(A),
+  })),
+);
+
+table(bench, [
+  {
+    it: "what the Ethernet adds to a short packet stays behind it",
+    packet: padded(reply({ data: "" })),
+    verdict: "redirect",
+    out: padded(asSent({ data: "" })),
+    counts: outOf(A),
+  },
+  {
+    it: "another server's reply leaves under that server's port",
+    packet: reply({ eth: { src: B.mac }, ip: { src: B.address } }),
+    run: { ifindex: B.hostPeer },
+    verdict: "redirect",
+    out: asSent({ eth: { src: B.mac } }, B),
+    counts: outOf(B),
+  },
+  {
+    it: "a super-packet is translated whole",
+    packet: reply({ data: "x".repeat(2920) }),
+    run: { gsoSize: 1460, gsoSegs: 2 },
+    verdict: "redirect",
+    out: asSent({ data: "x".repeat(2920) }),
+    counts: outOf(A),
+  },
+  {
+    it: "a super-packet too long for the length field, which then is 0, is translated",
+    packet: reply({ ip: { totalLength: 0 }, data: "x".repeat(2920) }),
+    run: { gsoSize: 1460, gsoSegs: 2 },
+    verdict: "redirect",
+    out: asSent({ ip: { totalLength: 0 }, data: "x".repeat(2920) }),
+    counts: outOf(A),
+  },
+]);
+
+test("a wrong checksum stays wrong: the player, not the translation, is to find out", () => {
+  for (const details of [{ ip: { checksum: 0x1111 } }, { tcp: { checksum: 0x1111 } }]) {
+    const sent = dissect(reply(details));
+    const { verdict, packet } = bench().run(reply(details));
+    const got = dissect(packet);
+    expect(verdict).toBe("redirect");
+    expect(got).toMatchObject({ ipIntact: sent?.ipIntact, tcpIntact: sent?.tcpIntact });
+    expect(got?.ipIntact && got.tcpIntact).toBe(false);
+  }
+});
+
+table(bench, [
+  // Rule 1.
+  drop("a packet from an interface no server has", "unknownInterface", reply(), {
+    run: { ifindex: STRANGER.index },
+    counts: dropped(0, "unknownInterface"),
+  }),
+  drop("a packet from a container that was removed", "unknownInterface", reply(), {
+    given: (maps) => maps.delete("dp_snat_targets", A.hostPeer),
+  }),
+  {
+    it: "a packet of a container whose counters are gone is counted for none",
+    given: (maps) => maps.delete("dp_drop_counts", A.hostPeer),
+    packet: fromContainer(udp({ src: 1, dst: 2 })),
+    verdict: "drop",
+    counts: dropped(0, "udp"),
+  },
+
+  // Rule 3, before anything else of the packet is believed.
+  drop("a reply with another container's MAC", "spoofedMac", reply({ eth: { src: B.mac } })),
+  drop("a reply with the host peer's MAC", "spoofedMac", reply({ eth: { src: HOST_PEER_MAC } })),
+  ...[0, 1, 2, 3, 4, 5].map((octet) => {
+    const packet = reply();
+    packet[6 + octet] = (packet[6 + octet] as number) ^ 1;
+    return drop(`a reply whose MAC differs in octet ${octet}`, "spoofedMac", packet);
+  }),
+  drop("IPv6 with another MAC", "spoofedMac", ethernet({ ...LEAVING, src: B.mac }, ipv6(tcp(FROM_GAME)))),
+
+  // Rule 4.
+  drop("a tagged reply (the tag beside the frame)", "vlan", reply(), { run: { tag: 100 } }),
+  drop("a reply tagged with a priority alone", "vlan", reply(), { run: { tag: 0xe000 } }),
+  drop("a reply tagged with nothing but zeroes", "vlan", reply(), { run: { tag: 0 } }),
+  drop("a reply with a tag in its frame", "vlan", reply({ eth: { vlans: [{ tci: 100 }] } })),
+  drop(
+    "a reply with a service tag in its frame",
+    "vlan",
+    reply({ eth: { vlans: [{ tpid: EtherType.qinq, tci: 1 }] } }),
+  ),
+  drop("IPv6 from the game port", "ipv6", ethernet(LEAVING, ipv6(tcp(FROM_GAME)))),
+  drop(
+    "an IPv6 router solicitation",
+    "ipv6",
+    ethernet(LEAVING, ipv6(raw(Protocol.icmpv6, new Uint8Array(8).fill(133)))),
+  ),
+  drop("an unknown EtherType", "notIp", ethernet(LEAVING, raw(0x88b5, "hello"))),
+  drop("an IPv4 reply under another EtherType", "notIp", reply({ eth: { type: 0x88b5 } })),
+  drop("an 802.3 frame, with a length for a type", "notIp", ethernet(LEAVING, raw(38, new Uint8Array(38)))),
+  drop(
+    "a reverse ARP request",
+    "notIp",
+    ethernet(
+      LEAVING,
+      arp({
+        type: EtherType.rarp,
+        operation: 3,
+        senderMac: A.mac,
+        senderAddress: A.address,
+        targetAddress: "0.0.0.0",
+      }),
+    ),
+  ),
+
+  // Rule 5.
+  drop("an IPv4 header of version 6", "malformed", reply({ ip: { version: 6 } })),
+  drop("an IPv4 header of version 0", "malformed", reply({ ip: { version: 0 } })),
+  drop("a header length below 5 words", "malformed", reply({ ip: { ihl: 4 } })),
+  drop("a header length of 0", "malformed", reply({ ip: { ihl: 0 } })),
+  drop(
+    "a header length beyond the total length",
+    "malformed",
+    reply({
+      ip: { ihl: 15, totalLength: 40 },
+      data: "x".repeat(60),
+    }),
+  ),
+  drop("a total length beyond the end of the packet", "malformed", reply({ ip: { totalLength: 20 + 20 + 6 } })),
+  drop("a total length shorter than the header", "malformed", reply({ ip: { totalLength: 19 } })),
+  drop("a total length of 0 in an ordinary packet", "malformed", reply({ ip: { totalLength: 0 } })),
+
+  // Rule 6.
+  drop("a reply from another container's address", "spoofedAddress", reply({ ip: { src: B.address } })),
+  drop("a reply from the public address", "spoofedAddress", reply({ ip: { src: PUBLIC_ADDRESS } })),
+  drop("a reply from the host peer's address", "spoofedAddress", reply({ ip: { src: A.hostAddress } })),
+  drop("a reply from loopback", "spoofedAddress", reply({ ip: { src: "127.0.0.1" } })),
+  drop(
+    "a DHCP request, from no address",
+    "spoofedAddress",
+    fromContainer(udp({ src: 68, dst: 67 }), {
+      src: "0.0.0.0",
+      dst: "255.255.255.255",
+    }),
+  ),
+  drop(
+    "a query to the proxy from another address",
+    "spoofedAddress",
+    fromContainer(udp({ src: 40000, dst: 9053 }), {
+      src: "10.2.0.9",
+      dst: A.hostAddress,
+    }),
+  ),
+  drop(
+    "a packet of the neighbour's address, seen at the wrong peer",
+    "spoofedAddress",
+    reply({ eth: { src: B.mac } }),
+    {
+      run: { ifindex: B.hostPeer },
+      counts: dropped(B.hostPeer, "spoofedAddress"),
+    },
+  ),
+
+  // Rule 7.
+  ...fragments(LEAVING, FROM_A, tcp(FROM_GAME, "0123456789".repeat(20)), [40, 120]).map((packet, index) =>
+    drop(`fragment ${index + 1} of 3 of a reply`, "fragment", packet),
+  ),
+  drop(
+    "a first fragment too small for a TCP header",
+    "fragment",
+    fragments(LEAVING, FROM_A, tcp(FROM_GAME, "hello"), [8])[0] as Uint8Array,
+  ),
+  drop(
+    "a fragmented query to the proxy",
+    "fragment",
+    fragments(
+      LEAVING,
+      { ...FROM_A, dst: A.hostAddress },
+      udp({ src: 40000, dst: 9053 }, "x".repeat(64)),
+      [16],
+    )[0] as Uint8Array,
+  ),
+
+  // Rule 8a.
+  drop("a connection opened from the game port", "gamePortSyn", reply({ tcp: { flags: "S", options: SYN_OPTIONS } })),
+  drop("one that asks for ECN", "gamePortSyn", reply({ tcp: { flags: "SEC" } })),
+  drop("a SYN with FIN", "gamePortSyn", reply({ tcp: { flags: "SF" } })),
+  drop("a SYN with RST", "gamePortSyn", reply({ tcp: { flags: "SR" } })),
+  drop("a SYN with PSH, URG and data", "gamePortSyn", reply({ tcp: { flags: "SPU" } })),
+  drop("a SYN to the host", "gamePortSyn", reply({ ip: { dst: A.hostAddress }, tcp: { flags: "S" } })),
+  drop(
+    "a SYN to the proxy's port",
+    "gamePortSyn",
+    reply({ ip: { dst: A.hostAddress }, tcp: { flags: "S", dst: 9111 } }),
+  ),
+  drop("a SYN to another container", "gamePortSyn", reply({ ip: { dst: B.address }, tcp: { flags: "S" } })),
+
+  // Rule 8b.
+  pass("a reply to the host peer's address goes up the host's stack", reply({ ip: { dst: A.hostAddress } })),
+  ...HOST_ADDRESSES.map((dst) =>
+    pass(`a reply to the host's address ${dst} goes up the host's stack`, reply({ ip: { dst } })),
+  ),
+  pass("a SYN+ACK to the host goes up the host's stack", reply({ ip: { dst: A.hostAddress }, tcp: { flags: "SA" } })),
+  pass("an address of the host inside the containers' subnet is the host's", reply({ ip: { dst: "10.2.0.1" } }), {
+    given: (maps) => {
+      maps.set("dp_host_addrs", "10.2.0.1", { ifindex: UPLINK.index });
+      maps.set("dp_configs", 0, { ...CONFIG, hostOctets: [0b10n, 0n, 0n, 0n] });
+    },
+  }),
+  {
+    it: "an address the host no longer has is a player's like any other",
+    given: (maps) => maps.delete("dp_host_addrs", "192.0.2.1"),
+    packet: reply({ ip: { dst: "192.0.2.1" } }),
+    verdict: "redirect",
+    out: asSent({ ip: { dst: "192.0.2.1" } }),
+    counts: outOf(A),
+  },
+
+  // Rule 8c.
+  ...[
+    "0.0.0.0",
+    "0.1.2.3",
+    "127.0.0.1",
+    "127.255.255.255",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+  ].map((dst) => drop(`a reply to ${dst}`, "destination", reply({ ip: { dst } }))),
+  drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.hostAddress } })),
+  drop(
+    "a reply to an address of the hosts' subnet that nobody has",
+    "destination",
+    reply({ ip: { dst: "10.1.255.255" } }),
+  ),
+
+  // Rule 8d.
+  drop("a reply to another container", "eastWest", reply({ ip: { dst: B.address } })),
+  drop(
+    "a reply to an address of the containers' subnet that nobody has",
+    "eastWest",
+    reply({ ip: { dst: "10.2.255.255" } }),
+  ),
+  drop("a reply to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
+
+  // Rule 9.
+  pass(
+    "TCP redirected to the proxy's HTTP listener passes",
+    fromContainer(tcp({ src: 40000, dst: 9080, flags: "S" }), { dst: A.hostAddress }),
+  ),
+  pass(
+    "TCP redirected to the proxy's DNS listener passes",
+    fromContainer(tcp({ src: 40000, dst: 9053, flags: "S" }), { dst: A.hostAddress }),
+  ),
+  pass(
+    "TCP redirected to the proxy's TCP listener passes",
+    fromContainer(tcp({ src: 40000, dst: 9111, flags: "S" }), { dst: A.hostAddress }),
+  ),
+  pass(
+    "later segments to the proxy pass",
+    fromContainer(tcp({ src: 40000, dst: 9111, flags: "PA" }, "GET /"), { dst: A.hostAddress }),
+  ),
+  pass(
+    "UDP redirected to the proxy's DNS listener passes",
+    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.hostAddress }),
+  ),
+  pass(
+    "traffic to the proxy passes with IP options",
+    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.hostAddress, options: RECORD_ROUTE }),
+  ),
+  pass(
+    "the proxy is where the configuration says",
+    fromContainer(tcp({ src: 40000, dst: 8888 }), { dst: A.hostAddress }),
+    {
+      given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
+    },
+  ),
+  drop("TCP to the proxy's old port", "tcp", fromContainer(tcp({ src: 40000, dst: 9111 }), { dst: A.hostAddress }), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
+  }),
+
+  // Rule 10.
+  pass(
+    "a ping to the host peer passes",
+    fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.hostAddress }),
+  ),
+
+  // Rule 11.
+  drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
+  drop(
+    "TCP to a player that is not from the game port",
+    "tcp",
+    fromContainer(tcp({ src: 25566, dst: 40000, flags: "SA" })),
+  ),
+  drop("TCP from the game port's number the wrong way round", "tcp", fromContainer(tcp({ src: 0xdd63, dst: 40000 }))),
+  drop(
+    "TCP to another port of the host peer",
+    "tcp",
+    fromContainer(tcp({ src: 40000, dst: 22, flags: "S" }), { dst: A.hostAddress }),
+  ),
+  drop(
+    "TCP to the proxy's port of another server's host peer",
+    "tcp",
+    fromContainer(tcp({ src: 40000, dst: 9111 }), {
+      dst: B.hostAddress,
+    }),
+  ),
+  drop(
+    "TCP to the proxy's port of the public address",
+    "tcp",
+    fromContainer(tcp({ src: 40000, dst: 9080 }), {
+      dst: PUBLIC_ADDRESS,
+    }),
+  ),
+  drop(
+    "TCP to another container's game port",
+    "tcp",
+    fromContainer(tcp({ src: 40000, dst: 25565, flags: "S" }), {
+      dst: B.address,
+    }),
+  ),
+  drop(
+    "DNS that went around the proxy",
+    "udp",
+    fromContainer(udp({ src: 40000, dst: 53 }, "query"), { dst: "192.0.2.53" }),
+  ),
+  drop("UDP from the game port", "udp", fromContainer(udp({ src: A.gamePort, dst: PLAYER.port }, "hello"))),
+  drop(
+    "UDP to the proxy's HTTP listener",
+    "udp",
+    fromContainer(udp({ src: 40000, dst: 9080 }), { dst: A.hostAddress }),
+  ),
+  drop("UDP to the proxy's TCP listener", "udp", fromContainer(udp({ src: 40000, dst: 9111 }), { dst: A.hostAddress })),
+  drop(
+    "UDP to another port of the host peer",
+    "udp",
+    fromContainer(udp({ src: 40000, dst: 53 }), { dst: A.hostAddress }),
+  ),
+  drop(
+    "UDP to the DNS listener's port of another server's host peer",
+    "udp",
+    fromContainer(udp({ src: 1, dst: 9053 }), {
+      dst: B.hostAddress,
+    }),
+  ),
+  drop("multicast DNS", "udp", fromContainer(udp({ src: 5353, dst: 5353 }), { dst: "224.0.0.251" })),
+  drop("a ping to a player", "icmp", fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"))),
+  drop("a ping to another container", "icmp", fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: B.address })),
+  drop(
+    "a ping to another server's host peer",
+    "icmp",
+    fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: B.hostAddress }),
+  ),
+  drop(
+    "a ping to the public address",
+    "icmp",
+    fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: PUBLIC_ADDRESS }),
+  ),
+  drop(
+    "an echo reply to the host peer",
+    "icmp",
+    fromContainer(icmp({ type: IcmpType.echoReply }), { dst: A.hostAddress }),
+  ),
+  drop(
+    "an ICMP redirect to the host peer",
+    "icmp",
+    fromContainer(icmp({ type: IcmpType.redirect, code: 1 }), { dst: A.hostAddress }),
+  ),
+  drop(
+    "an ICMP error to a player, until they are translated",
+    "icmp",
+    fromContainer(icmp({ type: IcmpType.unreachable, code: 3 }, reply().subarray(14, 42))),
+  ),
+  ...([Protocol.sctp, Protocol.gre, Protocol.icmpv6, 2, 0, 4, 41, 255] as const).map((protocol) =>
+    drop(`IP protocol ${protocol}, though its first bytes are the game port,`, "protocol", reply({ ip: { protocol } })),
+  ),
+]);
+
+test("without a configuration, a reply goes nowhere", () => {
+  const nothing = { ...CONFIG, httpPort: 0, dnsPort: 0, tcpPort: 0, hostSubnet: "0.0.0.0", hostMask: "0.0.0.0" };
+  bench().set("dp_configs", 0, { ...nothing, containerSubnet: "0.0.0.0", containerMask: "0.0.0.0" });
+  expect(bench().run(reply()).verdict).toBe("drop");
+  for (const layer of [tcp({ src: 40000, dst: 0 }), udp({ src: 40000, dst: 0 })]) {
+    expect(bench().run(fromContainer(layer, { dst: A.hostAddress })).verdict).toBe("drop");
+  }
+});
+
+/** What each protocol's header takes, behind an IPv4 header with and without options. */
+const HEADERS: [name: string, layer: Layer, length: number][] = [
+  ["TCP", tcp(FROM_GAME), 20],
+  ["UDP", udp({ src: 40000, dst: 9053 }), 8],
+  ["ICMP", icmp({ type: IcmpType.echoRequest }), 8],
+];
+
+for (const [name, layer, headerLength] of HEADERS) {
+  for (const options of [new Uint8Array(0), RECORD_ROUTE, MAXIMUM_OPTIONS]) {
+    const dst = name === "TCP" ? PLAYER.address : A.hostAddress;
+    const whole = ethernet(LEAVING, ipv4({ ...FROM_A, dst, options }, layer));
+    const ipEnd = 34 + options.byteLength;
+
+    test(`${name} with ${options.byteLength} bytes of IP options, cut off at any byte, is dropped`, () => {
+      expect(whole.byteLength).toBe(ipEnd + headerLength);
+      for (let length = 14; length < whole.byteLength; length++) {
+        expect(bench().run(whole, { cutTo: length })).toEqual({
+          verdict: "drop",
+          packet: whole.subarray(0, length),
+          // From where there is an IPv4 header on, its total length contradicts the packet's.
+          counts: dropped(A.hostPeer, length < 34 ? "truncated" : "malformed")(length),
+        });
+      }
+      expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe(name === "TCP" ? "redirect" : "pass");
+    });
+
+    test(`${name} with ${options.byteLength} bytes of IP options, as short as it says, is dropped`, () => {
+      for (let length = 0; length < headerLength; length++) {
+        const short = raw(layer.type, whole.subarray(ipEnd, ipEnd + length));
+        const packet = ethernet(LEAVING, ipv4({ ...FROM_A, dst, options }, short));
+        expect(bench().run(packet)).toEqual({
+          verdict: "drop",
+          packet,
+          counts: dropped(A.hostPeer, "truncated")(packet.byteLength),
+        });
+      }
+    });
+  }
+}
