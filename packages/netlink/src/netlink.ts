@@ -88,7 +88,9 @@ export class Netlink implements Disposable {
     createVeth(this.#connection, options);
   }
 
-  /** Changes an interface; all of it in one request, though the kernel does not undo the first part if a later fails. */
+  /**
+   * Changes an interface. All of it is one request, yet the kernel does not undo the first part if a later one fails.
+   */
   setLink(ref: number | string, change: LinkChange): void {
     setLink(this.#connection, ref, change);
   }

@@ -627,7 +627,11 @@ describe("robustness", () => {
       import { Netlink } from "${import.meta.resolve("../src/index.ts")}";
       using netlink = Netlink.open();
       console.log(netlink.link("lo").name);
-      try { netlink.setLink(1, { up: true }); } catch ({ code, message, hint }) { console.log(JSON.stringify({ code, message, hint })); }
+      try {
+        netlink.setLink(1, { up: true });
+      } catch ({ code, message, hint }) {
+        console.log(JSON.stringify({ code, message, hint }));
+      }
     `;
     const unprivileged = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
     const output = run("ip", "netns", "exec", sandbox.name, ...unprivileged, process.execPath, "-e", script);
