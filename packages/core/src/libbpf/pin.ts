@@ -1,4 +1,4 @@
-import { readlinkSync, renameSync, rmSync, statSync } from "node:fs";
+import { lstatSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
@@ -58,15 +58,15 @@ let temporaryNumber = 0;
 
 /** Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. */
 export function unpin(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
-  if (!isBpffs(path)) throw new DatapathError("FAILED", `unpin ${path}`, "it is not on a bpffs");
   try {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+    if (!isBpffs(path)) throw new DatapathError("FAILED", `unpin ${path}`, "it is not on a bpffs");
     rmSync(path);
     return true;
   } catch (cause) {
-    const gone = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    if (gone) return false;
+    if (cause instanceof DatapathError) throw cause;
+    // Somebody else was faster.
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw fileError(`unpin ${path}`, "unlink", path, cause);
   }
 }

@@ -14,7 +14,7 @@ const BPF_PROG_QUERY = 16;
 const BPF_LINK_CREATE = 28;
 
 /** union bpf_attr, link_create with its tcx member (linux/bpf.h of 6.6). */
-const TCX_LINK_CREATE = struct("bpf_attr", {
+export const TCX_LINK_CREATE = struct("bpf_attr", {
   prog_fd: "u32",
   target_ifindex: "u32",
   attach_type: "u32",
@@ -24,7 +24,7 @@ const TCX_LINK_CREATE = struct("bpf_attr", {
 });
 
 /** union bpf_attr, query (linux/bpf.h of 6.6). */
-const TCX_QUERY = struct("bpf_attr", {
+export const TCX_QUERY = struct("bpf_attr", {
   target_ifindex: "u32",
   attach_type: "u32",
   query_flags: "u32",

@@ -1,0 +1,267 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
+import {
+  attachCgroup,
+  attachClsact,
+  attachIter,
+  attachTcx,
+  BpfObject,
+  type ClsactSlot,
+  destroyClsact,
+  detachClsact,
+  Link,
+  queryClsact,
+  queryTcx,
+  runIter,
+  u32,
+} from "../src/libbpf/index.ts";
+import { fixture } from "./support/fixture.ts";
+import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+
+requireRoot();
+
+let namespace: Namespace;
+let object: BpfObject;
+
+beforeEach(() => {
+  namespace = new Namespace();
+  object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
+});
+
+afterEach(() => {
+  object.close();
+  namespace[Symbol.dispose]();
+  expect(openKernelFds()).toEqual([]);
+});
+
+const programs = () =>
+  ["count_hits", "pass_on", "pass_on_too"].map((name) => object.program(name)) as never as [
+    ReturnType<BpfObject["program"]>,
+    ReturnType<BpfObject["program"]>,
+    ReturnType<BpfObject["program"]>,
+  ];
+
+describe("TCX links", () => {
+  test("run in the order they were asked to", () => {
+    const [one, two, three] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      const order = () => queryTcx(ifindex, "ingress").entries.map(({ linkId }) => linkId);
+      expect(order()).toEqual([]);
+      using middle = attachTcx({ program: one, ifindex, direction: "ingress" });
+      {
+        using first = attachTcx({ program: two, ifindex, direction: "ingress", position: "first" });
+        using last = attachTcx({ program: three, ifindex, direction: "ingress" });
+        expect(order()).toEqual([first.id, middle.id, last.id]);
+      }
+      expect(order()).toEqual([middle.id]);
+      {
+        using before = attachTcx({ program: two, ifindex, direction: "ingress", position: { before: middle } });
+        using after = attachTcx({ program: three, ifindex, direction: "ingress", position: { after: before } });
+        expect(order()).toEqual([before.id, after.id, middle.id]);
+      }
+      using beside = attachTcx({ program: three, ifindex, direction: "ingress", position: { before: one } });
+      expect(order()).toEqual([beside.id, middle.id]);
+      expect(queryTcx(ifindex, "egress").entries).toEqual([]);
+    });
+  });
+
+  test("tell what they are on, and what they run", () => {
+    const [program] = programs();
+    const ifindex = namespace.index("dp1");
+    namespace.inside(() => {
+      using link = attachTcx({ program, ifindex, direction: "egress" });
+      expect(link.info()).toEqual({ kind: "tcx", id: link.id, programId: program.id, ifindex, direction: "egress" });
+      expect(link.attached).toBe(true);
+      using same = Link.fromId(link.id);
+      expect(same.info()).toEqual(link.info());
+    });
+  });
+
+  test("swap their program in place", () => {
+    const [one, two, three] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      using first = attachTcx({ program: one, ifindex, direction: "ingress" });
+      using second = attachTcx({ program: two, ifindex, direction: "ingress" });
+      first.update(three);
+      first.update(three);
+      expect(queryTcx(ifindex, "ingress").entries).toEqual([
+        { programId: three.id, linkId: first.id },
+        { programId: two.id, linkId: second.id },
+      ]);
+      const error = thrown(SyscallError, () => first.update(two));
+      expect(error.message).toContain("the program is attached there already, by another link");
+    });
+  });
+
+  test("detach when the last descriptor closes, unless they are pinned", () => {
+    using bpffs = new Bpffs();
+    const [one] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      const count = () => queryTcx(ifindex, "ingress").entries.length;
+      attachTcx({ program: one, ifindex, direction: "ingress" }).close();
+      expect(count()).toBe(0);
+      {
+        using link = attachTcx({ program: one, ifindex, direction: "ingress" });
+        link.pin(bpffs.join("link"));
+      }
+      expect(count()).toBe(1);
+      using pinned = Link.fromPin(bpffs.join("link"));
+      expect(pinned.info()).toMatchObject({ kind: "tcx", ifindex });
+      pinned.detach();
+      pinned.detach();
+      expect(count()).toBe(0);
+      expect(pinned.attached).toBe(false);
+    });
+  });
+
+  test("outlive their interface, but do nothing any more", () => {
+    const [one, two] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      using link = attachTcx({ program: one, ifindex, direction: "ingress" });
+      namespace.ip("link", "del", "dp0");
+      expect(link.info()).toMatchObject({ kind: "tcx", ifindex: 0 });
+      expect(link.attached).toBe(false);
+      const error = thrown(SyscallError, () => link.update(two));
+      expect(error.errno).toBe(Errno.ENOLINK);
+      expect(error.message).toContain("what it was attached to is gone");
+      link.detach();
+    });
+  });
+
+  test("say what is wrong with what they are asked", () => {
+    const [one] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      const attach = (options: object) => () => attachTcx({ program: one, ifindex, direction: "ingress", ...options });
+      expect(attach({ ifindex: 9999 })).toThrow(
+        "attach count_hits to the ingress of interface 9999: no such interface",
+      );
+      expect(attach({ expectedRevision: 77n })).toThrow("the programs on that hook have changed meanwhile");
+      using link = attach({ expectedRevision: queryTcx(ifindex, "ingress").revision })();
+      expect(link.attached).toBe(true);
+      expect(attach({})).toThrow("the program is attached there already");
+      expect(() => queryTcx(9999, "ingress")).toThrow("no such interface");
+    });
+  });
+});
+
+describe("clsact filters", () => {
+  const slot = (ifindex: number): ClsactSlot => ({ ifindex, direction: "egress", priority: 7, handle: 3 });
+
+  test("are attached, replaced in place, found and detached", () => {
+    const [one, two] = programs();
+    const ifindex = namespace.index("dp0");
+    namespace.inside(() => {
+      expect(queryClsact(slot(ifindex))).toBeUndefined();
+      expect(detachClsact(slot(ifindex))).toBe(false);
+      expect(attachClsact(one, slot(ifindex))).toBe("attached");
+      expect(queryClsact(slot(ifindex))).toBe(one.id);
+      expect(attachClsact(two, slot(ifindex))).toBe("updated");
+      expect(queryClsact(slot(ifindex))).toBe(two.id);
+      expect(attachClsact(one, { ...slot(ifindex), priority: 8 })).toBe("attached");
+      expect(detachClsact(slot(ifindex))).toBe(true);
+      expect(detachClsact(slot(ifindex))).toBe(false);
+      expect(queryClsact({ ...slot(ifindex), priority: 8 })).toBe(one.id);
+      expect(destroyClsact(ifindex)).toBe(true);
+      expect(destroyClsact(ifindex)).toBe(false);
+    });
+  });
+
+  test("on an interface that does not exist are an error when attached, and absent when looked for", () => {
+    const [one] = programs();
+    namespace.inside(() => {
+      expect(() => attachClsact(one, slot(9999))).toThrow("attach count_hits to the egress of interface 9999");
+      expect(queryClsact(slot(9999))).toBeUndefined();
+      expect(detachClsact(slot(9999))).toBe(false);
+      expect(destroyClsact(9999)).toBe(false);
+    });
+  });
+});
+
+describe("cgroup links", () => {
+  const CONNECT = "exec 3<>/dev/tcp/127.0.0.1/9";
+
+  test("decide for the processes of their cgroup, and are swapped in place", () => {
+    using cgroup = new Cgroup();
+    using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
+    using link = attachCgroup({
+      program: hooks.program("refuse_connect"),
+      cgroup: cgroup.path,
+      attachType: "inet4Connect",
+    });
+    expect(link.info()).toMatchObject({ kind: "cgroup", attachType: "inet4Connect" });
+    expect(cgroup.bash(CONNECT).stderr).toContain("Operation not permitted");
+    link.update(hooks.program("allow_connect"));
+    expect(cgroup.bash(CONNECT).stderr).toContain("Connection refused");
+    link.update(hooks.program("refuse_connect"));
+    link.close();
+    expect(cgroup.bash(CONNECT).stderr).toContain("Connection refused");
+  });
+
+  test("take an open folder as well as a path, and leave it open", () => {
+    using cgroup = new Cgroup();
+    using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
+    using folder = openFile(cgroup.path, O_RDONLY | O_DIRECTORY);
+    using link = attachCgroup({
+      program: hooks.program("refuse_connect"),
+      cgroup: folder,
+      attachType: "inet4Connect",
+    });
+    expect(link.attached).toBe(true);
+    expect(folder.closed).toBe(false);
+  });
+
+  test("outlive their cgroup, but do nothing any more", async () => {
+    using cgroup = new Cgroup();
+    using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
+    using link = attachCgroup({
+      program: hooks.program("refuse_connect"),
+      cgroup: cgroup.path,
+      attachType: "inet4Connect",
+    });
+    cgroup.remove();
+    // The kernel lets go of a cgroup in its own time.
+    for (let wait = 0; link.attached && wait < 200; wait++) await Bun.sleep(10);
+    expect(link.info()).toMatchObject({ kind: "cgroup", cgroupId: 0n });
+    expect(thrown(SyscallError, () => link.update(hooks.program("allow_connect"))).errno).toBe(Errno.ENOLINK);
+  });
+
+  test("refuse what is no cgroup, what is not there, and programs of another type", () => {
+    using cgroup = new Cgroup();
+    using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
+    const program = hooks.program("refuse_connect");
+    const attachType = "inet4Connect";
+    expect(() => attachCgroup({ program, cgroup: "/tmp", attachType })).toThrow("EBADF");
+    expect(() => attachCgroup({ program, cgroup: "/no/such/folder", attachType })).toThrow("ENOENT");
+    expect(() => attachCgroup({ program: object.program("pass_on"), cgroup: cgroup.path, attachType })).toThrow(
+      "EINVAL",
+    );
+  });
+});
+
+describe("iterators", () => {
+  test("run once for each object of the kernel, and again when asked again", () => {
+    using walkers = BpfObject.open(fixture("iter"), { name: "iter" }).load();
+    using link = attachIter({ program: walkers.program("each_map") });
+    expect(link.info()).toMatchObject({ kind: "iter", target: "bpf_map" });
+    expect(link.attached).toBe(true);
+    for (let round = 0; round < 2; round++) {
+      const lines = new TextDecoder().decode(runIter(link)).trimEnd().split("\n");
+      expect(new Set(lines)).toEqual(new Set(["map"]));
+    }
+  });
+
+  test("walk the entries of a given map", () => {
+    using walkers = BpfObject.open(fixture("iter"), { name: "iter" }).load();
+    const walked = walkers.map("walked", u32, u32);
+    for (const value of [10, 20, 30]) walked.set(value, value);
+    using link = attachIter({ program: walkers.program("each_entry"), map: walked });
+    const values = new Uint32Array(runIter(link).slice().buffer);
+    expect([...values].toSorted((one, other) => one - other)).toEqual([10, 20, 30]);
+    expect(() => attachIter({ program: walkers.program("each_entry") })).toThrow("make the iterator each_entry");
+  });
+});

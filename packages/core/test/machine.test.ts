@@ -1,0 +1,67 @@
+/** What the library does on machines that lack something: each case in a process of its own. */
+import { expect, test } from "bun:test";
+import { realpathSync } from "node:fs";
+import { fixture } from "./support/fixture.ts";
+import { requireRoot } from "./support/sandbox.ts";
+
+requireRoot();
+
+/** Runs a script in which `attempt(body)` prints the error of `body`; what it printed. */
+function run(wrapper: string[], script: string): { stdout: string; stderr: string } {
+  const prologue = `
+    import * as libbpf from "@dp/core/libbpf";
+    import * as core from "@dp/core";
+    import { readFileSync } from "node:fs";
+    const attempt = (body) => {
+      try { console.log("done", body()); } catch (error) {
+        console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message, hint: error.hint }));
+      }
+    };`;
+  const { stdout, stderr } = Bun.spawnSync([...wrapper, process.execPath, "-e", prologue + script], {
+    cwd: import.meta.dirname,
+    stdin: fixture("packet"),
+  });
+  return { stdout: stdout.toString(), stderr: stderr.toString() };
+}
+
+test("importing the package does not load libbpf", () => {
+  const { stdout } = run([], `console.log(/libbpf|libelf/.test(readFileSync("/proc/self/maps", "utf8")));`);
+  expect(stdout).toBe("false\n");
+});
+
+test("without libbpf, the error says what to install", () => {
+  const library = realpathSync("/usr/lib/x86_64-linux-gnu/libbpf.so.1");
+  const hidden = ["unshare", "--mount", "sh", "-c", `mount --bind /dev/null ${library} && exec "$@"`, "sh"];
+  const { stdout, stderr } = run(hidden, `attempt(() => libbpf.libbpfVersion());`);
+  expect(stderr).toBe("");
+  expect(JSON.parse(stdout)).toMatchObject({
+    name: "UnsupportedError",
+    code: "UNSUPPORTED",
+    message: expect.stringContaining("load libbpf.so.1: "),
+    hint: "install it: apt-get install libbpf1",
+  });
+});
+
+const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"];
+
+test("without privileges, the error says which are missing, and stderr stays empty", () => {
+  const { stdout, stderr } = run(
+    NOBODY,
+    `attempt(() => libbpf.BpfObject.open(new Uint8Array(readFileSync(0)), { name: "packet" }).load());
+     attempt(() => libbpf.hasTcx());
+     attempt(() => libbpf.BpfMap.fromId(1, libbpf.u32, libbpf.u32));
+     attempt(() => core.loadBpf({ pinRoot: "/sys/fs/bpf" }));`,
+  );
+  expect(stderr).toBe("");
+  const errors = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, string>);
+  expect(errors).toHaveLength(4);
+  for (const error of errors) {
+    if (error["message"]?.includes("is not on a bpffs")) continue;
+    expect(error).toMatchObject({ name: "SyscallError", code: "UNSUPPORTED" });
+    expect(error["message"]).toMatch(/E(PERM|ACCES)\)$/);
+    expect(error["hint"]).toContain("run as root");
+  }
+});
