@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
-import { callError, check, type LibbpfError, type LibbpfMessages } from "../src/libbpf/errors.ts";
+import { callError, check, LibbpfError, type LibbpfMessages } from "../src/libbpf/errors.ts";
 import { VerifierError, verifierSummary } from "../src/libbpf/verifier-error.ts";
 
 describe("return codes", () => {

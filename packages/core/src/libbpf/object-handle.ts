@@ -10,6 +10,7 @@ export class ObjectHandle {
     this.name = name;
   }
 
+  /** Throws once it is closed or handed on. */
   get pointer(): Pointer {
     if (this.#pointer === undefined) throw new Error(`the BPF object ${this.name} is closed`);
     return this.#pointer;

@@ -17,9 +17,10 @@ abstract class OpenPart {
     this.#owner = owner;
   }
 
-  // SAFETY: the pointer is the object's, good until that is closed or handed on; asking the owner first throws then.
+  // SAFETY: the pointer is the object's, good until that is closed or handed on; its owner throws from then on.
   protected get pointer(): Pointer {
-    return this.#owner.pointer === undefined ? 0n : this.#pointer;
+    void this.#owner.pointer;
+    return this.#pointer;
   }
 }
 

@@ -38,6 +38,7 @@ export const clsact: Mechanism = {
   update({ program: name, iface, path }, program) {
     const slot = slotOf(name, iface.index);
     if (queryClsact(slot) === undefined) {
+      // Its interface is gone, or has another name now. Under that it keeps its filter: nothing says which it was.
       unpin(path);
       return false;
     }

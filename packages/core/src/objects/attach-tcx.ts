@@ -55,12 +55,12 @@ function swap(link: Link, program: Program): boolean {
 }
 
 /** arp answers before snat sees a packet, whichever of them was attached first. */
-function neighbourOf({ program, iface, pathOf }: Place): (Link & Disposable) | undefined {
+function neighbourOf({ program, iface, pathOf }: Place): Link | undefined {
   if (program === "dnat") return undefined;
-  const link = Link.findPin(pathOf(program === "arp" ? "snat" : "arp"));
-  if (link === undefined || ifindexOf(link) === iface.index) return link;
-  link.close();
-  return undefined;
+  const other = program === "arp" ? "snat" : "arp";
+  const path = pathOf(other);
+  const there = tcx.ifindex({ program: other, path, ifaceName: iface.name });
+  return there === iface.index ? Link.findPin(path) : undefined;
 }
 
 function positionBeside({ program }: Place, neighbour: Link | undefined): TcxPosition {

@@ -57,24 +57,28 @@ const HOST_WIDE = 0;
 export class Objects implements Disposable {
   /** The folder everything is pinned under. */
   readonly pinRoot: string;
-  /** How programs are attached on this kernel. */
-  readonly mechanism: "tcx" | "clsact";
   readonly #root: PinRoot;
   readonly #programs: Readonly<Record<ProgramName, Program>>;
   readonly #maps: Maps;
+  readonly #mechanism: "tcx" | "clsact" | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
   constructor(
     root: PinRoot,
     programs: Readonly<Record<ProgramName, Program>>,
     maps: Maps,
-    mechanism: "tcx" | "clsact" = hasTcx() ? "tcx" : "clsact",
+    mechanism?: "tcx" | "clsact",
   ) {
     this.pinRoot = root.path;
-    this.mechanism = mechanism;
     this.#root = root;
     this.#programs = programs;
     this.#maps = maps;
+    this.#mechanism = mechanism;
+  }
+
+  /** How programs are attached: by what was asked for, or what this kernel has. Throws without the privileges to ask. */
+  get mechanism(): "tcx" | "clsact" {
+    return this.#mechanism ?? (hasTcx() ? "tcx" : "clsact");
   }
 
   /**
