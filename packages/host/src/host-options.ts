@@ -1,0 +1,20 @@
+import { DEFAULT_PIN_ROOT } from "@dp/core";
+import type { StepListener } from "./transaction.ts";
+
+/** What every function of this package takes. */
+export interface HostOptions {
+  /** The bpffs folder everything is pinned under. Default /sys/fs/bpf. */
+  pinRoot?: string | undefined;
+  /** Told of what is odd but no reason to fail. */
+  warn?: ((message: string) => void) | undefined;
+  /** Told of every step of a change before it is taken; what it throws fails the step, and the change is undone. */
+  onStep?: StepListener | undefined;
+  /** How long to wait for other changes of the same pin root, in milliseconds. Default two minutes. */
+  lockTimeoutMs?: number | undefined;
+}
+
+export const LOCK_TIMEOUT_MS = 120_000;
+
+export function pinRootOf(options: HostOptions): string {
+  return options.pinRoot ?? DEFAULT_PIN_ROOT;
+}

@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { formatIpv4 } from "./subnet.ts";
+
+/** A TCP socket of the host, as /proc/net/tcp lists it. */
+export interface TcpSocket {
+  /** The local address: dotted, or 32 hex digits for IPv6. */
+  address: string;
+  port: number;
+  state: "listen" | "time-wait" | "other";
+}
+
+const TCP_TIME_WAIT = 6;
+const TCP_LISTEN = 10;
+
+/**
+ * The rows of /proc/net/tcp or tcp6: `sl: LOCAL:PORT REMOTE:PORT STATE ...`, numbers in hex, an address as the kernel's
+ * own 32-bit words. Lines that are not rows are left out.
+ */
+export function parseProcNetTcp(text: string): TcpSocket[] {
+  return text.split("\n").flatMap((line) => {
+    const row = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /.exec(line);
+    const [, address, port, state] = row ?? [];
+    if (address === undefined || port === undefined || state === undefined) return [];
+    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)) }];
+  });
+}
+
+function addressOf(hex: string): string {
+  if (hex.length === 32) return hex.toLowerCase();
+  const word = parseInt(hex, 16);
+  return formatIpv4(littleEndian ? swap(word) : word);
+}
+
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function swap(word: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, word);
+  return view.getUint32(0, true);
+}
+
+function stateOf(state: number): TcpSocket["state"] {
+  if (state === TCP_LISTEN) return "listen";
+  return state === TCP_TIME_WAIT ? "time-wait" : "other";
+}
+
+/** The local ports of a host's TCP sockets. */
+export interface PortsInUse {
+  /** Somebody waits for connections there. */
+  listening: ReadonlySet<number>;
+  /** The host's end of a connection has it, and nobody listens. */
+  connected: ReadonlySet<number>;
+}
+
+/** Reads them for the calling thread's network namespace: the host's. */
+export function portsInUse(): PortsInUse {
+  // /proc/net is the main thread's namespace; this must be the calling thread's.
+  const sockets = ["tcp", "tcp6"].flatMap((file) => {
+    try {
+      return parseProcNetTcp(readFileSync(`/proc/thread-self/net/${file}`, "latin1"));
+    } catch (error) {
+      // A kernel without IPv6 has no tcp6.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    }
+  });
+  const listening = new Set(sockets.filter(({ state }) => state === "listen").map(({ port }) => port));
+  const connected = sockets.filter(({ state, port }) => state === "other" && !listening.has(port));
+  return { listening, connected: new Set(connected.map(({ port }) => port)) };
+}

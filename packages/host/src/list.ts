@@ -1,0 +1,43 @@
+import { Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import { checkPort } from "./check-input.ts";
+import type { HostOptions } from "./host-options.ts";
+import { withLoadedUnlocked } from "./pin-root.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server.ts";
+
+/** All servers, by port. Throws `DatapathError` `NOT_LOADED`. */
+export async function list(options: HostOptions = {}): Promise<Server[]> {
+  const op = "list servers";
+  requirePrivileges(op);
+  return withLoadedUnlocked(options, op, (objects) => {
+    using netlink = Netlink.open();
+    const links = new Map(netlink.links().map((link) => [link.index, link]));
+    return objects.netData().map((record) => toServer(record, links.get(record.veth.hostPeer.iface.index)));
+  });
+}
+
+/** One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`. */
+export async function show(port: number, options: HostOptions = {}): Promise<ServerDetails> {
+  const op = `show server ${port}`;
+  checkPort(port, "the port", op);
+  requirePrivileges(op);
+  return withLoadedUnlocked(options, op, (objects) => {
+    const record = objects.getNetData(port);
+    if (record === undefined) {
+      throw new DatapathError("NO_SUCH_SERVER", op, `there is no server on port ${port}`, {
+        hint: "`dp list` shows those there are",
+      });
+    }
+    using netlink = Netlink.open();
+    const { index } = record.veth.hostPeer.iface;
+    const counters = index === 0 ? undefined : objects.counters(index);
+    return {
+      ...toServer(record, index === 0 ? undefined : netlink.link(index)),
+      counters: counters === undefined ? NO_COUNTERS : toCounters(counters),
+    };
+  });
+}
+
+/** Of a server that is half added, or half removed. */
+const NO_COUNTERS: ServerCounters = { in: { packets: 0, bytes: 0 }, out: { packets: 0, bytes: 0 }, drops: {} };

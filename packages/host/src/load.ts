@@ -1,0 +1,392 @@
+import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, openPinned, type ServerRecord } from "@dp/core";
+import { type Link, Netlink } from "@dp/netlink";
+import { DatapathError, isBpffs, isCgroup2 } from "@dp/sys";
+import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
+import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
+import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { withPreparedPinRoot } from "./pin-root.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { PinnedPrograms } from "./pinned-programs.ts";
+import { undoPending } from "./remove.ts";
+import { isHostPeer, labels } from "./server.ts";
+import { Subnet } from "./subnet.ts";
+import { Transaction } from "./transaction.ts";
+import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
+
+/** What is left out stays as it was at the last load, or gets its default at the first. */
+export interface LoadOptions extends HostOptions {
+  /** The interfaces players come in by. Default: those of the default route. */
+  ifaces?: readonly string[] | undefined;
+  /** Addresses of the host players connect to; servers get the first unless they are given another. */
+  addresses?: readonly string[] | undefined;
+  /** Default "10.1.0.0/16". */
+  hostSubnet?: string | undefined;
+  /** Default "10.2.0.0/16". */
+  containerSubnet?: string | undefined;
+  /** What port "auto" takes from, both ends included. Default 25565 to 30564. */
+  portRange?: readonly [first: number, last: number] | undefined;
+  /** The transparent proxy's listeners, on every host peer's address. Default 9080, 9053, 9111. */
+  httpPort?: number | undefined;
+  dnsPort?: number | undefined;
+  tcpPort?: number | undefined;
+  /** A cgroup2 folder. Default: the cgroup2 mount. */
+  cgroup?: string | undefined;
+  /** How many servers there is room for; at the first load only. Default 65,536. */
+  maxServers?: number | undefined;
+}
+
+export interface UplinkInfo {
+  name: string;
+  ifindex: number;
+  mac: string;
+}
+
+/** What is loaded now. All of it can be written as JSON. */
+export interface LoadResult {
+  /** Whether something was loaded there before. */
+  upgraded: boolean;
+  pinRoot: string;
+  /** How programs are attached on this kernel. */
+  mechanism: "tcx" | "clsact";
+  uplinks: UplinkInfo[];
+  /** What servers get unless they are given another. */
+  publicAddress: string;
+  hostSubnet: string;
+  containerSubnet: string;
+  portRange: [first: number, last: number];
+  httpPort: number;
+  dnsPort: number;
+  tcpPort: number;
+  /** How many there are. */
+  servers: number;
+}
+
+const DEFAULTS = {
+  hostSubnet: "10.1.0.0/16",
+  containerSubnet: "10.2.0.0/16",
+  portRange: [25565, 30564],
+  httpPort: 9080,
+  dnsPort: 9053,
+  tcpPort: 9111,
+} as const;
+
+const OP = "load";
+
+/**
+ * Loads the programs, pins them, and attaches them to the uplinks. On a host that is loaded already it is an upgrade in
+ * place: servers stay, and no packet of theirs is lost.
+ *
+ * @throws DatapathError `BAD_USAGE` for values that cannot be (before anything is changed), `CONFLICT` for what present
+ *   servers rule out, `UNSUPPORTED` when the kernel, the machine or the privileges lack something. After any error the
+ *   host is as it was: a first load leaves nothing, a later one the old running.
+ */
+export async function load(options: LoadOptions = {}): Promise<LoadResult> {
+  checkOptions(options);
+  requirePrivileges(OP);
+  using netlink = Netlink.open();
+  // A root that is not loaded yet is not even made when there is something wrong with the options.
+  if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
+  return await withPreparedPinRoot(options, OP, () => {
+    using previous = openPrevious(options);
+    if (previous !== undefined) undoPending(previous, netlink, options);
+    const plan = planLoad(netlink, previous, options);
+    return carryOut(plan, netlink, previous, options);
+  });
+}
+
+function checkOptions(options: LoadOptions): void {
+  for (const address of options.addresses ?? []) checkAddress(address, "the address", OP);
+  if (options.portRange !== undefined) checkPortRange(options.portRange, OP);
+  for (const key of ["httpPort", "dnsPort", "tcpPort"] as const) {
+    const port = options[key];
+    if (port !== undefined) checkPort(port, `the ${key.replace("Port", "")} port`, OP);
+  }
+  const { cgroup } = options;
+  if (cgroup !== undefined && !isCgroup2(cgroup)) {
+    throw new DatapathError("BAD_USAGE", OP, `${cgroup} is not a folder of a cgroup2 mount`, {
+      hint: "see where it is mounted: findmnt -t cgroup2",
+    });
+  }
+}
+
+function openPrevious(options: HostOptions): Objects | undefined {
+  try {
+    return openPinned({ pinRoot: pinRootOf(options) });
+  } catch (error) {
+    if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
+    throw error;
+  }
+}
+
+interface LoadPlan {
+  uplinks: readonly Link[];
+  config: HostConfig;
+  addresses: readonly HostAddress[];
+  /** Those whose host peer is still there. */
+  present: readonly ServerRecord[];
+  /** Those that leave by another interface than they did: theirs was deleted and made again. */
+  moved: readonly { record: ServerRecord; uplink: number }[];
+  servers: number;
+}
+
+function planLoad(netlink: Netlink, previous: Objects | undefined, options: LoadOptions): LoadPlan {
+  const records = previous?.netData() ?? [];
+  const old = previous?.config();
+  const addresses = hostAddresses(netlink, records);
+  const { links: uplinks, source } = chooseUplinks(netlink, previous, old, addresses, options);
+  const interfaces = uplinks.map(toInterface);
+  const publicAddress = choosePublicAddress(uplinks, source, old, addresses, options);
+  const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, netlink, OP);
+
+  for (const address of options.addresses ?? []) uplinkFor(address);
+  const config: HostConfig = {
+    publicAddress,
+    uplink: uplinkFor(publicAddress).index,
+    hostSubnet: options.hostSubnet ?? old?.hostSubnet ?? DEFAULTS.hostSubnet,
+    containerSubnet: options.containerSubnet ?? old?.containerSubnet ?? DEFAULTS.containerSubnet,
+    portRange: options.portRange ?? old?.portRange ?? DEFAULTS.portRange,
+    httpPort: options.httpPort ?? old?.httpPort ?? DEFAULTS.httpPort,
+    dnsPort: options.dnsPort ?? old?.dnsPort ?? DEFAULTS.dnsPort,
+    tcpPort: options.tcpPort ?? old?.tcpPort ?? DEFAULTS.tcpPort,
+  };
+  checkProxyPorts(config);
+  checkSubnets(config, old, records, addresses, netlink);
+  const moved = moveServers(records, netlink, interfaces, addresses, options);
+  const present = records.filter((record) => {
+    const { index } = record.veth.hostPeer.iface;
+    return index !== 0 && isHostPeer(netlink.link(index), record);
+  });
+  return { uplinks, config, addresses, present, moved, servers: records.length };
+}
+
+/** Those that are named; else those that were attached, as far as they are there; else the default route's. */
+function chooseUplinks(
+  netlink: Netlink,
+  previous: Objects | undefined,
+  old: HostConfig | undefined,
+  addresses: readonly HostAddress[],
+  options: LoadOptions,
+): { links: Link[]; source: string | undefined } {
+  if (options.ifaces !== undefined && options.ifaces.length > 0) {
+    const names = new Set(options.ifaces);
+    return { links: [...names].map((name) => findUplink(netlink, name, OP)), source: undefined };
+  }
+  const kept = uplinksOf(previous).flatMap(({ iface }) => {
+    const link = netlink.link(iface);
+    if (link === undefined) options.warn?.(`the uplink ${iface} is gone`);
+    return link ?? [];
+  });
+  if (kept.length > 0) {
+    const main = (link: Link) => Number(link.index === old?.uplink);
+    return { links: kept.sort((one, other) => main(other) - main(one)), source: undefined };
+  }
+  try {
+    return defaultUplinks(netlink, OP);
+  } catch (error) {
+    // Without a default route, the addresses say it.
+    const owners = addresses
+      .filter(({ address }) => options.addresses?.includes(address) ?? false)
+      .map(({ ifindex }) => netlink.link(ifindex));
+    const links = owners.filter((link) => link !== undefined);
+    if (links.length === 0) throw error;
+    return { links: links.map(({ name }) => findUplink(netlink, name, OP)), source: undefined };
+  }
+}
+
+function uplinksOf(objects: Objects | undefined): Attachment[] {
+  return objects?.attachments().filter(({ program }) => program === "dnat") ?? [];
+}
+
+function choosePublicAddress(
+  uplinks: readonly Link[],
+  source: string | undefined,
+  old: HostConfig | undefined,
+  addresses: readonly HostAddress[],
+  options: LoadOptions,
+): string {
+  const given = options.addresses?.[0];
+  if (given !== undefined) return given;
+  const oldOwner = addresses.find(({ address }) => address === old?.publicAddress);
+  if (old !== undefined && oldOwner !== undefined) {
+    const named = options.ifaces === undefined || uplinks.some(({ index }) => index === oldOwner.ifindex);
+    if (named) return old.publicAddress;
+  }
+  const address = defaultAddress(uplinks, addresses, source, OP);
+  if (old !== undefined) options.warn?.(`new servers get ${address} instead of ${old.publicAddress}`);
+  return address;
+}
+
+function checkProxyPorts({ httpPort, dnsPort, tcpPort }: HostConfig): void {
+  if (new Set([httpPort, dnsPort, tcpPort]).size === 3) return;
+  throw new DatapathError(
+    "BAD_USAGE",
+    OP,
+    `the proxy's listeners need three different ports: HTTP has ${httpPort}, DNS ${dnsPort}, TCP ${tcpPort}`,
+  );
+}
+
+/** Every server has one address of each subnet; below /30 there is room for none. */
+const LONGEST_PREFIX = 30;
+
+function checkSubnets(
+  config: HostConfig,
+  old: HostConfig | undefined,
+  records: readonly ServerRecord[],
+  addresses: readonly HostAddress[],
+  netlink: Netlink,
+): void {
+  const host = Subnet.parse(config.hostSubnet, OP);
+  const container = Subnet.parse(config.containerSubnet, OP);
+  for (const subnet of [host, container]) {
+    if (subnet.prefix < 8 || subnet.prefix > LONGEST_PREFIX) {
+      throw new DatapathError("BAD_USAGE", OP, `${subnet.toString()} is no useful subnet: /8 to /${LONGEST_PREFIX} are`);
+    }
+  }
+  if (host.overlaps(container)) {
+    throw new DatapathError("BAD_USAGE", OP, `the host subnet ${config.hostSubnet} and the container subnet ${config.containerSubnet} overlap`);
+  }
+  for (const { address, prefix, ifindex } of addresses) {
+    const network = Subnet.parse(`${address}/32`, OP);
+    const whole = new Subnet(network.base, prefix);
+    const clash = [host, container].find((subnet) => subnet.overlaps(whole));
+    if (clash === undefined) continue;
+    const name = netlink.link(ifindex)?.name ?? `interface ${ifindex}`;
+    throw new DatapathError("BAD_USAGE", OP, `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`, {
+      hint: "choose others: dp load --host-subnet SUBNET --container-subnet SUBNET",
+    });
+  }
+  if (old === undefined || records.length === 0) return;
+  for (const key of ["hostSubnet", "containerSubnet"] as const) {
+    if (config[key] === old[key]) continue;
+    const what = key === "hostSubnet" ? "the host subnet" : "the container subnet";
+    throw new DatapathError("CONFLICT", OP, `${what} cannot change from ${old[key]} to ${config[key]} under ${labels(records)}`, {
+      hint: "delete them first: dp del-server --all",
+    });
+  }
+}
+
+/** Finds each server's uplink anew. One whose uplink would not be one any more is a conflict. */
+function moveServers(
+  records: readonly ServerRecord[],
+  netlink: Netlink,
+  uplinks: readonly Interface[],
+  addresses: readonly HostAddress[],
+  options: LoadOptions,
+): { record: ServerRecord; uplink: number }[] {
+  const stranded: ServerRecord[] = [];
+  const moved = records.flatMap((record) => {
+    if (!addresses.some(({ address }) => address === record.publicAddress)) {
+      options.warn?.(`${record.publicAddress}, the address of ${labels([record])}, is not on this host any more`);
+      return [];
+    }
+    try {
+      const { index } = uplinkOf(record.publicAddress, uplinks, addresses, netlink, OP);
+      return index === record.uplink ? [] : [{ record, uplink: index }];
+    } catch {
+      stranded.push(record);
+      return [];
+    }
+  });
+  if (stranded.length > 0) {
+    throw new DatapathError("CONFLICT", OP, `the uplink of ${labels(stranded)} is not among those to load on`, {
+      hint: "name it too (--iface), or delete them first",
+    });
+  }
+  return moved;
+}
+
+function carryOut(
+  { uplinks, config, addresses, present, moved, servers }: LoadPlan,
+  netlink: Netlink,
+  previous: Objects | undefined,
+  options: LoadOptions,
+): LoadResult {
+  const pinRoot = pinRootOf(options);
+  const { maxServers } = options;
+  using pins = previous === undefined ? undefined : PinnedPrograms.open(pinRoot);
+  let opened: Objects | undefined;
+  try {
+    return Transaction.run(OP, options.onStep, (transaction) => {
+      const objects = transaction.step(
+        "load programs",
+        () => loadBpf({ pinRoot, ...(maxServers === undefined ? {} : { maxServers }) }),
+        (loaded) => (pins === undefined ? loaded.unpinAll() : pins.restore()),
+      );
+      opened = objects;
+      const oldConfig = previous?.config();
+      transaction.step(
+        "configuration",
+        () => objects.setConfig(config),
+        () => oldConfig !== undefined && objects.setConfig(oldConfig),
+      );
+      const oldAddresses = objects.hostAddresses();
+      transaction.step(
+        "host addresses",
+        () => refreshHostAddresses(objects, addresses),
+        () => objects.setHostAddresses(oldAddresses),
+      );
+      for (const { record, uplink } of moved) {
+        transaction.step(
+          `uplink of server ${record.hostPort}`,
+          () => setUplink(objects, record, uplink),
+          () => setUplink(objects, record, record.uplink),
+        );
+      }
+      // The guards of the containers before the door for their players.
+      for (const record of present) {
+        const { iface } = record.veth.hostPeer;
+        attach(transaction, "arp", iface, objects, previous);
+        attach(transaction, "snat", iface, objects, previous);
+      }
+      for (const uplink of uplinks) attach(transaction, "dnat", toInterface(uplink), objects, previous);
+      for (const { iface, ifindex } of uplinksOf(previous)) {
+        if (uplinks.some(({ name }) => name === iface)) continue;
+        const link = ifindex === 0 ? undefined : netlink.link(ifindex);
+        transaction.step(
+          `detach dnat from ${iface}`,
+          () => objects.detach("dnat", iface),
+          () => link !== undefined && previous?.attachAndPinDnat(toInterface(link)),
+        );
+      }
+      const { uplink: _, portRange, ...settings } = config;
+      return {
+        upgraded: previous !== undefined,
+        pinRoot,
+        mechanism: objects.mechanism,
+        uplinks: uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
+        ...settings,
+        portRange: [portRange[0], portRange[1]],
+        servers,
+      };
+    });
+  } finally {
+    opened?.close();
+  }
+}
+
+const ATTACH = { dnat: "attachAndPinDnat", snat: "attachAndPinSnat", arp: "attachAndPinArp" } as const;
+
+/** Attaches a program, or swaps it in place; undone by swapping the previous back in, or by detaching. */
+function attach(
+  transaction: Transaction,
+  program: keyof typeof ATTACH,
+  iface: Interface,
+  objects: Objects,
+  previous: Objects | undefined,
+): void {
+  transaction.step(
+    `attach ${program} to ${iface.name}`,
+    () => objects[ATTACH[program]](iface),
+    (done) => {
+      if (done === "updated" && previous !== undefined) previous[ATTACH[program]](iface);
+      else objects.detach(program, iface);
+    },
+  );
+}
+
+function setUplink(objects: Objects, record: ServerRecord, uplink: number): void {
+  const { index } = record.veth.hostPeer.iface;
+  const target = objects.getSnatTarget(index);
+  if (target !== undefined) objects.addSnatTarget(index, { ...target, uplink });
+  objects.addNetData({ ...record, uplink }, "replace");
+}

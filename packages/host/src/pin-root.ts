@@ -1,0 +1,135 @@
+import { existsSync, mkdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { type Objects, openPinned } from "@dp/core";
+import { DatapathError, type Fd, isBpffs, lockDirectory, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
+import { messageOf } from "./transaction.ts";
+
+/** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
+function lock(path: string, options: HostOptions): Promise<Fd> {
+  const onWait = () => options.warn?.(`waiting for another change of ${path} to finish`);
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait);
+}
+
+/**
+ * Runs `body` with the loaded datapath, under the pin root's lock.
+ *
+ * @throws DatapathError `NOT_LOADED` when nothing is loaded there
+ */
+export async function withLoaded<T>(options: HostOptions, op: string, body: (objects: Objects) => T): Promise<T> {
+  const path = pinRootOf(options);
+  if (!isBpffs(path)) throw notLoaded(op, path);
+  using _lock = await lock(path, options);
+  using objects = open(path, op);
+  return body(objects);
+}
+
+/** As {@link withLoaded}, without the lock: for reading. */
+export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
+  const path = pinRootOf(options);
+  if (!isBpffs(path)) throw notLoaded(op, path);
+  using objects = open(path, op);
+  return body(objects);
+}
+
+function open(path: string, op: string): Objects {
+  try {
+    return openPinned({ pinRoot: path });
+  } catch (error) {
+    if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(op, path, error);
+    throw error;
+  }
+}
+
+function notLoaded(op: string, path: string, cause?: unknown): DatapathError {
+  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, { cause, hint: "run `dp load` first" });
+}
+
+/** A pin root that is on a bpffs, and how to take back what was done to get there. */
+interface PreparedPinRoot {
+  /** Unmounts and removes what was made, unless somebody uses it by now. */
+  undo(): void;
+}
+
+/**
+ * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on one.
+ * When `body` throws, what was made is gone again.
+ */
+export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
+  const path = resolve(pinRootOf(options));
+  const prepared = await prepare(path, options, op);
+  try {
+    using _lock = await lock(path, options);
+    return body();
+  } catch (error) {
+    // Only now: an open lock keeps the filesystem busy.
+    prepared.undo();
+    throw error;
+  }
+}
+
+async function prepare(path: string, options: HostOptions, op: string): Promise<PreparedPinRoot> {
+  const made = makeFolder(path, op);
+  const removeFolder = () => {
+    for (const folder of made.toReversed()) removeIfEmpty(folder);
+  };
+  try {
+    // Two first loads at once: the second must not mount over what the first has mounted.
+    using _lock = await lock(path, options);
+    if (isBpffs(path)) return { undo: removeFolder };
+    warnOfOwnMountNamespace(path, options);
+    mountBpffs(path);
+  } catch (error) {
+    removeFolder();
+    throw error;
+  }
+  const undo = () => {
+    try {
+      unmount(path);
+    } catch (error) {
+      // Somebody else has it open: then it is theirs to keep.
+      if (!(error instanceof SyscallError)) throw error;
+      options.warn?.(`the bpffs on ${path} stays mounted: ${messageOf(error)}`);
+      return;
+    }
+    removeFolder();
+  };
+  return { undo };
+}
+
+/** @returns the folders that were made, outermost first */
+function makeFolder(path: string, op: string): string[] {
+  const missing: string[] = [];
+  for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DatapathError("FAILED", op, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
+  }
+  if (!statSync(path).isDirectory()) throw new DatapathError("BAD_USAGE", op, `the pin root ${path} is not a folder`);
+  return missing;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}
+
+/** A mount in a namespace of its own (`ip netns exec` makes one) vanishes with it, and with it all that is pinned. */
+function warnOfOwnMountNamespace(path: string, options: HostOptions): void {
+  let own: boolean;
+  try {
+    own = readlinkSync("/proc/self/ns/mnt") !== readlinkSync("/proc/1/ns/mnt");
+  } catch {
+    return;
+  }
+  if (own) {
+    options.warn?.(
+      `mounting a bpffs on ${path} in this process's own mount namespace: what is loaded ends with that namespace ` +
+        "(`ip netns exec` makes one, `nsenter --net=/run/netns/NAME` does not)",
+    );
+  }
+}

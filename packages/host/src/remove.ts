@@ -1,0 +1,92 @@
+import type { Objects, ServerRecord } from "@dp/core";
+import type { Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import type { HostOptions } from "./host-options.ts";
+import { releasePort } from "./reserved-ports.ts";
+import { isHostPeer, label } from "./server.ts";
+import { attemptAll, messageOf } from "./transaction.ts";
+import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
+
+/**
+ * Takes a server out: the DNAT entry first, its record last. It works with whatever is left of the server (half added,
+ * half removed, its container gone), and every step is tried whatever becomes of the others.
+ *
+ * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the next
+ *   change tries again.
+ */
+export function removeServer(objects: Objects, netlink: Netlink, record: ServerRecord, options: HostOptions): void {
+  const op = `remove ${label(record)}`;
+  const { hostPort, publicAddress } = record;
+  const name = hostPeerName(hostPort);
+  const index = hostPeerIndex(netlink, record);
+  // The entries under its index are its own, unless the index is another server's by now.
+  const ownsIndex = index !== 0 && !objects.netData().some((other) => isOther(other, record, index));
+
+  const steps: [step: string, run: () => void][] = [
+    ["dnat entry", () => objects.delDnatTarget({ address: publicAddress, port: hostPort })],
+    ["record pending", () => objects.addNetData({ ...record, state: "pending" }, "replace")],
+    ["snat target", () => ownsIndex && objects.delSnatTarget(index)],
+    ["detach snat", () => objects.detach("snat", name)],
+    ["detach arp", () => objects.detach("arp", name)],
+    ["veth pair", () => deleteVethPair(netlink, record)],
+    ["counters", () => ownsIndex && objects.delCounters(index)],
+    ["reserved port", () => record.portReserved && releasePort(hostPort)],
+  ];
+  const failures = attemptAll(
+    steps.map(([step, run]) => ({
+      step,
+      run: () => {
+        options.onStep?.(step);
+        run();
+      },
+    })),
+  );
+  if (failures.length > 0) {
+    const what = failures.map(({ step, error }) => `${step} (${messageOf(error)})`).join("; ");
+    throw new DatapathError("FAILED", op, `not everything could be removed: ${what}`, {
+      cause: new AggregateError(failures.map(({ error }) => error), "removing a server failed"),
+      hint: "what is left is tried again by the next change, or by running the command again",
+    });
+  }
+  options.onStep?.("delete record");
+  objects.delNetData(hostPort);
+}
+
+function isOther(other: ServerRecord, record: ServerRecord, index: number): boolean {
+  return other.hostPort !== record.hostPort && other.veth.hostPeer.iface.index === index;
+}
+
+/** The record's, or that of the interface with its name: killed between making the pair and noting its index. */
+function hostPeerIndex(netlink: Netlink, record: ServerRecord): number {
+  const noted = record.veth.hostPeer.iface.index;
+  return noted === 0 ? (findUnnotedHostPeer(netlink, record)?.index ?? 0) : noted;
+}
+
+function findUnnotedHostPeer(netlink: Netlink, record: ServerRecord) {
+  const link = netlink.link(hostPeerName(record.hostPort));
+  return link !== undefined && link.kind === "veth" && link.mac === HOST_PEER_MAC ? link : undefined;
+}
+
+/** Both ends go with one. An interface that has the index or the name by now, and is another, stays. */
+function deleteVethPair(netlink: Netlink, record: ServerRecord): void {
+  const noted = record.veth.hostPeer.iface.index;
+  const link = noted === 0 ? findUnnotedHostPeer(netlink, record) : netlink.link(noted);
+  if (link === undefined || (noted !== 0 && !isHostPeer(link, record))) return;
+  netlink.deleteLink(link.index);
+}
+
+/**
+ * Undoes what an earlier change left half done: it was killed. One that cannot be undone is reported and keeps its port,
+ * its addresses and its name.
+ */
+export function undoPending(objects: Objects, netlink: Netlink, options: HostOptions): void {
+  for (const record of objects.netData()) {
+    if (record.state !== "pending") continue;
+    try {
+      removeServer(objects, netlink, record, { ...options, onStep: undefined });
+      options.warn?.(`${label(record)} was left half done by a change that did not finish; it has been removed`);
+    } catch (error) {
+      options.warn?.(messageOf(error));
+    }
+  }
+}

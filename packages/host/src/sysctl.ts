@@ -1,0 +1,53 @@
+import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { SyscallError } from "@dp/sys";
+
+/**
+ * Sysctls below net/, of the calling thread's network namespace: the kernel answers for whoever opens the file, so this
+ * also works inside `withNetns`, whatever is mounted in the container.
+ */
+function pathOf(name: string): string {
+  return `/proc/sys/net/${name}`;
+}
+
+/** More than any setting is long: a port list of every second port has 192 KiB. */
+const LONGEST = 256 * 1024;
+
+/** undefined when this kernel has no such setting. */
+export function readSysctl(name: string): string | undefined {
+  try {
+    const fd = openSync(pathOf(name), "r");
+    try {
+      // In one read: the kernel cuts a list that is longer than the buffer, and has no more to say to the next read.
+      const buffer = new Uint8Array(LONGEST);
+      const length = readSync(fd, buffer, 0, buffer.byteLength, 0);
+      return new TextDecoder().decode(buffer.subarray(0, length)).trim();
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw sysctlError(`read net/${name}`, "open", name, error);
+  }
+}
+
+/** Throws `SyscallError`. */
+export function writeSysctl(name: string, value: string, op = `set net/${name}`): void {
+  try {
+    // "r+": a setting that is not there must not be created, and never truncated by opening it.
+    writeFileSync(pathOf(name), value, { flag: "r+" });
+  } catch (error) {
+    throw sysctlError(op, "write", name, error);
+  }
+}
+
+/** Writes a setting where the kernel has it: false where it has not. */
+export function writeSysctlIfThere(name: string, value: string): boolean {
+  if (readSysctl(name) === undefined) return false;
+  writeSysctl(name, value);
+  return true;
+}
+
+function sysctlError(op: string, syscall: string, name: string, cause: unknown): SyscallError {
+  const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 5);
+  return new SyscallError(op, syscall, errno, { target: pathOf(name), cause });
+}

@@ -1,0 +1,59 @@
+import type { Objects } from "@dp/core";
+import { Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import { removeServers } from "./del-server.ts";
+import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { withLoaded } from "./pin-root.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { undoPending } from "./remove.ts";
+import { labels, type Server } from "./server.ts";
+
+export interface UnloadOptions extends HostOptions {
+  /** Remove servers that are there, instead of refusing. Default false. */
+  force?: boolean | undefined;
+}
+
+/** All of it can be written as JSON. */
+export interface UnloadResult {
+  pinRoot: string;
+  /** Whether something was loaded. */
+  unloaded: boolean;
+  /** The servers that were removed. */
+  removed: Server[];
+}
+
+const OP = "unload";
+
+/**
+ * Detaches and unpins everything. Not loaded is done, not failed. The bpffs itself stays mounted.
+ *
+ * @throws DatapathError `CONFLICT` while there are servers, unless forced
+ */
+export async function unload(options: UnloadOptions = {}): Promise<UnloadResult> {
+  requirePrivileges(OP);
+  const pinRoot = pinRootOf(options);
+  try {
+    return await withLoaded(options, OP, (objects) => ({
+      pinRoot,
+      unloaded: true,
+      removed: takeDown(objects, options),
+    }));
+  } catch (error) {
+    if (!(error instanceof DatapathError) || error.code !== "NOT_LOADED") throw error;
+    return { pinRoot, unloaded: false, removed: [] };
+  }
+}
+
+function takeDown(objects: Objects, options: UnloadOptions): Server[] {
+  using netlink = Netlink.open();
+  undoPending(objects, netlink, options);
+  const records = objects.netData();
+  if (records.length > 0 && !options.force) {
+    throw new DatapathError("CONFLICT", OP, `there ${records.length === 1 ? "is" : "are"} ${labels(records)}`, {
+      hint: "delete them first (dp del-server --all), or all at once: dp unload --force",
+    });
+  }
+  const removed = removeServers(objects, netlink, records, options, OP);
+  objects.unpinAll();
+  return removed;
+}

@@ -1,0 +1,93 @@
+import type { Interface } from "@dp/core";
+import type { Link, Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import type { HostAddress } from "./host-addresses.ts";
+
+/** ARPHRD_ETHER of linux/if_arp.h. */
+const ETHERNET = 1;
+/** IFF_LOOPBACK of linux/if.h. */
+const LOOPBACK = 8;
+
+export function toInterface({ index, name, mac }: Link): Interface {
+  return { index, name, mac };
+}
+
+/** An interface that can be an uplink, by its name. */
+export function findUplink(netlink: Netlink, name: string, op: string): Link {
+  const link = netlink.link(name);
+  if (link === undefined) {
+    throw new DatapathError("BAD_USAGE", op, `there is no interface ${JSON.stringify(name)}`, {
+      hint: `there are ${netlink.links().map((each) => each.name).join(", ")}`,
+    });
+  }
+  if (link.type !== ETHERNET) {
+    throw new DatapathError("BAD_USAGE", op, `${name} is not an Ethernet interface: players cannot come in there`);
+  }
+  return link;
+}
+
+/** The interfaces of the default route with the lowest metric, in the order the route has them. */
+export function defaultUplinks(netlink: Netlink, op: string): { links: Link[]; source: string | undefined } {
+  const routes = netlink
+    .routes({ family: "inet" })
+    .filter(({ destination, type }) => destination === "default" && type === "unicast")
+    .sort((one, other) => one.metric - other.metric);
+  const best = routes[0];
+  const indexes = best === undefined ? [] : [best.ifindex ?? [], best.nextHops.map(({ ifindex }) => ifindex)].flat(2);
+  const links = [...new Set(indexes)].flatMap((index) => netlink.link(index) ?? []);
+  if (best === undefined || links.length === 0) {
+    throw new DatapathError("FAILED", op, "the host has no default route to tell its uplink by", {
+      hint: "name the interface players come in by: dp load --iface NAME",
+    });
+  }
+  return { links: links.map((link) => findUplink(netlink, link.name, op)), source: best.source };
+}
+
+/** The address servers get unless they are given another: the default route's own, or an uplink's first. */
+export function defaultAddress(
+  uplinks: readonly Link[],
+  addresses: readonly HostAddress[],
+  source: string | undefined,
+  op: string,
+): string {
+  if (source !== undefined && addresses.some(({ address }) => address === source)) return source;
+  for (const uplink of uplinks) {
+    const own = addresses.find(({ ifindex, scope }) => ifindex === uplink.index && scope === "global");
+    if (own !== undefined) return own.address;
+  }
+  throw new DatapathError("FAILED", op, `${uplinks.map(({ name }) => name).join(", ")} has no IPv4 address`, {
+    hint: "give it one, or name the address players connect to: dp load --address IP",
+  });
+}
+
+/**
+ * The uplink for a public address: the interface that has it. An address on loopback or on a dummy interface (anycast,
+ * routed to the host) is reached by the first uplink.
+ *
+ * @param uplinks those that are attached; the first is the host's main one
+ */
+export function uplinkOf(
+  address: string,
+  uplinks: readonly Interface[],
+  addresses: readonly HostAddress[],
+  netlink: Netlink,
+  op: string,
+): Interface {
+  const owners = addresses.filter((each) => each.address === address).map(({ ifindex }) => ifindex);
+  if (owners.length === 0) {
+    const own = addresses.map((each) => each.address).join(", ");
+    throw new DatapathError("BAD_USAGE", op, `${address} is not an address of this host`, {
+      hint: own === "" ? "it has no IPv4 address" : `its own are ${own}`,
+    });
+  }
+  const uplink = uplinks.find(({ index }) => owners.includes(index));
+  if (uplink !== undefined) return uplink;
+  const owner = netlink.link(owners[0] as number);
+  const main = uplinks[0];
+  const anywhere = owner !== undefined && ((owner.flags & LOOPBACK) !== 0 || owner.kind === "dummy");
+  if (main !== undefined && anywhere) return main;
+  const name = owner?.name ?? `interface ${owners[0]}`;
+  throw new DatapathError("BAD_USAGE", op, `${address} is on ${name}, which is no uplink`, {
+    hint: `make it one: dp load ${[...uplinks.map((each) => each.name), name].map((each) => `--iface ${each}`).join(" ")}`,
+  });
+}

@@ -1,0 +1,80 @@
+import type { Fd } from "@dp/sys";
+import { withNetns } from "@dp/sys";
+import { type Link, Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import { writeSysctlIfThere } from "./sysctl.ts";
+
+/** Every host peer's: a container's gateway is the same to all of them, wherever it moves. */
+export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
+
+export function hostPeerName(port: number): string {
+  return `dp${port}`;
+}
+
+/** Everything about a veth pair that is to be made. */
+export interface VethPlan {
+  hostName: string;
+  hostAddress: string;
+  /** Open, the container's. */
+  netns: Fd;
+  containerName: string;
+  containerMac: string;
+  containerAddress: string;
+  mtu: number;
+}
+
+/** Makes the pair, both ends down, in one request; from then on deleting the host peer undoes everything here. */
+export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { hostPeer: Link; containerPeer: Link } {
+  const { hostName, containerName, containerMac, mtu, netns } = plan;
+  host.createVeth({
+    name: hostName,
+    mac: HOST_PEER_MAC,
+    mtu,
+    peer: { name: containerName, mac: containerMac, mtu, netns },
+  });
+  const hostPeer = host.link(hostName);
+  const containerPeer = inside.link(containerName);
+  if (hostPeer === undefined || containerPeer === undefined) {
+    if (hostPeer !== undefined) host.deleteLink(hostPeer.index);
+    throw new DatapathError("FAILED", `create veth pair ${hostName}`, "it was gone the moment it was made", {
+      hint: "does something on this host remove interfaces it does not know (NetworkManager, a CNI plugin)?",
+    });
+  }
+  return { hostPeer, containerPeer };
+}
+
+/** The host's end, still down: its address, and no IPv6. */
+export function prepareHostPeer(host: Netlink, hostPeer: Link, plan: VethPlan): void {
+  writeSysctlIfThere(`ipv6/conf/${plan.hostName}/disable_ipv6`, "1");
+  // Scope "link": the host never takes it as its own address on another interface.
+  host.addAddress({ ifindex: hostPeer.index, address: plan.hostAddress, prefix: 32, scope: "link" });
+}
+
+/**
+ * The host's end goes up, last of all: until then nothing of the container gets out. The neighbour is permanent, so the
+ * host never asks the container who it is.
+ */
+export function raiseHostPeer(host: Netlink, hostPeer: Link, plan: VethPlan): void {
+  host.setLink(hostPeer.index, { up: true });
+  host.addRoute({
+    destination: `${plan.containerAddress}/32`,
+    ifindex: hostPeer.index,
+    scope: "link",
+    source: plan.hostAddress,
+  });
+  host.setNeighbour({ ifindex: hostPeer.index, address: plan.containerAddress, mac: plan.containerMac });
+}
+
+/** The container's end: no IPv6, its address, up, and everything by way of the host peer. */
+export function raiseContainerPeer(inside: Netlink, containerPeer: Link, plan: VethPlan): void {
+  withNetns(plan.netns, () => {
+    writeSysctlIfThere(`ipv6/conf/${plan.containerName}/disable_ipv6`, "1");
+  });
+  const ifindex = containerPeer.index;
+  inside.addAddress({ ifindex, address: plan.containerAddress, prefix: 32 });
+  const loopback = inside.link("lo");
+  if (loopback !== undefined && !loopback.up) inside.setLink(loopback.index, { up: true });
+  inside.setLink(ifindex, { up: true });
+  inside.addRoute({ destination: `${plan.hostAddress}/32`, ifindex, scope: "link" });
+  inside.addRoute({ destination: "default", gateway: plan.hostAddress, ifindex, onlink: true });
+}
