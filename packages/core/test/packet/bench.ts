@@ -11,20 +11,20 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
 import { type DpConfig, DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
-import { type Fd, openNetns, withNetns } from "@dp/sys";
-import { compile, findToolchain } from "../../../bpf/build/clang.ts";
+import { Errno, type Fd, openNetns, SyscallError, withNetns } from "@dp/sys";
 import {
   type BpfMap,
   BpfObject,
   MapType,
+  type OpenObject,
   perCpu,
   possibleCpus,
   type Program,
   skbContext,
   u32,
 } from "../../src/libbpf/index.ts";
+import { fixture } from "../support/fixture.ts";
 
 export const UPLINK = { index: 10, mac: "02:aa:00:00:00:01" };
 export const STRANGER = { index: 30, mac: "02:aa:00:00:00:02" };
@@ -112,6 +112,8 @@ export class Bench implements Disposable {
   readonly #arranger: BpfObject;
   readonly #program: Program;
   readonly #defaultIfindex: number;
+  /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
+  readonly checksumComplete: boolean;
 
   private constructor(namespace: Fd, object: BpfObject, arranger: BpfObject, name: ObjectName) {
     this.#namespace = namespace;
@@ -119,12 +121,16 @@ export class Bench implements Disposable {
     this.#arranger = arranger;
     this.#program = object.program(`dp_${name}`);
     this.#defaultIfindex = name === "dnat" ? UPLINK.index : A.hostPeer;
+    this.checksumComplete = canSumUp(this.#program);
   }
 
-  static async open(name: ObjectName): Promise<Bench> {
+  /** @param prepare what to set in the object before it is loaded */
+  static async open(name: ObjectName, prepare: (object: OpenObject) => void = () => {}): Promise<Bench> {
     const namespace = await makeNamespace();
-    const object = BpfObject.open(objects[name](), { name }).load();
-    const arranger = BpfObject.open(arrangeObject(), { name: "arrange" }).load();
+    const opened = BpfObject.open(objects[name](), { name });
+    prepare(opened);
+    const object = opened.load();
+    const arranger = BpfObject.open(fixture("arrange"), { name: "arrange" }).load();
     const bench = new Bench(namespace, object, arranger, name);
     arranger.map("under_test", u32, u32).set(0, bench.#program.fd);
     bench.reset();
@@ -134,7 +140,7 @@ export class Bench implements Disposable {
   /** The maps as they are with the two servers of the drawing. */
   reset(): void {
     for (const name of Object.keys(mapLayouts) as MapName[]) {
-      if (mapLayouts[name].type !== MapType.array) this.#open(name).map.clear();
+      if (mapLayouts[name].type !== MapType.array) this.clear(name);
     }
     const traffic = { packets: 0n, bytes: 0n };
     this.set("dp_configs", 0, CONFIG);
@@ -172,6 +178,10 @@ export class Bench implements Disposable {
 
   delete<Name extends MapName>(name: Name, key: KeyOf<Name>): void {
     this.#open(name).map.delete(key);
+  }
+
+  clear(name: MapName): void {
+    this.#open(name).map.clear();
   }
 
   #open(name: MapName): { map: BpfMap<unknown, unknown>; isPerCpu: boolean } {
@@ -237,12 +247,20 @@ function difference(before: Counts, after: Counts): Counts {
   return Object.fromEntries(changes.filter(([, change]) => change !== 0));
 }
 
-let compiledArranger: Uint8Array | undefined;
-
-function arrangeObject(): Uint8Array {
-  compiledArranger ??= compile(findToolchain(), "arrange.bpf.c", import.meta.dirname);
-  return compiledArranger;
+/** Tried on a packet no program looks into. What is left out where it cannot be done is said once. */
+function canSumUp(program: Program): boolean {
+  try {
+    program.testRun({ data: new Uint8Array(64), checksumComplete: true });
+    return true;
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.errno === Errno.EINVAL)) throw error;
+    if (!toldOfSums) console.warn("left out: packets with CHECKSUM_COMPLETE, which test runs have from Linux 6.15 on");
+    toldOfSums = true;
+    return false;
+  }
 }
+
+let toldOfSums = false;
 
 /** A network namespace held open by nothing but the returned descriptor. */
 async function makeNamespace(): Promise<Fd> {
@@ -268,19 +286,4 @@ async function makeNamespace(): Promise<Fd> {
   child.stdin.end("\n");
   await ended;
   return namespace;
-}
-
-/** BPF and namespace descriptors this process has open, by what they are. */
-export function openDescriptors(): string[] {
-  return readdirSync("/proc/self/fd")
-    .map((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
-      } catch {
-        // The folder's own descriptor is gone by now.
-        return "";
-      }
-    })
-    .filter((target) => /bpf|btf|^net:/.test(target))
-    .toSorted();
 }
