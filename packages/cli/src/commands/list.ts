@@ -1,0 +1,43 @@
+import type { Server } from "@dp/host";
+import { formatAge } from "../amount.ts";
+import { DpCommand } from "../dp-command.ts";
+import { paintState } from "../state.ts";
+import { renderTable } from "../table.ts";
+
+export class ListCommand extends DpCommand {
+  static override paths = [["list"]];
+  static override usage = DpCommand.Usage({
+    category: "Servers",
+    description: "all servers",
+    details: 'A server whose container is gone has the state "gone": delete it (dp del-server --port N).',
+    examples: [
+      ["As a table", "dp list"],
+      ["For a script", "dp list --json"],
+    ],
+  });
+
+  override async perform(): Promise<Server[]> {
+    const { list } = await import("@dp/host");
+    return list(this.hostOptions());
+  }
+
+  override present(servers: Server[]): string {
+    if (servers.length === 0) return "there are no servers (dp add-server makes one)\n";
+    const now = this.context.now().getTime();
+    return renderTable(
+      servers,
+      [
+        { title: "PORT", value: ({ port }) => String(port), align: "right" },
+        { title: "NAME", value: ({ name }) => name },
+        { title: "STATE", value: ({ state }) => state, paint: (text, { state }) => paintState(text, state, this.style) },
+        { title: "PLAYERS CONNECT TO", value: ({ address, port }) => `${address}:${port}` },
+        { title: "CONTAINER", value: ({ containerAddress, gamePort }) => `${containerAddress}:${gamePort}` },
+        { title: "INTERFACE", value: ({ hostPeer }) => hostPeer.name },
+        { title: "GROUP", value: ({ group }) => group ?? "-" },
+        { title: "AGE", value: ({ createdAt }) => formatAge(now - Date.parse(createdAt)) },
+        { title: "NETNS", value: ({ netns }) => netns },
+      ],
+      this.style,
+    );
+  }
+}

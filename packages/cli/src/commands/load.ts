@@ -1,0 +1,86 @@
+import type { LoadResult } from "@dp/host";
+import { Option } from "clipanion";
+import { DpCommand } from "../dp-command.ts";
+import { parseOptionalNumber, parseRange } from "../option-value.ts";
+import { renderFields } from "../table.ts";
+
+export class LoadCommand extends DpCommand {
+  static override paths = [["load"]];
+  static override usage = DpCommand.Usage({
+    category: "Host",
+    description: "load the programs and attach them to the uplink; again = upgrade in place",
+    details:
+      "Loads and pins the programs and their maps, and attaches them to the interfaces players come in by. " +
+      "On a host that is loaded already, servers stay and lose no packet; options that are not given stay as they were.",
+    examples: [
+      ["On the default route's interface, with its address", "dp load"],
+      ["Two uplinks, another range for --port auto", "dp load --iface eth0 --iface eth1 --port-range 25565-26000"],
+    ],
+  });
+  static override metavars = {
+    "--iface": "NAME",
+    "--address": "IP",
+    "--cgroup": "PATH",
+    "--http-port": "N",
+    "--dns-port": "N",
+    "--tcp-port": "N",
+    "--host-subnet": "SUBNET",
+    "--container-subnet": "SUBNET",
+    "--port-range": "FIRST-LAST",
+    "--max-servers": "N",
+  };
+
+  iface = Option.Array("--iface", {
+    description: "an interface players come in by; may be repeated (default: the default route's)",
+  });
+  address = Option.Array("--address", {
+    description: "an address players connect to; may be repeated, servers get the first (default: the uplink's)",
+  });
+  cgroup = Option.String("--cgroup", { description: "a cgroup2 folder (default: the cgroup2 mount)" });
+  httpPort = Option.String("--http-port", { description: "the proxy's HTTP listener (default 9080)" });
+  dnsPort = Option.String("--dns-port", { description: "the proxy's DNS listener (default 9053)" });
+  tcpPort = Option.String("--tcp-port", { description: "the proxy's TCP listener (default 9111)" });
+  hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
+  containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
+  portRange = Option.String("--port-range", { description: "what --port auto takes from (default 25565-30564)" });
+  maxServers = Option.String("--max-servers", { description: "room for so many; first load only (default 65536)" });
+
+  override async perform(): Promise<LoadResult> {
+    const options = {
+      ...this.hostOptions(),
+      ifaces: this.iface,
+      addresses: this.address,
+      cgroup: this.cgroup,
+      httpPort: parseOptionalNumber(this.httpPort, "--http-port"),
+      dnsPort: parseOptionalNumber(this.dnsPort, "--dns-port"),
+      tcpPort: parseOptionalNumber(this.tcpPort, "--tcp-port"),
+      hostSubnet: this.hostSubnet,
+      containerSubnet: this.containerSubnet,
+      portRange: this.portRange === undefined ? undefined : parseRange(this.portRange, "--port-range"),
+      maxServers: parseOptionalNumber(this.maxServers, "--max-servers"),
+    };
+    const { load } = await import("@dp/host");
+    return load(options);
+  }
+
+  override present(result: LoadResult): string {
+    const { bold, green } = this.style;
+    const uplinks = result.uplinks.map(({ name }) => name).join(", ");
+    const servers = result.servers === 1 ? "1 server" : `${result.servers} servers`;
+    return (
+      `${green(result.upgraded ? "upgraded" : "loaded")} on ${bold(uplinks)}${result.upgraded ? `, ${servers}` : ""}\n` +
+      renderFields(
+        [
+          ["public address", result.publicAddress],
+          ["ports for auto", result.portRange.join("-")],
+          ["host peers", result.hostSubnet],
+          ["containers", result.containerSubnet],
+          ["proxy listeners", `HTTP ${result.httpPort}, DNS ${result.dnsPort}, TCP ${result.tcpPort}`],
+          ["attached by", result.mechanism === "tcx" ? "TCX links" : "clsact filters"],
+          ["pinned under", result.pinRoot],
+        ],
+        this.style,
+      )
+    );
+  }
+}

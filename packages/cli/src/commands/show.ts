@@ -1,0 +1,56 @@
+import type { ServerDetails } from "@dp/host";
+import { Option } from "clipanion";
+import { formatAge, formatBytes, formatPackets } from "../amount.ts";
+import { describeDrop } from "../drop-reason.ts";
+import { DpCommand } from "../dp-command.ts";
+import { parseNumber } from "../option-value.ts";
+import { paintState } from "../state.ts";
+import { renderFields } from "../table.ts";
+import { UsageError } from "../usage-error.ts";
+
+export class ShowCommand extends DpCommand {
+  static override paths = [["show"]];
+  static override usage = DpCommand.Usage({
+    category: "Servers",
+    description: "one server, with what its packets came to",
+    examples: [["Addresses, interfaces, traffic and drops", "dp show --port 25570"]],
+  });
+  static override metavars = { "--port": "N" };
+
+  port = Option.String("--port", { description: "the server on this host port" });
+
+  override async perform(): Promise<ServerDetails> {
+    if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
+    const port = parseNumber(this.port, "--port");
+    const { show } = await import("@dp/host");
+    return show(port, this.hostOptions());
+  }
+
+  override present(server: ServerDetails): string {
+    const { bold } = this.style;
+    const { hostPeer, containerPeer, counters } = server;
+    const age = formatAge(this.context.now().getTime() - Date.parse(server.createdAt));
+    const drops = Object.entries(counters.drops).filter(([, packets]) => packets > 0);
+    const dropped = drops.reduce((sum, [, packets]) => sum + packets, 0);
+    const traffic = ({ packets, bytes }: { packets: number; bytes: number }) =>
+      `${formatPackets(packets)}, ${formatBytes(bytes)}`;
+    return (
+      `${bold(server.name)} ${paintState(server.state, server.state, this.style)}\n` +
+      renderFields(
+        [
+          ["players connect to", `${server.address}:${server.port}`],
+          ["container", `${server.containerAddress}:${server.gamePort} in ${server.netns}`],
+          ["container peer", `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} there`],
+          ["host peer", `${hostPeer.name}, ${hostPeer.address}, ${hostPeer.mac}, interface ${hostPeer.ifindex}`],
+          ["group", server.group ?? "none"],
+          ["added", `${server.createdAt} (${age} ago)`],
+          ["from players", traffic(counters.in)],
+          ["to players", traffic(counters.out)],
+          ["dropped", formatPackets(dropped)],
+          ...drops.map(([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const),
+        ],
+        this.style,
+      )
+    );
+  }
+}

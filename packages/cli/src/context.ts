@@ -1,0 +1,9 @@
+import type { BaseContext } from "clipanion";
+
+/** Everything a command may touch of the process around it, so that a test can be that process. */
+export interface DpContext extends BaseContext {
+  env: Record<string, string | undefined>;
+  /** Whether standard output, or standard error, is to be coloured. */
+  color: { stdout: boolean; stderr: boolean };
+  now: () => Date;
+}

@@ -1,0 +1,57 @@
+import type { HostOptions } from "@dp/host";
+import { Command, Option } from "clipanion";
+import type { DpContext } from "./context.ts";
+import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
+import { describeError } from "./report.ts";
+import { style, type Style } from "./style.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The names of what every command takes, for the help. */
+export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
+
+/** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
+export abstract class DpCommand extends Command<DpContext> {
+  /** What stands for an option's value in the help: {"--port": "N|auto"}. */
+  static metavars: Readonly<Record<string, string>> = {};
+
+  json = Option.Boolean("--json", false, { description: "print one JSON document on standard output, nothing else" });
+  verbose = Option.Boolean("-v,--verbose", false, { description: "on standard error: every step, and all about an error" });
+  pinRoot = Option.String("--pin-root", {
+    env: "DP_PIN_ROOT",
+    description: "the bpffs folder everything is pinned under (default /sys/fs/bpf, or $DP_PIN_ROOT)",
+  });
+
+  /** Does the work. What it returns is the JSON document. */
+  abstract perform(): Promise<unknown>;
+
+  /** The same for people. */
+  abstract present(result: unknown): string;
+
+  override async execute(): Promise<number> {
+    try {
+      const result = await this.perform();
+      this.context.stdout.write(this.json ? `${JSON.stringify(result, null, 2)}\n` : this.present(result));
+      return EXIT_DONE;
+    } catch (error) {
+      // "dp: add-server: ..." rather than "dp: usage: ..."
+      if (error instanceof UsageError) error.op = this.path.join(" ");
+      this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
+      return exitCodeOf(error);
+    }
+  }
+
+  protected get style(): Style {
+    return style(this.context.color.stdout);
+  }
+
+  /** What every function of @dp/host takes. */
+  protected hostOptions(): HostOptions {
+    const { stderr, color } = this.context;
+    const paint = style(color.stderr);
+    return {
+      pinRoot: this.pinRoot === "" ? undefined : this.pinRoot,
+      warn: (message) => void stderr.write(`${paint.yellow("dp:")} warning: ${message}\n`),
+      onStep: this.verbose ? (step) => void stderr.write(`${paint.dim(`dp: step: ${step}`)}\n`) : undefined,
+    };
+  }
+}

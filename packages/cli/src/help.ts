@@ -1,0 +1,95 @@
+import type { Definition } from "clipanion";
+import { GLOBAL_OPTIONS } from "./dp-command.ts";
+import type { Style } from "./style.ts";
+
+/** A command, as the help needs it. */
+export interface CommandHelp {
+  name: string;
+  definition: Definition;
+  metavars: Readonly<Record<string, string>>;
+}
+
+const OPTION_INDENT = 2;
+const WIDTH = 100;
+
+/** What `dp --help` prints: the commands in their groups, each with an example. */
+export function renderOverview(commands: readonly CommandHelp[], version: string, { bold, dim }: Style): string {
+  const groups = [...new Set(commands.map(({ definition }) => definition.category ?? ""))];
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const sections = groups.map((group) => {
+    const members = commands.filter(({ definition }) => (definition.category ?? "") === group);
+    const lines = members.map(({ name, definition }) => `  ${bold(name.padEnd(width))}  ${oneLine(definition.description)}`);
+    const examples = members.flatMap(({ definition }) => definition.examples?.[0]?.[1] ?? []);
+    return [bold(`${group.trim()}:`), ...lines, dim("  for example:"), ...examples.map((line) => dim(`    ${line}`)), ""];
+  });
+  return [
+    `dp ${version}: Minecraft server containers behind ports of this host`,
+    "",
+    "usage: dp COMMAND [OPTIONS]",
+    "",
+    ...sections.flat(),
+    bold("Everywhere:"),
+    "  -h, --help           help; of one command: dp COMMAND --help",
+    "  --version            the version",
+    ...globalLines(commands),
+    "",
+    "Exit codes: 0 done, 1 failed, 2 bad usage, 3 not loaded, 4 no such server, 5 conflict (something is taken),",
+    "6 the kernel, the machine or the privileges lack something.",
+    "",
+  ].join("\n");
+}
+
+function globalLines(commands: readonly CommandHelp[]): string[] {
+  const [any] = commands;
+  return any === undefined ? [] : optionLines(any, (name) => GLOBAL_OPTIONS.includes(name), 21);
+}
+
+/** What `dp COMMAND --help` prints. */
+export function renderCommand(command: CommandHelp, { bold, dim }: Style): string {
+  const { definition, name } = command;
+  const own = optionLines(command, (option) => !GLOBAL_OPTIONS.includes(option));
+  const lines = [`usage: dp ${name}${own.length > 0 ? " [OPTIONS]" : ""}`, "", capital(oneLine(definition.description)), ""];
+  if (definition.details !== undefined) lines.push(...wrap(oneLine(definition.details), WIDTH), "");
+  if (own.length > 0) lines.push(bold("Options:"), ...own, "");
+  lines.push(bold("Everywhere:"), ...optionLines(command, (option) => GLOBAL_OPTIONS.includes(option)), "");
+  if (definition.examples !== undefined) {
+    lines.push(bold("Examples:"));
+    for (const [what, line] of definition.examples) lines.push(dim(`  # ${oneLine(what)}`), `  ${line}`);
+    lines.push("");
+  }
+  return lines.join("\n");
+}
+
+function optionLines({ definition, metavars }: CommandHelp, wanted: (name: string) => boolean, width?: number): string[] {
+  const rows = definition.options.flatMap(({ definition: text, description }) => {
+    const names = text.split(" ")[0] ?? "";
+    const long = names.split(",").find((name) => name.startsWith("--")) ?? names;
+    if (!wanted(long)) return [];
+    const metavar = metavars[long] ?? GLOBAL_METAVARS[long];
+    const left = `${names.replace(",", ", ")}${metavar === undefined ? "" : ` ${metavar}`}`;
+    return [{ left, description: oneLine(description) }];
+  });
+  const column = width ?? Math.max(...rows.map(({ left }) => left.length)) + 2;
+  return rows.map(({ left, description }) => `${" ".repeat(OPTION_INDENT)}${left.padEnd(column)}${description}`);
+}
+
+const GLOBAL_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH" };
+
+/** clipanion ends its texts with a newline, and breaks them into lines of its own. */
+function oneLine(text: string | undefined): string {
+  return (text ?? "").replace(/\s+/g, " ").trim();
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,0 +1,8 @@
+/**
+ * The command line of datapath, to be run inside another program.
+ *
+ * @module
+ */
+export type { DpContext } from "./context.ts";
+export { run } from "./run.ts";
+export { version } from "./version.ts";

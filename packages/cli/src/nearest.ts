@@ -1,0 +1,23 @@
+/** The known word a mistyped one is closest to; undefined when none is close. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const limit = Math.max(1, Math.floor(word.length / 3));
+  const [best] = known
+    .map((each) => ({ each, distance: distance(word, each) }))
+    .filter((candidate) => candidate.distance <= limit)
+    .sort((one, other) => one.distance - other.distance);
+  return best?.each;
+}
+
+/** How many letters to insert, remove or replace to get from one word to the other (Levenshtein). */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const same = one[i - 1] === other[j - 1] ? 0 : 1;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same));
+    }
+    row = next;
+  }
+  return row[other.length] ?? 0;
+}
