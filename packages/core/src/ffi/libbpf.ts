@@ -57,7 +57,7 @@ function lazily<T>(prototype: string, call: (native: Native, args: unknown[]) =>
   };
 }
 
-/** For functions that return 0 or a positive result, or a negative error number (all of libbpf 1.x's that return int). */
+/** For functions that return a result of 0 or more, or a negative error number: all of libbpf 1.x's that return int. */
 function integer(prototype: string): (...args: unknown[]) => number {
   return lazily(prototype, (native, args) => Number(native(...args)));
 }
@@ -132,7 +132,7 @@ export const libbpf = {
   ),
   mapDeleteBatch: integer("int bpf_map_delete_batch(int fd, const void *keys, void *count, const void *opts)"),
   mapCreate: integer(
-    "int bpf_map_create(int type, const char *name, uint32_t keySize, uint32_t valueSize, uint32_t max, const void *opts)",
+    "int bpf_map_create(int type, const char *name, uint32_t key, uint32_t value, uint32_t entries, const void *opts)",
   ),
 
   programLoad: integer(

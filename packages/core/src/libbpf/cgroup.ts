@@ -17,8 +17,8 @@ export interface AttachCgroupOptions {
 /**
  * Attaches a program to a cgroup (BPF_LINK_CREATE). Others on the same hook stay, and run too.
  *
- * Throws `SyscallError`: ENOENT for a path that is not there, EBADF for a folder that is no cgroup, EINVAL for a program
- * of another type.
+ * Throws `SyscallError`: ENOENT for a path that is not there, EBADF for a folder that is no cgroup, EINVAL for a
+ * program of another type.
  */
 export function attachCgroup(options: AttachCgroupOptions): Link {
   const { program, cgroup, attachType } = options;

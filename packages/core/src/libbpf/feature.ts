@@ -31,7 +31,7 @@ function trivialProgram(op: string): Fd {
   return new Fd(check(result, { op, call: "bpf_prog_load" }));
 }
 
-/** TCX links (Linux 6.6+). On an interface that cannot exist: ENODEV from a kernel that knows them, EINVAL otherwise. */
+/** TCX links (Linux 6.6+). On an interface that cannot be: ENODEV from a kernel that knows them, EINVAL otherwise. */
 export const hasTcx: () => boolean = remembered(() => {
   const op = "probe for TCX links";
   const noInterface = 0x7fffffff;

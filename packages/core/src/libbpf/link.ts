@@ -135,7 +135,8 @@ export class Link extends Resource {
 
   /**
    * Swaps its program for another in one step: no packet meets neither of them, and its place in the order stays.
-   * Throws `SyscallError`: ENOLINK when what it was attached to is gone, EEXIST when another link runs that program there.
+   * Throws `SyscallError`: ENOLINK when what it was attached to is gone, EEXIST when another link runs that program
+   * there.
    */
   update(program: Program): void {
     const result = libbpf.linkUpdate(this.fd, program.fd, null);
@@ -151,7 +152,7 @@ export class Link extends Resource {
     if (result !== -Errno.ENOLINK) check(result, { op: "detach a link", call: "bpf_link_detach" });
   }
 
-  /** Pins it at `path` on a bpffs: it stays attached when this process ends. Throws `SyscallError`: EEXIST when taken. */
+  /** Pins it at `path` on a bpffs: it then stays attached without this process. Throws `SyscallError`: EEXIST if taken. */
   pin(path: string): void {
     pin(this.fd, path);
   }

@@ -80,7 +80,8 @@ export class BpfMap<K, V> extends Resource {
     const { type, keySize, valueSize } = this.info;
     const perCpu = isPerCpu(type);
     if (perCpu !== (value.each !== undefined)) {
-      const reason = `it is a ${mapTypeName(type)} map: its value codec must ${perCpu ? "" : "not "}be made with perCpu()`;
+      const must = perCpu ? "must" : "must not";
+      const reason = `it is a ${mapTypeName(type)} map: its value codec ${must} be made with perCpu()`;
       throw new DatapathError("FAILED", op, reason);
     }
     const given = (value.each ?? value).size;
@@ -165,7 +166,7 @@ export class BpfMap<K, V> extends Resource {
     return true;
   }
 
-  /** Reads an entry and deletes it in one step (hash maps from Linux 5.14, queues and stacks); undefined without one. */
+  /** Reads an entry and deletes it in one step (hash maps from Linux 5.14); undefined without one. */
   take(key: K): V | undefined {
     const value = new Uint8Array(this.#value.size);
     // SAFETY: as in get.
@@ -192,7 +193,7 @@ export class BpfMap<K, V> extends Resource {
     else if (result < 0) throw this.#setFailed(result, "bpf_map_update_batch");
   }
 
-  /** Deletes many entries, in one call where the kernel can; keys that are not there are passed over. The number deleted. */
+  /** Deletes many entries, in one call where the kernel can, and returns how many: keys not there are passed over. */
   deleteMany(keys: Iterable<K>): number {
     const list = [...keys];
     let deleted = 0;

@@ -102,7 +102,7 @@ export class BpfObject implements Disposable {
     return new BpfMap(fd, key, value, { name, ...options, borrowed: true });
   }
 
-  /** A program of this object, closed with it. Throws `DatapathError` when there is none of that name, or it was not loaded. */
+  /** A program of this object, closed with it. Throws `DatapathError` when none of that name was loaded. */
   program(name: string): Program {
     const pointer = this.#handle.programs().find((each) => programName(each) === name);
     if (pointer === undefined) throw this.#missing("program", name, this.programNames());

@@ -63,7 +63,7 @@ export class OpenMap extends OpenPart {
     check(libbpf.mapSetMaxEntries(this.pointer, entries), { op, call: "bpf_map__set_max_entries" });
   }
 
-  /** Has load() use the map pinned at `path` if there is a compatible one, and make and pin it there if there is none. */
+  /** Has load() use the map pinned at `path` if a compatible one is, and make and pin it there if none is. */
   setPinPath(path: string): void {
     // SAFETY: libbpf copies the path.
     const result = libbpf.mapSetPinPath(this.pointer, path);

@@ -54,7 +54,7 @@ export interface TestRunResult {
 /** How often a repeated run is tried again after a signal stopped it: runtimes use signals for their own threads. */
 const INTERRUPTED_TRIES = 100;
 
-/** BPF_PROG_TEST_RUN. Throws `SyscallError`: EINVAL for data the kernel takes for no packet, ENOSPC for too little room. */
+/** BPF_PROG_TEST_RUN. Throws `SyscallError`: EINVAL for data that is no packet, ENOSPC for too little room. */
 export function testRun(fd: number, name: string, options: TestRunOptions): TestRunResult {
   const { data, ctx, repeat = 1 } = options;
   for (let attempt = 1; ; attempt++) {

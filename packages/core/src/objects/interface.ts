@@ -48,7 +48,7 @@ function ask(name: string, request: number, call: string): DataView {
   return new DataView(request_.buffer, IFNAMSIZ);
 }
 
-/** An interface of the calling thread's network namespace. Throws `SyscallError` ENODEV when there is none of that name. */
+/** An interface of the calling thread's network namespace. Throws `SyscallError` ENODEV when none has that name. */
 export function readInterface(name: string): Interface {
   const index = ask(name, SIOCGIFINDEX, "SIOCGIFINDEX").getInt32(0, true);
   // A struct sockaddr: two bytes of family, then the address.
@@ -62,7 +62,7 @@ export function readInterface(name: string): Interface {
   return { index, name, mac };
 }
 
-/** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL without an address. */
+/** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL if it has none. */
 export function readAddress(name: string): string {
   // A struct sockaddr_in: family, port, address.
   const answer = ask(name, SIOCGIFADDR, "SIOCGIFADDR");

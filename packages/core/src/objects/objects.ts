@@ -76,7 +76,7 @@ export class Objects implements Disposable {
     this.#mechanism = mechanism;
   }
 
-  /** How programs are attached: by what was asked for, or what this kernel has. Throws without the privileges to ask. */
+  /** How programs are attached: as was asked for, or as this kernel can. Throws without the privileges to find out. */
   get mechanism(): "tcx" | "clsact" {
     return this.#mechanism ?? (hasTcx() ? "tcx" : "clsact");
   }
