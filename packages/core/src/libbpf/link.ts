@@ -152,7 +152,7 @@ export class Link extends Resource {
     if (result !== -Errno.ENOLINK) check(result, { op: "detach a link", call: "bpf_link_detach" });
   }
 
-  /** Pins it at `path` on a bpffs: it then stays attached without this process. Throws `SyscallError` EEXIST if taken. */
+  /** Pins it at `path` on a bpffs: it then stays attached without this process. `SyscallError` EEXIST if taken. */
   pin(path: string): void {
     pin(this.fd, path);
   }
