@@ -24,5 +24,7 @@ enum dp_drop {
 	DP_DROP_TCP = 15, /* TCP that went around the proxy */
 	DP_DROP_UDP = 16, /* UDP that went around the proxy */
 	DP_DROP_ICMP = 17,
+	DP_DROP_NO_FLOW = 18, /* TCP that continues a connection nobody opened */
+	DP_DROP_FLOWS = 19, /* more connections at once than one container may have */
 	DP_DROP_MAX = 32,
 };

@@ -12,20 +12,24 @@
  *  5. IPv4 lengths that contradict each other            drop MALFORMED
  *  6. another source address than the container's        drop SPOOFED_ADDRESS
  *  7. any fragment                                       drop FRAGMENT
- *  8. TCP from the game port (see reply())
+ *  8. TCP to another container
+ *      a. of the same group, to its game port, or from
+ *         the own game port and opening nothing          redirect, into it
+ *      b. anything else                                  drop EAST_WEST
+ *  9. TCP from the game port (see reply())
  *      a. opening a connection                           drop GAME_PORT_SYN
  *      b. to an address of the host                      pass
  *      c. to a destination no player has                 drop DESTINATION
- *      d. to another container                           drop EAST_WEST
- *      e. to anyone else: translated                     redirect
- *  9. to a listener of the proxy, on this host peer      pass
- * 10. ICMP echo request to this host peer                pass
- * 11. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ *      d. to anyone else: translated                     redirect
+ * 10. to a listener of the proxy, on this host peer      pass
+ * 11. ICMP echo request to this host peer                pass
+ * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
  *
  * A container does not fragment what it sends: TCP does path-MTU discovery, and
  * a fragment could hide its ports. IP options are carried, not looked at.
  */
 #include "drop_count.h"
+#include "flow_maps.h"
 #include "packet.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -57,24 +61,37 @@ static __always_inline bool is_container(const struct dp_config *config, __be32 
 }
 
 /* Rule 8. */
-static __always_inline int reply(struct __sk_buff *skb, struct dp_snat_target *target,
-				 struct iphdr *ip, struct tcphdr *tcp, __u32 l4_off)
+static __always_inline int to_container(struct __sk_buff *skb, const struct dp_snat_target *target,
+					struct ethhdr *eth, const struct iphdr *ip,
+					const struct tcphdr *tcp)
 {
-	struct dp_config *config;
+	struct dp_veth_pair *other;
+	__be32 addr = ip->daddr;
+	bool answers;
+
+	other = bpf_map_lookup_elem(&dp_veth_pairs, &addr);
+	if (!other || target->group == 0 || other->group != target->group)
+		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
+	answers = tcp->source == target->game_port && !dp_is_bare_syn(tcp);
+	if (tcp->dest != other->game_port && !answers)
+		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
+	__builtin_memcpy(eth->h_dest, other->mac, ETH_ALEN);
+	return bpf_redirect_peer(other->host_peer, 0);
+}
+
+/* Rule 9. */
+static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *config,
+				 struct dp_snat_target *target, struct iphdr *ip,
+				 struct tcphdr *tcp, __u32 l4_off)
+{
 	__be32 player = ip->daddr;
-	__u32 zero = 0;
 
 	if (dp_is_bare_syn(tcp))
 		return dp_drop(skb->ifindex, DP_DROP_GAME_PORT_SYN);
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	if (!config)
-		return dp_drop(skb->ifindex, DP_DROP_UNKNOWN_INTERFACE);
 	if (player == target->host_addr || is_host(config, player))
 		return DP_PASS;
 	if (is_no_players(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
-	if (is_container(config, player))
-		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
@@ -84,18 +101,26 @@ static __always_inline int reply(struct __sk_buff *skb, struct dp_snat_target *t
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
 
-/* Rule 9. */
-static __always_inline bool is_proxy_port(__u8 protocol, __be16 port)
+/* Rule 10. A flow keeps the listener it began with when the ports are changed under it. */
+static __always_inline bool is_for_proxy(const struct dp_config *config,
+					 const struct dp_snat_target *target,
+					 const struct iphdr *ip, __be16 sport, __be16 port)
 {
-	struct dp_config *config;
-	__u32 zero = 0;
+	struct dp_origin_key key = {
+		.container = target->addr,
+		.sport = sport,
+		.protocol = ip->protocol,
+	};
+	struct dp_origin *origin;
 
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	if (!config || !port) /* 0 where nothing is configured yet */
+	if (ip->daddr != target->host_addr || !port) /* 0 where nothing is configured yet */
 		return false;
 	if (port == config->dns_port)
 		return true;
-	return protocol == IPPROTO_TCP && (port == config->http_port || port == config->tcp_port);
+	if (ip->protocol == IPPROTO_TCP && (port == config->http_port || port == config->tcp_port))
+		return true;
+	origin = bpf_map_lookup_elem(&dp_origins, &key);
+	return origin && origin->listener == port;
 }
 
 SEC("tc")
@@ -103,16 +128,19 @@ int dp_snat(struct __sk_buff *skb)
 {
 	__u32 host_peer = skb->ifindex;
 	struct dp_snat_target *target;
+	struct dp_config *config;
 	struct dp_icmp *icmp;
 	struct udphdr *udp;
 	struct tcphdr *tcp;
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	void *data, *end;
+	__u32 zero = 0;
 	__u32 l4_off;
 
 	target = bpf_map_lookup_elem(&dp_snat_targets, &host_peer);
-	if (!target)
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!target || !config)
 		return dp_drop(host_peer, DP_DROP_UNKNOWN_INTERFACE);
 
 	dp_pull_headers(skb);
@@ -149,16 +177,18 @@ int dp_snat(struct __sk_buff *skb)
 		tcp = data + l4_off;
 		if ((void *)(tcp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*tcp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
+		if (is_container(config, ip->daddr))
+			return to_container(skb, target, eth, ip, tcp);
 		if (tcp->source == target->game_port)
-			return reply(skb, target, ip, tcp, l4_off);
-		if (ip->daddr == target->host_addr && is_proxy_port(IPPROTO_TCP, tcp->dest))
+			return reply(skb, config, target, ip, tcp, l4_off);
+		if (is_for_proxy(config, target, ip, tcp->source, tcp->dest))
 			return DP_PASS;
 		return dp_drop(host_peer, DP_DROP_TCP);
 	case IPPROTO_UDP:
 		udp = data + l4_off;
 		if ((void *)(udp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*udp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
-		if (ip->daddr == target->host_addr && is_proxy_port(IPPROTO_UDP, udp->dest))
+		if (is_for_proxy(config, target, ip, udp->source, udp->dest))
 			return DP_PASS;
 		return dp_drop(host_peer, DP_DROP_UDP);
 	case IPPROTO_ICMP:

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The life of a flow. How long one is kept:
+ *   opening      the proxy has not accepted it yet          DP_OPENING_NS
+ *   established  the proxy's socket lives (dp_sockops)      as long as that
+ *   closing      it does not; late segments may come        DP_CLOSING_NS
+ *   datagrams    UDP, since the last one (to the second)    DP_UDP_NS
+ * A timer in the entry removes both halves; no process is needed for it.
+ */
+#pragma once
+
+#include "flow_maps.h"
+#include "packet.h"
+
+#define DP_NS_PER_SEC 1000000000ULL
+#define DP_OPENING_NS (60 * DP_NS_PER_SEC)
+#define DP_CLOSING_NS (30 * DP_NS_PER_SEC)
+#define DP_UDP_NS (30 * DP_NS_PER_SEC)
+#define DP_NEVER 0
+
+/* A container that opens more than this at once has its next ones dropped, and nobody else's. */
+const volatile __u32 dp_max_flows = 16384;
+
+/* How many other ports are tried for one that is taken. Each is random: the first almost always does. */
+#define DP_PORT_TRIES 16
+
+enum dp_flow_result {
+	DP_FLOW_FOUND,
+	DP_FLOW_NONE, /* there is none, and this packet opens none */
+	DP_FLOW_FULL,
+};
+
+/* Removes both halves of a flow. */
+static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
+{
+	struct dp_flow_key flow = {
+		.container = key->container,
+		.dst = origin->dst,
+		.sport = origin->sport,
+		.dport = origin->dport,
+		.protocol = key->protocol,
+	};
+	struct dp_veth_pair *pair;
+
+	/* Whoever deletes the origin counts: this may run on two CPUs at once. */
+	bpf_map_delete_elem(&dp_flows, &flow);
+	if (bpf_map_delete_elem(&dp_origins, key))
+		return;
+	pair = bpf_map_lookup_elem(&dp_veth_pairs, &flow.container);
+	if (pair)
+		__sync_fetch_and_add(&pair->flows, -1);
+}
+
+static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key, struct dp_origin *origin)
+{
+	__u64 expires = origin->expires;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (expires == DP_NEVER)
+		return 0;
+	if (expires > now)
+		bpf_timer_start(&origin->timer, expires - now, 0);
+	else
+		dp_flow_forget(key, origin);
+	return 0;
+}
+
+static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
+{
+	origin->expires = bpf_ktime_get_ns() + ns;
+	bpf_timer_start(&origin->timer, ns, 0);
+}
+
+/* Claims (container, sport): false when it is taken. */
+static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_origin *origin,
+					  __u64 ns)
+{
+	struct dp_origin *claimed;
+
+	if (bpf_map_update_elem(&dp_origins, key, origin, BPF_NOEXIST))
+		return false;
+	claimed = bpf_map_lookup_elem(&dp_origins, key);
+	if (!claimed)
+		return false;
+	bpf_timer_init(&claimed->timer, &dp_origins, 1 /* CLOCK_MONOTONIC */);
+	bpf_timer_set_callback(&claimed->timer, dp_flow_timer);
+	dp_flow_expire_in(claimed, ns);
+	return true;
+}
+
+static __always_inline void dp_flow_unclaim(struct dp_origin_key *key, struct dp_veth_pair *pair)
+{
+	if (!bpf_map_delete_elem(&dp_origins, key))
+		__sync_fetch_and_add(&pair->flows, -1);
+}
+
+static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair *pair,
+				   __be16 listener, struct dp_flow *flow)
+{
+	__u64 ns = key->protocol == IPPROTO_UDP ? DP_UDP_NS : DP_OPENING_NS;
+	struct dp_origin_key as_seen = {
+		.container = key->container,
+		.sport = key->sport,
+		.protocol = key->protocol,
+	};
+	struct dp_origin origin = {
+		.dst = key->dst,
+		.dport = key->dport,
+		.sport = key->sport,
+		.listener = listener,
+	};
+	struct dp_flow *known;
+	bool claimed;
+
+	if (pair->flows >= dp_max_flows)
+		return DP_FLOW_FULL;
+	claimed = dp_flow_claim(&as_seen, &origin, ns);
+	for (int i = 0; i < DP_PORT_TRIES && !claimed; i++) {
+		as_seen.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
+		claimed = dp_flow_claim(&as_seen, &origin, ns);
+	}
+	if (!claimed)
+		return DP_FLOW_FULL;
+	__sync_fetch_and_add(&pair->flows, 1);
+
+	flow->sport = as_seen.sport;
+	flow->listener = listener;
+	if (!bpf_map_update_elem(&dp_flows, key, flow, BPF_NOEXIST))
+		return DP_FLOW_FOUND;
+
+	/* Full, or another CPU was faster with the same flow: then that one counts. */
+	dp_flow_unclaim(&as_seen, pair);
+	known = bpf_map_lookup_elem(&dp_flows, key);
+	if (!known)
+		return DP_FLOW_FULL;
+	*flow = *known;
+	return DP_FLOW_FOUND;
+}
+
+/* Finds the flow of a packet. One that opens a flow gets one, if the container may have another. */
+static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key,
+						      struct dp_veth_pair *pair, __be16 listener,
+						      bool opens, struct dp_flow *flow)
+{
+	struct dp_origin_key as_seen = { .container = key->container, .protocol = key->protocol };
+	struct dp_origin *origin;
+	struct dp_flow *known;
+
+	known = bpf_map_lookup_elem(&dp_flows, key);
+	if (!known)
+		return opens ? dp_flow_open(key, pair, listener, flow) : DP_FLOW_NONE;
+	*flow = *known;
+	if (!opens)
+		return DP_FLOW_FOUND;
+
+	/* A datagram, or a connection opened again: it lives on. Written at most once a second. */
+	as_seen.sport = flow->sport;
+	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
+	if (origin && origin->expires != DP_NEVER) {
+		__u64 ns = key->protocol == IPPROTO_UDP ? DP_UDP_NS : DP_OPENING_NS;
+
+		if (origin->expires < bpf_ktime_get_ns() + ns - DP_NS_PER_SEC)
+			dp_flow_expire_in(origin, ns);
+	}
+	return DP_FLOW_FOUND;
+}

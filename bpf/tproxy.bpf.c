@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a container opens goes to the transparent proxy on the host, and comes
+ * back as if from where it was going.
+ *
+ * dp_tproxy_container: container peer, egress (inside the container's network
+ * namespace). It only redirects. What it leaves alone, dp_snat judges on the
+ * host's side, where the container cannot remove it.
+ *
+ *  1. not IPv4, fragment, truncated or malformed              next
+ *  2. source address of no known container                    next
+ *  3. to the host peer itself, or to another container        next
+ *  4. TCP from the game port: a reply, or dp_snat's to drop   next
+ *  5. TCP to port 25565 (servers reach each other directly)   next
+ *  6. neither TCP nor UDP to port 53                          next
+ *  7. TCP that continues no flow of its own                   drop NO_FLOW
+ *  8. more flows than one container may have, or no port free drop FLOWS
+ *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
+ *     all other TCP -> TCP listener                           next, rewritten
+ *
+ * dp_tproxy_host: host peer, egress. The way back.
+ *
+ *  1. from no listener, or of no flow                         next
+ *  2. of a flow: the original source and port                 next, rewritten
+ *
+ * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection;
+ * every other call keeps the kernel's answer.
+ *
+ * dp_sockops: sockops. A flow is established while the proxy's socket lives.
+ */
+#include "drop_count.h"
+#include "flow.h"
+#include "packet.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+#define HTTP bpf_htons(80)
+#define DNS bpf_htons(53)
+#define MINECRAFT bpf_htons(25565)
+
+/* The ports of a TCP or UDP header, which stand at the same place. */
+struct ports {
+	__be16 source;
+	__be16 dest;
+};
+
+struct segment {
+	struct iphdr *ip;
+	struct ports *ports;
+	struct tcphdr *tcp; /* NULL: UDP */
+	__u32 l4_off;
+};
+
+/* False unless it is an unfragmented TCP or UDP packet with whole, sound headers. */
+static __always_inline bool parse(struct __sk_buff *skb, struct segment *segment)
+{
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	void *data, *end, *l4;
+
+	dp_pull_headers(skb);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+
+	eth = data;
+	ip = (void *)(eth + 1);
+	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP))
+		return false;
+	if (!dp_ipv4_is_sound(skb, ip, sizeof(struct udphdr)))
+		return false;
+	if (ip->frag_off & (DP_IP_OFFSET | DP_IP_MORE_FRAGMENTS))
+		return false;
+
+	segment->ip = ip;
+	segment->l4_off = ETH_HLEN + dp_ipv4_header_len(ip);
+	l4 = data + segment->l4_off;
+	if (ip->protocol == IPPROTO_TCP) {
+		if (l4 + sizeof(struct tcphdr) > end ||
+		    !dp_ipv4_is_sound(skb, ip, sizeof(struct tcphdr)))
+			return false;
+		segment->tcp = l4;
+	} else if (ip->protocol == IPPROTO_UDP) {
+		if (l4 + sizeof(struct udphdr) > end)
+			return false;
+		segment->tcp = NULL;
+	} else {
+		return false;
+	}
+	segment->ports = l4;
+	return true;
+}
+
+static __always_inline void replace_port(struct __sk_buff *skb, __u32 check, __u64 flags,
+					 __be16 old, __be16 port)
+{
+	if (old != port)
+		bpf_l4_csum_replace(skb, check, old, port, flags | sizeof(port));
+}
+
+/* Brings the TCP or UDP checksum up to date. A UDP checksum of 0 means none, and stays so. */
+static __always_inline void replace_csum(struct __sk_buff *skb, const struct segment *segment,
+					 __be32 old_addr, __be32 addr, struct ports old,
+					 struct ports ports)
+{
+	bool tcp = segment->tcp;
+	__u32 check = segment->l4_off +
+		      (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
+	__u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+
+	bpf_l4_csum_replace(skb, check, old_addr, addr, flags | BPF_F_PSEUDO_HDR | sizeof(addr));
+	replace_port(skb, check, flags, old.source, ports.source);
+	replace_port(skb, check, flags, old.dest, ports.dest);
+}
+
+/* Rules 4 to 6 of dp_tproxy_container: the proxy's port for this packet, or 0 when it is not redirected. */
+static __always_inline __be16 listener_for(const struct dp_config *config,
+					   const struct dp_veth_pair *pair,
+					   const struct segment *segment)
+{
+	__be16 port = segment->ports->dest;
+
+	if (!segment->tcp)
+		return port == DNS ? config->dns_port : 0;
+	if (segment->ports->source == pair->game_port || port == MINECRAFT)
+		return 0;
+	if (port == HTTP)
+		return config->http_port;
+	if (port == DNS)
+		return config->dns_port;
+	return config->tcp_port;
+}
+
+SEC("tc")
+int dp_tproxy_container(struct __sk_buff *skb)
+{
+	struct dp_flow_key key = {};
+	struct dp_veth_pair *pair;
+	struct dp_config *config;
+	struct segment segment;
+	struct ports old, ports;
+	struct dp_flow flow;
+	__be16 listener;
+	__u32 zero = 0;
+	__be32 addr;
+
+	if (skb->vlan_present || !parse(skb, &segment))
+		return DP_NEXT;
+
+	key.container = segment.ip->saddr;
+	key.dst = segment.ip->daddr;
+	key.sport = segment.ports->source;
+	key.dport = segment.ports->dest;
+	key.protocol = segment.ip->protocol;
+
+	pair = bpf_map_lookup_elem(&dp_veth_pairs, &key.container);
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!pair || !config)
+		return DP_NEXT;
+	if (key.dst == pair->host_addr ||
+	    (key.dst & config->container_mask) == config->container_subnet)
+		return DP_NEXT;
+	listener = listener_for(config, pair, &segment);
+	if (!listener)
+		return DP_NEXT;
+
+	switch (dp_flow_of(&key, pair, listener, segment.tcp ? dp_is_bare_syn(segment.tcp) : true,
+			   &flow)) {
+	case DP_FLOW_NONE:
+		return dp_drop(pair->host_peer, DP_DROP_NO_FLOW);
+	case DP_FLOW_FULL:
+		return dp_drop(pair->host_peer, DP_DROP_FLOWS);
+	case DP_FLOW_FOUND:
+		break;
+	}
+
+	addr = pair->host_addr;
+	old = *segment.ports;
+	ports.source = flow.sport;
+	ports.dest = flow.listener;
+	dp_ipv4_set_addr(segment.ip, &segment.ip->daddr, addr);
+	*segment.ports = ports;
+	replace_csum(skb, &segment, key.dst, addr, old, ports);
+	return DP_NEXT;
+}
+
+SEC("tc")
+int dp_tproxy_host(struct __sk_buff *skb)
+{
+	struct dp_origin_key key = {};
+	struct dp_origin *origin;
+	struct segment segment;
+	struct ports old, ports;
+	__be32 old_addr, addr;
+	bool reset;
+
+	if (!parse(skb, &segment))
+		return DP_NEXT;
+
+	old = *segment.ports;
+	key.container = segment.ip->daddr;
+	key.sport = old.dest;
+	key.protocol = segment.ip->protocol;
+	origin = bpf_map_lookup_elem(&dp_origins, &key);
+	if (!origin || origin->listener != old.source)
+		return DP_NEXT;
+
+	reset = segment.tcp && segment.tcp->rst;
+	old_addr = segment.ip->saddr;
+	addr = origin->dst;
+	ports.source = origin->dport;
+	ports.dest = origin->sport;
+	dp_ipv4_set_addr(segment.ip, &segment.ip->saddr, addr);
+	*segment.ports = ports;
+	replace_csum(skb, &segment, old_addr, addr, old, ports);
+	/* Refused: nobody listens, or the proxy's queue is full. There is no socket whose end to wait for. */
+	if (reset && origin->expires != DP_NEVER)
+		dp_flow_forget(&key, origin);
+	return DP_NEXT;
+}
+
+#define SOL_IP 0
+#define SO_ORIGINAL_DST 80
+#define AF_INET 2
+#define AF_INET6 10
+#define PAGE_SIZE 4096
+
+struct sockaddr_in_original {
+	__u16 family;
+	__be16 port;
+	__be32 addr;
+	__u8 zero[8];
+};
+
+/* The last 32 bits of an IPv4-mapped address, ::ffff:a.b.c.d (RFC 4291 2.5.5.2), or 0. */
+static __always_inline __be32 v4_of_mapped(__be32 a, __be32 b, __be32 c, __be32 d)
+{
+	return a == 0 && b == 0 && c == bpf_htonl(0xffff) ? d : 0;
+}
+
+SEC("cgroup/getsockopt")
+int dp_getsockopt(struct bpf_sockopt *ctx)
+{
+	struct sockaddr_in_original *answer = ctx->optval;
+	struct dp_origin_key key = { .protocol = IPPROTO_TCP };
+	struct dp_origin *origin;
+	struct bpf_sock *sk = ctx->sk;
+
+	if (ctx->level != SOL_IP || ctx->optname != SO_ORIGINAL_DST || !sk)
+		goto keep;
+	if ((void *)(answer + 1) > ctx->optval_end || sk->protocol != IPPROTO_TCP)
+		goto keep;
+	if (sk->family == AF_INET)
+		key.container = sk->dst_ip4;
+	else if (sk->family == AF_INET6)
+		key.container = v4_of_mapped(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2],
+					     sk->dst_ip6[3]);
+	key.sport = sk->dst_port;
+	origin = bpf_map_lookup_elem(&dp_origins, &key);
+	if (!origin || bpf_ntohs(origin->listener) != sk->src_port)
+		goto keep;
+
+	*answer = (struct sockaddr_in_original){
+		.family = AF_INET,
+		.port = origin->dport,
+		.addr = origin->dst,
+	};
+	ctx->retval = 0;
+	return 1;
+
+keep:
+	/* An answer longer than the kernel shows to programs: 0 says it is not ours to change. */
+	if (ctx->optlen > PAGE_SIZE)
+		ctx->optlen = 0;
+	return 1;
+}
+
+/* The flow this socket of the proxy accepted, if it is one. */
+static __always_inline struct dp_origin *accepted(struct bpf_sock_ops *ctx,
+						  struct dp_origin_key *key)
+{
+	struct dp_origin *origin;
+
+	if (ctx->family == AF_INET)
+		key->container = ctx->remote_ip4;
+	else if (ctx->family == AF_INET6)
+		key->container = v4_of_mapped(ctx->remote_ip6[0], ctx->remote_ip6[1],
+					      ctx->remote_ip6[2], ctx->remote_ip6[3]);
+	else
+		return NULL;
+	/* In network order, in the upper half. */
+	key->sport = bpf_htons(bpf_ntohl(ctx->remote_port));
+	origin = bpf_map_lookup_elem(&dp_origins, key);
+	if (!origin || bpf_ntohs(origin->listener) != ctx->local_port)
+		return NULL;
+	return origin;
+}
+
+SEC("sockops")
+int dp_sockops(struct bpf_sock_ops *ctx)
+{
+	struct dp_origin_key key = { .protocol = IPPROTO_TCP };
+	struct dp_origin *origin;
+
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		origin = accepted(ctx, &key);
+		if (origin) {
+			origin->expires = DP_NEVER;
+			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
+							       BPF_SOCK_OPS_STATE_CB_FLAG);
+		}
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] != BPF_TCP_CLOSE)
+			break;
+		origin = accepted(ctx, &key);
+		if (origin)
+			dp_flow_expire_in(origin, DP_CLOSING_NS);
+		break;
+	}
+	return 1;
+}
