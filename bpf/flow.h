@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The life of a flow. How long one is kept:
- *   opening      the proxy has not accepted it yet          DP_OPENING_NS
+ *   opening      the proxy has not accepted it yet          dp_opening_ns
  *   established  the proxy's socket lives (dp_sockops)      as long as that
- *   closing      it does not; late segments may come        DP_CLOSING_NS
- *   datagrams    UDP, since the last one (to the second)    DP_UDP_NS
- * A timer in the entry removes both halves; no process is needed for it.
+ *   closing      it does not; late segments may come        dp_closing_ns
+ *   datagrams    UDP, since the last one (to the second)    dp_udp_ns
+ * A timer in the entry removes both halves; no process is needed for it. The
+ * timer keeps the program it was last set by in the kernel, and runs that one's
+ * code: programs may be replaced while timers run.
  */
 #pragma once
 
@@ -13,13 +15,14 @@
 #include "packet.h"
 
 #define DP_NS_PER_SEC 1000000000ULL
-#define DP_OPENING_NS (60 * DP_NS_PER_SEC)
-#define DP_CLOSING_NS (30 * DP_NS_PER_SEC)
-#define DP_UDP_NS (30 * DP_NS_PER_SEC)
 #define DP_NEVER 0
 
+const volatile __u64 dp_opening_ns = 60 * DP_NS_PER_SEC;
+const volatile __u64 dp_closing_ns = 30 * DP_NS_PER_SEC;
+const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
+
 /* A container that opens more than this at once has its next ones dropped, and nobody else's. */
-const volatile __u32 dp_max_flows = 16384;
+const volatile __s32 dp_max_flows = 16384;
 
 /* How many other ports are tried for one that is taken. Each is random: the first almost always does. */
 #define DP_PORT_TRIES 16
@@ -51,7 +54,8 @@ static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_
 		__sync_fetch_and_add(&pair->flows, -1);
 }
 
-static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key, struct dp_origin *origin)
+static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key,
+			 struct dp_origin *origin)
 {
 	__u64 expires = origin->expires;
 	__u64 now = bpf_ktime_get_ns();
@@ -65,10 +69,18 @@ static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key
 	return 0;
 }
 
-static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
+/* False when there can be no timer. The callback is set each time, so that a replaced program's ends in time. */
+static __always_inline bool dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
-	bpf_timer_start(&origin->timer, ns, 0);
+	return !bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
+	       !bpf_timer_start(&origin->timer, ns, 0);
+}
+
+/* How long a flow is kept that was opened just now. */
+static __always_inline __u64 dp_flow_opened_ns(__u8 protocol)
+{
+	return protocol == IPPROTO_UDP ? dp_udp_ns : dp_opening_ns;
 }
 
 /* Claims (container, sport): false when it is taken. */
@@ -82,9 +94,12 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 	claimed = bpf_map_lookup_elem(&dp_origins, key);
 	if (!claimed)
 		return false;
-	bpf_timer_init(&claimed->timer, &dp_origins, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&claimed->timer, dp_flow_timer);
-	dp_flow_expire_in(claimed, ns);
+	/* Without a timer, for want of memory, it would stay for good. */
+	if (bpf_timer_init(&claimed->timer, &dp_origins, 1 /* CLOCK_MONOTONIC */) ||
+	    !dp_flow_expire_in(claimed, ns)) {
+		bpf_map_delete_elem(&dp_origins, key);
+		return false;
+	}
 	return true;
 }
 
@@ -97,7 +112,7 @@ static __always_inline void dp_flow_unclaim(struct dp_origin_key *key, struct dp
 static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair *pair,
 				   __be16 listener, struct dp_flow *flow)
 {
-	__u64 ns = key->protocol == IPPROTO_UDP ? DP_UDP_NS : DP_OPENING_NS;
+	__u64 ns = dp_flow_opened_ns(key->protocol);
 	struct dp_origin_key as_seen = {
 		.container = key->container,
 		.sport = key->sport,
@@ -145,6 +160,7 @@ static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key,
 	struct dp_origin_key as_seen = { .container = key->container, .protocol = key->protocol };
 	struct dp_origin *origin;
 	struct dp_flow *known;
+	__u64 ns;
 
 	known = bpf_map_lookup_elem(&dp_flows, key);
 	if (!known)
@@ -156,11 +172,20 @@ static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key,
 	/* A datagram, or a connection opened again: it lives on. Written at most once a second. */
 	as_seen.sport = flow->sport;
 	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
-	if (origin && origin->expires != DP_NEVER) {
-		__u64 ns = key->protocol == IPPROTO_UDP ? DP_UDP_NS : DP_OPENING_NS;
-
-		if (origin->expires < bpf_ktime_get_ns() + ns - DP_NS_PER_SEC)
-			dp_flow_expire_in(origin, ns);
+	if (!origin) {
+		/* Half of a flow that is being removed. */
+		bpf_map_delete_elem(&dp_flows, key);
+		return dp_flow_open(key, pair, listener, flow);
 	}
+	if (origin->expires == DP_NEVER)
+		return DP_FLOW_FOUND;
+	if (flow->listener != listener) {
+		/* The proxy listens elsewhere now: nobody holds on to the old port but this. */
+		dp_flow_forget(&as_seen, origin);
+		return dp_flow_open(key, pair, listener, flow);
+	}
+	ns = dp_flow_opened_ns(key->protocol);
+	if (origin->expires < bpf_ktime_get_ns() + ns - DP_NS_PER_SEC)
+		dp_flow_expire_in(origin, ns);
 	return DP_FLOW_FOUND;
 }

@@ -24,7 +24,7 @@ struct dp_veth_pair {
 	__u32 group; /* 0: none */
 	__u8 mac[6]; /* the container peer's */
 	__u16 pad2;
-	__u32 flows; /* how many it has */
+	__s32 flows; /* how many it has; off by some, also below 0, if it was written meanwhile */
 };
 
 struct {

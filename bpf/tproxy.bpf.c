@@ -264,6 +264,9 @@ int dp_getsockopt(struct bpf_sockopt *ctx)
 		.port = origin->dport,
 		.addr = origin->dst,
 	};
+	/* Any room of 16 bytes or more will do, and its size is left as it was; the kernel's limit is a page. */
+	if (ctx->optlen > PAGE_SIZE)
+		ctx->optlen = sizeof(*answer);
 	ctx->retval = 0;
 	return 1;
 
@@ -315,7 +318,7 @@ int dp_sockops(struct bpf_sock_ops *ctx)
 			break;
 		origin = accepted(ctx, &key);
 		if (origin)
-			dp_flow_expire_in(origin, DP_CLOSING_NS);
+			dp_flow_expire_in(origin, dp_closing_ns);
 		break;
 	}
 	return 1;

@@ -30,9 +30,12 @@ export interface FieldModel {
   readonly shape: Shape;
 }
 
-/** How a field is read and written; `padding` is neither. */
+/**
+ * How a field is read and written; `padding` and `opaque` are neither: they stay zero. Opaque is what only the kernel
+ * looks into, like struct bpf_timer, whose declaration names no member.
+ */
 export type Shape =
-  | { readonly kind: "u8" | "u16" | "u32" | "s32" | "u64" | "be16" | "ipv4" | "mac" | "padding" }
+  | { readonly kind: "u8" | "u16" | "u32" | "s32" | "u64" | "be16" | "ipv4" | "mac" | "padding" | "opaque" }
   | { readonly kind: "text" | "u64s"; readonly length: number }
   | { readonly kind: "enum" | "struct"; readonly name: string };
 
@@ -135,6 +138,8 @@ function shapeOf(btf: Btf, id: number, where: string): Shape {
       break;
     }
     case "struct":
+      // Unnamed bit-fields: compilers leave them out of BTF, or keep them without a name.
+      if (type.members.every((member) => member.name === "" && member.bitSize !== 0)) return { kind: "opaque" };
       return { kind: "struct", name: type.name };
     case "enum":
       if (type.size === 4) return { kind: "enum", name: type.name };

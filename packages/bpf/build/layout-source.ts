@@ -60,7 +60,7 @@ function renderEnum({ name, values }: EnumModel): string {
 function renderStruct({ name, size, fields }: StructModel): string {
   const type = pascalCase(name);
   const layout = camelCase(name);
-  const visible = fields.filter(({ shape }) => shape.kind !== "padding");
+  const visible = fields.filter(({ shape }) => shape.kind !== "padding" && shape.kind !== "opaque");
   const hasView = visible.some(({ shape }) => shape.kind !== "struct");
   return `/** struct ${name} */
     export interface ${type} {
@@ -137,7 +137,8 @@ function readExpression({ offset, size, shape }: FieldModel): string {
     case "struct":
       return `${camelCase(shape.name)}.read(bytes.subarray(${offset}, ${offset + size}))`;
     case "padding":
-      throw new Error("padding is not read");
+    case "opaque":
+      throw new Error(`${shape.kind} is not read`);
   }
 }
 
@@ -169,7 +170,8 @@ function writeStatement(struct: string, { name, offset, shape }: FieldModel): st
     case "struct":
       return `bytesOf(view).set(${camelCase(shape.name)}.write(${value}), ${offset});`;
     case "padding":
-      throw new Error("padding is not written");
+    case "opaque":
+      throw new Error(`${shape.kind} is not written`);
   }
 }
 

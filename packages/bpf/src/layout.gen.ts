@@ -12,11 +12,13 @@ import {
   setBe16,
   setIpv4,
   setMac,
+  setS32,
   setText,
   setU16,
   setU32,
   setU64,
   setU64s,
+  setU8,
   u32,
   viewOf,
 } from "./wire.ts";
@@ -41,6 +43,8 @@ export const DpDrop = {
   tcp: 15,
   udp: 16,
   icmp: 17,
+  noFlow: 18,
+  flows: 19,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -65,6 +69,8 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   15: "tcp",
   16: "udp",
   17: "icmp",
+  18: "noFlow",
+  19: "flows",
 };
 
 /** enum dp_server_state */
@@ -553,6 +559,202 @@ export const dpDrops: StructLayout<DpDrops> = {
   },
 };
 
+/** struct dp_veth_pair */
+export interface DpVethPair {
+  hostPeer: number;
+  hostAddr: string;
+  gamePort: number;
+  group: number;
+  mac: string;
+  flows: number;
+}
+
+/** struct dp_veth_pair: 28 bytes. */
+export const dpVethPair: StructLayout<DpVethPair> = {
+  name: "dp_veth_pair",
+  size: 28,
+  fields: [
+    { name: "host_peer", offset: 0, size: 4, type: "__u32" },
+    { name: "host_addr", offset: 4, size: 4, type: "__be32" },
+    { name: "game_port", offset: 8, size: 2, type: "__be16" },
+    { name: "pad", offset: 10, size: 2, type: "__u16" },
+    { name: "group", offset: 12, size: 4, type: "__u32" },
+    { name: "mac", offset: 16, size: 6, type: "__u8[6]" },
+    { name: "pad2", offset: 22, size: 2, type: "__u16" },
+    { name: "flows", offset: 24, size: 4, type: "__s32" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 28, "struct dp_veth_pair");
+    return {
+      hostPeer: view.getUint32(0, true),
+      hostAddr: getIpv4(view, 4),
+      gamePort: view.getUint16(8),
+      group: view.getUint32(12, true),
+      mac: getMac(view, 16),
+      flows: view.getInt32(24, true),
+    };
+  },
+  write(value) {
+    const view = blank(28);
+    setU32(view, 0, value.hostPeer, "dp_veth_pair.host_peer");
+    setIpv4(view, 4, value.hostAddr, "dp_veth_pair.host_addr");
+    setBe16(view, 8, value.gamePort, "dp_veth_pair.game_port");
+    setU32(view, 12, value.group, "dp_veth_pair.group");
+    setMac(view, 16, value.mac, "dp_veth_pair.mac");
+    setS32(view, 24, value.flows, "dp_veth_pair.flows");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_flow_key */
+export interface DpFlowKey {
+  container: string;
+  dst: string;
+  sport: number;
+  dport: number;
+  protocol: number;
+}
+
+/** struct dp_flow_key: 16 bytes. */
+export const dpFlowKey: StructLayout<DpFlowKey> = {
+  name: "dp_flow_key",
+  size: 16,
+  fields: [
+    { name: "container", offset: 0, size: 4, type: "__be32" },
+    { name: "dst", offset: 4, size: 4, type: "__be32" },
+    { name: "sport", offset: 8, size: 2, type: "__be16" },
+    { name: "dport", offset: 10, size: 2, type: "__be16" },
+    { name: "protocol", offset: 12, size: 1, type: "__u8" },
+    { name: "pad", offset: 13, size: 3, type: "__u8[3]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 16, "struct dp_flow_key");
+    return {
+      container: getIpv4(view, 0),
+      dst: getIpv4(view, 4),
+      sport: view.getUint16(8),
+      dport: view.getUint16(10),
+      protocol: view.getUint8(12),
+    };
+  },
+  write(value) {
+    const view = blank(16);
+    setIpv4(view, 0, value.container, "dp_flow_key.container");
+    setIpv4(view, 4, value.dst, "dp_flow_key.dst");
+    setBe16(view, 8, value.sport, "dp_flow_key.sport");
+    setBe16(view, 10, value.dport, "dp_flow_key.dport");
+    setU8(view, 12, value.protocol, "dp_flow_key.protocol");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_flow */
+export interface DpFlow {
+  sport: number;
+  listener: number;
+}
+
+/** struct dp_flow: 4 bytes. */
+export const dpFlow: StructLayout<DpFlow> = {
+  name: "dp_flow",
+  size: 4,
+  fields: [
+    { name: "sport", offset: 0, size: 2, type: "__be16" },
+    { name: "listener", offset: 2, size: 2, type: "__be16" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 4, "struct dp_flow");
+    return {
+      sport: view.getUint16(0),
+      listener: view.getUint16(2),
+    };
+  },
+  write(value) {
+    const view = blank(4);
+    setBe16(view, 0, value.sport, "dp_flow.sport");
+    setBe16(view, 2, value.listener, "dp_flow.listener");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_origin_key */
+export interface DpOriginKey {
+  container: string;
+  sport: number;
+  protocol: number;
+}
+
+/** struct dp_origin_key: 8 bytes. */
+export const dpOriginKey: StructLayout<DpOriginKey> = {
+  name: "dp_origin_key",
+  size: 8,
+  fields: [
+    { name: "container", offset: 0, size: 4, type: "__be32" },
+    { name: "sport", offset: 4, size: 2, type: "__be16" },
+    { name: "protocol", offset: 6, size: 1, type: "__u8" },
+    { name: "pad", offset: 7, size: 1, type: "__u8" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 8, "struct dp_origin_key");
+    return {
+      container: getIpv4(view, 0),
+      sport: view.getUint16(4),
+      protocol: view.getUint8(6),
+    };
+  },
+  write(value) {
+    const view = blank(8);
+    setIpv4(view, 0, value.container, "dp_origin_key.container");
+    setBe16(view, 4, value.sport, "dp_origin_key.sport");
+    setU8(view, 6, value.protocol, "dp_origin_key.protocol");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_origin */
+export interface DpOrigin {
+  dst: string;
+  dport: number;
+  sport: number;
+  listener: number;
+  expires: bigint;
+}
+
+/** struct dp_origin: 40 bytes. */
+export const dpOrigin: StructLayout<DpOrigin> = {
+  name: "dp_origin",
+  size: 40,
+  fields: [
+    { name: "dst", offset: 0, size: 4, type: "__be32" },
+    { name: "dport", offset: 4, size: 2, type: "__be16" },
+    { name: "sport", offset: 6, size: 2, type: "__be16" },
+    { name: "listener", offset: 8, size: 2, type: "__be16" },
+    { name: "pad", offset: 10, size: 2, type: "__u16" },
+    { name: "pad2", offset: 12, size: 4, type: "__u32" },
+    { name: "expires", offset: 16, size: 8, type: "__u64" },
+    { name: "timer", offset: 24, size: 16, type: "struct bpf_timer" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 40, "struct dp_origin");
+    return {
+      dst: getIpv4(view, 0),
+      dport: view.getUint16(4),
+      sport: view.getUint16(6),
+      listener: view.getUint16(8),
+      expires: view.getBigUint64(16, true),
+    };
+  },
+  write(value) {
+    const view = blank(40);
+    setIpv4(view, 0, value.dst, "dp_origin.dst");
+    setBe16(view, 4, value.dport, "dp_origin.dport");
+    setBe16(view, 6, value.sport, "dp_origin.sport");
+    setBe16(view, 8, value.listener, "dp_origin.listener");
+    setU64(view, 16, value.expires, "dp_origin.expires");
+    return bytesOf(view);
+  },
+};
+
 /** All structs, each after those it contains. */
 export const structLayouts = [
   dpPublicKey,
@@ -567,6 +769,11 @@ export const structLayouts = [
   dpFragmentKey,
   dpFragment,
   dpDrops,
+  dpVethPair,
+  dpFlowKey,
+  dpFlow,
+  dpOriginKey,
+  dpOrigin,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -601,6 +808,16 @@ export const mapLayouts = {
     valueType: "struct dp_drops",
     value: dpDrops,
   } satisfies MapLayout<number, DpDrops>,
+  dp_flows: {
+    name: "dp_flows",
+    type: 1,
+    maxEntries: 1048576,
+    flags: 1,
+    keyType: "struct dp_flow_key",
+    key: dpFlowKey,
+    valueType: "struct dp_flow",
+    value: dpFlow,
+  } satisfies MapLayout<DpFlowKey, DpFlow>,
   dp_fragments: {
     name: "dp_fragments",
     type: 9,
@@ -631,6 +848,16 @@ export const mapLayouts = {
     valueType: "struct dp_net_data",
     value: dpNetData,
   } satisfies MapLayout<DpNetKey, DpNetData>,
+  dp_origins: {
+    name: "dp_origins",
+    type: 1,
+    maxEntries: 1048576,
+    flags: 1,
+    keyType: "struct dp_origin_key",
+    key: dpOriginKey,
+    valueType: "struct dp_origin",
+    value: dpOrigin,
+  } satisfies MapLayout<DpOriginKey, DpOrigin>,
   dp_snat_targets: {
     name: "dp_snat_targets",
     type: 5,
@@ -641,4 +868,14 @@ export const mapLayouts = {
     valueType: "struct dp_snat_target",
     value: dpSnatTarget,
   } satisfies MapLayout<number, DpSnatTarget>,
+  dp_veth_pairs: {
+    name: "dp_veth_pairs",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__be32",
+    key: be32,
+    valueType: "struct dp_veth_pair",
+    value: dpVethPair,
+  } satisfies MapLayout<string, DpVethPair>,
 } as const;

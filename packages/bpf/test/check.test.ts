@@ -34,6 +34,22 @@ function objectWith(struct: string, body: string, more = ""): Uint8Array {
 const model = (struct: string, body: string, more?: string) =>
   layoutsOf([Btf.fromObject(objectWith(struct, body, more))]);
 
+test("a struct of the kernel without named members is opaque: it has a place, and no reader or writer", () => {
+  const { structs } = model("dp_a", "__u64 before; struct bpf_timer timer; __u64 after;");
+  expect(structs.map(({ name }) => name)).toEqual(["dp_a"]);
+  expect(structs[0]?.fields[1]).toEqual({
+    name: "timer",
+    offset: 8,
+    size: 16,
+    type: "struct bpf_timer",
+    shape: { kind: "opaque" },
+  });
+  const source = renderLayouts(model("dp_a", "__u64 before; struct bpf_timer timer; __u64 after;"));
+  expect(source.match(/.*timer.*/g)?.map((line) => line.trim())).toEqual([
+    '{ name: "timer", offset: 8, size: 16, type: "struct bpf_timer" },',
+  ]);
+});
+
 test("an object of another build is caught, field by field", () => {
   const object = objectWith(
     "dp_veth_peer",

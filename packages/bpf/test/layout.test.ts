@@ -12,16 +12,21 @@ import {
   DpDrop,
   dpDrops,
   dpDropNames,
+  dpFlow,
+  dpFlowKey,
   dpFragment,
   dpFragmentKey,
   dpHostAddr,
   dpNetData,
   dpNetKey,
+  dpOrigin,
+  dpOriginKey,
   dpPublicKey,
   DpServerState,
   dpServerStateNames,
   dpSnatTarget,
   dpTraffic,
+  dpVethPair,
   dpVethPeer,
   mapLayouts,
   structLayouts,
@@ -131,6 +136,28 @@ const STRUCTS: Record<string, Golden> = {
     "c6336407 | cb00710a | beef | ....",
   ),
   dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
+  dp_veth_pair: golden(
+    dpVethPair,
+    { hostPeer: 7, hostAddr: "10.1.0.2", gamePort: 25565, group: 9, mac: "02:00:00:00:00:01", flows: -2 },
+    "07000000 | 0a010002 | 63dd | .... | 09000000 | 020000000001 | .... | feffffff",
+  ),
+  dp_flow_key: golden(
+    dpFlowKey,
+    { container: "10.2.0.2", dst: "198.51.100.7", sport: 40000, dport: 443, protocol: 6 },
+    "0a020002 | c6336407 | 9c40 | 01bb | 06 | ......",
+  ),
+  dp_flow: golden(dpFlow, { sport: 40001, listener: 9111 }, "9c41 | 2397"),
+  dp_origin_key: golden(
+    dpOriginKey,
+    { container: "10.2.0.2", sport: 40001, protocol: 17 },
+    "0a020002 | 9c41 | 11 | ..",
+  ),
+  dp_origin: golden(
+    dpOrigin,
+    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, expires: 0x0102030405060708n },
+    // At the end the timer, which is the kernel's.
+    "c6336407 | 01bb | 9c40 | 2397 | .... | ........ | 0807060504030201 | ..*16",
+  ),
   dp_traffic: golden(dpTraffic, TRAFFIC, "0100000000000000 | 3412000000000000"),
   dp_drops: golden(
     dpDrops,
@@ -237,6 +264,18 @@ const ARBITRARIES = {
   }),
   dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
   dp_fragment: fc.record({ port: u16s }),
+  dp_veth_pair: fc.record({
+    hostPeer: u32s,
+    hostAddr: ipv4,
+    gamePort: u16s,
+    group: u32s,
+    mac,
+    flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }),
+  }),
+  dp_flow_key: fc.record({ container: ipv4, dst: ipv4, sport: u16s, dport: u16s, protocol: octet }),
+  dp_flow: fc.record({ sport: u16s, listener: u16s }),
+  dp_origin_key: fc.record({ container: ipv4, sport: u16s, protocol: octet }),
+  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, expires: u64s }),
   dp_traffic: traffic,
   dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
 } satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
@@ -250,7 +289,7 @@ for (const layout of structLayouts) {
         const bytes = codec.write(value);
         expect(bytes.byteLength).toBe(layout.size);
         expect(codec.read(bytes)).toEqual(value);
-        for (const field of layout.fields.filter(({ name }) => name.startsWith("pad"))) {
+        for (const field of layout.fields.filter(({ name }) => /^(pad\d*|timer)$/.test(name))) {
           expect(bytes.subarray(field.offset, field.offset + field.size).every((byte) => byte === 0)).toBe(true);
         }
       }),
@@ -318,6 +357,12 @@ test("a MAC address is taken in either case, given in lower case, and nothing el
   }
 });
 
+test("what only the kernel looks into is passed over when read", () => {
+  const bytes = new Uint8Array(dpOrigin.size).fill(0xff, 24);
+  expect(dpOrigin.fields.at(-1)).toEqual({ name: "timer", offset: 24, size: 16, type: "struct bpf_timer" });
+  expect(dpOrigin.read(bytes)).toEqual(dpOrigin.read(new Uint8Array(dpOrigin.size)));
+});
+
 test("a text field without a NUL, or that is no UTF-8, is still read", () => {
   const bytes = dpVethPeer.write({ ...HOST_PEER, name: "" });
   bytes.fill(0x61, 16, 32);
@@ -346,9 +391,12 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     "dp_configs 2 __u32 4 struct dp_config 72 1",
     "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
+    "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 1048576",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
+    "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 1048576",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
+    "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 28 65536",
   ]);
 });
