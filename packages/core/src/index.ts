@@ -5,6 +5,7 @@
  * @module
  */
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
+export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
 export { type HostConfig } from "./objects/host-config.ts";
 export {
@@ -19,5 +20,6 @@ export { LayoutError } from "./objects/layout-error.ts";
 export { type Attachment, Objects } from "./objects/objects.ts";
 export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions } from "./objects/open.ts";
 export { DEFAULT_PIN_ROOT, PROG_PIN_PATH, type ProgramName } from "./objects/pin-root.ts";
+export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";

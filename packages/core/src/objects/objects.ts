@@ -9,6 +9,14 @@ import type { Program } from "../libbpf/program.ts";
 import { clsact } from "./attach-clsact.ts";
 import { tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
+import {
+  block,
+  blocks,
+  type BlockOptions,
+  type BlockSelector,
+  type ConnectionBlock,
+  unblock,
+} from "./connection-block.ts";
 import { type Counters, NO_DROPS, sumDrops, sumTraffic } from "./counters.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
@@ -16,6 +24,7 @@ import type { Interface } from "./interface.ts";
 import type { Maps } from "./maps.ts";
 import { type PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
+import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
 import {
   decodeDnatTarget,
   decodeSnatTarget,
@@ -61,6 +70,7 @@ export class Objects implements Disposable {
   readonly #programs: Readonly<Record<ProgramName, Program>>;
   readonly #maps: Maps;
   readonly #mechanism: "tcx" | "clsact" | undefined;
+  #destroyer: SockDestroyer | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
   constructor(
@@ -274,6 +284,70 @@ export class Objects implements Disposable {
   }
 
   /**
+   * Refuses every new IPv4 connection of a cgroup and those below it: connect(2) of TCP and UDP sockets fails with EPERM.
+   * Pinned as `progs/dp_block_connect4_NAME`. What is connected stays so; whoever listens can still accept.
+   *
+   * An upsert: a block of that name is moved to this cgroup, or updated where it is, without a gap.
+   *
+   * @param cgroupPath a folder on a cgroup2 mount
+   */
+  blockIp4Connections(cgroupPath: string, options: BlockOptions = {}): "attached" | "updated" {
+    return block(this.#root, 4, cgroupPath, options);
+  }
+
+  /** As {@link blockIp4Connections}, for IPv6 sockets: also where they connect to IPv4-mapped addresses. */
+  blockIp6Connections(cgroupPath: string, options: BlockOptions = {}): "attached" | "updated" {
+    return block(this.#root, 6, cgroupPath, options);
+  }
+
+  /** Allows what {@link blockIp4Connections} refused, by the cgroup's path or the block's name. False when nothing was. */
+  unblockIp4Connections(selector: BlockSelector): boolean {
+    return unblock(this.#root, 4, selector);
+  }
+
+  /** Allows what {@link blockIp6Connections} refused. */
+  unblockIp6Connections(selector: BlockSelector): boolean {
+    return unblock(this.#root, 6, selector);
+  }
+
+  /** Everything that is refused under this root. */
+  connectionBlocks(): ConnectionBlock[] {
+    return blocks(this.#root);
+  }
+
+  /**
+   * Destroys the TCP sockets of a network namespace, but for listeners: those connected, being connected and being
+   * closed. The far end gets a reset, the process ECONNABORTED. What no process holds stays: TIME_WAIT, and connections
+   * a listener has not made yet.
+   *
+   * Those that appear meanwhile are destroyed too; block first (`blockIp4Connections`), or there may be more.
+   *
+   * @returns how many
+   *
+   * Throws `UnsupportedError` on a kernel without bpf_sock_destroy (before 6.5), then nothing was destroyed.
+   */
+  destroyTcpSocks(options: DestroyOptions = {}): number {
+    return this.#loadedDestroyer().destroy("tcp", options);
+  }
+
+  /**
+   * Destroys the connected UDP sockets of a network namespace: the process gets ECONNABORTED once, and has an unconnected
+   * socket from then on. Unconnected ones stay. As {@link destroyTcpSocks} otherwise.
+   */
+  destroyUdpSocks(options: DestroyOptions = {}): number {
+    return this.#loadedDestroyer().destroy("udp", options);
+  }
+
+  /** Throws what the destroy functions would on a kernel that cannot: for who wants to know before changing anything. */
+  requireSockDestroy(): void {
+    this.#loadedDestroyer();
+  }
+
+  #loadedDestroyer(): SockDestroyer {
+    return (this.#destroyer ??= SockDestroyer.load());
+  }
+
+  /**
    * Detaches and unpins everything of datapath's under this root, dnat first, and removes its folders. Pins of others
    * in there stay. Done twice, it does nothing the second time. The maps' contents end with the last descriptor.
    */
@@ -294,6 +368,8 @@ export class Objects implements Disposable {
 
   /** Closes its descriptors. */
   close(): void {
+    this.#destroyer?.[Symbol.dispose]();
+    this.#destroyer = undefined;
     for (const program of Object.values(this.#programs)) program.close();
     for (const map of Object.values(this.#maps)) map.close();
   }
