@@ -1,9 +1,11 @@
 import { Cli } from "clipanion";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
+import { FreezeCommand } from "./commands/freeze.ts";
 import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
 import { ShowCommand } from "./commands/show.ts";
+import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
 import type { DpContext } from "./context.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
@@ -15,7 +17,16 @@ import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
 /** In the order of the help. */
-const COMMANDS = [LoadCommand, UnloadCommand, AddServerCommand, DelServerCommand, ListCommand, ShowCommand];
+const COMMANDS = [
+  LoadCommand,
+  UnloadCommand,
+  AddServerCommand,
+  DelServerCommand,
+  ListCommand,
+  ShowCommand,
+  FreezeCommand,
+  ThawCommand,
+];
 
 /**
  * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.

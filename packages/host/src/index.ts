@@ -1,14 +1,16 @@
 /**
- * What a datapath host does: load, add a server, remove it, list. Each as one transaction under the pin root's lock;
+ * What a datapath host does: load, add a server, remove it, freeze it, list. Each as one transaction under the pin root's lock;
  * see the package's README.
  *
  * @module
  */
 export { addServer, type AddServerOptions } from "./add-server.ts";
 export { delServer, type DelServerOptions, type ServerSelector } from "./del-server.ts";
+export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./freeze-server.ts";
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
+export { thawServer, type ThawedServer, type ThawServerOptions } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";
 export { unload, type UnloadOptions, type UnloadResult } from "./unload.ts";

@@ -3,7 +3,7 @@ import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
 import { releasePort } from "./reserved-ports.ts";
-import { isHostPeer, label } from "./server.ts";
+import { blockName, isHostPeer, label } from "./server.ts";
 import { attemptAll, messageOf } from "./transaction.ts";
 import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
 
@@ -28,6 +28,7 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
     ["snat target", () => ownsIndex && objects.delSnatTarget(index)],
     ["detach snat", () => objects.detach("snat", name)],
     ["detach arp", () => objects.detach("arp", name)],
+    ["allow connections", () => allowConnections(objects, record)],
     ["veth pair", () => deleteVethPair(netlink, record)],
     ["counters", () => ownsIndex && objects.delCounters(index)],
     ["reserved port", () => record.portReserved && releasePort(hostPort)],
@@ -50,6 +51,13 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   }
   options.onStep?.("delete record");
   objects.delNetData(hostPort);
+}
+
+/** Of a server that was frozen. */
+function allowConnections(objects: Objects, record: ServerRecord): void {
+  const name = blockName(record);
+  objects.unblockIp4Connections({ name });
+  objects.unblockIp6Connections({ name });
 }
 
 function isOther(other: ServerRecord, record: ServerRecord, index: number): boolean {

@@ -86,6 +86,11 @@ export function toCounters(counters: Counters): ServerCounters {
   };
 }
 
+/** The name of a server's connection blocks: by it they are found when its cgroup is gone. */
+export function blockName({ hostPort }: Pick<ServerRecord, "hostPort">): string {
+  return `${hostPort}`;
+}
+
 /** "25570 (lobby)", for messages. */
 export function label({ hostPort, name }: Pick<ServerRecord, "hostPort" | "name">): string {
   return `server ${hostPort} (${name})`;

@@ -1,0 +1,62 @@
+/** Where processes are in the cgroup2 hierarchy. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatapathError } from "@dp/sys";
+
+/** A place where a cgroup2 hierarchy, or a part of it, is mounted. */
+export interface Cgroup2Mount {
+  /** The folder. */
+  path: string;
+  /** The cgroup that is seen there: "/" for all of them. */
+  root: string;
+}
+
+/** The cgroup2 mounts in /proc/PID/mountinfo, those that show more first. */
+export function parseCgroup2Mounts(mountinfo: string): Cgroup2Mount[] {
+  // ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [TAG]... - TYPE SOURCE SUPER-OPTIONS, blanks as \040 (proc(5)).
+  const mounts = mountinfo.split("\n").flatMap((line) => {
+    const [, root, path] = /^\S+ \S+ \S+ (\S+) (\S+) .*? - cgroup2 /.exec(line) ?? [];
+    return root === undefined || path === undefined ? [] : [{ root: unescape(root), path: unescape(path) }];
+  });
+  return mounts.sort((one, other) => one.root.length - other.root.length);
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+}
+
+/** The cgroup2 path in /proc/PID/cgroup; undefined for a cgroup that was removed, and without cgroup2. */
+export function parseCgroup2Path(cgroup: string): string | undefined {
+  const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
+  return path?.endsWith(" (deleted)") ? undefined : path;
+}
+
+/** The deepest cgroup that all of these are in or below; undefined for none. */
+export function commonCgroup(paths: readonly string[]): string | undefined {
+  const [first, ...others] = paths.map((path) => path.split("/").filter((name) => name !== ""));
+  if (first === undefined) return undefined;
+  const differs = first.findIndex((name, at) => others.some((other) => other[at] !== name));
+  return `/${(differs < 0 ? first : first.slice(0, differs)).join("/")}`;
+}
+
+/** The cgroup2 path of a process; undefined when it is gone. */
+export function cgroupOfProcess(pid: number): string | undefined {
+  try {
+    return parseCgroup2Path(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** The folder of a cgroup. Throws `DatapathError` `FAILED` when no mount shows it. */
+export function cgroupFolder(cgroup: string, op: string): string {
+  for (const { path, root } of parseCgroup2Mounts(readFileSync("/proc/self/mountinfo", "utf8"))) {
+    const below =
+      root === "/" ? cgroup : cgroup === root ? "/" : cgroup.startsWith(`${root}/`) && cgroup.slice(root.length);
+    if (below !== false) return join(path, below);
+  }
+  throw new DatapathError("FAILED", op, `no cgroup2 mount shows the cgroup ${cgroup}`, {
+    hint: "mount it: mount -t cgroup2 cgroup2 FOLDER",
+  });
+}

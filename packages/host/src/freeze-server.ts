@@ -1,0 +1,178 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Objects, ServerRecord } from "@dp/core";
+import { type Link, Netlink } from "@dp/netlink";
+import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
+import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./cgroup.ts";
+import { checkPort } from "./check-input.ts";
+import { openServerNetns, processesIn } from "./container-processes.ts";
+import type { HostOptions } from "./host-options.ts";
+import { withLoaded } from "./pin-root.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { undoPending } from "./remove.ts";
+import { blockName, isHostPeer, label, type Server, toServer } from "./server.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface FreezeServerOptions extends HostOptions {
+  /** The server on this host port. */
+  port: number;
+  /**
+   * The container's cgroup, a folder on a cgroup2 mount. Default: the deepest one that all processes in the container's
+   * network namespace are in or below.
+   */
+  cgroup?: string | undefined;
+}
+
+/** A server that is ready for a checkpoint. All of it can be written as JSON. */
+export interface FrozenServer extends Server {
+  /** The folder of the cgroup whose connections are refused. */
+  cgroup: string;
+  /** How many sockets were destroyed this time. */
+  destroyed: { tcp: number; udp: number };
+}
+
+/**
+ * Makes a server ready for a checkpoint: nothing of the network is left in its processes but listeners and unconnected
+ * sockets, and nothing new comes. Players are cut off and refused; the container's own connections are cut off, and
+ * connect(2) fails with EPERM. It lasts, whatever becomes of this process, until `thawServer` or `delServer`.
+ *
+ * It can be done again: then it destroys what came to be meanwhile, in spite of it (the host itself and servers of the
+ * same group still reach the listener).
+ *
+ * It happens as a whole or not at all, but for sockets that were destroyed. Killed halfway, the server is left as
+ * frozen: freezing again finishes it, thawing undoes it.
+ *
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel without bpf_sock_destroy (before
+ *   6.5); `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone, or its cgroup cannot be told
+ */
+export async function freezeServer(options: FreezeServerOptions): Promise<FrozenServer> {
+  const op = `freeze server ${options.port}`;
+  checkPort(options.port, "the port", op);
+  checkCgroup(options.cgroup, op);
+  requirePrivileges(op);
+  return withLoaded(options, op, (objects) => {
+    using host = Netlink.open();
+    undoPending(objects, host, options);
+    const { record, hostPeer } = presentServer(objects, host, options.port, op);
+    using netns = openServerNetns(record, op);
+    const cgroup = chooseCgroup(record, options, op);
+    // While nothing is changed yet: a kernel that cannot leaves the server as it is.
+    objects.requireSockDestroy();
+    return carryOut({ objects, record, hostPeer, netns, cgroup, options, op });
+  });
+}
+
+/** A server with its container. Throws `DatapathError` `NO_SUCH_SERVER`, or `FAILED` when the container is gone. */
+export function presentServer(
+  objects: Objects,
+  host: Netlink,
+  port: number,
+  op: string,
+): { record: ServerRecord; hostPeer: Link } {
+  const record = objects.getNetData(port);
+  if (record === undefined) {
+    throw new DatapathError("NO_SUCH_SERVER", op, `there is no server on port ${port}`, {
+      hint: "`dp list` shows those there are",
+    });
+  }
+  const { index } = record.veth.hostPeer.iface;
+  const hostPeer = index === 0 ? undefined : host.link(index);
+  if (isHostPeer(hostPeer, record)) return { record, hostPeer };
+  throw new DatapathError("FAILED", op, `the container of ${label(record)} is gone, and its interface with it`, {
+    hint: `take it out: dp del-server --port ${port}`,
+  });
+}
+
+function checkCgroup(cgroup: string | undefined, op: string): void {
+  if (cgroup === undefined || isCgroup2(cgroup)) return;
+  throw new DatapathError("BAD_USAGE", op, `${cgroup} is not a folder of a cgroup2 mount`, {
+    hint: "see where it is mounted: findmnt -t cgroup2",
+  });
+}
+
+function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOptions, op: string): string {
+  const processes = processesIn(record.netnsInode).flatMap((pid) => {
+    const path = cgroupOfProcess(pid);
+    return path === undefined ? [] : [{ pid, path }];
+  });
+  if (cgroup !== undefined) {
+    const outside = processes.filter(({ path }) => !isBelow(cgroupFolder(path, op), cgroup));
+    if (outside.length > 0) warn?.(`${list(outside)}: outside of ${cgroup}, their connections are not refused`);
+    return cgroup;
+  }
+  const hint = `name the container's cgroup: dp freeze --port ${record.hostPort} --cgroup PATH`;
+  const common = commonCgroup(processes.map(({ path }) => path));
+  if (common === undefined) {
+    throw new DatapathError("FAILED", op, `no process is in ${record.netns} to tell the container's cgroup by`, {
+      hint,
+    });
+  }
+  if (common === "/") {
+    const reason = `the processes in ${record.netns} have no cgroup to themselves: ${list(processes)}`;
+    throw new DatapathError("FAILED", op, reason, { hint });
+  }
+  return cgroupFolder(common, op);
+}
+
+/** By inode numbers: a cgroup can be seen under several paths. */
+function isBelow(folder: string, ancestor: string): boolean {
+  const inode = (path: string) => statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+  const wanted = inode(ancestor);
+  for (let each = folder; isCgroup2(each); each = dirname(each)) if (inode(each) === wanted) return true;
+  return false;
+}
+
+/** "process 17 in /a, process 18 in /b and 3 more" */
+function list(processes: readonly { pid: number; path: string }[]): string {
+  const SHOWN = 4;
+  const named = processes.slice(0, SHOWN).map(({ pid, path }) => `process ${pid} in ${path}`);
+  const more = processes.length > SHOWN ? ` and ${processes.length - SHOWN} more` : "";
+  return `${named.join(", ")}${more}`;
+}
+
+interface Plan {
+  objects: Objects;
+  record: ServerRecord;
+  hostPeer: Link;
+  netns: Fd;
+  cgroup: string;
+  options: FreezeServerOptions;
+  op: string;
+}
+
+/** The doors are shut before the house is cleared. */
+function carryOut({ objects, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
+  const frozen: ServerRecord = { ...record, state: "frozen" };
+  const endpoint = { address: record.publicAddress, port: record.hostPort };
+  const name = blockName(record);
+  return Transaction.run(op, options.onStep, (transaction) => {
+    // First: whoever finds it half done knows what it was to be.
+    transaction.step(
+      "record frozen",
+      () => objects.addNetData(frozen, "replace"),
+      () => objects.addNetData(record, "replace"),
+    );
+    transaction.step(
+      "take out dnat entry",
+      () => {
+        const target = objects.getDnatTarget(endpoint);
+        objects.delDnatTarget(endpoint);
+        return target;
+      },
+      (target) => target !== undefined && objects.addDnatTarget(endpoint, target),
+    );
+    transaction.step(
+      "refuse IPv4 connections",
+      () => objects.blockIp4Connections(cgroup, { netns, name }),
+      (done) => done === "attached" && record.state !== "frozen" && objects.unblockIp4Connections({ name }),
+    );
+    transaction.step(
+      "refuse IPv6 connections",
+      () => objects.blockIp6Connections(cgroup, { netns, name }),
+      (done) => done === "attached" && record.state !== "frozen" && objects.unblockIp6Connections({ name }),
+    );
+    const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
+    const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
+    return { ...toServer(frozen, hostPeer), cgroup, destroyed: { tcp, udp } };
+  });
+}
