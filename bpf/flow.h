@@ -8,6 +8,9 @@
  * A timer in the entry removes both halves; no process is needed for it. The
  * timer keeps the program it was last set by in the kernel, and runs that one's
  * code: programs may be replaced while timers run.
+ *
+ * From Linux 6.18 on there is a timer only if memory for it is at hand without
+ * waiting for anybody. Flows that get none are removed by a sweep through all.
  */
 #pragma once
 
@@ -16,10 +19,14 @@
 
 #define DP_NS_PER_SEC 1000000000ULL
 #define DP_NEVER 0
+#define DP_MONOTONIC 1 /* CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() */
 
 const volatile __u64 dp_opening_ns = 60 * DP_NS_PER_SEC;
 const volatile __u64 dp_closing_ns = 30 * DP_NS_PER_SEC;
 const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
+
+/* Between two sweeps. One takes milliseconds, with the room for DP_MAX_FLOWS. */
+const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
 
 /* A container that opens more than this at once has its next ones dropped, and nobody else's. */
 const volatile __s32 dp_max_flows = 16384;
@@ -69,12 +76,64 @@ static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key
 	return 0;
 }
 
-/* False when there can be no timer. The callback is set each time, so that a replaced program's ends in time. */
-static __always_inline bool dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
+struct dp_swept {
+	__u64 now;
+	__u64 more; /* some are not due yet */
+};
+
+static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
+			  struct dp_origin *origin, struct dp_swept *swept)
+{
+	if (origin->timed || origin->expires == DP_NEVER)
+		return 0;
+	if (origin->expires > swept->now)
+		swept->more = 1;
+	else
+		dp_flow_forget(key, origin);
+	return 0;
+}
+
+static int dp_sweep_timer(void *map __attribute__((unused)), __u32 *key __attribute__((unused)),
+			  struct dp_sweep *sweep)
+{
+	struct dp_swept swept = { .now = bpf_ktime_get_ns() };
+
+	/* Before looking: a flow that is added meanwhile arms it again. */
+	sweep->armed = 0;
+	bpf_for_each_map_elem(&dp_origins, dp_sweep_flow, &swept, 0);
+	if (swept.more && !__sync_val_compare_and_swap(&sweep->armed, 0, 1))
+		bpf_timer_start(&sweep->timer, dp_sweep_ns, 0);
+	return 0;
+}
+
+/* Gives the sweep its timer, and this program's code. True when there is one. */
+static __always_inline bool dp_sweep_init(struct dp_sweep *sweep)
+{
+	bpf_timer_init(&sweep->timer, &dp_sweeps, DP_MONOTONIC);
+	return !bpf_timer_set_callback(&sweep->timer, dp_sweep_timer);
+}
+
+/* There is a flow without a timer. Should there be none for the sweep either, the next such flow tries again. */
+static __always_inline void dp_sweep_later(void)
+{
+	__u32 zero = 0;
+	struct dp_sweep *sweep = bpf_map_lookup_elem(&dp_sweeps, &zero);
+
+	if (!sweep || __sync_val_compare_and_swap(&sweep->armed, 0, 1))
+		return;
+	if (!dp_sweep_init(sweep) || bpf_timer_start(&sweep->timer, dp_sweep_ns, 0))
+		sweep->armed = 0;
+}
+
+/* Also after it was set before: the callback is then this program's, and a replaced one's use ends. */
+static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
-	return !bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
-	       !bpf_timer_start(&origin->timer, ns, 0);
+	bpf_timer_init(&origin->timer, &dp_origins, DP_MONOTONIC);
+	origin->timed = !bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
+			!bpf_timer_start(&origin->timer, ns, 0);
+	if (!origin->timed)
+		dp_sweep_later();
 }
 
 /* How long a flow is kept that was opened just now. */
@@ -94,12 +153,7 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 	claimed = bpf_map_lookup_elem(&dp_origins, key);
 	if (!claimed)
 		return false;
-	/* Without a timer, for want of memory, it would stay for good. */
-	if (bpf_timer_init(&claimed->timer, &dp_origins, 1 /* CLOCK_MONOTONIC */) ||
-	    !dp_flow_expire_in(claimed, ns)) {
-		bpf_map_delete_elem(&dp_origins, key);
-		return false;
-	}
+	dp_flow_expire_in(claimed, ns);
 	return true;
 }
 

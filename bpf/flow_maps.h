@@ -72,7 +72,7 @@ struct dp_origin {
 	__be16 sport; /* as the container sees it */
 	__be16 listener;
 	__u16 pad;
-	__u32 pad2;
+	__u32 timed; /* 1: its timer removes it; 0: it could have none, and the sweep does */
 	__u64 expires; /* ns since boot; DP_NEVER: established */
 	struct bpf_timer timer;
 };
@@ -84,3 +84,17 @@ struct {
 	__type(key, struct dp_origin_key);
 	__type(value, struct dp_origin);
 } dp_origins SEC(".maps");
+
+/* One entry: removes the flows that have no timer of their own, as long as there are any. */
+struct dp_sweep {
+	struct bpf_timer timer;
+	__u32 armed;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dp_sweep);
+} dp_sweeps SEC(".maps");

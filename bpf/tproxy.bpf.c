@@ -27,6 +27,9 @@
  * every other call keeps the kernel's answer.
  *
  * dp_sockops: sockops. A flow is established while the proxy's socket lives.
+ *
+ * dp_start_sweep: run once by the loader, until it returns 0. Gets the memory
+ * flows without timers rely on while there is time to wait for it.
  */
 #include "drop_count.h"
 #include "flow.h"
@@ -216,6 +219,15 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	if (reset && origin->expires != DP_NEVER)
 		dp_flow_forget(&key, origin);
 	return DP_NEXT;
+}
+
+SEC("tc")
+int dp_start_sweep(struct __sk_buff *skb __attribute__((unused)))
+{
+	__u32 zero = 0;
+	struct dp_sweep *sweep = bpf_map_lookup_elem(&dp_sweeps, &zero);
+
+	return sweep && dp_sweep_init(sweep) ? 0 : 1;
 }
 
 #define SOL_IP 0

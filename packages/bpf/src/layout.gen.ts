@@ -717,6 +717,7 @@ export interface DpOrigin {
   dport: number;
   sport: number;
   listener: number;
+  timed: number;
   expires: bigint;
 }
 
@@ -730,7 +731,7 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     { name: "sport", offset: 6, size: 2, type: "__be16" },
     { name: "listener", offset: 8, size: 2, type: "__be16" },
     { name: "pad", offset: 10, size: 2, type: "__u16" },
-    { name: "pad2", offset: 12, size: 4, type: "__u32" },
+    { name: "timed", offset: 12, size: 4, type: "__u32" },
     { name: "expires", offset: 16, size: 8, type: "__u64" },
     { name: "timer", offset: 24, size: 16, type: "struct bpf_timer" },
   ],
@@ -741,6 +742,7 @@ export const dpOrigin: StructLayout<DpOrigin> = {
       dport: view.getUint16(4),
       sport: view.getUint16(6),
       listener: view.getUint16(8),
+      timed: view.getUint32(12, true),
       expires: view.getBigUint64(16, true),
     };
   },
@@ -750,7 +752,35 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     setBe16(view, 4, value.dport, "dp_origin.dport");
     setBe16(view, 6, value.sport, "dp_origin.sport");
     setBe16(view, 8, value.listener, "dp_origin.listener");
+    setU32(view, 12, value.timed, "dp_origin.timed");
     setU64(view, 16, value.expires, "dp_origin.expires");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_sweep */
+export interface DpSweep {
+  armed: number;
+}
+
+/** struct dp_sweep: 24 bytes. */
+export const dpSweep: StructLayout<DpSweep> = {
+  name: "dp_sweep",
+  size: 24,
+  fields: [
+    { name: "timer", offset: 0, size: 16, type: "struct bpf_timer" },
+    { name: "armed", offset: 16, size: 4, type: "__u32" },
+    { name: "pad", offset: 20, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 24, "struct dp_sweep");
+    return {
+      armed: view.getUint32(16, true),
+    };
+  },
+  write(value) {
+    const view = blank(24);
+    setU32(view, 16, value.armed, "dp_sweep.armed");
     return bytesOf(view);
   },
 };
@@ -774,6 +804,7 @@ export const structLayouts = [
   dpFlow,
   dpOriginKey,
   dpOrigin,
+  dpSweep,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -868,6 +899,16 @@ export const mapLayouts = {
     valueType: "struct dp_snat_target",
     value: dpSnatTarget,
   } satisfies MapLayout<number, DpSnatTarget>,
+  dp_sweeps: {
+    name: "dp_sweeps",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_sweep",
+    value: dpSweep,
+  } satisfies MapLayout<number, DpSweep>,
   dp_veth_pairs: {
     name: "dp_veth_pairs",
     type: 1,

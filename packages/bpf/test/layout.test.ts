@@ -25,6 +25,7 @@ import {
   DpServerState,
   dpServerStateNames,
   dpSnatTarget,
+  dpSweep,
   dpTraffic,
   dpVethPair,
   dpVethPeer,
@@ -154,10 +155,11 @@ const STRUCTS: Record<string, Golden> = {
   ),
   dp_origin: golden(
     dpOrigin,
-    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, expires: 0x0102030405060708n },
+    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, timed: 1, expires: 0x0102030405060708n },
     // At the end the timer, which is the kernel's.
-    "c6336407 | 01bb | 9c40 | 2397 | .... | ........ | 0807060504030201 | ..*16",
+    "c6336407 | 01bb | 9c40 | 2397 | .... | 01000000 | 0807060504030201 | ..*16",
   ),
+  dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
   dp_traffic: golden(dpTraffic, TRAFFIC, "0100000000000000 | 3412000000000000"),
   dp_drops: golden(
     dpDrops,
@@ -275,7 +277,8 @@ const ARBITRARIES = {
   dp_flow_key: fc.record({ container: ipv4, dst: ipv4, sport: u16s, dport: u16s, protocol: octet }),
   dp_flow: fc.record({ sport: u16s, listener: u16s }),
   dp_origin_key: fc.record({ container: ipv4, sport: u16s, protocol: octet }),
-  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, expires: u64s }),
+  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, timed: u32s, expires: u64s }),
+  dp_sweep: fc.record({ armed: u32s }),
   dp_traffic: traffic,
   dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
 } satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
@@ -397,6 +400,7 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
     "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 1048576",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
+    "dp_sweeps 2 __u32 4 struct dp_sweep 24 1",
     "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 28 65536",
   ]);
 });
