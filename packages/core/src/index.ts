@@ -7,6 +7,7 @@
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
+export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/flow.ts";
 export { type HostConfig } from "./objects/host-config.ts";
 export {
   type Interface,
@@ -17,9 +18,17 @@ export {
   type VethPeer,
 } from "./objects/interface.ts";
 export { LayoutError } from "./objects/layout-error.ts";
-export { type Attachment, Objects } from "./objects/objects.ts";
+export { type Attachment, type CgroupAttachment, type ContainerPlace, Objects } from "./objects/objects.ts";
 export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions } from "./objects/open.ts";
-export { DEFAULT_PIN_ROOT, PROG_PIN_PATH, type ProgramName } from "./objects/pin-root.ts";
+export {
+  type CgroupProgram,
+  DEFAULT_PIN_ROOT,
+  functionName,
+  type InterfaceProgram,
+  PROG_PIN_PATH,
+  type ProgramName,
+  PROGRAMS,
+} from "./objects/pin-root.ts";
 export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";

@@ -45,16 +45,24 @@ const PINS = [
   "maps/dp_configs",
   "maps/dp_dnat_targets",
   "maps/dp_drop_counts",
+  "maps/dp_flows",
   "maps/dp_fragments",
   "maps/dp_host_addrs",
   "maps/dp_net_records",
+  "maps/dp_origins",
   "maps/dp_snat_targets",
+  "maps/dp_sweeps",
+  "maps/dp_veth_pairs",
   "progs/dp_arp",
   "progs/dp_dnat",
+  "progs/dp_getsockopt",
   "progs/dp_snat",
+  "progs/dp_sockops",
+  "progs/dp_tproxy_container",
+  "progs/dp_tproxy_host",
 ];
 
-const IMAGES = () => ({ dnat: images.dnat(), snat: images.snat(), arp: images.arp() });
+const IMAGES = () => ({ dnat: images.dnat(), snat: images.snat(), arp: images.arp(), tproxy: images.tproxy() });
 
 function load(options: Parameters<typeof loadBpf>[0] = {}): Objects {
   return loadBpf({ pinRoot: bpffs.path, ...options });

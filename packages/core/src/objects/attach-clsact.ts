@@ -1,30 +1,38 @@
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
-import type { Mechanism } from "./attachment.ts";
+import { DIRECTION, type Mechanism } from "./attachment.ts";
 import { readInterface } from "./interface.ts";
-import type { ProgramName } from "./pin-root.ts";
+import type { InterfaceProgram } from "./pin-root.ts";
 
-/** Filters run by ascending priority: arp before snat. */
-const PRIORITY: Record<ProgramName, number> = { dnat: 1, arp: 1, snat: 2 };
+/** Filters of one direction run by ascending priority: arp before snat. */
+const PRIORITY: Record<InterfaceProgram, number> = { dnat: 1, arp: 1, snat: 2, tproxy_container: 1, tproxy_host: 1 };
 
 /** Marks filters as ours, among others of the same priority. */
 const HANDLE = 0xd9;
 
-function slotOf(program: ProgramName, ifindex: number): ClsactSlot {
-  return { ifindex, direction: "ingress", priority: PRIORITY[program], handle: HANDLE };
+function slotOf(program: InterfaceProgram, ifindex: number): ClsactSlot {
+  return { ifindex, direction: DIRECTION[program], priority: PRIORITY[program], handle: HANDLE };
 }
 
-/** A filter has no link to pin: the pin is the program's, and says that a filter with it stands on that interface. */
+/**
+ * A filter has no link to pin: the pin is the program's, and says that a filter with it stands on that interface.
+ *
+ * A container peer's filter is out of reach but for who is in the container's namespace, which attach and update are.
+ * Detaching only unpins; the filter goes with the interface, and left alone with no entry in dp_veth_pairs it does
+ * nothing. So what is found in its place is replaced: it can only be such a one, or the container's own doing.
+ */
 export const clsact: Mechanism = {
   name: "clsact",
 
   attach({ program: name, iface, path }, program) {
     const slot = slotOf(name, iface.index);
-    if (queryClsact(slot) !== undefined) {
+    if (name !== "tproxy_container" && queryClsact(slot) !== undefined) {
       const op = `attach ${program.name} to ${iface.name}`;
       const reason = `a filter that is not pinned here has its place (priority ${slot.priority}, handle ${HANDLE})`;
-      throw new DatapathError("CONFLICT", op, reason, { hint: `see: tc filter show dev ${iface.name} ingress` });
+      throw new DatapathError("CONFLICT", op, reason, {
+        hint: `see: tc filter show dev ${iface.name} ${slot.direction}`,
+      });
     }
     attachClsact(program, slot);
     try {
@@ -48,13 +56,14 @@ export const clsact: Mechanism = {
   },
 
   detach({ program, path, ifaceName }) {
-    const ifindex = findInterface(ifaceName);
+    const ifindex = program === "tproxy_container" ? 0 : findInterface(ifaceName);
     if (ifindex !== 0) detachClsact(slotOf(program, ifindex));
     unpin(path);
   },
 
   ifindex({ program, ifaceName }) {
     const ifindex = findInterface(ifaceName);
+    if (program === "tproxy_container") return ifindex;
     return ifindex !== 0 && queryClsact(slotOf(program, ifindex)) !== undefined ? ifindex : 0;
   },
 };

@@ -3,7 +3,7 @@ import { Link } from "../libbpf/link.ts";
 import { unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
-import type { Mechanism, Place } from "./attachment.ts";
+import { DIRECTION, type Mechanism, type Place } from "./attachment.ts";
 
 /** The pin is the link's. */
 export const tcx: Mechanism = {
@@ -13,7 +13,7 @@ export const tcx: Mechanism = {
     using neighbour = neighbourOf(place);
     const position = positionBeside(place, neighbour);
     // Until it is pinned the link lives as long as this descriptor: a failure to pin detaches it.
-    using link = attachTcx({ program, ifindex: place.iface.index, direction: "ingress", position });
+    using link = attachTcx({ program, ifindex: place.iface.index, direction: DIRECTION[place.program], position });
     link.pin(place.path);
   },
 
@@ -56,7 +56,7 @@ function swap(link: Link, program: Program): boolean {
 
 /** arp answers before snat sees a packet, whichever of them was attached first. */
 function neighbourOf({ program, iface, pathOf }: Place): Link | undefined {
-  if (program === "dnat") return undefined;
+  if (program !== "arp" && program !== "snat") return undefined;
   const other = program === "arp" ? "snat" : "arp";
   const path = pathOf(other);
   const there = tcx.ifindex({ program: other, path, ifaceName: iface.name });

@@ -1,16 +1,30 @@
+import type { Direction } from "../libbpf/attach-type.ts";
 import type { Program } from "../libbpf/program.ts";
 import type { Interface } from "./interface.ts";
-import type { ProgramName } from "./pin-root.ts";
+import type { InterfaceProgram } from "./pin-root.ts";
 
-/** One program on one interface, and where that is remembered. All of them run on ingress. */
+/** As the kernel sees the interface: what leaves a container is its host peer's ingress. */
+export const DIRECTION: Readonly<Record<InterfaceProgram, Direction>> = {
+  dnat: "ingress",
+  snat: "ingress",
+  arp: "ingress",
+  tproxy_container: "egress",
+  tproxy_host: "egress",
+};
+
+/** One program on one interface, and where that is remembered. */
 export interface Place {
-  program: ProgramName;
+  program: InterfaceProgram;
+  /** Of the calling thread's network namespace. */
   iface: Interface;
   /** The pin that stands for it. */
   path: string;
-  /** The pin of another family's program on the same interface. */
-  pathOf(program: ProgramName): string;
+  /** The pin of another program on the same interface. */
+  pathOf(program: InterfaceProgram): string;
 }
+
+/** What a pin says of its place. Of a container peer it has the host peer's name. */
+export type PinnedPlace = Pick<Place, "program" | "path"> & { ifaceName: string };
 
 /** How programs get onto an interface: TCX links, or clsact filters where the kernel has none. */
 export interface Mechanism {
@@ -23,7 +37,7 @@ export interface Mechanism {
    */
   update(place: Place, program: Program): boolean;
   /** Detaches and unpins. */
-  detach(place: Pick<Place, "program" | "path"> & { ifaceName: string }): void;
+  detach(place: PinnedPlace): void;
   /** ifindex of the interface that what is pinned is on; 0 when that is gone. */
-  ifindex(place: Pick<Place, "program" | "path"> & { ifaceName: string }): number;
+  ifindex(place: PinnedPlace): number;
 }

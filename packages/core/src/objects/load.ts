@@ -9,11 +9,13 @@ import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin, pinOver, unpin } from "../libbpf/pin.ts";
 import { LayoutError } from "./layout-error.ts";
 import { checkPinnedMap, layoutOf } from "./maps.ts";
-import { functionName, type PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
+import { FAMILIES, type FamilyName, functionName, type PinRoot, type ProgramName } from "./pin-root.ts";
 import { Undo } from "./undo.ts";
 
 /** The object files, by family. */
-export type Images = Readonly<Record<ProgramName, Uint8Array>>;
+export type Images = Readonly<Record<FamilyName, Uint8Array>>;
+
+const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
 
 type AnyMap = BpfMap<unknown, unknown>;
 
@@ -23,6 +25,7 @@ const PER_SERVER: Readonly<Record<string, number>> = {
   dp_snat_targets: 0,
   dp_net_records: 0,
   dp_drop_counts: 1,
+  dp_veth_pairs: 0,
 };
 
 /**
@@ -32,16 +35,19 @@ const PER_SERVER: Readonly<Record<string, number>> = {
  * done by then is taken back when a pin fails. Attached programs are not touched: their links are updated after.
  */
 export function loadInto(root: PinRoot, images: Images, maxServers?: number): void {
-  for (const program of PROGRAMS) checkImage(program, images[program]);
+  for (const family of FAMILY_NAMES) checkImage(family, images[family]);
   using undo = new Undo();
-  const loaded = new Map<ProgramName, BpfObject>();
+  const loaded = new Map<FamilyName, BpfObject>();
   const maps = new Map<string, AnyMap>();
   try {
     root.create(undo);
     root.sweep();
-    for (const program of PROGRAMS) loaded.set(program, loadOne(program, images[program], root, maps, maxServers));
+    for (const family of FAMILY_NAMES) loaded.set(family, loadOne(family, images[family], root, maps, maxServers));
+    startSweep(loaded.get("tproxy") as BpfObject);
     for (const [name, map] of maps) pinMap(map, root.map(name), undo);
-    for (const [program, object] of loaded) pinProgram(object, program, root, undo);
+    for (const [family, object] of loaded) {
+      for (const program of FAMILIES[family]) pinProgram(object, program, root, undo);
+    }
   } catch (error) {
     throw undo.because(error);
   } finally {
@@ -50,21 +56,37 @@ export function loadInto(root: PinRoot, images: Images, maxServers?: number): vo
   }
 }
 
-function checkImage(program: ProgramName, image: Uint8Array): void {
+/** How often, 10 ms apart, the kernel is asked for memory that it gives only when it need not wait for anybody. */
+const SWEEP_TRIES = 100;
+
+/**
+ * Has the kernel set aside what removes flows that get no timer of their own. Where it refuses for a whole second, the
+ * programs go on asking, with each such flow.
+ */
+function startSweep(tproxy: BpfObject): void {
+  const program = tproxy.program("dp_start_sweep");
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 0; attempt < SWEEP_TRIES; attempt++) {
+    if (program.testRun({ data: new Uint8Array(64) }).retval === 0) return;
+    Atomics.wait(clock, 0, 0, 10);
+  }
+}
+
+function checkImage(family: FamilyName, image: Uint8Array): void {
   const [mismatch] = checkLayouts(image);
   if (mismatch === undefined) return;
-  throw new LayoutError(`load BPF object ${program}`, mismatch, "the package is built wrong: build @dp/bpf anew");
+  throw new LayoutError(`load BPF object ${family}`, mismatch, "the package is built wrong: build @dp/bpf anew");
 }
 
 /** Loads one object with the maps known so far, and adds its own to them. */
 function loadOne(
-  program: ProgramName,
+  family: FamilyName,
   image: Uint8Array,
   root: PinRoot,
   maps: Map<string, AnyMap>,
   maxServers: number | undefined,
 ): BpfObject {
-  using open = BpfObject.open(image, { name: program });
+  using open = BpfObject.open(image, { name: family });
   const declared = open.maps().filter((map) => !map.internal);
   const codecs = new Map<string, [Codec<unknown>, Codec<unknown>]>();
   for (const map of declared) {

@@ -2,11 +2,16 @@ import {
   type DpConfig,
   type DpDnatTarget,
   type DpDrops,
+  type DpFlow,
+  type DpFlowKey,
   type DpHostAddr,
   type DpNetData,
   type DpNetKey,
+  type DpOrigin,
+  type DpOriginKey,
   type DpPublicKey,
   type DpSnatTarget,
+  type DpVethPair,
   mapLayouts,
   type MapLayout,
 } from "@dp/bpf";
@@ -18,7 +23,7 @@ import { openPin } from "../libbpf/pin.ts";
 import { LayoutError } from "./layout-error.ts";
 import type { PinRoot } from "./pin-root.ts";
 
-/** The maps of bpf/maps.h that are read or written here. */
+/** The maps of bpf/maps.h and bpf/flow_maps.h that are read or written here. */
 export interface Maps {
   dnatTargets: PerCpuMap<DpPublicKey, DpDnatTarget>;
   snatTargets: PerCpuMap<number, DpSnatTarget>;
@@ -26,6 +31,9 @@ export interface Maps {
   hostAddrs: BpfMap<string, DpHostAddr>;
   configs: BpfMap<number, DpConfig>;
   dropCounts: PerCpuMap<number, DpDrops>;
+  vethPairs: BpfMap<string, DpVethPair>;
+  flows: BpfMap<DpFlowKey, DpFlow>;
+  origins: BpfMap<DpOriginKey, DpOrigin>;
 }
 
 const GROW = "take everything out (dp unload), then load with a larger maxServers";
@@ -82,6 +90,9 @@ export function openMaps(root: PinRoot): Maps {
       hostAddrs: open(mapLayouts.dp_host_addrs),
       configs: open(mapLayouts.dp_configs),
       dropCounts: openPerCpu(mapLayouts.dp_drop_counts),
+      vethPairs: open(mapLayouts.dp_veth_pairs),
+      flows: open(mapLayouts.dp_flows),
+      origins: open(mapLayouts.dp_origins),
     };
   } catch (error) {
     for (const each of opened) each[Symbol.dispose]();

@@ -1,11 +1,12 @@
 import type { DpConfig } from "@dp/bpf";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, type Fd, withNetns } from "@dp/sys";
 import { hasTcx } from "../libbpf/feature.ts";
 import { Link } from "../libbpf/link.ts";
 import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
+import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clsact } from "./attach-clsact.ts";
 import { tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
@@ -18,11 +19,27 @@ import {
   unblock,
 } from "./connection-block.ts";
 import { type Counters, NO_DROPS, sumDrops, sumTraffic } from "./counters.ts";
+import {
+  decodeFlow,
+  decodeVethPair,
+  encodeVethPair,
+  type Flow,
+  flowKeyOf,
+  type VethPairEntry,
+  type VethPairOptions,
+} from "./flow.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
-import type { Interface } from "./interface.ts";
+import type { Interface, VethPair, VethPeer } from "./interface.ts";
 import type { Maps } from "./maps.ts";
-import { type PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
+import {
+  CGROUP_PROGRAMS,
+  type CgroupProgram,
+  INTERFACE_PROGRAMS,
+  type InterfaceProgram,
+  type PinRoot,
+  type ProgramName,
+} from "./pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
 import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
 import {
@@ -38,14 +55,34 @@ import {
 
 /** A program attached to an interface. */
 export interface Attachment {
-  program: ProgramName;
-  /** The interface's name when it was attached. */
+  program: InterfaceProgram;
+  /** The interface's name when it was attached. Of `tproxy_container` it is the host peer's. */
   iface: string;
-  /** 0 when the interface is gone. */
+  /**
+   * 0 when the interface is gone. Of `tproxy_container` it is the container peer's, in the container's namespace; or,
+   * with clsact, the host peer's, which goes when that goes.
+   */
   ifindex: number;
   /** The pin that keeps it. */
   path: string;
   mechanism: "tcx" | "clsact";
+}
+
+/** A program attached to a cgroup. */
+export interface CgroupAttachment {
+  program: CgroupProgram;
+  /** The inode number of the cgroup's folder; 0 when it is gone. */
+  cgroupId: bigint;
+  /** The pin that keeps it. */
+  path: string;
+}
+
+/** Where a container peer is. */
+export interface ContainerPlace {
+  /** The container's network namespace. */
+  netns: Fd;
+  /** The other end of the veth pair, which names the pin: container peers' names are not unique. */
+  hostPeerName: string;
 }
 
 /** The key of the counters of what belongs to no server. */
@@ -141,6 +178,54 @@ export class Objects implements Disposable {
     return [...this.#maps.snatTargets].flatMap(([hostPeer, [target]]) =>
       target === undefined ? [] : [{ hostPeer, ...decodeSnatTarget(target) }],
     );
+  }
+
+  /**
+   * Sends what a container opens to the proxy. Added again, it keeps the count of its flows.
+   *
+   * @param pair of the host peer, ifindex and address count; of the container peer, address and MAC
+   */
+  addVethPairEntry(pair: VethPair, options: VethPairOptions): void {
+    const before = this.#maps.vethPairs.get(pair.podPeer.addr);
+    this.#maps.vethPairs.set(pair.podPeer.addr, encodeVethPair(pair, options, before?.flows ?? 0));
+  }
+
+  /**
+   * What that container sends is not redirected any more, and its flows are free to be removed with {@link delFlows}.
+   * False when there was none.
+   */
+  delVethPairEntry(pair: VethPair | string): boolean {
+    return this.#maps.vethPairs.delete(typeof pair === "string" ? pair : pair.podPeer.addr);
+  }
+
+  getVethPairEntry(containerAddress: string): VethPairEntry | undefined {
+    const pair = this.#maps.vethPairs.get(containerAddress);
+    return pair === undefined ? undefined : decodeVethPair(containerAddress, pair);
+  }
+
+  /** All containers whose connections are redirected. */
+  vethPairEntries(): VethPairEntry[] {
+    return [...this.#maps.vethPairs].map(([address, pair]) => decodeVethPair(address, pair));
+  }
+
+  /** What containers opened and the proxy carries on: of all of them, or of one. */
+  flows(containerAddress?: string): Flow[] {
+    return [...this.#maps.origins].flatMap(([key, origin]) =>
+      containerAddress === undefined || key.container === containerAddress ? [decodeFlow(key, origin)] : [],
+    );
+  }
+
+  /**
+   * Forgets all flows of a container that was removed, so that the next one with its address does not inherit them: an
+   * established flow otherwise stays as long as the proxy's socket. Not for one whose entry is still there: it would go
+   * on counting them. Returns how many there were.
+   */
+  delFlows(containerAddress: string): number {
+    const { flows, origins } = this.#maps;
+    const ours = [...origins].filter(([{ container }]) => container === containerAddress);
+    // As the programs do it: the half that finds the other goes last.
+    flows.deleteMany(ours.map(([key, origin]) => flowKeyOf(key, origin)));
+    return origins.deleteMany(ours.map(([key]) => key));
   }
 
   /**
@@ -255,17 +340,66 @@ export class Objects implements Disposable {
     return this.#upsert("arp", iface);
   }
 
-  #upsert(name: ProgramName, iface: Interface): "attached" | "updated" {
-    const path = this.#root.link(name, iface.name);
-    const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, iface.name) };
+  /**
+   * Puts dp_tproxy_container on a container peer's egress, pinned as `progs/dp_tproxy_container_HOSTPEER`; see
+   * {@link attachAndPinDnat}. It redirects nothing before {@link addVethPairEntry}.
+   */
+  attachTproxyCtrEgress(
+    ctrPeer: Interface | VethPeer,
+    { netns, hostPeerName }: ContainerPlace,
+  ): "attached" | "updated" {
+    return withNetns(netns, () => this.#upsert("tproxy_container", interfaceOf(ctrPeer), hostPeerName));
+  }
+
+  /** Puts dp_tproxy_host on a host peer's egress: the way back from the proxy; see {@link attachAndPinDnat}. */
+  attachTproxyHostEgress(hostPeer: Interface | VethPeer): "attached" | "updated" {
+    return this.#upsert("tproxy_host", interfaceOf(hostPeer));
+  }
+
+  /**
+   * Puts dp_getsockopt and dp_sockops on a cgroup, pinned as `progs/dp_getsockopt_cgroup` and `progs/dp_sockops_cgroup`:
+   * the proxies in it, and in cgroups below, learn the original destinations of what they accept, and flows live as long
+   * as their sockets. Other programs on its hooks stay.
+   *
+   * An upsert, as {@link attachAndPinDnat}; on another cgroup than before, that is left for this one.
+   *
+   * @param cgroupPath a folder of a cgroup2 mount
+   */
+  attachAndPinGetsockopt(cgroupPath: string): "attached" | "updated" {
+    const upsert = (name: CgroupProgram, attachType: "sockOps" | "getsockopt") =>
+      upsertCgroup(this.#programs[name], { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
+    // Before any proxy can ask where a flow was going, its end is watched for.
+    const sockops = upsert("sockops", "sockOps");
+    try {
+      const getsockopt = upsert("getsockopt", "getsockopt");
+      return sockops === "updated" ? getsockopt : "attached";
+    } catch (error) {
+      if (sockops === "attached") detachCgroup(this.#root.cgroupLink("sockops"));
+      throw error;
+    }
+  }
+
+  /** Takes both off their cgroup and unpins them. False when they are not pinned. */
+  detachGetsockopt(): boolean {
+    return CGROUP_PROGRAMS.map((name) => detachCgroup(this.#root.cgroupLink(name))).includes(true);
+  }
+
+  #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
+    const path = this.#root.link(name, pinName);
+    const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, pinName) };
     const program = this.#programs[name];
     if (mechanismOf(path)?.update(place, program) === true) return "updated";
     (this.mechanism === "tcx" ? tcx : clsact).attach(place, program);
     return "attached";
   }
 
-  /** Takes a program off an interface and unpins it. False when it is not pinned there. */
-  detach(program: ProgramName, iface: Pick<Interface, "name"> | string): boolean {
+  /**
+   * Takes a program off an interface and unpins it. False when it is not pinned there.
+   *
+   * @param iface for `tproxy_container`, the host peer. With clsact its filter stays on the container peer, where
+   *   without an entry of {@link addVethPairEntry} it redirects nothing
+   */
+  detach(program: InterfaceProgram, iface: Pick<Interface, "name"> | string): boolean {
     const ifaceName = typeof iface === "string" ? iface : iface.name;
     const path = this.#root.link(program, ifaceName);
     const mechanism = mechanismOf(path);
@@ -273,7 +407,7 @@ export class Objects implements Disposable {
     return mechanism !== undefined;
   }
 
-  /** Every program that is attached and pinned under this root, also where the interface is gone. */
+  /** Every program on an interface that is pinned under this root, also where the interface is gone. */
   attachments(): Attachment[] {
     return this.#root.links().flatMap(({ program, iface, path }) => {
       const mechanism = mechanismOf(path);
@@ -347,12 +481,22 @@ export class Objects implements Disposable {
     return (this.#destroyer ??= SockDestroyer.load());
   }
 
+  /** Every program on a cgroup that is pinned under this root, also where the cgroup is gone. */
+  cgroupAttachments(): CgroupAttachment[] {
+    return CGROUP_PROGRAMS.flatMap((program) => {
+      const path = this.#root.cgroupLink(program);
+      const cgroupId = pinnedCgroup(path);
+      return cgroupId === undefined ? [] : [{ program, cgroupId, path }];
+    });
+  }
+
   /**
    * Detaches and unpins everything of datapath's under this root, dnat first, and removes its folders. Pins of others
    * in there stay. Done twice, it does nothing the second time. The maps' contents end with the last descriptor.
    */
   unpinAll(): void {
     for (const { program, iface } of sortByProgram(this.attachments())) this.detach(program, iface);
+    this.detachGetsockopt();
     const { progs, maps } = this.#root.pins();
     for (const path of progs) {
       // A link of a program this build does not know: unpinned alone, it would live on in whoever has it open.
@@ -379,6 +523,10 @@ export class Objects implements Disposable {
   }
 }
 
+function interfaceOf(peer: Interface | VethPeer): Interface {
+  return "iface" in peer ? peer.iface : peer;
+}
+
 /** By what is pinned: it may have been attached by another kernel's rules than this process would choose. */
 function mechanismOf(path: string): Mechanism | undefined {
   const kind = pinnedKind(path);
@@ -387,7 +535,8 @@ function mechanismOf(path: string): Mechanism | undefined {
 }
 
 function sortByProgram(attachments: readonly Attachment[]): Attachment[] {
-  return attachments.toSorted((one, other) => PROGRAMS.indexOf(one.program) - PROGRAMS.indexOf(other.program));
+  const order = ({ program }: Attachment) => INTERFACE_PROGRAMS.indexOf(program);
+  return attachments.toSorted((one, other) => order(one) - order(other));
 }
 
 /** Per-CPU maps are written the same for every CPU: only counters differ, and they start at zero. */

@@ -26,14 +26,15 @@ export interface LoadBpfOptions extends OpenPinnedOptions {
  * Loads the programs into the kernel and pins them and their maps under the pin root, which must be on a bpffs.
  *
  * On a root that is loaded already, this is an upgrade: the pinned maps are kept with what is in them, the programs are
- * loaded anew and take their predecessors' pins. What is attached goes on running the old programs until the
- * `attachAndPin` functions swap them. When anything fails, everything is as it was before.
+ * loaded anew and take their predecessors' pins. What is attached goes on running the old programs until the `attach`
+ * functions swap them. Flows of containers live on: the timer of one keeps the program that set it. When anything fails, everything is as it was before.
  *
  * Throws `VerifierError` with the verifier's log, `LayoutError` when a pinned map is not what this build reads and
  * writes, `UnsupportedError` without libbpf, `SyscallError` without the privileges.
  */
 export function loadBpf(options: LoadBpfOptions = {}): Objects {
-  return loadImages({ dnat: images.dnat(), snat: images.snat(), arp: images.arp() }, options);
+  const { dnat, snat, arp, tproxy } = images;
+  return loadImages({ dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() }, options);
 }
 
 /** As {@link loadBpf}, with other object files than this package's own. */

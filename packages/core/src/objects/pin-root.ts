@@ -11,24 +11,41 @@ export const DEFAULT_PIN_ROOT = "/sys/fs/bpf";
 /** The folder of pinned programs and links under the default pin root. */
 export const PROG_PIN_PATH = "/sys/fs/bpf/progs";
 
-/** The program families of this package. */
-export const PROGRAMS = ["dnat", "snat", "arp"] as const;
-export type ProgramName = (typeof PROGRAMS)[number];
+/** Programs on interfaces, in the order they are detached in. */
+export const INTERFACE_PROGRAMS = ["dnat", "snat", "arp", "tproxy_container", "tproxy_host"] as const;
+export type InterfaceProgram = (typeof INTERFACE_PROGRAMS)[number];
 
-/** The name of a family's program in its object, and of its pin. */
+/** Programs on a cgroup. */
+export const CGROUP_PROGRAMS = ["getsockopt", "sockops"] as const;
+export type CgroupProgram = (typeof CGROUP_PROGRAMS)[number];
+
+/** All programs of this package. */
+export const PROGRAMS = [...INTERFACE_PROGRAMS, ...CGROUP_PROGRAMS] as const;
+export type ProgramName = InterfaceProgram | CgroupProgram;
+
+/** The objects, with the programs each has. */
+export const FAMILIES = {
+  dnat: ["dnat"],
+  snat: ["snat"],
+  arp: ["arp"],
+  tproxy: ["tproxy_container", "tproxy_host", "getsockopt", "sockops"],
+} as const satisfies Record<string, readonly ProgramName[]>;
+export type FamilyName = keyof typeof FAMILIES;
+
+/** The name of a program in its object, and of its pin. */
 export function functionName(program: ProgramName): string {
   return `dp_${program}`;
 }
 
 /** Names that pinOver leaves behind when it is killed halfway. */
 const TEMPORARY = /^tmp_\d+_\d+$/;
-const LINK = new RegExp(`^dp_(${PROGRAMS.join("|")})_(.+)$`);
+const LINK = new RegExp(`^dp_(${INTERFACE_PROGRAMS.join("|")})_(.+)$`);
 
 /**
  * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`.
  *
  * A link's name ends in its interface's, with ":" for ".": bpffs refuses dots, and the kernel refuses colons in the
- * names of interfaces.
+ * names of interfaces. Container peers' names are not unique: their links have the host peers'.
  */
 export class PinRoot {
   readonly path: string;
@@ -49,16 +66,23 @@ export class PinRoot {
     return join(this.maps, name);
   }
 
-  link(program: ProgramName, iface: string): string {
+  link(program: InterfaceProgram, iface: string): string {
     return join(this.progs, `${functionName(program)}_${iface.replaceAll(".", ":")}`);
   }
 
-  /** The links pinned here. */
-  links(): { program: ProgramName; iface: string; path: string }[] {
+  /** There is one cgroup at a time. */
+  cgroupLink(program: CgroupProgram): string {
+    return join(this.progs, `${functionName(program)}_cgroup`);
+  }
+
+  /** The links to interfaces that are pinned here. */
+  links(): { program: InterfaceProgram; iface: string; path: string }[] {
     return namesIn(this.progs).flatMap((name) => {
       const [, program, iface] = LINK.exec(name) ?? [];
       if (program === undefined || iface === undefined) return [];
-      return [{ program: program as ProgramName, iface: iface.replaceAll(":", "."), path: join(this.progs, name) }];
+      return [
+        { program: program as InterfaceProgram, iface: iface.replaceAll(":", "."), path: join(this.progs, name) },
+      ];
     });
   }
 
