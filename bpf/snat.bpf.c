@@ -12,7 +12,7 @@
  *  5. IPv4 lengths that contradict each other            drop MALFORMED
  *  6. another source address than the container's        drop SPOOFED_ADDRESS
  *  7. any fragment                                       drop FRAGMENT
- *  8. TCP to another container
+ *  8. TCP to another container (where no address of the host is)
  *      a. of the same group, to its game port, or from
  *         the own game port and opening nothing          redirect, into it
  *      b. anything else                                  drop EAST_WEST
@@ -177,7 +177,7 @@ int dp_snat(struct __sk_buff *skb)
 		tcp = data + l4_off;
 		if ((void *)(tcp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*tcp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
-		if (is_container(config, ip->daddr))
+		if (is_container(config, ip->daddr) && !is_host(config, ip->daddr))
 			return to_container(skb, target, eth, ip, tcp);
 		if (tcp->source == target->game_port)
 			return reply(skb, config, target, ip, tcp, l4_off);

@@ -185,7 +185,9 @@ test("a question cut off at any byte is dropped", () => {
 
 test("the MAC to answer with can be set before the object is loaded", async () => {
   const other = "02:00:5e:00:53:01";
-  using changed = await Bench.open("arp", (object) => object.setVariable("dp_host_peer_mac", bytes(6), mac(other)));
+  using changed = await Bench.open("arp", {
+    prepare: (object) => object.setVariable("dp_host_peer_mac", bytes(6), mac(other)),
+  });
   const { verdict, packet } = changed.run(question());
   expect(verdict).toBe("redirect");
   expect(packet).toEqual(

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import {
   A,
   B,
+  type Bench,
   CONFIG,
   type DropReason,
   HOST_ADDRESSES,
@@ -11,6 +12,7 @@ import {
   type Server,
   STRANGER,
   UPLINK,
+  vethPairOf,
 } from "./bench.ts";
 import { dissect } from "./dissect.ts";
 import {
@@ -69,6 +71,11 @@ function fromContainer(layer: Layer, ip: Partial<Ipv4Fields> = {}): Uint8Array {
   return ethernet(LEAVING, ipv4({ ...FROM_A, ...ip }, layer));
 }
 
+/** What goes, or went, to one of the proxy's listeners. */
+function toProxy(layer: Layer): Uint8Array {
+  return fromContainer(layer, { dst: A.hostAddress });
+}
+
 const drop = (it: string, reason: DropReason, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
   it: `${it}, is dropped: ${reason}`,
   packet,
@@ -84,7 +91,7 @@ const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
   ...more,
 });
 
-// Rule 8e. Whatever the segment, only the source changes.
+// Rule 9d. Whatever the segment, only the source changes.
 const SEGMENTS: [it: string, details: Details][] = [
   ["a SYN+ACK with its options", { tcp: { flags: "SA", options: SYN_OPTIONS }, data: "" }],
   ["a SYN+ACK that agrees to ECN", { tcp: { flags: "SAE" }, data: "" }],
@@ -296,7 +303,29 @@ table(bench, [
     )[0] as Uint8Array,
   ),
 
-  // Rule 8a.
+  // Rule 8: see below for servers of one group.
+  drop("a SYN to another container", "eastWest", reply({ ip: { dst: B.address }, tcp: { flags: "S" } })),
+  drop("a reply to another container", "eastWest", reply({ ip: { dst: B.address } })),
+  drop(
+    "TCP to another container's game port",
+    "eastWest",
+    fromContainer(tcp({ src: 40000, dst: 25565, flags: "S" }), {
+      dst: B.address,
+    }),
+  ),
+  drop(
+    "TCP to any port of another container",
+    "eastWest",
+    fromContainer(tcp({ src: 40000, dst: 9080 }), { dst: B.address }),
+  ),
+  drop(
+    "TCP to an address of the containers' subnet that nobody has",
+    "eastWest",
+    reply({ ip: { dst: "10.2.255.255" } }),
+  ),
+  drop("TCP to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
+
+  // Rule 9a.
   drop("a connection opened from the game port", "gamePortSyn", reply({ tcp: { flags: "S", options: SYN_OPTIONS } })),
   drop("one that asks for ECN", "gamePortSyn", reply({ tcp: { flags: "SEC" } })),
   drop("a SYN with FIN", "gamePortSyn", reply({ tcp: { flags: "SF" } })),
@@ -308,9 +337,8 @@ table(bench, [
     "gamePortSyn",
     reply({ ip: { dst: A.hostAddress }, tcp: { flags: "S", dst: 9111 } }),
   ),
-  drop("a SYN to another container", "gamePortSyn", reply({ ip: { dst: B.address }, tcp: { flags: "S" } })),
 
-  // Rule 8b.
+  // Rule 9b.
   pass("a reply to the host peer's address goes up the host's stack", reply({ ip: { dst: A.hostAddress } })),
   ...HOST_ADDRESSES.map((dst) =>
     pass(`a reply to the host's address ${dst} goes up the host's stack`, reply({ ip: { dst } })),
@@ -331,7 +359,7 @@ table(bench, [
     counts: outOf(A),
   },
 
-  // Rule 8c.
+  // Rule 9c.
   ...[
     "0.0.0.0",
     "0.1.2.3",
@@ -349,16 +377,7 @@ table(bench, [
     reply({ ip: { dst: "10.1.255.255" } }),
   ),
 
-  // Rule 8d.
-  drop("a reply to another container", "eastWest", reply({ ip: { dst: B.address } })),
-  drop(
-    "a reply to an address of the containers' subnet that nobody has",
-    "eastWest",
-    reply({ ip: { dst: "10.2.255.255" } }),
-  ),
-  drop("a reply to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
-
-  // Rule 9.
+  // Rule 10.
   pass(
     "TCP redirected to the proxy's HTTP listener passes",
     fromContainer(tcp({ src: 40000, dst: 9080, flags: "S" }), { dst: A.hostAddress }),
@@ -390,17 +409,40 @@ table(bench, [
       given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
     },
   ),
+  ...(["tcp", "udp"] as const).flatMap((protocol) => {
+    const layer = { tcp, udp }[protocol]({ src: 40000, dst: 7777 });
+    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, timed: 0, expires: 0n };
+    const key = { container: A.address, sport: 40000, protocol: Protocol[protocol] };
+    const name = protocol.toUpperCase();
+    const old = (from: Partial<typeof key>, listener = 7777): Partial<Case> => ({
+      given: (maps) => maps.set("dp_origins", { ...key, ...from }, { ...origin, listener }),
+    });
+    return [
+      pass(`${name} of a flow goes on to the port the proxy had when it began`, toProxy(layer), old({})),
+      drop(`${name} to an old port of the proxy, of no flow`, protocol, toProxy(layer)),
+      drop(`${name} to another port than its flow's`, protocol, toProxy(layer), old({}, 7778)),
+      drop(`${name} of a flow from another port`, protocol, toProxy(layer), old({ sport: 40001 })),
+      drop(`${name} of another container's flow`, protocol, toProxy(layer), old({ container: B.address })),
+      drop(`${name} of a flow, to another address`, protocol, fromContainer(layer), old({})),
+      drop(
+        `${name} of the other protocol's flow`,
+        protocol,
+        toProxy(layer),
+        old({ protocol: protocol === "tcp" ? Protocol.udp : Protocol.tcp }),
+      ),
+    ];
+  }),
   drop("TCP to the proxy's old port", "tcp", fromContainer(tcp({ src: 40000, dst: 9111 }), { dst: A.hostAddress }), {
     given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
   }),
 
-  // Rule 10.
+  // Rule 11.
   pass(
     "a ping to the host peer passes",
     fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.hostAddress }),
   ),
 
-  // Rule 11.
+  // Rule 12.
   drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
   drop(
     "TCP to a player that is not from the game port",
@@ -425,13 +467,6 @@ table(bench, [
     "tcp",
     fromContainer(tcp({ src: 40000, dst: 9080 }), {
       dst: PUBLIC_ADDRESS,
-    }),
-  ),
-  drop(
-    "TCP to another container's game port",
-    "tcp",
-    fromContainer(tcp({ src: 40000, dst: 25565, flags: "S" }), {
-      dst: B.address,
     }),
   ),
   drop(
@@ -489,6 +524,73 @@ table(bench, [
   ...([Protocol.sctp, Protocol.gre, Protocol.icmpv6, 2, 0, 4, 41, 255] as const).map((protocol) =>
     drop(`IP protocol ${protocol}, though its first bytes are the game port,`, "protocol", reply({ ip: { protocol } })),
   ),
+]);
+
+/** Puts both servers into groups. A group is in the sender's target, and in the receiver's pair. */
+function groups(ofA: number, ofB: number): (maps: Bench) => void {
+  return (maps) => {
+    maps.set("dp_veth_pairs", B.address, { ...vethPairOf(B), group: ofB });
+    maps.set("dp_snat_targets", A.hostPeer, { ...maps.get("dp_snat_targets", A.hostPeer), group: ofA });
+  };
+}
+
+/** A to B, as it leaves A, and as it must enter B: with B's MAC. */
+function eastWest(it: string, segment: TcpFields, ip: Partial<Ipv4Fields> = {}): Case {
+  const layers = ipv4({ ...FROM_A, dst: B.address, ...ip }, tcp(segment, "hello"));
+  return {
+    it,
+    given: groups(9, 9),
+    packet: ethernet(LEAVING, layers),
+    verdict: "redirect",
+    out: ethernet({ ...LEAVING, dst: B.mac }, layers),
+  };
+}
+
+const toB = (segment: TcpFields) => fromContainer(tcp(segment), { dst: B.address });
+const toGame = { src: 40000, dst: B.gamePort };
+
+// Rule 8a, and what it does not reach.
+table(bench, [
+  eastWest("a connection to a server of the same group goes straight into it", { ...toGame, flags: "S" }),
+  eastWest("so do its later segments", { ...toGame, flags: "PA" }),
+  eastWest("so do those with IP options", toGame, { options: RECORD_ROUTE }),
+  eastWest("so does one opened from the own game port", { src: A.gamePort, dst: B.gamePort, flags: "S" }),
+  eastWest("so does the answer of the own game port", { src: A.gamePort, dst: 40000, flags: "SA" }),
+  eastWest("so does its data", { src: A.gamePort, dst: 40000, flags: "PA" }),
+  {
+    ...eastWest("a server's game port is its own", { src: 40000, dst: 30000, flags: "S" }),
+    given: (maps) => {
+      groups(9, 9)(maps);
+      maps.set("dp_veth_pairs", B.address, { ...vethPairOf(B), group: 9, gamePort: 30000 });
+    },
+  },
+  drop("a connection to another port in the same group", "eastWest", toB({ src: 40000, dst: 22, flags: "S" }), {
+    given: groups(9, 9),
+  }),
+  drop("one from the own game port to another port", "eastWest", toB({ src: A.gamePort, dst: 22, flags: "S" }), {
+    given: groups(9, 9),
+  }),
+  drop("an answer that is not from the game port", "eastWest", toB({ src: 40000, dst: 40000, flags: "SA" }), {
+    given: groups(9, 9),
+  }),
+  drop("a connection to a server of another group", "eastWest", toB({ ...toGame, flags: "S" }), {
+    given: groups(9, 8),
+  }),
+  drop("one to a server of no group", "eastWest", toB({ ...toGame, flags: "S" }), { given: groups(9, 0) }),
+  drop("one of a server of no group", "eastWest", toB({ ...toGame, flags: "S" }), { given: groups(0, 9) }),
+  drop("one between two of no group", "eastWest", toB({ ...toGame, flags: "S" }), { given: groups(0, 0) }),
+  drop("one to a server that was removed", "eastWest", toB({ ...toGame, flags: "S" }), {
+    given: (maps) => {
+      groups(9, 9)(maps);
+      maps.delete("dp_veth_pairs", B.address);
+    },
+  }),
+  drop("UDP to a server of the same group", "udp", fromContainer(udp(toGame), { dst: B.address }), {
+    given: groups(9, 9),
+  }),
+  drop("a ping to one", "icmp", fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: B.address }), {
+    given: groups(9, 9),
+  }),
 ]);
 
 test("without a configuration, a reply goes nowhere", () => {

@@ -2,7 +2,15 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import type { ObjectName } from "@dp/bpf";
 import { openKernelFds, requireRoot } from "../support/sandbox.ts";
-import { Bench, type Counts, type DropReason, type RunOptions, type Server, type Verdict } from "./bench.ts";
+import {
+  Bench,
+  type BenchOptions,
+  type Counts,
+  type DropReason,
+  type RunOptions,
+  type Server,
+  type Verdict,
+} from "./bench.ts";
 
 export interface Case {
   /** A sentence about behaviour. */
@@ -45,11 +53,11 @@ let descriptorsBefore: string[] = [];
  * A bench for all tests of a file: fresh maps for each, and at the end no descriptor of a program, a map or a namespace
  * left open.
  */
-export function benchFor(name: ObjectName): () => Bench {
+export function benchFor(name: ObjectName, options?: BenchOptions): () => Bench {
   let bench: Bench | undefined;
   beforeAll(async () => {
     if (openBenches.size === 0) descriptorsBefore = openKernelFds();
-    bench = await Bench.open(name);
+    bench = await Bench.open(name, options);
     openBenches.add(bench);
   });
   afterEach(() => bench?.reset());

@@ -1,0 +1,725 @@
+/**
+ * bpf/tproxy.bpf.c, rule by rule, at both ends of server A's veth pair. See bench.ts for the topology, and
+ * original-destination.test.ts for what needs sockets.
+ */
+import { describe, expect, test } from "bun:test";
+import { type DpFlowKey, type DpOrigin } from "@dp/bpf";
+import fc from "fast-check";
+import { u32, u64 } from "../../src/libbpf/index.ts";
+import { A, B, type Bench, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, vethPairOf } from "./bench.ts";
+import {
+  arp,
+  ethernet,
+  EtherType,
+  fragments,
+  icmp,
+  IcmpType,
+  ipv4,
+  type Ipv4Fields,
+  ipv6,
+  type Layer,
+  MAXIMUM_OPTIONS,
+  padded,
+  Protocol,
+  raw,
+  RECORD_ROUTE,
+  SYN_OPTIONS,
+  tcp,
+  type TcpFields,
+  udp,
+} from "./frame.ts";
+import { benchFor, type Case, dropped, table } from "./table.ts";
+
+const bench = benchFor("tproxy", { program: "dp_tproxy_container" });
+
+const SECOND = 1_000_000_000n;
+const WEB = "198.51.100.80";
+const OTHER = "198.51.100.81";
+const RESOLVER = "192.0.2.53";
+const { httpPort: HTTP, dnsPort: DNS, tcpPort: TCP } = CONFIG;
+
+/** Anything a container sends, in a frame and a packet of its own addresses. */
+function sent(layer: Layer, ip: Partial<Ipv4Fields> = {}, server: Server = A): Uint8Array {
+  return ethernet({ dst: HOST_PEER_MAC, src: server.mac }, ipv4({ src: server.address, dst: WEB, ...ip }, layer));
+}
+
+/** What the proxy sends to a container. */
+function answered(layer: Layer, ip: Partial<Ipv4Fields> = {}, server: Server = A): Uint8Array {
+  return ethernet(
+    { dst: server.mac, src: HOST_PEER_MAC },
+    ipv4({ src: server.hostAddress, dst: server.address, ...ip }, layer),
+  );
+}
+
+const SYN: TcpFields = { src: 40000, dst: 443, flags: "S", options: SYN_OPTIONS };
+
+const syn = (fields: Partial<TcpFields> = {}, ip: Partial<Ipv4Fields> = {}, server: Server = A) =>
+  sent(tcp({ ...SYN, ...fields }), ip, server);
+
+const back = (fields: TcpFields, server: Server = A) => answered(tcp(fields, "hello"), {}, server);
+
+/** The way back, through the same bench. */
+const toContainer = { program: "dp_tproxy_host" };
+
+function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: number } | undefined {
+  const wanted = { container: A.address, dst: WEB, sport: 40000, dport: 443, protocol: Protocol.tcp, ...fields };
+  return bench()
+    .entries("dp_flows")
+    .find(([key]) => JSON.stringify(key) === JSON.stringify(wanted))?.[1];
+}
+
+function origins(maps: Bench = bench()): [string, Omit<DpOrigin, "expires" | "timed">][] {
+  return maps
+    .entries("dp_origins")
+    .map(
+      ([{ container, sport, protocol }, { expires: _, timed: __, ...origin }]): [
+        string,
+        Omit<DpOrigin, "expires" | "timed">,
+      ] => [`${container}:${sport}/${protocol}`, origin],
+    )
+    .toSorted(([one], [other]) => (one < other ? -1 : 1));
+}
+
+/** Gives a flow no end, as dp_sockops does when the proxy has accepted it. */
+function establish(maps: Bench): void {
+  for (const [key, origin] of maps.entries("dp_origins")) maps.set("dp_origins", key, { ...origin, expires: 0n });
+}
+
+const next = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
+  it: `${it}, is left alone`,
+  packet,
+  verdict: "next",
+  ...more,
+});
+
+/** @param layer what is sent, and what it must become, by the ports it goes to */
+function redirected(
+  it: string,
+  layer: (ports: { dst: number }) => Layer,
+  [dst, listener]: [number, number],
+  ip: Partial<Ipv4Fields> = {},
+): Case {
+  return {
+    it: `${it}, goes to the proxy`,
+    packet: sent(layer({ dst }), ip),
+    verdict: "next",
+    out: sent(layer({ dst: listener }), { ...ip, dst: A.hostAddress }),
+  };
+}
+
+describe("dp_tproxy_container", () => {
+  // Rule 1.
+  table(bench, [
+    next("IPv6", ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv6(tcp(SYN)))),
+    next(
+      "ARP",
+      ethernet(
+        { dst: HOST_PEER_MAC, src: A.mac },
+        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress }),
+      ),
+    ),
+    next("a tagged packet (the tag beside the frame)", syn(), { run: { tag: 100 } }),
+    next(
+      "a tagged packet (the tag in the frame)",
+      ethernet({ dst: HOST_PEER_MAC, src: A.mac, vlans: [{ tci: 100 }] }, ipv4({ src: A.address, dst: WEB }, tcp(SYN))),
+    ),
+    next(
+      "IPv4 under another EtherType",
+      ethernet({ dst: HOST_PEER_MAC, src: A.mac, type: EtherType.arp }, ipv4({ src: A.address, dst: WEB }, tcp(SYN))),
+    ),
+    ...fragments(
+      { dst: HOST_PEER_MAC, src: A.mac },
+      { src: A.address, dst: WEB },
+      tcp(SYN, "x".repeat(80)),
+      [48, 96],
+    ).map((packet, index) => next(`fragment ${index + 1} of 3`, packet)),
+    next(
+      "a first fragment of a query",
+      fragments(
+        { dst: HOST_PEER_MAC, src: A.mac },
+        { src: A.address, dst: WEB },
+        udp({ src: 40000, dst: 53 }, "x".repeat(32)),
+        [16],
+      )[0] as Uint8Array,
+    ),
+    next("an IPv4 header of version 6", syn({}, { version: 6 })),
+    next("a header length below 5 words", syn({}, { ihl: 4 })),
+    next("a header length beyond the total length", syn({}, { ihl: 15, totalLength: 40 })),
+    next("a total length beyond the end of the packet", syn({}, { totalLength: 61 })),
+    next("a total length of 0 in an ordinary packet", syn({}, { totalLength: 0 })),
+    next("a total length that ends inside the TCP header", syn({}, { totalLength: 39 })),
+    next("a total length that ends inside the UDP header", sent(udp({ src: 1, dst: 53 }), { totalLength: 27 })),
+  ]);
+
+  for (const [name, layer, length] of [
+    ["TCP", tcp({ ...SYN, options: new Uint8Array(0) }), 20],
+    ["UDP", udp({ src: 40000, dst: 53 }), 8],
+  ] as const) {
+    for (const options of [new Uint8Array(0), RECORD_ROUTE, MAXIMUM_OPTIONS]) {
+      const whole = sent(layer, { options });
+      test(`${name} with ${options.byteLength} bytes of IP options, cut off at any byte, is left alone`, () => {
+        expect(whole.byteLength).toBe(34 + options.byteLength + length);
+        for (let cutTo = 14; cutTo < whole.byteLength; cutTo++) {
+          const expected = { verdict: "next" as const, packet: whole.subarray(0, cutTo), counts: {} };
+          expect(bench().run(whole, { cutTo })).toEqual(expected);
+        }
+        expect(bench().entries("dp_flows")).toEqual([]);
+        bench().run(whole, { cutTo: whole.byteLength });
+        expect(bench().entries("dp_flows")).toHaveLength(1);
+      });
+    }
+  }
+
+  // Rules 2 to 6.
+  table(bench, [
+    next("a packet from an address no container has", syn({}, { src: "10.2.0.9" })),
+    next("a packet from the host peer's address", syn({}, { src: A.hostAddress })),
+    next("a packet from a container that was removed", syn(), {
+      given: (maps) => maps.delete("dp_veth_pairs", A.address),
+    }),
+    next("TCP to the host peer", syn({}, { dst: A.hostAddress })),
+    next("TCP to the proxy's own port on the host peer", syn({ dst: TCP }, { dst: A.hostAddress })),
+    next("a query to the host peer", sent(udp({ src: 40000, dst: 53 }), { dst: A.hostAddress })),
+    next("TCP to another container", syn({}, { dst: B.address })),
+    next("HTTP to another container", syn({ dst: 80 }, { dst: B.address })),
+    next("a query to another container", sent(udp({ src: 40000, dst: 53 }), { dst: B.address })),
+    next("TCP to an address of the containers' subnet that nobody has", syn({}, { dst: "10.2.255.255" })),
+    next("a reply of the game port", syn({ src: A.gamePort, flags: "SA" })),
+    next("data of the game port to a player's port 80", syn({ src: A.gamePort, dst: 80, flags: "PA" })),
+    next("a reset of the game port", syn({ src: A.gamePort, flags: "R" })),
+    next("a connection opened from the game port", syn({ src: A.gamePort })),
+    next("a connection to port 25565", syn({ dst: 25565 })),
+    next("later segments to port 25565", syn({ dst: 25565, flags: "PA" })),
+    next("a connection to port 25565 of a container of the group", syn({ dst: 25565 }, { dst: B.address })),
+    next("UDP to port 80", sent(udp({ src: 40000, dst: 80 }))),
+    next("UDP to port 443", sent(udp({ src: 40000, dst: 443 }, "QUIC"))),
+    next("UDP to port 25565", sent(udp({ src: 40000, dst: 25565 }))),
+    next("multicast DNS", sent(udp({ src: 5353, dst: 5353 }), { dst: "224.0.0.251" })),
+    next("a ping", sent(icmp({ type: IcmpType.echoRequest }, "ping"))),
+    ...([Protocol.sctp, Protocol.gre, 2, 4, 41, 0, 255] as const).map((protocol) =>
+      next(`IP protocol ${protocol}`, sent(raw(protocol, "0123456789012345678901234567890123456789"))),
+    ),
+  ]);
+
+  test("what is left alone begins no flow", () => {
+    const packets = [syn({ src: A.gamePort }), syn({ dst: 25565 }), syn({}, { dst: A.hostAddress })];
+    for (const packet of packets) bench().run(packet);
+    expect(bench().entries("dp_flows")).toEqual([]);
+    expect(bench().entries("dp_origins")).toEqual([]);
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
+  });
+
+  // Rule 7.
+  table(
+    bench,
+    ["A", "PA", "FA", "R", "RA", "SA", ""].map((flags) => ({
+      it: `a segment with the flags "${flags}" that continues nothing is dropped: noFlow`,
+      packet: syn({ flags }),
+      verdict: "drop" as const,
+      counts: dropped(A.hostPeer, "noFlow"),
+    })),
+  );
+  table(bench, [
+    {
+      it: "a segment of another container's connection is dropped: noFlow",
+      after: [syn({}, {}, B)],
+      packet: syn({ flags: "PA" }),
+      verdict: "drop",
+      counts: dropped(A.hostPeer, "noFlow"),
+    },
+    {
+      it: "a segment to another address than its connection's is dropped: noFlow",
+      after: [syn()],
+      packet: syn({ flags: "PA" }, { dst: OTHER }),
+      verdict: "drop",
+      counts: dropped(A.hostPeer, "noFlow"),
+    },
+  ]);
+
+  // Rule 9.
+  const anyTcp = (fields: Partial<TcpFields> = {}, data = "") => {
+    return ({ dst }: { dst: number }) => tcp({ ...SYN, ...fields, dst }, data);
+  };
+  const query =
+    (data = "query") =>
+    ({ dst }: { dst: number }) =>
+      udp({ src: 40000, dst }, data);
+  table(bench, [
+    redirected("a connection to port 80", anyTcp(), [80, HTTP]),
+    redirected("a connection to port 53", anyTcp(), [53, DNS]),
+    ...[1, 22, 79, 81, 443, 8080, 25564, 25566, HTTP, 65535].map((port) =>
+      redirected(`a connection to port ${port}`, anyTcp(), [port, TCP]),
+    ),
+    redirected("a connection from a low port", anyTcp({ src: 1 }), [443, TCP]),
+    redirected("one that asks for ECN", anyTcp({ flags: "SEC" }), [443, TCP]),
+    redirected("one with data in its SYN", anyTcp({}, "early"), [443, TCP]),
+    redirected("one with IP options", anyTcp(), [443, TCP], { options: RECORD_ROUTE }),
+    redirected("one with all IP options there is room for", anyTcp(), [443, TCP], { options: MAXIMUM_OPTIONS }),
+    redirected("one that may not be fragmented", anyTcp(), [443, TCP], { dontFragment: true, tos: 0x10, ttl: 1 }),
+    redirected("one to the public address", anyTcp(), [22, TCP], { dst: PUBLIC_ADDRESS }),
+    redirected("one to a server of this host, as players see it", anyTcp(), [A.publicPort, TCP], {
+      dst: PUBLIC_ADDRESS,
+    }),
+    redirected("one to another host peer", anyTcp(), [TCP, TCP], { dst: B.hostAddress }),
+    redirected("one to a private address", anyTcp(), [22, TCP], { dst: "192.168.0.1" }),
+    redirected("one to the metadata service", anyTcp(), [80, HTTP], { dst: "169.254.169.254" }),
+    redirected("one to loopback, if it ever leaves", anyTcp(), [80, HTTP], { dst: "127.0.0.1" }),
+    redirected("a query", query(), [53, DNS], { dst: RESOLVER }),
+    redirected("a query of odd length", query("odd"), [53, DNS], { dst: RESOLVER }),
+    redirected("an empty query", query(""), [53, DNS], { dst: RESOLVER }),
+    redirected("a query from port 53", ({ dst }) => udp({ src: 53, dst }, "query"), [53, DNS], { dst: RESOLVER }),
+    redirected("a query from the game port", ({ dst }) => udp({ src: A.gamePort, dst }, "q"), [53, DNS], {
+      dst: RESOLVER,
+    }),
+    redirected("a query with IP options", query(), [53, DNS], { dst: RESOLVER, options: RECORD_ROUTE }),
+    {
+      it: "the other container's go to its own host peer",
+      packet: syn({}, {}, B),
+      verdict: "next",
+      out: syn({ dst: TCP }, { dst: B.hostAddress }, B),
+    },
+    {
+      it: "what the Ethernet adds to a short packet stays behind it",
+      packet: padded(sent(query("")({ dst: 53 }))),
+      verdict: "next",
+      out: padded(sent(query("")({ dst: DNS }), { dst: A.hostAddress })),
+    },
+    {
+      it: "the segments of a connection follow it",
+      after: [syn()],
+      packet: sent(tcp({ src: 40000, dst: 443, flags: "PA" }, "GET /")),
+      verdict: "next",
+      out: sent(tcp({ src: 40000, dst: TCP, flags: "PA" }, "GET /"), { dst: A.hostAddress }),
+    },
+    {
+      it: "a super-packet is redirected whole",
+      after: [syn()],
+      packet: sent(tcp({ src: 40000, dst: 443 }, "x".repeat(2920))),
+      run: { gsoSize: 1460, gsoSegs: 2 },
+      verdict: "next",
+      out: sent(tcp({ src: 40000, dst: TCP }, "x".repeat(2920)), { dst: A.hostAddress }),
+    },
+    {
+      it: "the proxy is where the configuration says, from the next connection on",
+      given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
+      packet: syn(),
+      verdict: "next",
+      out: syn({ dst: 8888 }, { dst: A.hostAddress }),
+    },
+    next("anything, before the host is configured", syn(), {
+      given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 0 }),
+    }),
+  ]);
+
+  // The program's packet has no sum of a device here: the kernel leaves that alone where there is no checksum.
+  table(
+    bench,
+    [
+      {
+        it: "a query without a checksum still has none",
+        packet: sent(udp({ src: 40000, dst: 53, checksum: 0 }, "query"), { dst: RESOLVER }),
+        verdict: "next",
+        out: sent(udp({ src: 40000, dst: DNS, checksum: 0 }, "query"), { dst: A.hostAddress }),
+      },
+    ],
+    false,
+  );
+
+  test("a checksum that comes out as 0 is sent in its other form, which still is one", () => {
+    // The two bytes of data that make the sum of the redirected datagram 0xffff.
+    for (let filler = 0; ; filler++) {
+      const data = Uint8Array.of(filler >> 8, filler);
+      const out = sent(udp({ src: 40000, dst: DNS }, data), { dst: A.hostAddress });
+      if (out[40] !== 0xff || out[41] !== 0xff) continue;
+      const { packet } = bench().run(sent(udp({ src: 40000, dst: 53 }, data), { dst: RESOLVER }));
+      expect(packet).toEqual(out);
+      break;
+    }
+  });
+
+  test("a wrong checksum stays wrong", () => {
+    for (const layer of [tcp({ ...SYN, checksum: 0x1111 }), udp({ src: 40000, dst: 53, checksum: 0x1111 })]) {
+      const { packet } = bench().run(sent(layer));
+      const right = layer.type === Protocol.tcp ? tcp({ ...SYN, dst: TCP }) : udp({ src: 40000, dst: DNS });
+      const expected = sent(right, { dst: A.hostAddress });
+      const at = layer.type === Protocol.tcp ? 50 : 40;
+      expect(packet.slice(at, at + 2)).not.toEqual(expected.slice(at, at + 2));
+      expect(packet.slice(0, at)).toEqual(expected.slice(0, at));
+    }
+  });
+});
+
+describe("a flow", () => {
+  test("is remembered under the container's address, its port and the protocol", () => {
+    bench().run(syn());
+    bench().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
+    expect(origins()).toEqual([
+      [`${A.address}:40000/17`, { dst: RESOLVER, dport: 53, sport: 40000, listener: DNS }],
+      [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+    ]);
+    expect(flowOf()).toEqual({ sport: 40000, listener: TCP });
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(2);
+  });
+
+  test("of one container is not another's, with the same port", () => {
+    bench().run(syn({}, { dst: WEB }, A));
+    bench().run(syn({}, { dst: OTHER }, B));
+    expect(origins()).toEqual([
+      [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+      [`${B.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
+    ]);
+    const answer = { src: TCP, dst: 40000, flags: "SA" };
+    const { packet: toA } = bench().run(back(answer, A), toContainer);
+    const { packet: toB } = bench().run(back(answer, B), { ...toContainer, ifindex: B.hostPeer });
+    expect(toA).toEqual(answered(tcp({ ...answer, src: 443 }, "hello"), { src: WEB }, A));
+    expect(toB).toEqual(answered(tcp({ ...answer, src: 443 }, "hello"), { src: OTHER }, B));
+  });
+
+  for (const [it, dst, dport] of [
+    ["another address", OTHER, 443],
+    ["another port", WEB, 444],
+    ["another listener", WEB, 80],
+  ] as const) {
+    test(`from a port in use, to ${it}, gets another port, and both work both ways`, () => {
+      const listener = dport === 80 ? HTTP : TCP;
+      bench().run(syn());
+      const { packet, verdict } = bench().run(syn({ dst: dport }, { dst }));
+      const second = flowOf({ dst, dport });
+      expect(verdict).toBe("next");
+      expect(second?.listener).toBe(listener);
+      expect(second?.sport).toBeGreaterThanOrEqual(1024);
+      expect(second?.sport).not.toBe(40000);
+      const port = second?.sport as number;
+      expect(packet).toEqual(syn({ src: port, dst: listener }, { dst: A.hostAddress }));
+
+      const data = (fields: TcpFields, ip: Partial<Ipv4Fields>) => sent(tcp({ ...fields, flags: "PA" }, "hello"), ip);
+      expect(bench().run(data({ src: 40000, dst: 443 }, {})).packet).toEqual(
+        data({ src: 40000, dst: TCP }, { dst: A.hostAddress }),
+      );
+      expect(bench().run(data({ src: 40000, dst: dport }, { dst })).packet).toEqual(
+        data({ src: port, dst: listener }, { dst: A.hostAddress }),
+      );
+      expect(bench().run(back({ src: TCP, dst: 40000 }), toContainer).packet).toEqual(
+        answered(tcp({ src: 443, dst: 40000 }, "hello"), { src: WEB }),
+      );
+      expect(bench().run(back({ src: listener, dst: port }), toContainer).packet).toEqual(
+        answered(tcp({ src: dport, dst: 40000 }, "hello"), { src: dst }),
+      );
+      expect(bench().get("dp_veth_pairs", A.address).flows).toBe(2);
+    });
+  }
+
+  test("of queries from one socket to two resolvers: each answer is from the one that was asked", () => {
+    const ask = (dst: string) => sent(udp({ src: 40000, dst: 53 }, "query"), { dst });
+    for (const dst of [RESOLVER, OTHER]) bench().run(ask(dst));
+    for (const dst of [RESOLVER, OTHER]) {
+      const port = flowOf({ dst, dport: 53, protocol: Protocol.udp })?.sport as number;
+      const { packet } = bench().run(answered(udp({ src: DNS, dst: port }, "answer")), toContainer);
+      expect(packet).toEqual(answered(udp({ src: 53, dst: 40000 }, "answer"), { src: dst }));
+    }
+  });
+
+  test("that exists is not written to by its packets, in either direction", () => {
+    bench().run(syn());
+    const opening = contents();
+    bench().run(syn());
+    bench().run(sent(tcp({ ...SYN, flags: "A" })));
+    bench().run(sent(tcp({ ...SYN, flags: "FA" })));
+    bench().run(sent(tcp({ ...SYN, flags: "R" })));
+    bench().run(back({ src: TCP, dst: 40000 }), toContainer);
+    expect(contents()).toEqual(opening);
+    establish(bench());
+    const established = contents();
+    bench().run(syn());
+    bench().run(sent(tcp({ ...SYN, flags: "PA" }, "hello")));
+    for (const flags of ["A", "PA", "FA", "R"]) bench().run(back({ src: TCP, dst: 40000, flags }), toContainer);
+    expect(contents()).toEqual(established);
+
+    function contents(): string[][] {
+      return (["dp_flows", "dp_origins", "dp_veth_pairs"] as const).map((name) => bench().bytes(name));
+    }
+  });
+
+  test("that is opening ends with the proxy's reset: nobody listens", () => {
+    bench().run(syn());
+    const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }));
+    const { packet } = bench().run(reset, toContainer);
+    expect(packet).toEqual(answered(tcp({ src: 443, dst: 40000, flags: "RA" }), { src: WEB }));
+    expect(bench().entries("dp_flows")).toEqual([]);
+    expect(bench().entries("dp_origins")).toEqual([]);
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(bench().run(reset, toContainer).packet).toEqual(reset);
+  });
+
+  test("keeps the listener it began with, until it is opened again", () => {
+    bench().run(syn());
+    bench().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
+    const data = sent(tcp({ ...SYN, flags: "PA" }, "hello"));
+    const onTheWay = sent(tcp({ ...SYN, flags: "PA", dst: TCP }, "hello"), { dst: A.hostAddress });
+    expect(bench().run(data).packet).toEqual(onTheWay);
+    expect(bench().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
+    expect(origins()).toEqual([[`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: 8888 }]]);
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(1);
+    establish(bench());
+    bench().set("dp_configs", 0, CONFIG);
+    expect(bench().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
+  });
+
+  test("of datagrams moves with the proxy at once", () => {
+    const ask = (dst: number, to: string) => sent(udp({ src: 40000, dst }, "query"), { dst: to });
+    bench().run(ask(53, RESOLVER));
+    bench().set("dp_configs", 0, { ...CONFIG, dnsPort: 8853 });
+    expect(bench().run(ask(53, RESOLVER)).packet).toEqual(ask(8853, A.hostAddress));
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(1);
+  });
+
+  test("half of which is left is begun anew", () => {
+    bench().run(syn());
+    bench().clear("dp_origins");
+    bench().run(syn());
+    expect(origins()).toHaveLength(1);
+    expect(bench().entries("dp_flows")).toHaveLength(1);
+  });
+
+  test("gets no port when all are taken: dropped, and nothing is left of it", () => {
+    const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, timed: 0, expires: 0n };
+    for (let sport = 0; sport < 65536; sport++) {
+      bench().set("dp_origins", { container: A.address, sport, protocol: Protocol.tcp }, origin);
+    }
+    expect(bench().run(syn())).toEqual({ verdict: "drop", packet: syn(), counts: { [`${A.hostPeer} drop flows`]: 1 } });
+    expect(bench().entries("dp_flows")).toEqual([]);
+    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(bench().run(syn({}, {}, B)).verdict).toBe("next");
+  });
+
+  test("of any kind there and back is what it was", () => {
+    const port = fc.integer({ min: 1, max: 65535 });
+    const octet = fc.integer({ min: 0, max: 255 });
+    const any = fc.record({
+      dst: fc.tuple(fc.integer({ min: 11, max: 223 }), octet, octet, octet).map((octets) => octets.join(".")),
+      src: port.filter((number) => number !== A.gamePort),
+      dport: port.filter((number) => number !== 25565),
+      tcp: fc.boolean(),
+      data: fc.uint8Array({ maxLength: 64 }),
+      options: fc.integer({ min: 0, max: 10 }).map((words) => new Uint8Array(words * 4).fill(1)),
+    });
+    fc.assert(
+      fc.property(any, ({ dst, src, dport, tcp: isTcp, data, options }) => {
+        const to = isTcp ? dport : 53;
+        const layer = (from: number, into: number, flags: string) =>
+          isTcp ? tcp({ src: from, dst: into, flags }, data) : udp({ src: from, dst: into }, data);
+        const { packet } = bench().run(sent(layer(src, to, "S"), { dst, options }));
+        const flow = flowOf({ dst, sport: src, dport: to, protocol: isTcp ? Protocol.tcp : Protocol.udp });
+        const { sport = 0, listener = 0 } = flow ?? {};
+        expect(packet).toEqual(sent(layer(sport, listener, "S"), { dst: A.hostAddress, options }));
+        const answer = bench().run(answered(layer(listener, sport, "SA"), { options }), toContainer);
+        expect(answer.packet).toEqual(answered(layer(to, src, "SA"), { src: dst, options }));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("dp_tproxy_host", () => {
+  const opened = { after: [syn(), sent(udp({ src: 40001, dst: 53 }), { dst: RESOLVER })], run: toContainer };
+
+  table(bench, [
+    {
+      it: "an answer of the proxy is from where the container thinks it talks to",
+      ...opened,
+      packet: back({ src: TCP, dst: 40000, flags: "SA", options: SYN_OPTIONS }),
+      verdict: "next",
+      out: answered(tcp({ src: 443, dst: 40000, flags: "SA", options: SYN_OPTIONS }, "hello"), { src: WEB }),
+    },
+    {
+      it: "so is a datagram",
+      ...opened,
+      packet: answered(udp({ src: DNS, dst: 40001 }, "answer")),
+      verdict: "next",
+      out: answered(udp({ src: 53, dst: 40001 }, "answer"), { src: RESOLVER }),
+    },
+    {
+      it: "so is one with IP options",
+      ...opened,
+      packet: answered(tcp({ src: TCP, dst: 40000 }, "hello"), { options: RECORD_ROUTE }),
+      verdict: "next",
+      out: answered(tcp({ src: 443, dst: 40000 }, "hello"), { src: WEB, options: RECORD_ROUTE }),
+    },
+    {
+      it: "so is a super-packet",
+      ...opened,
+      run: { ...toContainer, gsoSize: 1460, gsoSegs: 2 },
+      packet: answered(tcp({ src: TCP, dst: 40000 }, "x".repeat(2920))),
+      verdict: "next",
+      out: answered(tcp({ src: 443, dst: 40000 }, "x".repeat(2920)), { src: WEB }),
+    },
+    next("a player's packet to the game port", answered(tcp({ src: 50000, dst: A.gamePort }), { src: OTHER }), opened),
+    next("a packet from another port of the host", back({ src: 22, dst: 40000 }), opened),
+    next("one from another of the proxy's ports", back({ src: HTTP, dst: 40000 }), opened),
+    next("one of no flow", back({ src: TCP, dst: 40002 }), opened),
+    next("one of the other protocol's flow", answered(udp({ src: TCP, dst: 40000 })), opened),
+    next("a datagram of a connection's port", answered(udp({ src: DNS, dst: 40000 })), opened),
+    next("one to another container", back({ src: TCP, dst: 40000 }, B), opened),
+    next("a ping", answered(icmp({ type: IcmpType.echoReply })), opened),
+    next("IPv6", ethernet({ dst: A.mac, src: HOST_PEER_MAC }, ipv6(tcp({ src: TCP, dst: 40000 }))), opened),
+    ...fragments(
+      { dst: A.mac, src: HOST_PEER_MAC },
+      { src: A.hostAddress, dst: A.address },
+      udp({ src: DNS, dst: 40001 }, "x".repeat(64)),
+      [24, 48],
+    ).map((packet, index) => next(`fragment ${index + 1} of 3`, packet, opened)),
+    next("a malformed packet", answered(tcp({ src: TCP, dst: 40000 }), { ihl: 4 }), opened),
+  ]);
+
+  table(
+    bench,
+    [
+      {
+        it: "a datagram without a checksum still has none",
+        ...opened,
+        packet: answered(udp({ src: DNS, dst: 40001, checksum: 0 }, "answer")),
+        verdict: "next",
+        out: answered(udp({ src: 53, dst: 40001, checksum: 0 }, "answer"), { src: RESOLVER }),
+      },
+    ],
+    false,
+  );
+
+  for (const [name, layer] of [
+    ["TCP", tcp({ src: TCP, dst: 40000 })],
+    ["UDP", udp({ src: DNS, dst: 40001 })],
+  ] as const) {
+    test(`${name}, cut off at any byte, is left alone`, () => {
+      for (const packet of opened.after) bench().run(packet);
+      const whole = answered(layer, { options: RECORD_ROUTE });
+      for (let cutTo = 14; cutTo < whole.byteLength; cutTo++) {
+        expect(bench().run(whole, { ...toContainer, cutTo }).packet).toEqual(whole.subarray(0, cutTo));
+      }
+      expect(bench().run(whole, { ...toContainer, cutTo: whole.byteLength }).packet).not.toEqual(whole);
+    });
+  }
+});
+
+describe("with room for two flows in a container", () => {
+  const small = benchFor("tproxy", {
+    program: "dp_tproxy_container",
+    prepare: (object) => object.setVariable("dp_max_flows", u32, 2),
+  });
+
+  // Rule 8.
+  table(small, [
+    {
+      it: "a third is dropped: flows",
+      after: [syn(), syn({ src: 40001 })],
+      packet: syn({ src: 40002 }),
+      verdict: "drop",
+      counts: dropped(A.hostPeer, "flows"),
+    },
+    {
+      it: "a third, of datagrams, is dropped: flows",
+      after: [syn(), syn({ src: 40001 })],
+      packet: sent(udp({ src: 40002, dst: 53 })),
+      verdict: "drop",
+      counts: dropped(A.hostPeer, "flows"),
+    },
+    {
+      it: "those there are go on",
+      after: [syn(), syn({ src: 40001 }), syn({ src: 40002 })],
+      packet: syn({ flags: "A" }),
+      verdict: "next",
+      out: syn({ flags: "A", dst: TCP }, { dst: A.hostAddress }),
+    },
+    {
+      it: "another container is not concerned",
+      after: [syn(), syn({ src: 40001 }), syn({ src: 40002 })],
+      packet: syn({}, {}, B),
+      verdict: "next",
+      out: syn({ dst: TCP }, { dst: B.hostAddress }, B),
+    },
+    {
+      it: "a count that went below 0 is no limit",
+      given: (maps) => maps.set("dp_veth_pairs", A.address, { ...vethPairOf(A), flows: -1 }),
+      packet: syn(),
+      verdict: "next",
+      out: syn({ dst: TCP }, { dst: A.hostAddress }),
+    },
+  ]);
+
+  test("one that ends makes room", () => {
+    small().run(syn());
+    small().run(syn({ src: 40001 }));
+    expect(small().run(syn({ src: 40002 })).verdict).toBe("drop");
+    small().run(answered(tcp({ src: TCP, dst: 40001, flags: "RA" })), toContainer);
+    expect(small().run(syn({ src: 40002 })).verdict).toBe("next");
+  });
+});
+
+describe("with room for two flows in all containers together", () => {
+  const full = benchFor("tproxy", {
+    program: "dp_tproxy_container",
+    prepare: (object) => object.map("dp_flows").setMaxEntries(2),
+  });
+
+  test("a third is dropped, leaves nothing behind, and is not counted as one", () => {
+    for (const src of [40000, 40001]) full().run(syn({ src }));
+    for (const src of [40002, 40003]) {
+      expect(full().run(syn({ src })).counts).toEqual({ [`${A.hostPeer} drop flows`]: 1 });
+    }
+    expect(origins(full()).map(([key]) => key)).toEqual([`${A.address}:40000/6`, `${A.address}:40001/6`]);
+    expect(full().get("dp_veth_pairs", A.address).flows).toBe(2);
+  });
+});
+
+describe("with short lives", () => {
+  const MILLISECOND = SECOND / 1000n;
+  const brief = benchFor("tproxy", {
+    program: "dp_tproxy_container",
+    prepare(object) {
+      object.setVariable("dp_opening_ns", u64, 1500n * MILLISECOND);
+      object.setVariable("dp_udp_ns", u64, 1500n * MILLISECOND);
+      object.setVariable("dp_sweep_ns", u64, 50n * MILLISECOND);
+    },
+  });
+  const expiry = () => brief().entries("dp_origins")[0]?.[1].expires;
+  const ask = () => brief().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
+
+  test("a connection nobody accepts is forgotten, both halves", async () => {
+    brief().run(syn());
+    expect(brief().entries("dp_flows")).toHaveLength(1);
+    await Bun.sleep(1700);
+    expect(brief().entries("dp_flows")).toEqual([]);
+    expect(brief().entries("dp_origins")).toEqual([]);
+    expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
+  });
+
+  test("datagrams keep their flow, which is written at most once a second", async () => {
+    ask();
+    const first = expiry();
+    await Bun.sleep(500);
+    ask();
+    expect(expiry()).toBe(first as bigint);
+    await Bun.sleep(700);
+    ask();
+    expect(expiry()).toBeGreaterThan(first as bigint);
+    await Bun.sleep(800);
+    expect(brief().entries("dp_flows")).toHaveLength(1);
+    await Bun.sleep(1000);
+    expect(brief().entries("dp_flows")).toEqual([]);
+    expect(brief().entries("dp_origins")).toEqual([]);
+  });
+
+  test("two thousand are all forgotten, whether or not the kernel had memory for their timers", async () => {
+    for (let src = 1; src <= 2000; src++) expect(brief().run(syn({ src })).verdict).toBe("next");
+    await Bun.sleep(2500);
+    expect(brief().entries("dp_flows")).toEqual([]);
+    expect(brief().entries("dp_origins")).toEqual([]);
+    expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
+  });
+
+  test("an established connection has no end", async () => {
+    brief().run(syn());
+    establish(brief());
+    await Bun.sleep(1700);
+    expect(brief().entries("dp_flows")).toHaveLength(1);
+  });
+});
