@@ -32,7 +32,12 @@ export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   socket.on("message", (answer) => {
     if (answersQuery(sent, answer)) resolve(originalId(query, answer));
   });
-  socket.connect(resolver.port, resolver.address, () => socket.send(sent, failed));
+  // Called with the error when there is no route, which the types do not say; Bun's has no code.
+  const connected = (error?: NodeJS.ErrnoException) => {
+    if (error) failed(Object.assign(error, { code: error.code ?? "EHOSTUNREACH" }));
+    else socket.send(sent, failed);
+  };
+  socket.connect(resolver.port, resolver.address, connected);
   return promise.finally(() => {
     clearTimeout(timer);
     socket.close();

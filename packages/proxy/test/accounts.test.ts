@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Accounts } from "../src/accounts.ts";
+import { type Account, Accounts } from "../src/accounts.ts";
 import { completeLimits } from "../src/limits.ts";
 import { LogGate } from "../src/log-gate.ts";
 import { OwnAddresses } from "../src/own-addresses.ts";
@@ -7,7 +7,7 @@ import { OwnAddresses } from "../src/own-addresses.ts";
 describe("accounts", () => {
   test("count each container for itself, and forget it when it has nothing open", () => {
     const accounts = new Accounts(completeLimits({ connectionsPerServer: 2, queriesPerServer: 1 }));
-    const one = accounts.openConnection("10.2.0.1")!;
+    const one = accounts.openConnection("10.2.0.1") as Account;
     expect(accounts.openConnection("10.2.0.1")).toBe(one);
     expect(accounts.openConnection("10.2.0.1")).toBeUndefined();
     expect(accounts.openConnection("10.2.0.2")).toBeDefined();
@@ -23,7 +23,7 @@ describe("accounts", () => {
 
   test("never use more descriptors together than they may", () => {
     const accounts = new Accounts(completeLimits({ descriptors: 5 }));
-    const one = accounts.openConnection("10.2.0.1")!;
+    const one = accounts.openConnection("10.2.0.1") as Account;
     expect(accounts.openConnection("10.2.0.2")).toBeDefined();
     expect(accounts.openConnection("10.2.0.3")).toBeUndefined();
     expect(accounts.openQuery("10.2.0.3")).toBeDefined();
@@ -34,7 +34,7 @@ describe("accounts", () => {
 
   test("throttle all readers of a container over its budget, late ones too, and let them go again", () => {
     const accounts = new Accounts(completeLimits({ bufferedBytesPerServer: 100 }));
-    const account = accounts.openConnection("10.2.0.1")!;
+    const account = accounts.openConnection("10.2.0.1") as Account;
     const calls: string[] = [];
     const reader = (name: string) => ({ throttle: (on: boolean) => void calls.push(`${name} ${on}`) });
     account.join(reader("a"));
