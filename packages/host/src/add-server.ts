@@ -11,7 +11,7 @@ import { portsInUse } from "./host-sockets.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { undoPending } from "./remove.ts";
-import { releasePort, reservePort } from "./reserved-ports.ts";
+import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
 import { label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
@@ -23,6 +23,7 @@ import {
   prepareHostPeer,
   raiseContainerPeer,
   raiseHostPeer,
+  raiseLoopback,
   type VethPlan,
 } from "./veth-pair.ts";
 
@@ -180,7 +181,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
       name,
       group,
       netns: namespace.path,
-      portReserved: false,
+      portReserved: !isReserved(hostPort),
       veth: {
         hostPeer: { iface: { index: 0, name: hostName, mac: HOST_PEER_MAC }, addr: hostAddress },
         podPeer: { iface: { index: 0, name: ifname, mac }, addr: containerAddress },
@@ -275,7 +276,9 @@ function uplinkFor(
     .map(toInterface)
     .sort((one, other) => Number(other.index === main) - Number(one.index === main));
   if (attached.length === 0) {
-    throw new DatapathError("FAILED", op, "the uplink is gone: its interface was deleted", { hint: "run `dp load` again" });
+    throw new DatapathError("FAILED", op, "the uplink is gone: its interface was deleted", {
+      hint: "run `dp load` again",
+    });
   }
   const { index, name } = uplinkOf(address, attached, addresses, host, op);
   const link = host.link(index);
@@ -320,14 +323,24 @@ function chooseAddresses(
   }
   // One that was given, and the other ends alike; unless its subnet is too small for that.
   if (!isHostIndex(subnets.host, index) && hostIp === undefined) {
-    throw new DatapathError("BAD_USAGE", op, `${subnets.host.toString()} has no address that ends like ${containerIp}`, {
-      hint: "give the host peer's too: --host-ip IP",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      op,
+      `${subnets.host.toString()} has no address that ends like ${containerIp}`,
+      {
+        hint: "give the host peer's too: --host-ip IP",
+      },
+    );
   }
   if (!isHostIndex(subnets.container, index) && containerIp === undefined) {
-    throw new DatapathError("BAD_USAGE", op, `${subnets.container.toString()} has no address that ends like ${hostIp}`, {
-      hint: "give the container's too: --container-ip IP",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      op,
+      `${subnets.container.toString()} has no address that ends like ${hostIp}`,
+      {
+        hint: "give the container's too: --container-ip IP",
+      },
+    );
   }
   const chosen = {
     hostAddress: hostIp ?? subnets.host.at(index),
@@ -363,15 +376,13 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
       // With something left, the record stays: the next change tries again.
       (_, clean) => clean && objects.delNetData(hostPort),
     );
-    const portReserved = transaction.step(
-      "reserve port",
-      () => reservePort(hostPort),
-      (reserved) => reserved && releasePort(hostPort),
-    );
-    // Noted at once: whoever finds the record pending must know whose the port is, and later which interface.
-    record = { ...record, portReserved };
-    transaction.step("record port", () => objects.addNetData(record, "replace"));
-
+    if (record.portReserved) {
+      transaction.step(
+        "reserve port",
+        () => reservePort(hostPort),
+        () => releasePort(hostPort),
+      );
+    }
     const pair = transaction.step(
       "veth pair",
       () => createPair(host, inside, veth),
@@ -386,9 +397,15 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
         podPeer: { iface: containerPeer, addr: veth.containerAddress },
       },
     };
+    // Noted at once: whoever finds the record pending must know which interface is its own.
     transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
 
     transaction.step("host peer address", () => prepareHostPeer(host, pair.hostPeer, veth));
+    transaction.step(
+      "container loopback",
+      () => raiseLoopback(inside),
+      (loopback) => loopback !== undefined && inside.setLink(loopback.index, { up: false }),
+    );
     transaction.step("container peer", () => raiseContainerPeer(inside, pair.containerPeer, veth));
     transaction.step(
       "attach arp",

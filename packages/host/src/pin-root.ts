@@ -42,7 +42,10 @@ function open(path: string, op: string): Objects {
 }
 
 function notLoaded(op: string, path: string, cause?: unknown): DatapathError {
-  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, { cause, hint: "run `dp load` first" });
+  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, {
+    cause,
+    hint: "run `dp load` first",
+  });
 }
 
 /** A pin root that is on a bpffs, and how to take back what was done to get there. */

@@ -44,7 +44,10 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   if (failures.length > 0) {
     const what = failures.map(({ step, error }) => `${step} (${messageOf(error)})`).join("; ");
     throw new DatapathError("FAILED", op, `not everything could be removed: ${what}`, {
-      cause: new AggregateError(failures.map(({ error }) => error), "removing a server failed"),
+      cause: new AggregateError(
+        failures.map(({ error }) => error),
+        "removing a server failed",
+      ),
       hint: "what is left is tried again by the next change, or by running the command again",
     });
   }

@@ -21,7 +21,10 @@ describe("addresses", () => {
       fc.property(fc.array(index), fc.array(index), (inHost, inContainer) => {
         const taken = new Set([...inHost.map((at) => host.at(at)), ...inContainer.map((at) => container.at(at))]);
         const free = (at: number) =>
-          isHostIndex(host, at) && isHostIndex(container, at) && !taken.has(host.at(at)) && !taken.has(container.at(at));
+          isHostIndex(host, at) &&
+          isHostIndex(container, at) &&
+          !taken.has(host.at(at)) &&
+          !taken.has(container.at(at));
         const found = lowestFreeIndex(host, container, taken);
         const expected = Array.from({ length: 32 }, (_, at) => at).find(free);
         expect(found).toBe(expected as number);

@@ -7,7 +7,12 @@ describe("group numbers", () => {
     expect(groupId("", [{ name: "a", id: 1 }])).toBe(0);
     expect(groupId("a", [])).toBe(1);
     expect(groupId("b", [{ name: "a", id: 1 }])).toBe(2);
-    expect(groupId("a", [{ name: "b", id: 2 }, { name: "a", id: 7 }])).toBe(7);
+    expect(
+      groupId("a", [
+        { name: "b", id: 2 },
+        { name: "a", id: 7 },
+      ]),
+    ).toBe(7);
   });
 
   test("whatever comes and goes, two servers have one number exactly when they have one group", () => {

@@ -49,11 +49,23 @@ describe("a transaction", () => {
     const reason = new DatapathError("CONFLICT", "add", "taken");
     try {
       Transaction.run("add server 1", undefined, (tx) => {
-        tx.step("first", () => 1, (taken, clean) => undone.push(`${taken} ${clean}`));
-        tx.step("second", () => 2, () => {
-          throw new Error("stuck");
-        });
-        tx.step("third", () => 3, (taken, clean) => undone.push(`${taken} ${clean}`));
+        tx.step(
+          "first",
+          () => 1,
+          (taken, clean) => undone.push(`${taken} ${clean}`),
+        );
+        tx.step(
+          "second",
+          () => 2,
+          () => {
+            throw new Error("stuck");
+          },
+        );
+        tx.step(
+          "third",
+          () => 3,
+          (taken, clean) => undone.push(`${taken} ${clean}`),
+        );
         throw reason;
       });
       throw new Error("it succeeded");

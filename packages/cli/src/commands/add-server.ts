@@ -14,7 +14,10 @@ export class AddServerCommand extends DpCommand {
       "Connects the container's network namespace to the host and sends what players send to the port there. " +
       "It happens as a whole or not at all. The container must have no network of its own (--network none).",
     examples: [
-      ["A container of docker, podman or nerdctl, on the lowest free port", "dp add-server --port auto --container lobby"],
+      [
+        "A container of docker, podman or nerdctl, on the lowest free port",
+        "dp add-server --port auto --container lobby",
+      ],
       ["A network namespace made with ip netns", "dp add-server --port 25570 --netns lobby --name lobby"],
       ["By a process in it, for a script", "dp add-server --port auto --netns pid:4711 --json"],
     ],
@@ -48,7 +51,8 @@ export class AddServerCommand extends DpCommand {
   override async perform(): Promise<Server> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: '--port N, or "--port auto"' });
     if ((this.netns === undefined) === (this.container === undefined)) {
-      const reason = this.netns === undefined ? "--netns or --container is missing" : "--netns and --container exclude each other";
+      const reason =
+        this.netns === undefined ? "--netns or --container is missing" : "--netns and --container exclude each other";
       throw new UsageError(reason, { hint: "--netns PATH, NAME or pid:N, or --container NAME" });
     }
     const options = {

@@ -37,9 +37,12 @@ export class DelServerCommand extends DpCommand {
     if (this.all) given.push({ all: true });
     const [selector, ...others] = given;
     if (selector !== undefined && others.length === 0) return selector;
-    throw new UsageError(selector === undefined ? "which server?" : "only one of --port, --name and --all is possible", {
-      hint: "--port N, --name S or --all",
-    });
+    throw new UsageError(
+      selector === undefined ? "which server?" : "only one of --port, --name and --all is possible",
+      {
+        hint: "--port N, --name S or --all",
+      },
+    );
   }
 
   override present({ removed }: { removed: Server[] }): string {

@@ -29,7 +29,11 @@ export class ListCommand extends DpCommand {
       [
         { title: "PORT", value: ({ port }) => String(port), align: "right" },
         { title: "NAME", value: ({ name }) => name },
-        { title: "STATE", value: ({ state }) => state, paint: (text, { state }) => paintState(text, state, this.style) },
+        {
+          title: "STATE",
+          value: ({ state }) => state,
+          paint: (text, { state }) => paintState(text, state, this.style),
+        },
         { title: "PLAYERS CONNECT TO", value: ({ address, port }) => `${address}:${port}` },
         { title: "CONTAINER", value: ({ containerAddress, gamePort }) => `${containerAddress}:${gamePort}` },
         { title: "INTERFACE", value: ({ hostPeer }) => hostPeer.name },

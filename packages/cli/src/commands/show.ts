@@ -1,8 +1,8 @@
 import type { ServerDetails } from "@dp/host";
 import { Option } from "clipanion";
 import { formatAge, formatBytes, formatPackets } from "../amount.ts";
-import { describeDrop } from "../drop-reason.ts";
 import { DpCommand } from "../dp-command.ts";
+import { describeDrop } from "../drop-reason.ts";
 import { parseNumber } from "../option-value.ts";
 import { paintState } from "../state.ts";
 import { renderFields } from "../table.ts";
@@ -47,7 +47,9 @@ export class ShowCommand extends DpCommand {
           ["from players", traffic(counters.in)],
           ["to players", traffic(counters.out)],
           ["dropped", formatPackets(dropped)],
-          ...drops.map(([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const),
+          ...drops.map(
+            ([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const,
+          ),
         ],
         this.style,
       )
