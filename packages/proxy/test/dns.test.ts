@@ -206,6 +206,25 @@ describe("a DNS query over UDP", () => {
     expect((await proxy.stats()).outcomes).toEqual({ answered: 5, "refused:limit": 2 });
   });
 
+  test("of a container that does not wait for the answer takes nothing from the other containers", async () => {
+    await using proxy = await start([A]);
+    using _ = await resolver(A, (received) => void setTimeout(() => answering("x")(received), 20));
+    for (let round = 0; round < 20; round++) {
+      const [, , patient] = await Promise.all([
+        ask([query({ name: "a.example" })], 0),
+        ask([query({ name: "a.example" })], 0),
+        ask(
+          Array.from({ length: 10 }, (__, id) => query({ id, name: "a.example" })),
+          2000,
+          ASKED,
+          "c2",
+        ),
+      ]);
+      expect(patient?.length).toBe(10);
+    }
+    expect(proxy.warnings).toEqual([]);
+  });
+
   test("thousands of them leave nothing behind", async () => {
     await using proxy = await start([A]);
     using _ = await resolver(A, answering("x"));
