@@ -52,7 +52,10 @@ export class Internet implements AsyncDisposable {
   readonly dp: Dp;
   readonly #made: AsyncDisposableStack;
 
-  private constructor(fields: Omit<Internet, "container" | "player" | typeof Symbol.asyncDispose>, made: AsyncDisposableStack) {
+  private constructor(
+    fields: Omit<Internet, "container" | "player" | typeof Symbol.asyncDispose>,
+    made: AsyncDisposableStack,
+  ) {
     this.router = fields.router;
     this.host = fields.host;
     this.players = fields.players;
@@ -69,11 +72,7 @@ export class Internet implements AsyncDisposable {
 
     const router = await namespace("internet");
     await router.sysctl("net.ipv4.ip_forward", 1);
-    await router.ip(
-      `link add lan mtu ${mtu} type bridge`,
-      "link set lan up",
-      `address add ${GATEWAY}/24 dev lan`,
-    );
+    await router.ip(`link add lan mtu ${mtu} type bridge`, "link set lan up", `address add ${GATEWAY}/24 dev lan`);
 
     const host = await namespace("host");
     await connect(router, host, mtu, { bridge: "lan", address: `${PUBLIC_ADDRESS}/24`, gateway: GATEWAY });

@@ -101,12 +101,12 @@ export class Program implements AsyncDisposable {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
       this.events.push(...lines.flatMap(toEvent));
-      for (const wake of [...this.#waiting]) wake();
+      for (const wake of this.#waiting) wake();
     }
     await stderr;
     const status = await this.#process.exited;
     this.#ended = true;
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
     return { code: status, stdout: this.#stdout, stderr: this.#stderr };
   }
 
