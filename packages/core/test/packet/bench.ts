@@ -14,8 +14,12 @@ import { once } from "node:events";
 import { type DpConfig, DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
 import { Errno, type Fd, openNetns, SyscallError, withNetns } from "@dp/sys";
 import {
+  attachClsact,
+  attachTcx,
   type BpfMap,
   BpfObject,
+  hasTcx,
+  type Link,
   MapType,
   type OpenObject,
   perCpu,
@@ -112,6 +116,7 @@ export class Bench implements Disposable {
   readonly #arranger: BpfObject;
   readonly #program: Program;
   readonly #defaultIfindex: number;
+  #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
 
@@ -200,15 +205,15 @@ export class Bench implements Disposable {
       cb: [cutTo, tag === undefined ? 0 : tag | 0x10000, 0, 0, 0],
       ...(gsoSize === undefined ? {} : { gsoSize, gsoSegs: gsoSegs ?? 2 }),
     });
-    const before = this.#counters();
-    const result = withNetns(this.#namespace, () => program.testRun({ data: frame, ctx, checksumComplete }));
+    const before = this.counts();
+    const result = this.inside(() => program.testRun({ data: frame, ctx, checksumComplete }));
     const verdict = (VERDICTS as Record<number, Verdict>)[result.retval];
     if (verdict === undefined) throw new Error(`the program returned ${result.retval}`);
-    return { verdict, packet: result.data.slice(), counts: difference(before, this.#counters()) };
+    return { verdict, packet: result.data.slice(), counts: difference(before, this.counts()) };
   }
 
   /** All counters of all servers, summed over the CPUs. */
-  #counters(): Counts {
+  counts(): Counts {
     const counts: Counts = {};
     const add = (name: string, value: bigint) => {
       counts[name] = (counts[name] ?? 0) + Number(value);
@@ -232,7 +237,22 @@ export class Bench implements Disposable {
     return entries.flatMap(([key, values]) => values.map((value): [KeyOf<Name>, ValueOf<Name>] => [key, value]));
   }
 
+  /** Puts the program on the hook it belongs to, for packets that really come in. */
+  attach(): void {
+    const place = { ifindex: this.#defaultIfindex, direction: "ingress" } as const;
+    this.inside(() => {
+      if (hasTcx()) this.#link = attachTcx({ program: this.#program, ...place });
+      else attachClsact(this.#program, { ...place, priority: 1, handle: 1 });
+    });
+  }
+
+  /** Runs `body` in the bench's network namespace. */
+  inside<T>(body: () => T extends PromiseLike<unknown> ? never : T): T {
+    return withNetns(this.#namespace, body);
+  }
+
   [Symbol.dispose](): void {
+    this.#link?.close();
     this.#arranger.close();
     this.#object.close();
     this.#namespace.close();
@@ -242,7 +262,8 @@ export class Bench implements Disposable {
 type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;
 type ValueOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer _, infer V> ? V : never;
 
-function difference(before: Counts, after: Counts): Counts {
+/** What was counted between two moments. */
+export function difference(before: Counts, after: Counts): Counts {
   const changes = Object.entries(after).map(([name, value]): [string, number] => [name, value - (before[name] ?? 0)]);
   return Object.fromEntries(changes.filter(([, change]) => change !== 0));
 }
@@ -265,10 +286,14 @@ let toldOfSums = false;
 /** A network namespace held open by nothing but the returned descriptor. */
 async function makeNamespace(): Promise<Fd> {
   const commands = [
+    // Else the kernel speaks IPv6 on every interface, by itself.
+    "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+    "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6",
     `ip link add uplink index ${UPLINK.index} address ${UPLINK.mac} type veth peer name player index 11`,
     `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-a index 21 address ${A.mac}`,
     `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-b index 23 address ${B.mac}`,
     `ip link add stranger index ${STRANGER.index} address ${STRANGER.mac} type veth peer name far index 31`,
+    "for name in uplink player peer-a in-a peer-b in-b stranger; do ip link set $name mtu 9000 up; done",
     "echo ready",
     "read _",
   ];
