@@ -290,8 +290,10 @@ async function makeNamespace(): Promise<Fd> {
     "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
     "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6",
     `ip link add uplink index ${UPLINK.index} address ${UPLINK.mac} type veth peer name player index 11`,
-    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-a index 21 address ${A.mac}`,
-    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-b index 23 address ${B.mac}`,
+    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth` +
+      ` peer name in-a index 21 address ${A.mac}`,
+    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth` +
+      ` peer name in-b index 23 address ${B.mac}`,
     `ip link add stranger index ${STRANGER.index} address ${STRANGER.mac} type veth peer name far index 31`,
     "for name in uplink player peer-a in-a peer-b in-b stranger; do ip link set $name mtu 9000 up; done",
     "echo ready",

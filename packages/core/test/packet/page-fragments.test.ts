@@ -1,7 +1,7 @@
 /**
- * Packets whose headers the kernel does not keep in one piece: only some first bytes are where a program reads directly,
- * the rest lies in pages (a "non-linear" packet). Drivers deliver such; test runs cannot make them. So these are really
- * sent, through a packet socket that is told how many bytes the headers have:
+ * Packets whose headers the kernel does not keep in one piece: only some first bytes are where a program reads
+ * directly, the rest lies in pages (a "non-linear" packet). Drivers deliver such; test runs cannot make them. So these
+ * are really sent, through a packet socket that is told how many bytes the headers have:
  *
  *        socket ── player ══ uplink, dp_dnat        socket ── in-a ══ peer-a, dp_snat or dp_arp
  *
