@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { deferred } from "./deferred.ts";
 import { answerQuery } from "./dns-query.ts";
 import type { Endpoint } from "./ipv4.ts";
 import { listenError } from "./listen-error.ts";
@@ -38,7 +39,7 @@ export class DnsUdpListener {
     warn: (message: string) => void,
   ): Promise<DnsUdpListener> {
     const socket = createSocket("udp4");
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = deferred<void>();
     socket.once("error", (error) => reject(listenError(endpoint, "udp", error)));
     socket.bind({ address: endpoint.address, port: endpoint.port, exclusive: true }, resolve);
     try {

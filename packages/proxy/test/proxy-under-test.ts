@@ -41,18 +41,19 @@ export class ProxyUnderTest implements AsyncDisposable {
   static async start(
     sandbox: Sandbox,
     options: Partial<Omit<ProxyOptions, "identify" | "log" | "signal">> = {},
+    runtime = process.env["DP_TEST_RUNTIME"] ?? process.execPath,
   ): Promise<ProxyUnderTest> {
     // A test that ran out of time leaves its proxy behind; the next one needs the ports.
     await ProxyUnderTest.#last?.[Symbol.asyncDispose]();
-    const proxy = new ProxyUnderTest(sandbox, options);
+    const proxy = new ProxyUnderTest(sandbox, options, runtime);
     ProxyUnderTest.#last = proxy;
     await Promise.race([proxy.#ready.promise, proxy.exited.then(() => Promise.reject(new Error("the proxy ended")))]);
     return proxy;
   }
 
-  private constructor(sandbox: Sandbox, options: object) {
-    const script = join(import.meta.dir, "proxy-process.ts");
-    this.#child = Bun.spawn([...sandbox.enter("h"), process.execPath, script, JSON.stringify(options)], {
+  private constructor(sandbox: Sandbox, options: object, runtime: string) {
+    const script = join(import.meta.dir, "proxy-process.mjs");
+    this.#child = Bun.spawn([...sandbox.enter("h"), runtime, script, JSON.stringify(options)], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",

@@ -1,17 +1,20 @@
 /**
  * A proxy in a process of its own, run inside a namespace by the tests: options as JSON in the first argument, log
- * entries as JSON lines on stdout, commands as lines on stdin.
+ * entries as JSON lines on stdout, commands as lines on stdin. JavaScript, so that Node runs it too, with the built
+ * package instead of the sources.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { startProxy, toJson } from "../src/index.ts";
 
-const SERVERS: Record<string, { name: string; port: number }> = {
+const underBun = process.versions.bun !== undefined;
+const { startProxy, toJson } = await import(underBun ? "../src/index.ts" : "../dist/index.js");
+
+const SERVERS = {
   "10.2.0.2": { name: "one", port: 25565 },
   "10.2.0.3": { name: "two", port: 25566 },
 };
 
-const print = (kind: string, value: unknown) => process.stdout.write(`${kind} ${JSON.stringify(value)}\n`);
+const print = (kind, value) => process.stdout.write(`${kind} ${JSON.stringify(value)}\n`);
 const controller = new AbortController();
 const proxy = await startProxy({
   ...JSON.parse(process.argv[2] ?? "{}"),
@@ -24,13 +27,12 @@ const proxy = await startProxy({
 const input = createInterface({ input: process.stdin });
 input.on("line", (line) => {
   if (line === "stop") controller.abort();
-  if (line === "gc") Bun.gc(true);
+  if (line === "gc" && underBun) Bun.gc(true);
+  if (line !== "stats") return;
   const memory = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
   const { user, system } = process.cpuUsage();
-  if (line === "stats") {
-    const fds = readdirSync("/proc/self/fd").length;
-    print("stats", { ...proxy.stats(), memory, fds, cpuMs: (user + system) / 1000 });
-  }
+  const fds = readdirSync("/proc/self/fd").length;
+  print("stats", { ...proxy.stats(), memory, fds, cpuMs: (user + system) / 1000 });
 });
 print("ready", proxy.ports);
 // Nothing ends the process but an empty event loop: whatever the proxy left open would keep it.
