@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { type Account, Accounts } from "../src/accounts.ts";
 import { completeLimits } from "../src/limits.ts";
 import { LogGate } from "../src/log-gate.ts";
-import { OwnAddresses } from "../src/own-addresses.ts";
 
 describe("accounts", () => {
   test("count each container for itself, and forget it when it has nothing open", () => {
@@ -82,26 +81,5 @@ describe("the gate of the log", () => {
     expect(gate.passes({ ...entry, server: { name: "a", port: 1 } })).toBe(true);
     now += 1000;
     expect(passed()).toBe(10);
-  });
-});
-
-describe("the host's own addresses", () => {
-  test("are read again when they are old, and always have loopback and 0.0.0.0/8", () => {
-    let now = 0;
-    let addresses = ["192.0.2.1"];
-    const own = new OwnAddresses(
-      () => new Set(addresses),
-      () => now,
-    );
-    expect([own.has("192.0.2.1"), own.has("192.0.2.2"), own.has("127.9.9.9"), own.has("0.0.0.0")]).toEqual([
-      true,
-      false,
-      true,
-      true,
-    ]);
-    addresses = ["192.0.2.2"];
-    expect(own.has("192.0.2.2")).toBe(false);
-    now += 2001;
-    expect(own.has("192.0.2.2")).toBe(true);
   });
 });

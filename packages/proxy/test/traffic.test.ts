@@ -311,14 +311,21 @@ describe("what is refused", () => {
     expect(await attempt(proxy, "10.1.0.3", PORTS.http)).toMatchObject({ outcome: "refused:self" });
   });
 
-  test("an address the host got a moment ago is the host's", async () => {
+  test.each([
+    ["asks for each address", "0"],
+    ["can only list them", "1"],
+  ])("an address the host got a moment ago is the host's, when the proxy %s", async (_name, foreign) => {
+    const setForeign = (value: string) =>
+      Bun.spawnSync([...sandbox.enter("h"), "sysctl", "-qw", `net.ipv4.ip_nonlocal_bind=${value}`]).exitCode;
+    expect(setForeign(foreign)).toBe(0);
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listenIn(sandbox, "h", { address: "0.0.0.0", port: 7000 }, () => {});
-    // The list of addresses is fresh now, and will not be read again for two seconds.
+    // A list of addresses is fresh now, and will not be read again for two seconds.
     expect(await attempt(proxy, "203.0.113.1", 7000)).toMatchObject({ outcome: "refused:policy" });
     sandbox.ip("h", "addr add 203.0.113.77/32 dev up0");
     const result = await attempt(proxy, "203.0.113.77", 7000);
     sandbox.ip("h", "addr del 203.0.113.77/32 dev up0");
+    setForeign("0");
     expect(result).toMatchObject({ client: "ECONNRESET", outcome: "refused:policy" });
     expect(result.rule).toContain("address of the host");
   });
