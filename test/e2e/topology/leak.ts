@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
 import { must } from "./program.ts";
 
 /**
@@ -43,12 +43,20 @@ async function interfaces(where: string, command: string[]): Promise<string[]> {
   return links.map(({ ifname }) => `interface ${ifname} in ${where}`);
 }
 
+/** Whether a bpffs is what is seen there: another mount may cover it, as the sandbox's covers the machine's own. */
+function isBpffs(path: string): boolean {
+  const BPF_FS_MAGIC = 0xcafe4a11;
+  return statfsSync(path).type === BPF_FS_MAGIC;
+}
+
+/** Every bpffs mount that can be reached. */
 function mounts(): string[] {
   return readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" "))
     .filter(([, , type]) => type === "bpf")
-    .map(([, path]) => path as string);
+    .map(([, path]) => path as string)
+    .filter(isBpffs);
 }
 
 function pins(root: string): string[] {
