@@ -37,7 +37,7 @@ function kernelSays(): (address: string) => boolean {
 
 /** Also true for the broadcast addresses of the host's networks, which is as well. */
 function canBind(address: string): boolean {
-  // struct sockaddr_in with port 0: sin_family is in host order, and 2 in either byte order is a byte of 2 and one of 0.
+  // struct sockaddr_in with port 0; sin_family is in the order of the host.
   const sockaddr = new Uint8Array(16);
   new Uint16Array(sockaddr.buffer, 0, 1)[0] = AF_INET;
   sockaddr.set(address.split(".").map(Number), 4);

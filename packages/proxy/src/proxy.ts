@@ -80,8 +80,8 @@ const SWEEP_MS = 1000;
 type Session = Passthrough | DnsConnection;
 
 /**
- * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`: BAD_USAGE
- * for options that cannot be read, CONFLICT for a port in use.
+ * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`:
+ * BAD_USAGE for options that cannot be read, CONFLICT for a port in use.
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const running = new RunningProxy(options);
