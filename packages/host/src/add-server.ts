@@ -10,7 +10,7 @@ import type { HostOptions } from "./host-options.ts";
 import { portsInUse } from "./host-sockets.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
+import { recoverServers } from "./remove.ts";
 import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
 import { label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
@@ -77,7 +77,7 @@ export async function addServer(options: AddServerOptions): Promise<Server> {
     using namespace = openNamespace(ref);
     using host = Netlink.open();
     using inside = Netlink.open({ netns: namespace.fd });
-    undoPending(objects, host, options);
+    recoverServers(objects, host, options);
     const plan = planServer({ objects, host, inside, namespace, options, op });
     return carryOut(plan, { objects, host, inside, options, op });
   });
@@ -154,7 +154,8 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const { hostAddress, containerAddress } = chooseAddresses(options, subnets, records, addresses, op);
   const mac = containerMac(containerAddress);
   const group = options.group ?? "";
-  const members = records.flatMap((record) => {
+  const grouped = group === "" ? [] : records.filter((record) => record.group !== "");
+  const members = grouped.flatMap((record) => {
     const target = objects.getSnatTarget(record.veth.hostPeer.iface.index);
     return target === undefined ? [] : [{ name: record.group, id: target.group }];
   });

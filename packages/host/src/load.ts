@@ -1,21 +1,13 @@
-import {
-  type Attachment,
-  type HostConfig,
-  type Interface,
-  loadBpf,
-  type Objects,
-  openPinned,
-  type ServerRecord,
-} from "@dp/core";
+import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, type ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs, isCgroup2 } from "@dp/sys";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { withPreparedPinRoot } from "./pin-root.ts";
+import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
 import { PinnedPrograms } from "./pinned-programs.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
+import { recoverServers } from "./remove.ts";
 import { isHostPeer, labels } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
@@ -95,8 +87,8 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   // A root that is not loaded yet is not even made when there is something wrong with the options.
   if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
   return await withPreparedPinRoot(options, OP, () => {
-    using previous = openPrevious(options);
-    if (previous !== undefined) undoPending(previous, netlink, options);
+    using previous = openOrRepair(options);
+    if (previous !== undefined) recoverServers(previous, netlink, options);
     const plan = planLoad(netlink, previous, options);
     return carryOut(plan, netlink, previous, options);
   });
@@ -114,15 +106,6 @@ function checkOptions(options: LoadOptions): void {
     throw new DatapathError("BAD_USAGE", OP, `${cgroup} is not a folder of a cgroup2 mount`, {
       hint: "see where it is mounted: findmnt -t cgroup2",
     });
-  }
-}
-
-function openPrevious(options: HostOptions): Objects | undefined {
-  try {
-    return openPinned({ pinRoot: pinRootOf(options) });
-  } catch (error) {
-    if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
-    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, type ErrorCode } from "@dp/sys";
 import { addServer, type AddServerOptions, delServer, list, load, type Server, show, unload } from "../src/index.ts";
@@ -88,7 +89,7 @@ describe("the way of a server", () => {
     expect(await unload(options)).toMatchObject({ unloaded: true, removed: [] });
     expect(await unload(options)).toMatchObject({ unloaded: false });
     expect(sandbox.observe()).toEqual({ ...(empty as object), pinRoot: [] });
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
     expect(sandbox.warnings).toEqual([]);
   });
 
@@ -190,7 +191,7 @@ describe("a step that fails", () => {
       expect(error.message).toBe(`${step}: injected`);
       expect(sandbox.observe()).toEqual(before);
     }
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
     expect(sandbox.warnings).toEqual([]);
     await add(() => undefined);
     await unload({ ...options, force: true });
@@ -208,7 +209,7 @@ describe("a step that fails", () => {
       await refusal("FAILED", load({ ...options, onStep: failing(at) }));
       expect(sandbox.observe()).toEqual(before);
     }
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
   });
 
   test("of a later load leaves the old running", async () => {
@@ -233,7 +234,7 @@ describe("a step that fails", () => {
     }
     expect(steps).toBeGreaterThan(6);
     expect(sandbox.observe()).not.toEqual(before);
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
     await unload({ ...options, force: true });
   });
 
@@ -296,6 +297,38 @@ describe("killed in the middle", () => {
   });
 });
 
+describe("what was not finished", () => {
+  test("a server that lacks nothing but its DNAT entry gets it with the next change", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: container });
+    const before = sandbox.observe();
+    using objects = openPinned({ pinRoot: sandbox.pinRoot });
+    expect(objects.delDnatTarget({ address: PUBLIC_ADDRESS, port: PORT })).toBe(true);
+    await delServer({ name: "none" }, { ...options, ifExists: true });
+    expect(sandbox.observe()).toEqual(before);
+    expect(sandbox.warnings).toHaveLength(1);
+    await unload({ ...options, force: true });
+  });
+
+  test("a root from which a pin was removed by hand can be loaded again, and unloaded", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container() });
+    run("rm", join(sandbox.pinRoot, "progs", "dp_snat"));
+    await refusal("NOT_LOADED", list(options));
+    expect(await load(options)).toMatchObject({ upgraded: true, servers: 1 });
+    expect(await list(options)).toMatchObject([{ port: PORT, state: "active" }]);
+    run("rm", join(sandbox.pinRoot, "progs", "dp_dnat"));
+    await refusal("CONFLICT", unload(options));
+    expect(await unload({ ...options, force: true })).toMatchObject({ unloaded: true, removed: [{ port: PORT }] });
+    expect(sandbox.observe()).toMatchObject({ pinRoot: [] });
+  });
+});
+
 describe("many at once", () => {
   test("twenty get twenty ports, addresses and interfaces", async () => {
     using sandbox = new Sandbox();
@@ -314,7 +347,7 @@ describe("many at once", () => {
     expect(readSysctl("ipv4/ip_local_reserved_ports")).toBe("25565-25584");
     expect(await delServer({ all: true }, options)).toHaveLength(20);
     expect(readSysctl("ipv4/ip_local_reserved_ports")).toBe("");
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
     await unload(options);
   });
 
@@ -344,7 +377,7 @@ describe("a container that died", () => {
     const next = await addServer({ ...options, port: PORT, netns: sandbox.container() });
     expect(next.containerAddress).toBe("10.2.0.1");
     await unload({ ...options, force: true });
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
   });
 
   test("another interface that has its host peer's index by now is left alone", async () => {
@@ -421,7 +454,7 @@ describe("bad input changes nothing", () => {
     }
     listener.close();
     await unload({ ...options, force: true });
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
   });
 
   test("when loading", async () => {
@@ -451,7 +484,7 @@ describe("bad input changes nothing", () => {
     }
     run("ip", "route", "delete", "default");
     expect((await refusal("FAILED", load(options))).hint).toContain("--iface");
-    expect(sandbox.leakedFds).toBe(0);
+    expect(sandbox.leakedFds).toEqual([]);
   });
 
   test("when deleting, showing and listing", async () => {
@@ -547,7 +580,6 @@ describe("groups", () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     await load(options);
-    const { openPinned } = await import("@dp/core");
     for (const [at, group] of ["a", "b", "a", undefined].entries()) {
       await addServer({ ...options, port: PORT + at, netns: sandbox.container(), group });
     }

@@ -34,9 +34,11 @@ export class LoadCommand extends DpCommand {
     description: "an interface players come in by; may be repeated (default: the default route's)",
   });
   address = Option.Array("--address", {
-    description: "an address players connect to; may be repeated, servers get the first (default: the uplink's)",
+    description: "where players connect to; may be repeated, servers get the first (default: the uplink's)",
   });
-  cgroup = Option.String("--cgroup", { description: "a cgroup2 folder (default: the cgroup2 mount)" });
+  cgroup = Option.String("--cgroup", {
+    description: "a cgroup2 folder (default: the cgroup2 mount); nothing is attached to it yet",
+  });
   httpPort = Option.String("--http-port", { description: "the proxy's HTTP listener (default 9080)" });
   dnsPort = Option.String("--dns-port", { description: "the proxy's DNS listener (default 9053)" });
   tcpPort = Option.String("--tcp-port", { description: "the proxy's TCP listener (default 9111)" });

@@ -8,7 +8,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
@@ -43,12 +43,11 @@ export class Sandbox implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "hosttest-"));
   readonly #namespaces: string[] = [];
   readonly #home: Disposable;
-  readonly #fds: number;
+  readonly #fds: string[];
 
   constructor() {
     this.pinRoot = join(this.#folder, "bpf");
     if (this.pinRoot === DEFAULT_PIN_ROOT) throw new Error("a test must not use the default pin root");
-    this.#fds = openFds();
     for (const name of [this.host, this.internet]) this.#makeNamespace(name);
     run("ip", "-n", this.host, "link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", this.internet);
     run("ip", "-n", this.host, "link", "set", "lo", "up");
@@ -59,6 +58,7 @@ export class Sandbox implements Disposable {
     run("ip", "-n", this.internet, "link", "set", "net0", "up");
     run("ip", "-n", this.host, "route", "add", "default", "via", "203.0.113.1");
     this.#home = enterNetns(`/run/netns/${this.host}`);
+    this.#fds = openFds();
   }
 
   #makeNamespace(name: string): void {
@@ -133,10 +133,9 @@ export class Sandbox implements Disposable {
     };
   }
 
-  /** How many descriptors this process has open besides those of the sandbox. */
-  get leakedFds(): number {
-    // The namespace to go back to is held open.
-    return openFds() - this.#fds - 1;
+  /** The descriptors this process has open besides those it had, and the namespace to go back to. */
+  get leakedFds(): string[] {
+    return openFds().filter((fd) => !this.#fds.includes(fd));
   }
 
   [Symbol.dispose](): void {
@@ -153,15 +152,22 @@ function exists(namespace: string): boolean {
   return existsSync(`/run/netns/${namespace}`);
 }
 
-/** Descriptors of what this package opens; the runtime's own pipes and event queues come and go. */
-function openFds(): number {
-  return readdirSync("/proc/self/fd").filter((fd) => {
+/**
+ * Descriptors of what this package opens, by what they are. The runtime's own come and go: pipes, event queues, and the
+ * Unix sockets it talks to child processes by.
+ */
+function openFds(): string[] {
+  const unix = readFileSync("/proc/thread-self/net/unix", "latin1");
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
-      return !/^(pipe:|\/dev\/|\/memfd:|anon_inode:\[)/.test(readlinkSync(`/proc/self/fd/${fd}`));
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(target) ?? [];
+      if (inode !== undefined && new RegExp(` ${inode}( |$)`, "m").test(unix)) return [];
+      return /^(pipe:|\/dev\/|\/memfd:|anon_inode:\[)/.test(target) ? [] : `${fd}: ${target}`;
     } catch {
-      return false;
+      return [];
     }
-  }).length;
+  });
 }
 
 function seenBy(netlink: Netlink): object {
