@@ -13,6 +13,7 @@ export interface LinkInfo {
 export class NetworkNamespace implements AsyncDisposable {
   readonly name: string;
   readonly #programs = new Set<Program>();
+  #gone = false;
 
   private constructor(name: string) {
     this.name = name;
@@ -68,6 +69,8 @@ export class NetworkNamespace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#gone) return;
+    this.#gone = true;
     await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
     await must(["ip", "netns", "delete", this.name]);
   }
