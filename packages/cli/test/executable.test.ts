@@ -59,6 +59,13 @@ describe("when the machine lacks something", () => {
     ]);
   });
 
+  test("no folder to unpack its native module to: it says so", async () => {
+    const { code, stdout, stderr } = await execute(EXECUTABLE, ["list"], { TMPDIR: "/nonexistent" });
+    expect([code, stdout]).toEqual([6, ""]);
+    expect(stderr).toStartWith("dp: load the native module: ");
+    expect(stderr).toContain("$TMPDIR, must be writable");
+  });
+
   test("no libbpf: it says what to install, and leaves nothing", async () => {
     using host = new HostNamespace();
     writeFileSync(join(host.folder, "libbpf.so.1"), "");

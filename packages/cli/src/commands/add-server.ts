@@ -1,6 +1,7 @@
 import type { Server } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parsePort } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
@@ -69,7 +70,7 @@ export class AddServerCommand extends DpCommand {
       gamePort: parseOptionalNumber(this.gamePort, "--game-port"),
       mtu: parseOptionalNumber(this.mtu, "--mtu"),
     };
-    const { addServer } = await import("@dp/host");
+    const { addServer } = await hostLibrary();
     return addServer(options);
   }
 

@@ -1,6 +1,7 @@
 import type { Server, ServerSelector } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -26,7 +27,7 @@ export class DelServerCommand extends DpCommand {
 
   override async perform(): Promise<{ removed: Server[] }> {
     const selector = this.#selector();
-    const { delServer } = await import("@dp/host");
+    const { delServer } = await hostLibrary();
     return { removed: await delServer(selector, { ...this.hostOptions(), ifExists: this.ifExists }) };
   }
 

@@ -1,6 +1,7 @@
 import type { Server } from "@dp/host";
 import { formatAge } from "../amount.ts";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { paintState } from "../state.ts";
 import { renderTable } from "../table.ts";
 
@@ -17,7 +18,7 @@ export class ListCommand extends DpCommand {
   });
 
   override async perform(): Promise<Server[]> {
-    const { list } = await import("@dp/host");
+    const { list } = await hostLibrary();
     return list(this.hostOptions());
   }
 

@@ -1,6 +1,7 @@
 import type { LoadResult } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parseRange } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 
@@ -61,7 +62,7 @@ export class LoadCommand extends DpCommand {
       portRange: this.portRange === undefined ? undefined : parseRange(this.portRange, "--port-range"),
       maxServers: parseOptionalNumber(this.maxServers, "--max-servers"),
     };
-    const { load } = await import("@dp/host");
+    const { load } = await hostLibrary();
     return load(options);
   }
 
