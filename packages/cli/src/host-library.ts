@@ -1,3 +1,4 @@
+import type * as Host from "@dp/host";
 import type { ReportedError } from "./exit-code.ts";
 
 /** The native module that makes the system calls could not be loaded. */
@@ -19,7 +20,7 @@ class NativeModuleError extends Error implements ReportedError {
  * The library that does the work, with the native code it needs. Only a command that does something loads it: `dp --help`
  * and a wrong command line are answered without.
  */
-export async function hostLibrary(): Promise<typeof import("@dp/host")> {
+export async function hostLibrary(): Promise<typeof Host> {
   try {
     return await import("@dp/host");
   } catch (cause) {
