@@ -347,9 +347,13 @@ function chooseAddresses(
     hostAddress: hostIp ?? subnets.host.at(index),
     containerAddress: containerIp ?? subnets.container.at(index),
   };
-  for (const address of Object.values(chosen)) {
+  // What was asked for comes first: its mirror image is taken for the same reason.
+  const asked = [containerIp, hostIp].filter((address) => address !== undefined);
+  for (const address of [...asked, ...Object.values(chosen)]) {
     const owner = owners.get(address);
-    if (owner !== undefined) throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`);
+    if (owner === undefined) continue;
+    const hint = asked.includes(address) ? undefined : "give that address too: --container-ip IP --host-ip IP";
+    throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`, { hint });
   }
   return chosen;
 }
