@@ -194,7 +194,10 @@ testWith("squid", "intercepts HTTP, whatever Host says", async () => {
   await using _squid = await new Running("h", "squid", "-N", "-f", config).listening("h", 9080);
   expect(await get(ORIGIN, ORIGIN)).toBe("hello 200");
   const line = /10\.2\.0\.2:\d+ -> 203\.0\.113\.10:80 .*GET http:\/\/203\.0\.113\.10\/page/;
-  expect(readFileSync(join(folder, "dp.log"), "utf8")).toMatch(line);
+  // Squid answers first and writes its log when it has time.
+  const log = join(folder, "dp.log");
+  for (let tries = 0; tries < 50 && !line.test(readFileSync(log, "utf8")); tries++) await Bun.sleep(100);
+  expect(readFileSync(log, "utf8")).toMatch(line);
   // Host names a public address, the connection goes to a private one: its destination counts.
   expect(await get("10.99.0.1", ORIGIN)).toContain("403");
 });
