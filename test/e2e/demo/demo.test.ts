@@ -23,8 +23,9 @@ test("it tells the whole story, twice in a row, from any directory", async () =>
 test("two at once do not see each other", async () => {
   await using one = new Program(DEMO);
   await using other = new Program(DEMO);
-  const codes = (await Promise.all([one.finished(), other.finished()])).map(({ code }) => code);
-  expect(codes).toEqual([0, 0]);
+  for (const { code, stdout, stderr } of await Promise.all([one.finished(), other.finished()])) {
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+  }
 });
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
