@@ -17,8 +17,8 @@ class NativeModuleError extends Error implements ReportedError {
 }
 
 /**
- * The library that does the work, with the native code it needs. Only a command that does something loads it: `dp --help`
- * and a wrong command line are answered without.
+ * The library that does the work, with the native code it needs. Only a command that does something loads it:
+ * `dp --help` and a wrong command line are answered without.
  */
 export async function hostLibrary(): Promise<typeof Host> {
   try {

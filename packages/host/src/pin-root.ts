@@ -39,8 +39,8 @@ export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (o
 }
 
 /**
- * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made whole
- * first, so that it can be upgraded or taken down like any other.
+ * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
+ * whole first, so that it can be upgraded or taken down like any other.
  */
 export function openOrRepair(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
@@ -87,7 +87,8 @@ interface PreparedPinRoot {
 }
 
 /**
- * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on one.
+ * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on
+ * one.
  * When `body` throws, what was made is gone again.
  */
 export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {

@@ -11,8 +11,8 @@ import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
  * Takes a server out: the DNAT entry first, its record last. It works with whatever is left of the server (half added,
  * half removed, its container gone), and every step is tried whatever becomes of the others.
  *
- * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the next
- *   change tries again.
+ * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the
+ *   next change tries again.
  */
 export function removeServer(objects: Objects, netlink: Netlink, record: ServerRecord, options: HostOptions): void {
   const op = `remove ${label(record)}`;
@@ -76,8 +76,8 @@ function deleteVethPair(netlink: Netlink, record: ServerRecord): void {
 }
 
 /**
- * Undoes what an earlier change left half done because it was killed; or finishes it, if all that lacks is the DNAT entry.
- * One that can be neither is reported and keeps its port, its addresses and its name.
+ * Undoes what an earlier change left half done because it was killed; or finishes it, if all that lacks is the DNAT
+ * entry. One that can be neither is reported and keeps its port, its addresses and its name.
  */
 export function recoverServers(objects: Objects, netlink: Netlink, options: HostOptions): void {
   const silent = { ...options, onStep: undefined };

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ const exclude = () => false;
 const folder = mkdtempSync(join(tmpdir(), "dp-resolv-"));
 const file = join(folder, "resolv.conf");
 afterEach(() => rmSync(file, { force: true }));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("--dns", () => {
   test.each([

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { ProxyUnderTest } from "./proxy-under-test.ts";
 import { connectFrom, listenIn, type Place, PORTS, Sandbox, type TestSocket, VANISHING } from "./sandbox.ts";
 
@@ -338,6 +339,8 @@ describe("what is refused", () => {
       outcome: "refused:self",
     });
     // One it does not track has none: the normal case on a host without connection tracking.
+    // From ports no test used before: the kernel still remembers the connections it tracked.
+    sandbox.in("c1", () => writeFileSync("/proc/sys/net/ipv4/ip_local_port_range", "20000 29999"));
     sandbox.nft(`
       table ip pxtest-raw {
         chain pre { type filter hook prerouting priority raw; ip daddr { 10.1.0.2, 203.0.113.1 } notrack; }

@@ -24,7 +24,9 @@ export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
 async function ip(namespace: string, object: string): Promise<unknown[]> {
   // Only neighbours that somebody has set: the kernel's own come and go.
   const permanent = object === "neighbour" ? ["nud", "permanent"] : [];
-  return JSON.parse(await must(["ip", "-n", namespace, "-d", "-j", object, "show", ...permanent])) as unknown[];
+  const text = await must(["ip", "-n", namespace, "-d", "-j", object, "show", ...permanent]);
+  // The kernel takes its time to find an IPv6 address unique, and then takes this mark off it.
+  return JSON.parse(text, (key, value: unknown) => (key === "tentative" ? undefined : value)) as unknown[];
 }
 
 function pins(root: string): string[] {
