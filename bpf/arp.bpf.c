@@ -55,8 +55,8 @@ static __always_inline bool is_for_gateway(const struct arp_packet *arp,
 {
 	return arp->hardware == bpf_htons(ARP_HARDWARE_ETHERNET) &&
 	       arp->protocol == bpf_htons(ETH_P_IP) && arp->hardware_len == ETH_ALEN &&
-	       arp->protocol_len == sizeof(__be32) &&
-	       arp->operation == bpf_htons(ARP_REQUEST) && arp->sender_addr == target->addr && arp->target_addr == target->host_addr;
+	       arp->protocol_len == sizeof(__be32) && arp->operation == bpf_htons(ARP_REQUEST) &&
+	       arp->sender_addr == target->addr && arp->target_addr == target->host_addr;
 }
 
 static __always_inline void answer(struct ethhdr *eth, struct arp_packet *arp,

@@ -164,7 +164,8 @@ struct dp_config {
 	__be32 public_addr; /* default for servers added without an address */
 	__u32 uplink; /* ifindex of the interface that has public_addr */
 	__u32 pad2;
-	__u64 host_octets[4]; /* bit n: an address in dp_host_addrs ends in .n; spares players the look-up */
+	/* Bit n: an address in dp_host_addrs ends in .n. Spares players' packets the look-up. */
+	__u64 host_octets[4];
 };
 
 struct {

@@ -102,7 +102,7 @@ static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, __be32 *field, __
 	__be32 old = *field;
 	__u32 sum = (__u16)~ip->check;
 
-	sum += (__u16)~old + (__u16)~(old >> 16) + (__u16)addr + (__u16)(addr >> 16);
+	sum += (__u16)~old + (__u16) ~(old >> 16) + (__u16)addr + (__u16)(addr >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	ip->check = ~sum;

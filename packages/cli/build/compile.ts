@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
-import { version } from "../package.json";
+import packageJson from "../package.json" with { type: "json" };
 
 const root = dirname(import.meta.dir);
 const outfile = join(root, "dist", "dp");
@@ -46,9 +46,9 @@ const result = await Bun.build({
   target: "bun",
   minify: true,
   conditions: ["bun"],
-  define: { DP_VERSION: JSON.stringify(version) },
+  define: { DP_VERSION: JSON.stringify(packageJson.version) },
   plugins: [embedKoffi],
 });
 for (const log of result.logs) console.error(String(log));
 if (!result.success) process.exit(1);
-console.log(`${outfile} ${version}`);
+console.log(`${outfile} ${packageJson.version}`);

@@ -15,7 +15,9 @@ export abstract class DpCommand extends Command<DpContext> {
   static metavars: Readonly<Record<string, string>> = {};
 
   json = Option.Boolean("--json", false, { description: "print one JSON document on standard output, nothing else" });
-  verbose = Option.Boolean("-v,--verbose", false, { description: "on standard error: every step, and all about an error" });
+  verbose = Option.Boolean("-v,--verbose", false, {
+    description: "on standard error: every step, and all about an error",
+  });
   pinRoot = Option.String("--pin-root", {
     env: "DP_PIN_ROOT",
     description: "the bpffs folder everything is pinned under (default /sys/fs/bpf, or $DP_PIN_ROOT)",

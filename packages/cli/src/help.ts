@@ -18,9 +18,17 @@ export function renderOverview(commands: readonly CommandHelp[], version: string
   const width = Math.max(...commands.map(({ name }) => name.length));
   const sections = groups.map((group) => {
     const members = commands.filter(({ definition }) => (definition.category ?? "") === group);
-    const lines = members.map(({ name, definition }) => `  ${bold(name.padEnd(width))}  ${oneLine(definition.description)}`);
+    const lines = members.map(
+      ({ name, definition }) => `  ${bold(name.padEnd(width))}  ${oneLine(definition.description)}`,
+    );
     const examples = members.flatMap(({ definition }) => definition.examples?.[0]?.[1] ?? []);
-    return [bold(`${group.trim()}:`), ...lines, dim("  for example:"), ...examples.map((line) => dim(`    ${line}`)), ""];
+    return [
+      bold(`${group.trim()}:`),
+      ...lines,
+      dim("  for example:"),
+      ...examples.map((line) => dim(`    ${line}`)),
+      "",
+    ];
   });
   return [
     `dp ${version}: Minecraft server containers behind ports of this host`,
@@ -48,7 +56,12 @@ function globalLines(commands: readonly CommandHelp[]): string[] {
 export function renderCommand(command: CommandHelp, { bold, dim }: Style): string {
   const { definition, name } = command;
   const own = optionLines(command, (option) => !GLOBAL_OPTIONS.includes(option));
-  const lines = [`usage: dp ${name}${own.length > 0 ? " [OPTIONS]" : ""}`, "", capital(oneLine(definition.description)), ""];
+  const lines = [
+    `usage: dp ${name}${own.length > 0 ? " [OPTIONS]" : ""}`,
+    "",
+    capital(oneLine(definition.description)),
+    "",
+  ];
   if (definition.details !== undefined) lines.push(...wrap(oneLine(definition.details), WIDTH), "");
   if (own.length > 0) lines.push(bold("Options:"), ...own, "");
   lines.push(bold("Everywhere:"), ...optionLines(command, (option) => GLOBAL_OPTIONS.includes(option)), "");
@@ -60,7 +73,11 @@ export function renderCommand(command: CommandHelp, { bold, dim }: Style): strin
   return lines.join("\n");
 }
 
-function optionLines({ definition, metavars }: CommandHelp, wanted: (name: string) => boolean, width?: number): string[] {
+function optionLines(
+  { definition, metavars }: CommandHelp,
+  wanted: (name: string) => boolean,
+  width?: number,
+): string[] {
   const rows = definition.options.flatMap(({ definition: text, description }) => {
     const names = text.split(" ")[0] ?? "";
     const long = names.split(",").find((name) => name.startsWith("--")) ?? names;

@@ -1,6 +1,7 @@
 /** The known word a mistyped one is closest to; undefined when none is close. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  // Two letters swapped are a distance of two.
+  const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   const [best] = known
     .map((each) => ({ each, distance: distance(word, each) }))
     .filter((candidate) => candidate.distance <= limit)

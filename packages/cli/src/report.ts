@@ -24,11 +24,23 @@ function details(error: unknown, depth = 1): string[] {
   for (const [key, value] of Object.entries(error)) {
     if (["op", "reason", "hint", "name", "errors"].includes(key) || value === undefined) continue;
     const text = String(value);
-    if (text.includes("\n")) lines.push(`${indent}  ${key}:`, ...text.trimEnd().split("\n").map((line) => `${indent}    ${line}`));
+    if (text.includes("\n"))
+      lines.push(
+        `${indent}  ${key}:`,
+        ...text
+          .trimEnd()
+          .split("\n")
+          .map((line) => `${indent}    ${line}`),
+      );
     else lines.push(`${indent}  ${key}: ${text}`);
   }
   if (!isDatapathError(error) && error.stack !== undefined) {
-    lines.push(...error.stack.split("\n").filter((line) => /^\s+at /.test(line)).map((line) => `${indent}${line}`));
+    lines.push(
+      ...error.stack
+        .split("\n")
+        .filter((line) => /^\s+at /.test(line))
+        .map((line) => `${indent}${line}`),
+    );
   }
   if (error instanceof AggregateError) for (const each of error.errors) lines.push(...details(each, depth + 1));
   if (error.cause !== undefined) lines.push(`${indent}caused by`, ...details(error.cause, depth + 1));

@@ -46,7 +46,9 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
     if (first === undefined || first === "help" || first === "-h" || first === "--help") {
       const [, topic] = argv;
       const help = topic === undefined ? undefined : helpOf(cli, topic);
-      context.stdout.write(help === undefined ? renderOverview(allHelp(cli), version(), paint) : renderCommand(help, paint));
+      context.stdout.write(
+        help === undefined ? renderOverview(allHelp(cli), version(), paint) : renderCommand(help, paint),
+      );
       return EXIT_DONE;
     }
     const help = helpOf(cli, first);
@@ -112,7 +114,10 @@ function helpOf(cli: Cli<DpContext>, name: string): CommandHelp {
   const all = allHelp(cli);
   const found = all.find((command) => command.name === name);
   if (found !== undefined) return found;
-  const guess = nearest(name, all.map((command) => command.name));
+  const guess = nearest(
+    name,
+    all.map((command) => command.name),
+  );
   const hint = guess === undefined ? "dp --help shows all commands" : `did you mean dp ${guess}? (dp --help shows all)`;
   const what = name.startsWith("-") ? `unknown option ${name}` : `there is no command ${JSON.stringify(name)}`;
   throw new UsageError(what, { hint });

@@ -17,7 +17,7 @@ const REPEAT = 200_000;
 const LO = 1;
 const REDIRECT = 7;
 
-/** A TCP ACK with 64 bytes of data, between two zero MACs (the loopback interface's, so it counts as addressed to the host). */
+/** A TCP ACK with 64 bytes of data. Both MACs are zero, the loopback interface's: so it is addressed to the host. */
 function tcpPacket(source: string, sourcePort: number, destination: string, destinationPort: number): Uint8Array {
   const packet = new Uint8Array(14 + 20 + 20 + 64);
   const view = new DataView(packet.buffer);

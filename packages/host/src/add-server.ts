@@ -10,8 +10,8 @@ import type { HostOptions } from "./host-options.ts";
 import { portsInUse } from "./host-sockets.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
-import { releasePort, reservePort } from "./reserved-ports.ts";
+import { recoverServers } from "./remove.ts";
+import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
 import { label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
@@ -23,6 +23,7 @@ import {
   prepareHostPeer,
   raiseContainerPeer,
   raiseHostPeer,
+  raiseLoopback,
   type VethPlan,
 } from "./veth-pair.ts";
 
@@ -76,7 +77,7 @@ export async function addServer(options: AddServerOptions): Promise<Server> {
     using namespace = openNamespace(ref);
     using host = Netlink.open();
     using inside = Netlink.open({ netns: namespace.fd });
-    undoPending(objects, host, options);
+    recoverServers(objects, host, options);
     const plan = planServer({ objects, host, inside, namespace, options, op });
     return carryOut(plan, { objects, host, inside, options, op });
   });
@@ -153,7 +154,8 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const { hostAddress, containerAddress } = chooseAddresses(options, subnets, records, addresses, op);
   const mac = containerMac(containerAddress);
   const group = options.group ?? "";
-  const members = records.flatMap((record) => {
+  const grouped = group === "" ? [] : records.filter((record) => record.group !== "");
+  const members = grouped.flatMap((record) => {
     const target = objects.getSnatTarget(record.veth.hostPeer.iface.index);
     return target === undefined ? [] : [{ name: record.group, id: target.group }];
   });
@@ -180,7 +182,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
       name,
       group,
       netns: namespace.path,
-      portReserved: false,
+      portReserved: !isReserved(hostPort),
       veth: {
         hostPeer: { iface: { index: 0, name: hostName, mac: HOST_PEER_MAC }, addr: hostAddress },
         podPeer: { iface: { index: 0, name: ifname, mac }, addr: containerAddress },
@@ -275,7 +277,9 @@ function uplinkFor(
     .map(toInterface)
     .sort((one, other) => Number(other.index === main) - Number(one.index === main));
   if (attached.length === 0) {
-    throw new DatapathError("FAILED", op, "the uplink is gone: its interface was deleted", { hint: "run `dp load` again" });
+    throw new DatapathError("FAILED", op, "the uplink is gone: its interface was deleted", {
+      hint: "run `dp load` again",
+    });
   }
   const { index, name } = uplinkOf(address, attached, addresses, host, op);
   const link = host.link(index);
@@ -320,22 +324,36 @@ function chooseAddresses(
   }
   // One that was given, and the other ends alike; unless its subnet is too small for that.
   if (!isHostIndex(subnets.host, index) && hostIp === undefined) {
-    throw new DatapathError("BAD_USAGE", op, `${subnets.host.toString()} has no address that ends like ${containerIp}`, {
-      hint: "give the host peer's too: --host-ip IP",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      op,
+      `${subnets.host.toString()} has no address that ends like ${containerIp}`,
+      {
+        hint: "give the host peer's too: --host-ip IP",
+      },
+    );
   }
   if (!isHostIndex(subnets.container, index) && containerIp === undefined) {
-    throw new DatapathError("BAD_USAGE", op, `${subnets.container.toString()} has no address that ends like ${hostIp}`, {
-      hint: "give the container's too: --container-ip IP",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      op,
+      `${subnets.container.toString()} has no address that ends like ${hostIp}`,
+      {
+        hint: "give the container's too: --container-ip IP",
+      },
+    );
   }
   const chosen = {
     hostAddress: hostIp ?? subnets.host.at(index),
     containerAddress: containerIp ?? subnets.container.at(index),
   };
-  for (const address of Object.values(chosen)) {
+  // What was asked for comes first: its mirror image is taken for the same reason.
+  const asked = [containerIp, hostIp].filter((address) => address !== undefined);
+  for (const address of [...asked, ...Object.values(chosen)]) {
     const owner = owners.get(address);
-    if (owner !== undefined) throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`);
+    if (owner === undefined) continue;
+    const hint = asked.includes(address) ? undefined : "give that address too: --container-ip IP --host-ip IP";
+    throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`, { hint });
   }
   return chosen;
 }
@@ -363,15 +381,13 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
       // With something left, the record stays: the next change tries again.
       (_, clean) => clean && objects.delNetData(hostPort),
     );
-    const portReserved = transaction.step(
-      "reserve port",
-      () => reservePort(hostPort),
-      (reserved) => reserved && releasePort(hostPort),
-    );
-    // Noted at once: whoever finds the record pending must know whose the port is, and later which interface.
-    record = { ...record, portReserved };
-    transaction.step("record port", () => objects.addNetData(record, "replace"));
-
+    if (record.portReserved) {
+      transaction.step(
+        "reserve port",
+        () => reservePort(hostPort),
+        () => releasePort(hostPort),
+      );
+    }
     const pair = transaction.step(
       "veth pair",
       () => createPair(host, inside, veth),
@@ -386,9 +402,15 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
         podPeer: { iface: containerPeer, addr: veth.containerAddress },
       },
     };
+    // Noted at once: whoever finds the record pending must know which interface is its own.
     transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
 
     transaction.step("host peer address", () => prepareHostPeer(host, pair.hostPeer, veth));
+    transaction.step(
+      "container loopback",
+      () => raiseLoopback(inside),
+      (loopback) => loopback !== undefined && inside.setLink(loopback.index, { up: false }),
+    );
     transaction.step("container peer", () => raiseContainerPeer(inside, pair.containerPeer, veth));
     transaction.step(
       "attach arp",

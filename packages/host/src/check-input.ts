@@ -54,6 +54,7 @@ export function checkInterfaceName(name: string, op: string): string {
 export function checkPortRange([first, last]: readonly [number, number], op: string): readonly [number, number] {
   checkPort(first, "the first port of the range", op);
   checkPort(last, "the last port of the range", op);
-  if (first > last) throw bad(op, `the port range ${first}-${last} ends before it begins`, `did you mean ${last}-${first}?`);
+  if (first > last)
+    throw bad(op, `the port range ${first}-${last} ends before it begins`, `did you mean ${last}-${first}?`);
   return [first, last];
 }

@@ -45,9 +45,14 @@ export async function containerPid(container: string, op: string): Promise<numbe
     });
   }
   const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
-  throw new DatapathError("FAILED", op, `${asked.join(" and ")} know${asked.length === 1 ? "s" : ""} no container ${container}${why}`, {
-    hint: `see ${asked.map((runtime) => `${runtime} ps`).join(", ")}`,
-  });
+  throw new DatapathError(
+    "FAILED",
+    op,
+    `${asked.join(" and ")} know${asked.length === 1 ? "s" : ""} no container ${container}${why}`,
+    {
+      hint: `see ${asked.map((runtime) => `${runtime} ps`).join(", ")}`,
+    },
+  );
 }
 
 async function inspect(runtime: string, container: string): Promise<Answer> {

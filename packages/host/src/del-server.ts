@@ -6,7 +6,7 @@ import { hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { removeServer, undoPending } from "./remove.ts";
+import { removeServer, recoverServers } from "./remove.ts";
 import { type Server, toServer } from "./server.ts";
 
 /** Which servers: one by its host port or its name, or all. */
@@ -32,7 +32,7 @@ export async function delServer(selector: ServerSelector, options: DelServerOpti
     using netlink = Netlink.open();
     const chosen = select(objects, selector, options.ifExists ?? false, op);
     const removed = removeServers(objects, netlink, chosen, options, op);
-    undoPending(objects, netlink, options);
+    recoverServers(objects, netlink, options);
     refreshHostAddresses(objects, hostAddresses(netlink, objects.netData()));
     return removed;
   });

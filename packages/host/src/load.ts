@@ -1,13 +1,13 @@
-import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, openPinned, type ServerRecord } from "@dp/core";
+import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, type ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs, isCgroup2 } from "@dp/sys";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { withPreparedPinRoot } from "./pin-root.ts";
-import { requirePrivileges } from "./privileges.ts";
+import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
 import { PinnedPrograms } from "./pinned-programs.ts";
-import { undoPending } from "./remove.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { recoverServers } from "./remove.ts";
 import { isHostPeer, labels } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
@@ -87,8 +87,8 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   // A root that is not loaded yet is not even made when there is something wrong with the options.
   if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
   return await withPreparedPinRoot(options, OP, () => {
-    using previous = openPrevious(options);
-    if (previous !== undefined) undoPending(previous, netlink, options);
+    using previous = openOrRepair(options);
+    if (previous !== undefined) recoverServers(previous, netlink, options);
     const plan = planLoad(netlink, previous, options);
     return carryOut(plan, netlink, previous, options);
   });
@@ -106,15 +106,6 @@ function checkOptions(options: LoadOptions): void {
     throw new DatapathError("BAD_USAGE", OP, `${cgroup} is not a folder of a cgroup2 mount`, {
       hint: "see where it is mounted: findmnt -t cgroup2",
     });
-  }
-}
-
-function openPrevious(options: HostOptions): Objects | undefined {
-  try {
-    return openPinned({ pinRoot: pinRootOf(options) });
-  } catch (error) {
-    if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
-    throw error;
   }
 }
 
@@ -239,11 +230,19 @@ function checkSubnets(
   const container = Subnet.parse(config.containerSubnet, OP);
   for (const subnet of [host, container]) {
     if (subnet.prefix < 8 || subnet.prefix > LONGEST_PREFIX) {
-      throw new DatapathError("BAD_USAGE", OP, `${subnet.toString()} is no useful subnet: /8 to /${LONGEST_PREFIX} are`);
+      throw new DatapathError(
+        "BAD_USAGE",
+        OP,
+        `${subnet.toString()} is no useful subnet: /8 to /${LONGEST_PREFIX} are`,
+      );
     }
   }
   if (host.overlaps(container)) {
-    throw new DatapathError("BAD_USAGE", OP, `the host subnet ${config.hostSubnet} and the container subnet ${config.containerSubnet} overlap`);
+    throw new DatapathError(
+      "BAD_USAGE",
+      OP,
+      `the host subnet ${config.hostSubnet} and the container subnet ${config.containerSubnet} overlap`,
+    );
   }
   for (const { address, prefix, ifindex } of addresses) {
     const network = Subnet.parse(`${address}/32`, OP);
@@ -251,17 +250,27 @@ function checkSubnets(
     const clash = [host, container].find((subnet) => subnet.overlaps(whole));
     if (clash === undefined) continue;
     const name = netlink.link(ifindex)?.name ?? `interface ${ifindex}`;
-    throw new DatapathError("BAD_USAGE", OP, `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`, {
-      hint: "choose others: dp load --host-subnet SUBNET --container-subnet SUBNET",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      OP,
+      `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`,
+      {
+        hint: "choose others: dp load --host-subnet SUBNET --container-subnet SUBNET",
+      },
+    );
   }
   if (old === undefined || records.length === 0) return;
   for (const key of ["hostSubnet", "containerSubnet"] as const) {
     if (config[key] === old[key]) continue;
     const what = key === "hostSubnet" ? "the host subnet" : "the container subnet";
-    throw new DatapathError("CONFLICT", OP, `${what} cannot change from ${old[key]} to ${config[key]} under ${labels(records)}`, {
-      hint: "delete them first: dp del-server --all",
-    });
+    throw new DatapathError(
+      "CONFLICT",
+      OP,
+      `${what} cannot change from ${old[key]} to ${config[key]} under ${labels(records)}`,
+      {
+        hint: "delete them first: dp del-server --all",
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { type Objects, openPinned } from "@dp/core";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { loadBpf, type Objects, openPinned } from "@dp/core";
 import { DatapathError, type Fd, isBpffs, lockDirectory, mountBpffs, SyscallError, unmount } from "@dp/sys";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
 import { messageOf } from "./transaction.ts";
@@ -9,6 +9,12 @@ import { messageOf } from "./transaction.ts";
 function lock(path: string, options: HostOptions): Promise<Fd> {
   const onWait = () => options.warn?.(`waiting for another change of ${path} to finish`);
   return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait);
+}
+
+/** Runs `body` under the lock of a pin root, which exists. */
+export async function withLock<T>(options: HostOptions, body: () => T): Promise<T> {
+  using _lock = await lock(pinRootOf(options), options);
+  return body();
 }
 
 /**
@@ -32,6 +38,32 @@ export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (o
   return body(objects);
 }
 
+/**
+ * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
+ * whole first, so that it can be upgraded or taken down like any other.
+ */
+export function openOrRepair(options: HostOptions): Objects | undefined {
+  const path = pinRootOf(options);
+  try {
+    return openPinned({ pinRoot: path });
+  } catch (error) {
+    if (!(error instanceof DatapathError) || error.code !== "NOT_LOADED") throw error;
+    if (!hasPins(path)) return undefined;
+    options.warn?.(`${path} was loaded only in part (${error.reason}); what was missing has been loaded`);
+    return loadBpf({ pinRoot: path });
+  }
+}
+
+function hasPins(path: string): boolean {
+  return ["progs", "maps"].some((folder) => {
+    try {
+      return readdirSync(join(path, folder)).some((name) => name.startsWith("dp_"));
+    } catch {
+      return false;
+    }
+  });
+}
+
 function open(path: string, op: string): Objects {
   try {
     return openPinned({ pinRoot: path });
@@ -42,7 +74,10 @@ function open(path: string, op: string): Objects {
 }
 
 function notLoaded(op: string, path: string, cause?: unknown): DatapathError {
-  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, { cause, hint: "run `dp load` first" });
+  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, {
+    cause,
+    hint: "run `dp load` first",
+  });
 }
 
 /** A pin root that is on a bpffs, and how to take back what was done to get there. */
@@ -52,7 +87,8 @@ interface PreparedPinRoot {
 }
 
 /**
- * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on one.
+ * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on
+ * one.
  * When `body` throws, what was made is gone again.
  */
 export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {

@@ -3,7 +3,7 @@ import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
 import { releasePort } from "./reserved-ports.ts";
-import { blockName, isHostPeer, label } from "./server.ts";
+import { isHostPeer, label } from "./server.ts";
 import { attemptAll, messageOf } from "./transaction.ts";
 import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
 
@@ -11,16 +11,17 @@ import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
  * Takes a server out: the DNAT entry first, its record last. It works with whatever is left of the server (half added,
  * half removed, its container gone), and every step is tried whatever becomes of the others.
  *
- * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the next
- *   change tries again.
+ * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the
+ *   next change tries again.
  */
 export function removeServer(objects: Objects, netlink: Netlink, record: ServerRecord, options: HostOptions): void {
   const op = `remove ${label(record)}`;
   const { hostPort, publicAddress } = record;
   const name = hostPeerName(hostPort);
   const index = hostPeerIndex(netlink, record);
-  // The entries under its index are its own, unless the index is another server's by now.
-  const ownsIndex = index !== 0 && !objects.netData().some((other) => isOther(other, record, index));
+  // The entries under its index are its own, unless the index is another server's host peer by now.
+  const owner = index === 0 ? undefined : objects.getSnatTarget(index);
+  const ownsIndex = index !== 0 && (owner === undefined || owner.publicPort === hostPort);
 
   const steps: [step: string, run: () => void][] = [
     ["dnat entry", () => objects.delDnatTarget({ address: publicAddress, port: hostPort })],
@@ -28,7 +29,6 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
     ["snat target", () => ownsIndex && objects.delSnatTarget(index)],
     ["detach snat", () => objects.detach("snat", name)],
     ["detach arp", () => objects.detach("arp", name)],
-    ["allow connections", () => allowConnections(objects, record)],
     ["veth pair", () => deleteVethPair(netlink, record)],
     ["counters", () => ownsIndex && objects.delCounters(index)],
     ["reserved port", () => record.portReserved && releasePort(hostPort)],
@@ -45,23 +45,15 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   if (failures.length > 0) {
     const what = failures.map(({ step, error }) => `${step} (${messageOf(error)})`).join("; ");
     throw new DatapathError("FAILED", op, `not everything could be removed: ${what}`, {
-      cause: new AggregateError(failures.map(({ error }) => error), "removing a server failed"),
+      cause: new AggregateError(
+        failures.map(({ error }) => error),
+        "removing a server failed",
+      ),
       hint: "what is left is tried again by the next change, or by running the command again",
     });
   }
   options.onStep?.("delete record");
   objects.delNetData(hostPort);
-}
-
-/** Of a server that was frozen. */
-function allowConnections(objects: Objects, record: ServerRecord): void {
-  const name = blockName(record);
-  objects.unblockIp4Connections({ name });
-  objects.unblockIp6Connections({ name });
-}
-
-function isOther(other: ServerRecord, record: ServerRecord, index: number): boolean {
-  return other.hostPort !== record.hostPort && other.veth.hostPeer.iface.index === index;
 }
 
 /** The record's, or that of the interface with its name: killed between making the pair and noting its index. */
@@ -84,17 +76,36 @@ function deleteVethPair(netlink: Netlink, record: ServerRecord): void {
 }
 
 /**
- * Undoes what an earlier change left half done: it was killed. One that cannot be undone is reported and keeps its port,
- * its addresses and its name.
+ * Undoes what an earlier change left half done because it was killed; or finishes it, if all that lacks is the DNAT
+ * entry. One that can be neither is reported and keeps its port, its addresses and its name.
  */
-export function undoPending(objects: Objects, netlink: Netlink, options: HostOptions): void {
+export function recoverServers(objects: Objects, netlink: Netlink, options: HostOptions): void {
+  const silent = { ...options, onStep: undefined };
   for (const record of objects.netData()) {
-    if (record.state !== "pending") continue;
     try {
-      removeServer(objects, netlink, record, { ...options, onStep: undefined });
-      options.warn?.(`${label(record)} was left half done by a change that did not finish; it has been removed`);
+      if (record.state === "pending") {
+        removeServer(objects, netlink, record, silent);
+        options.warn?.(`${label(record)} was left half done by a change that did not finish; it has been removed`);
+      } else if (record.state === "active" && finishServer(objects, netlink, record)) {
+        options.warn?.(`${label(record)} was left without players by a change that did not finish; it has them now`);
+      }
     } catch (error) {
       options.warn?.(messageOf(error));
     }
   }
+}
+
+/** False when there was nothing to finish, or no container any more. */
+function finishServer(objects: Objects, netlink: Netlink, record: ServerRecord): boolean {
+  const endpoint = { address: record.publicAddress, port: record.hostPort };
+  const { hostPeer, podPeer } = record.veth;
+  if (objects.getDnatTarget(endpoint) !== undefined) return false;
+  if (!isHostPeer(netlink.link(hostPeer.iface.index), record)) return false;
+  objects.addDnatTarget(endpoint, {
+    hostPeer: hostPeer.iface.index,
+    containerAddress: podPeer.addr,
+    gamePort: record.gamePort,
+    containerMac: podPeer.iface.mac,
+  });
+  return true;
 }

@@ -28,15 +28,15 @@ export function formatPorts(ports: ReadonlySet<number>): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
 }
 
-/**
- * Adds a port to those that are there. Returns false when it was reserved already: then it is somebody else's, and not
- * to be released.
- */
-export function reservePort(port: number): boolean {
+/** One that is reserved before it is given to a server is somebody else's: not ours to release. */
+export function isReserved(port: number): boolean {
+  return parsePorts(readSysctl(RESERVED_PORTS) ?? "").has(port);
+}
+
+/** Adds a port to those that are there. */
+export function reservePort(port: number): void {
   const ports = parsePorts(readSysctl(RESERVED_PORTS) ?? "");
-  if (ports.has(port)) return false;
   writeSysctl(RESERVED_PORTS, formatPorts(ports.add(port)), `reserve port ${port}`);
-  return true;
 }
 
 /** Takes a port out again; all others stay. */

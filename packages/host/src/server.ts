@@ -1,6 +1,5 @@
-import type { ServerRecord, ServerState, VethPeer } from "@dp/core";
+import type { Counters, ServerRecord, ServerState, VethPeer } from "@dp/core";
 import type { Link } from "@dp/netlink";
-import type { Counters } from "@dp/core";
 
 /** One end of a server's veth pair. */
 export interface ServerPeer {

@@ -1,11 +1,11 @@
 import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
+import { openOrRepair, withLock } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
+import { recoverServers } from "./remove.ts";
 import { labels, type Server } from "./server.ts";
 
 export interface UnloadOptions extends HostOptions {
@@ -32,21 +32,17 @@ const OP = "unload";
 export async function unload(options: UnloadOptions = {}): Promise<UnloadResult> {
   requirePrivileges(OP);
   const pinRoot = pinRootOf(options);
-  try {
-    return await withLoaded(options, OP, (objects) => ({
-      pinRoot,
-      unloaded: true,
-      removed: takeDown(objects, options),
-    }));
-  } catch (error) {
-    if (!(error instanceof DatapathError) || error.code !== "NOT_LOADED") throw error;
-    return { pinRoot, unloaded: false, removed: [] };
-  }
+  if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
+  return withLock(options, () => {
+    using objects = openOrRepair(options);
+    if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
+    return { pinRoot, unloaded: true, removed: takeDown(objects, options) };
+  });
 }
 
 function takeDown(objects: Objects, options: UnloadOptions): Server[] {
   using netlink = Netlink.open();
-  undoPending(objects, netlink, options);
+  recoverServers(objects, netlink, options);
   const records = objects.netData();
   if (records.length > 0 && !options.force) {
     throw new DatapathError("CONFLICT", OP, `there ${records.length === 1 ? "is" : "are"} ${labels(records)}`, {

@@ -17,7 +17,10 @@ export function findUplink(netlink: Netlink, name: string, op: string): Link {
   const link = netlink.link(name);
   if (link === undefined) {
     throw new DatapathError("BAD_USAGE", op, `there is no interface ${JSON.stringify(name)}`, {
-      hint: `there are ${netlink.links().map((each) => each.name).join(", ")}`,
+      hint: `there are ${netlink
+        .links()
+        .map((each) => each.name)
+        .join(", ")}`,
     });
   }
   if (link.type !== ETHERNET) {

@@ -1,7 +1,5 @@
-import type { Fd } from "@dp/sys";
-import { withNetns } from "@dp/sys";
-import { type Link, Netlink } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
+import type { Link, Netlink } from "@dp/netlink";
+import { DatapathError, type Fd, withNetns } from "@dp/sys";
 import { writeSysctlIfThere } from "./sysctl.ts";
 
 /** Every host peer's: a container's gateway is the same to all of them, wherever it moves. */
@@ -65,6 +63,14 @@ export function raiseHostPeer(host: Netlink, hostPeer: Link, plan: VethPlan): vo
   host.setNeighbour({ ifindex: hostPeer.index, address: plan.containerAddress, mac: plan.containerMac });
 }
 
+/** Servers expect 127.0.0.1 to work. Returns lo if it was down. */
+export function raiseLoopback(inside: Netlink): Link | undefined {
+  const loopback = inside.link("lo");
+  if (loopback === undefined || loopback.up) return undefined;
+  inside.setLink(loopback.index, { up: true });
+  return loopback;
+}
+
 /** The container's end: no IPv6, its address, up, and everything by way of the host peer. */
 export function raiseContainerPeer(inside: Netlink, containerPeer: Link, plan: VethPlan): void {
   withNetns(plan.netns, () => {
@@ -72,8 +78,6 @@ export function raiseContainerPeer(inside: Netlink, containerPeer: Link, plan: V
   });
   const ifindex = containerPeer.index;
   inside.addAddress({ ifindex, address: plan.containerAddress, prefix: 32 });
-  const loopback = inside.link("lo");
-  if (loopback !== undefined && !loopback.up) inside.setLink(loopback.index, { up: true });
   inside.setLink(ifindex, { up: true });
   inside.addRoute({ destination: `${plan.hostAddress}/32`, ifindex, scope: "link" });
   inside.addRoute({ destination: "default", gateway: plan.hostAddress, ifindex, onlink: true });

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
+import { deferred } from "./deferred.ts";
 import { DnsFrameReader, dnsFrame } from "./dns-frames.ts";
 import { answersQuery, withDnsId } from "./dns-message.ts";
 import type { Endpoint } from "./ipv4.ts";
@@ -22,7 +23,7 @@ export type Exchange = (
  */
 export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   const sent = withDnsId(query, randomInt(65536));
-  const { promise, resolve } = Promise.withResolvers<Uint8Array | ExchangeFailure>();
+  const { promise, resolve } = deferred<Uint8Array | ExchangeFailure>();
   const socket = createSocket(isIPv6(resolver.address) ? "udp6" : "udp4");
   const timer = setTimeout(() => resolve({ failure: "timeout" }), timeoutMs);
   const failed = (error: NodeJS.ErrnoException | null) => {
@@ -32,7 +33,12 @@ export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   socket.on("message", (answer) => {
     if (answersQuery(sent, answer)) resolve(originalId(query, answer));
   });
-  socket.connect(resolver.port, resolver.address, () => socket.send(sent, failed));
+  // Called with the error when there is no route, which the types do not say; Bun's has no code.
+  const connected = (error?: NodeJS.ErrnoException) => {
+    if (error) failed(Object.assign(error, { code: error.code ?? "EHOSTUNREACH" }));
+    else socket.send(sent, failed);
+  };
+  socket.connect(resolver.port, resolver.address, connected);
   return promise.finally(() => {
     clearTimeout(timer);
     socket.close();
@@ -42,7 +48,7 @@ export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
 /** Asks one resolver over TCP, on a connection of its own. Otherwise as `exchangeUdp`. */
 export const exchangeTcp: Exchange = (resolver, query, timeoutMs) => {
   const sent = withDnsId(query, randomInt(65536));
-  const { promise, resolve } = Promise.withResolvers<Uint8Array | ExchangeFailure>();
+  const { promise, resolve } = deferred<Uint8Array | ExchangeFailure>();
   const timer = setTimeout(() => resolve({ failure: "timeout" }), timeoutMs);
   const frames = new DnsFrameReader();
   const socket = connect({ host: resolver.address, port: resolver.port });

@@ -22,7 +22,7 @@ export class DnsFrameReader {
       const length = ((data[0] as number) << 8) | (data[1] as number);
       this.#oversized ||= length > this.#max;
       if (this.#oversized || data.length < 2 + length) break;
-      messages.push(data.slice(2, 2 + length));
+      messages.push(Uint8Array.from(data.subarray(2, 2 + length)));
       data = data.subarray(2 + length);
     }
     // A copy, so that a few bytes left over do not keep a whole read alive.

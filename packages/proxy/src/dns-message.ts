@@ -122,7 +122,8 @@ export function sameQuestion(a: DnsQuestion, b: DnsQuestion): boolean {
 
 /** A copy of the message under another id. */
 export function withDnsId(message: Uint8Array, id: number): Uint8Array {
-  const copy = message.slice();
+  // Not slice: a Buffer's is no copy.
+  const copy = Uint8Array.from(message);
   viewOf(copy).setUint16(0, id);
   return copy;
 }

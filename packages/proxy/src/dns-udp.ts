@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { deferred } from "./deferred.ts";
 import { answerQuery } from "./dns-query.ts";
 import type { Endpoint } from "./ipv4.ts";
 import { listenError } from "./listen-error.ts";
@@ -6,6 +7,21 @@ import type { ProxyContext } from "./proxy-context.ts";
 
 /** Enough for a burst of queries while the loop is busy; the kernel's default is about 200 kB. */
 const RECEIVE_BUFFER = 1024 * 1024;
+
+/**
+ * What ICMP says about an answer sent earlier, to a container that no longer waited for it. Bun has the kernel report
+ * such errors (IP_RECVERR), and the kernel does it by failing the next call on the socket, whoever that one is for. So
+ * a send that fails this way has sent nothing and is tried again: otherwise one container could lose another's answers.
+ */
+const UNDELIVERED: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "EACCES",
+]);
+/** More errors than these are not pending at a time, unless somebody sends them on purpose. */
+const RESENDS = 16;
 
 /**
  * The DNS listener's datagrams. It is a wildcard socket: an answer leaves from the address the kernel's route to the
@@ -23,7 +39,7 @@ export class DnsUdpListener {
     warn: (message: string) => void,
   ): Promise<DnsUdpListener> {
     const socket = createSocket("udp4");
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = deferred<void>();
     socket.once("error", (error) => reject(listenError(endpoint, "udp", error)));
     socket.bind({ address: endpoint.address, port: endpoint.port, exclusive: true }, resolve);
     try {
@@ -33,7 +49,9 @@ export class DnsUdpListener {
       throw error;
     }
     socket.removeAllListeners("error");
-    socket.on("error", (error) => warn(`DNS listener: ${error.message}`));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (!UNDELIVERED.has(error.code ?? "")) warn(`DNS listener: ${error.message}`);
+    });
     socket.setRecvBufferSize(RECEIVE_BUFFER);
     return new DnsUdpListener(socket, context);
   }
@@ -72,9 +90,14 @@ export class DnsUdpListener {
     }
     const answer = await answerQuery(this.#context, { ...origin, server }, query);
     if (answer === undefined) return;
+    this.#send(answer, { address, port }, RESENDS);
+  }
+
+  #send(answer: Uint8Array, to: Endpoint, resends: number): void {
     try {
-      // The container may be gone by now; it would have to ask again anyway.
-      this.#socket.send(answer, port, address, () => {});
+      this.#socket.send(answer, to.port, to.address, (error: NodeJS.ErrnoException | null) => {
+        if (error && resends > 0 && UNDELIVERED.has(error.code ?? "")) this.#send(answer, to, resends - 1);
+      });
     } catch {
       // Closed in the meantime.
     }

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Accounts, type Usage } from "./accounts.ts";
 import { admit } from "./admission.ts";
 import type { ConnectionLog, ListenerKind, ServerIdentity } from "./connection-log.ts";
+import { deferred } from "./deferred.ts";
 import { DnsConnection } from "./dns-connection.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import { DnsUdpListener } from "./dns-udp.ts";
@@ -79,8 +80,8 @@ const SWEEP_MS = 1000;
 type Session = Passthrough | DnsConnection;
 
 /**
- * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`: BAD_USAGE
- * for options that cannot be read, CONFLICT for a port in use.
+ * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`:
+ * BAD_USAGE for options that cannot be read, CONFLICT for a port in use.
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const running = new RunningProxy(options);
@@ -101,7 +102,7 @@ class RunningProxy implements Proxy {
   readonly #sessions = new Set<Session>();
   readonly #listeners: TcpListener[] = [];
   readonly #gate = new LogGate();
-  readonly #stopped = Promise.withResolvers<void>();
+  readonly #stopped = deferred<void>();
   readonly #outcomes: Record<string, number> = {};
   readonly #onAbort = () => void this.stop();
   readonly #sweep: NodeJS.Timeout;

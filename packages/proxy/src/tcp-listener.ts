@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { deferred } from "./deferred.ts";
 import type { Endpoint } from "./ipv4.ts";
 import { listenError } from "./listen-error.ts";
 
@@ -17,7 +18,7 @@ export async function listenTcp(
   warn: (message: string) => void,
 ): Promise<TcpListener> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, onConnection);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = deferred<void>();
   server.once("error", (error) => reject(listenError(endpoint, "tcp", error)));
   server.listen({ host: endpoint.address, port: endpoint.port, backlog: BACKLOG, exclusive: true }, resolve);
   await promise;

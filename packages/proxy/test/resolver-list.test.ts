@@ -1,14 +1,15 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Endpoint } from "../src/ipv4.ts";
 import { formatResolver, parseResolvConf, parseResolver, ResolverList } from "../src/resolver-list.ts";
 
 const exclude = () => false;
 const folder = mkdtempSync(join(tmpdir(), "dp-resolv-"));
 const file = join(folder, "resolv.conf");
 afterEach(() => rmSync(file, { force: true }));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("--dns", () => {
   test.each([
@@ -57,13 +58,13 @@ describe("the order of resolvers", () => {
   test("has those last that failed in the last half minute", () => {
     let now = 0;
     const list = new ResolverList({ given: ["1.1.1.1", "2.2.2.2", "3.3.3.3"], exclude, now: () => now });
-    const [first] = list.inOrder();
-    list.failed(first!);
+    const first = list.inOrder()[0] as Endpoint;
+    list.failed(first);
     expect(list.inOrder().map(({ address }) => address)).toEqual(["2.2.2.2", "3.3.3.3", "1.1.1.1"]);
     now += 30_001;
     expect(list.inOrder().map(({ address }) => address)).toEqual(["1.1.1.1", "2.2.2.2", "3.3.3.3"]);
-    list.failed(first!);
-    list.answered(first!);
+    list.failed(first);
+    list.answered(first);
     expect(list.inOrder()[0]?.address).toBe("1.1.1.1");
   });
 

@@ -62,7 +62,12 @@ export class SyscallError extends DatapathError {
     op: string,
     syscall: string,
     errno: number,
-    options: { target?: string | undefined; cause?: unknown; hint?: string | undefined; text?: string | undefined } = {},
+    options: {
+      target?: string | undefined;
+      cause?: unknown;
+      hint?: string | undefined;
+      text?: string | undefined;
+    } = {},
   ) {
     const name = errnoName(errno);
     const code: ErrorCode = errno === Errno.EPERM || errno === Errno.EACCES ? "UNSUPPORTED" : "FAILED";

@@ -4,13 +4,7 @@
  * `code` is the class of failure a caller can act on, and what `dp` turns into an exit status. `op` names what was
  * being done, in words an operator knows ("attach dp_dnat to eth0"). `hint` says what to do about it, where known.
  */
-export type ErrorCode =
-  | "FAILED"
-  | "BAD_USAGE"
-  | "NOT_LOADED"
-  | "NO_SUCH_SERVER"
-  | "CONFLICT"
-  | "UNSUPPORTED";
+export type ErrorCode = "FAILED" | "BAD_USAGE" | "NOT_LOADED" | "NO_SUCH_SERVER" | "CONFLICT" | "UNSUPPORTED";
 
 export interface ErrorOptions {
   cause?: unknown;

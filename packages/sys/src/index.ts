@@ -5,13 +5,4 @@ export { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, open } from "./fd.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
 export { currentNetns, netnsCookie, netnsInode, openNetns, withNetns } from "./netns.ts";
 export { lockDirectory } from "./lock.ts";
-export {
-  bindSocket,
-  getSocketOption,
-  MSG_PEEK,
-  MSG_TRUNC,
-  receive,
-  send,
-  setSocketOption,
-  socket,
-} from "./socket.ts";
+export { bindSocket, getSocketOption, MSG_PEEK, MSG_TRUNC, receive, send, setSocketOption, socket } from "./socket.ts";

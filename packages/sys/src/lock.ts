@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DatapathError } from "./errors.ts";
 import { Errno, SyscallError } from "./errno.ts";
+import { DatapathError } from "./errors.ts";
 import { type Fd, O_DIRECTORY, O_RDONLY, open } from "./fd.ts";
 import { errnoText, lastErrno, libc } from "./libc.ts";
 

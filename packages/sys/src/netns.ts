@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
+import { DatapathError } from "./errors.ts";
 import { Fd, O_RDONLY, open } from "./fd.ts";
 import { check, libc } from "./libc.ts";
-import { DatapathError } from "./errors.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const NSFS_MAGIC = 0x6e736673;

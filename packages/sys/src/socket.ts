@@ -1,6 +1,6 @@
-import { check, errnoText, lastErrno, libc } from "./libc.ts";
-import { Fd } from "./fd.ts";
 import { Errno, SyscallError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { check, errnoText, lastErrno, libc } from "./libc.ts";
 
 const SOCK_CLOEXEC = 0o2000000;
 

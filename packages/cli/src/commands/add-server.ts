@@ -1,6 +1,7 @@
 import type { Server } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parsePort } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
@@ -14,7 +15,10 @@ export class AddServerCommand extends DpCommand {
       "Connects the container's network namespace to the host and sends what players send to the port there. " +
       "It happens as a whole or not at all. The container must have no network of its own (--network none).",
     examples: [
-      ["A container of docker, podman or nerdctl, on the lowest free port", "dp add-server --port auto --container lobby"],
+      [
+        "A container of docker, podman or nerdctl, on the lowest free port",
+        "dp add-server --port auto --container lobby",
+      ],
       ["A network namespace made with ip netns", "dp add-server --port 25570 --netns lobby --name lobby"],
       ["By a process in it, for a script", "dp add-server --port auto --netns pid:4711 --json"],
     ],
@@ -48,7 +52,8 @@ export class AddServerCommand extends DpCommand {
   override async perform(): Promise<Server> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: '--port N, or "--port auto"' });
     if ((this.netns === undefined) === (this.container === undefined)) {
-      const reason = this.netns === undefined ? "--netns or --container is missing" : "--netns and --container exclude each other";
+      const reason =
+        this.netns === undefined ? "--netns or --container is missing" : "--netns and --container exclude each other";
       throw new UsageError(reason, { hint: "--netns PATH, NAME or pid:N, or --container NAME" });
     }
     const options = {
@@ -65,7 +70,7 @@ export class AddServerCommand extends DpCommand {
       gamePort: parseOptionalNumber(this.gamePort, "--game-port"),
       mtu: parseOptionalNumber(this.mtu, "--mtu"),
     };
-    const { addServer } = await import("@dp/host");
+    const { addServer } = await hostLibrary();
     return addServer(options);
   }
 

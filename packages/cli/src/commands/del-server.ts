@@ -1,6 +1,7 @@
 import type { Server, ServerSelector } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -26,7 +27,7 @@ export class DelServerCommand extends DpCommand {
 
   override async perform(): Promise<{ removed: Server[] }> {
     const selector = this.#selector();
-    const { delServer } = await import("@dp/host");
+    const { delServer } = await hostLibrary();
     return { removed: await delServer(selector, { ...this.hostOptions(), ifExists: this.ifExists }) };
   }
 
@@ -37,9 +38,12 @@ export class DelServerCommand extends DpCommand {
     if (this.all) given.push({ all: true });
     const [selector, ...others] = given;
     if (selector !== undefined && others.length === 0) return selector;
-    throw new UsageError(selector === undefined ? "which server?" : "only one of --port, --name and --all is possible", {
-      hint: "--port N, --name S or --all",
-    });
+    throw new UsageError(
+      selector === undefined ? "which server?" : "only one of --port, --name and --all is possible",
+      {
+        hint: "--port N, --name S or --all",
+      },
+    );
   }
 
   override present({ removed }: { removed: Server[] }): string {

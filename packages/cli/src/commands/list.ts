@@ -1,6 +1,7 @@
 import type { Server } from "@dp/host";
 import { formatAge } from "../amount.ts";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { paintState } from "../state.ts";
 import { renderTable } from "../table.ts";
 
@@ -17,7 +18,7 @@ export class ListCommand extends DpCommand {
   });
 
   override async perform(): Promise<Server[]> {
-    const { list } = await import("@dp/host");
+    const { list } = await hostLibrary();
     return list(this.hostOptions());
   }
 
@@ -29,7 +30,11 @@ export class ListCommand extends DpCommand {
       [
         { title: "PORT", value: ({ port }) => String(port), align: "right" },
         { title: "NAME", value: ({ name }) => name },
-        { title: "STATE", value: ({ state }) => state, paint: (text, { state }) => paintState(text, state, this.style) },
+        {
+          title: "STATE",
+          value: ({ state }) => state,
+          paint: (text, { state }) => paintState(text, state, this.style),
+        },
         { title: "PLAYERS CONNECT TO", value: ({ address, port }) => `${address}:${port}` },
         { title: "CONTAINER", value: ({ containerAddress, gamePort }) => `${containerAddress}:${gamePort}` },
         { title: "INTERFACE", value: ({ hostPeer }) => hostPeer.name },

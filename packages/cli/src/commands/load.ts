@@ -1,6 +1,7 @@
 import type { LoadResult } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parseRange } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 
@@ -34,9 +35,11 @@ export class LoadCommand extends DpCommand {
     description: "an interface players come in by; may be repeated (default: the default route's)",
   });
   address = Option.Array("--address", {
-    description: "an address players connect to; may be repeated, servers get the first (default: the uplink's)",
+    description: "where players connect to; may be repeated, servers get the first (default: the uplink's)",
   });
-  cgroup = Option.String("--cgroup", { description: "a cgroup2 folder (default: the cgroup2 mount)" });
+  cgroup = Option.String("--cgroup", {
+    description: "a cgroup2 folder (default: the cgroup2 mount); nothing is attached to it yet",
+  });
   httpPort = Option.String("--http-port", { description: "the proxy's HTTP listener (default 9080)" });
   dnsPort = Option.String("--dns-port", { description: "the proxy's DNS listener (default 9053)" });
   tcpPort = Option.String("--tcp-port", { description: "the proxy's TCP listener (default 9111)" });
@@ -59,7 +62,7 @@ export class LoadCommand extends DpCommand {
       portRange: this.portRange === undefined ? undefined : parseRange(this.portRange, "--port-range"),
       maxServers: parseOptionalNumber(this.maxServers, "--max-servers"),
     };
-    const { load } = await import("@dp/host");
+    const { load } = await hostLibrary();
     return load(options);
   }
 

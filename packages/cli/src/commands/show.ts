@@ -1,8 +1,9 @@
 import type { ServerDetails } from "@dp/host";
 import { Option } from "clipanion";
 import { formatAge, formatBytes, formatPackets } from "../amount.ts";
-import { describeDrop } from "../drop-reason.ts";
 import { DpCommand } from "../dp-command.ts";
+import { describeDrop } from "../drop-reason.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { paintState } from "../state.ts";
 import { renderFields } from "../table.ts";
@@ -22,7 +23,7 @@ export class ShowCommand extends DpCommand {
   override async perform(): Promise<ServerDetails> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
     const port = parseNumber(this.port, "--port");
-    const { show } = await import("@dp/host");
+    const { show } = await hostLibrary();
     return show(port, this.hostOptions());
   }
 
@@ -47,7 +48,9 @@ export class ShowCommand extends DpCommand {
           ["from players", traffic(counters.in)],
           ["to players", traffic(counters.out)],
           ["dropped", formatPackets(dropped)],
-          ...drops.map(([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const),
+          ...drops.map(
+            ([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const,
+          ),
         ],
         this.style,
       )

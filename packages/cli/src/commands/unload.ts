@@ -1,6 +1,7 @@
 import type { UnloadResult } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 
 export class UnloadCommand extends DpCommand {
   static override paths = [["unload"]];
@@ -17,7 +18,7 @@ export class UnloadCommand extends DpCommand {
   force = Option.Boolean("--force", false, { description: "delete servers that are there" });
 
   override async perform(): Promise<UnloadResult> {
-    const { unload } = await import("@dp/host");
+    const { unload } = await hostLibrary();
     return unload({ ...this.hostOptions(), force: this.force });
   }
 

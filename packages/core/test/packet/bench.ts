@@ -11,21 +11,15 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  type DpConfig,
-  type DpVethPair,
-  DpDrop,
-  dpDropNames,
-  mapLayouts,
-  type MapLayout,
-  type ObjectName,
-  objects,
-} from "@dp/bpf";
+import { type DpConfig, DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
 import { Errno, type Fd, openNetns, SyscallError, withNetns } from "@dp/sys";
 import {
+  attachClsact,
+  attachTcx,
   type BpfMap,
   BpfObject,
-  bytes,
+  hasTcx,
+  type Link,
   MapType,
   type OpenObject,
   perCpu,
@@ -96,16 +90,7 @@ export type DropReason = Exclude<keyof typeof DpDrop, "none" | "max">;
 /** Everything the programs counted: `25570 in packets`, `20 out bytes`, `20 drop udp`. Zeroes are left out. */
 export type Counts = Record<string, number>;
 
-export interface BenchOptions {
-  /** The program to run, of an object with several. Default: the one named after the object. */
-  program?: string;
-  /** What to set in the object before it is loaded. */
-  prepare?: (object: OpenObject) => void;
-}
-
 export interface RunOptions {
-  /** Another program of the object. */
-  program?: string;
   /** The interface whose hook it is. Default: where the program belongs. */
   ifindex?: number;
   /** Cuts the frame to this many bytes inside the kernel, which takes no cut IPv4 header from outside. */
@@ -129,37 +114,30 @@ export class Bench implements Disposable {
   readonly #namespace: Fd;
   readonly #object: BpfObject;
   readonly #arranger: BpfObject;
-  readonly #program: string;
-  readonly #maps: ReadonlySet<string>;
+  readonly #program: Program;
   readonly #defaultIfindex: number;
+  #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
 
-  private constructor(
-    namespace: Fd,
-    object: BpfObject,
-    arranger: BpfObject,
-    program: string,
-    maps: ReadonlySet<string>,
-  ) {
+  private constructor(namespace: Fd, object: BpfObject, arranger: BpfObject, name: ObjectName) {
     this.#namespace = namespace;
     this.#object = object;
     this.#arranger = arranger;
-    this.#program = program;
-    this.#maps = maps;
-    this.#defaultIfindex = program === "dp_dnat" ? UPLINK.index : A.hostPeer;
-    this.checksumComplete = canSumUp(object.program(program));
+    this.#program = object.program(`dp_${name}`);
+    this.#defaultIfindex = name === "dnat" ? UPLINK.index : A.hostPeer;
+    this.checksumComplete = canSumUp(this.#program);
   }
 
-  static async open(name: ObjectName, options: BenchOptions = {}): Promise<Bench> {
+  /** @param prepare what to set in the object before it is loaded */
+  static async open(name: ObjectName, prepare: (object: OpenObject) => void = () => {}): Promise<Bench> {
     const namespace = await makeNamespace();
     const opened = BpfObject.open(objects[name](), { name });
-    options.prepare?.(opened);
-    const maps = new Set(opened.maps().map((map) => map.name));
+    prepare(opened);
     const object = opened.load();
     const arranger = BpfObject.open(fixture("arrange"), { name: "arrange" }).load();
-    if (name === "tproxy") await startSweep(object.program("dp_start_sweep"));
-    const bench = new Bench(namespace, object, arranger, options.program ?? `dp_${name}`, maps);
+    const bench = new Bench(namespace, object, arranger, name);
+    arranger.map("under_test", u32, u32).set(0, bench.#program.fd);
     bench.reset();
     return bench;
   }
@@ -167,7 +145,7 @@ export class Bench implements Disposable {
   /** The maps as they are with the two servers of the drawing. */
   reset(): void {
     for (const name of Object.keys(mapLayouts) as MapName[]) {
-      if (this.has(name) && mapLayouts[name].type !== MapType.array) this.clear(name);
+      if (mapLayouts[name].type !== MapType.array) this.clear(name);
     }
     const traffic = { packets: 0n, bytes: 0n };
     this.set("dp_configs", 0, CONFIG);
@@ -191,35 +169,10 @@ export class Bench implements Disposable {
         mac: server.mac,
         traffic,
       });
-      if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server));
     }
     for (const key of [0, A.hostPeer, B.hostPeer]) {
       this.set("dp_drop_counts", key, { packets: Array.from({ length: DpDrop.max }, () => 0n) });
     }
-  }
-
-  /** Whether the object has this map. */
-  has(name: MapName): boolean {
-    return this.#maps.has(name);
-  }
-
-  /** An entry of a map; of a per-CPU map, the first CPU's. Throws when there is none. */
-  get<Name extends MapName>(name: Name, key: KeyOf<Name>): ValueOf<Name> {
-    const { map, isPerCpu } = this.#open(name);
-    const value = map.get(key);
-    if (value === undefined) throw new Error(`${name} has no such entry`);
-    return (isPerCpu ? (value as unknown[])[0] : value) as ValueOf<Name>;
-  }
-
-  /** The entries of a map that is not per CPU, by no order. */
-  entries<Name extends MapName>(name: Name): [KeyOf<Name>, ValueOf<Name>][] {
-    return [...this.#open(name).map] as [KeyOf<Name>, ValueOf<Name>][];
-  }
-
-  /** The same as they lie in the kernel. */
-  bytes(name: MapName): string[] {
-    const { key, value } = mapLayouts[name] as MapLayout<unknown, unknown>;
-    return [...this.#object.map(name, bytes(key.size), bytes(value.size))].map((entry) => JSON.stringify(entry)).sort();
   }
 
   /** Sets an entry of a map of the object; of a per-CPU map, for every CPU the same. */
@@ -245,24 +198,22 @@ export class Bench implements Disposable {
   run(frame: Uint8Array, options: RunOptions = {}): Outcome {
     const { cutTo = 0, tag, gsoSize, gsoSegs, checksumComplete = false } = options;
     const arranged = cutTo !== 0 || tag !== undefined;
-    const underTest = this.#object.program(options.program ?? this.#program);
-    const program = arranged ? this.#arranger.program("arrange") : underTest;
-    if (arranged) this.#arranger.map("under_test", u32, u32).set(0, underTest.fd);
+    const program = arranged ? this.#arranger.program("arrange") : this.#program;
     const ctx = skbContext({
       ifindex: options.ifindex ?? this.#defaultIfindex,
       // Above the TCI a bit that says there is one: a tag may be all zero.
       cb: [cutTo, tag === undefined ? 0 : tag | 0x10000, 0, 0, 0],
       ...(gsoSize === undefined ? {} : { gsoSize, gsoSegs: gsoSegs ?? 2 }),
     });
-    const before = this.#counters();
-    const result = withNetns(this.#namespace, () => program.testRun({ data: frame, ctx, checksumComplete }));
+    const before = this.counts();
+    const result = this.inside(() => program.testRun({ data: frame, ctx, checksumComplete }));
     const verdict = (VERDICTS as Record<number, Verdict>)[result.retval];
     if (verdict === undefined) throw new Error(`the program returned ${result.retval}`);
-    return { verdict, packet: result.data.slice(), counts: difference(before, this.#counters()) };
+    return { verdict, packet: result.data.slice(), counts: difference(before, this.counts()) };
   }
 
   /** All counters of all servers, summed over the CPUs. */
-  #counters(): Counts {
+  counts(): Counts {
     const counts: Counts = {};
     const add = (name: string, value: bigint) => {
       counts[name] = (counts[name] ?? 0) + Number(value);
@@ -286,34 +237,33 @@ export class Bench implements Disposable {
     return entries.flatMap(([key, values]) => values.map((value): [KeyOf<Name>, ValueOf<Name>] => [key, value]));
   }
 
+  /** Puts the program on the hook it belongs to, for packets that really come in. */
+  attach(): void {
+    const place = { ifindex: this.#defaultIfindex, direction: "ingress" } as const;
+    this.inside(() => {
+      if (hasTcx()) this.#link = attachTcx({ program: this.#program, ...place });
+      else attachClsact(this.#program, { ...place, priority: 1, handle: 1 });
+    });
+  }
+
+  /** Runs `body` in the bench's network namespace. */
+  inside<T>(body: () => T extends PromiseLike<unknown> ? never : T): T {
+    return withNetns(this.#namespace, body);
+  }
+
   [Symbol.dispose](): void {
+    this.#link?.close();
     this.#arranger.close();
     this.#object.close();
     this.#namespace.close();
   }
 }
 
-/** As the loader does: see dp_start_sweep. */
-async function startSweep(program: Program): Promise<void> {
-  while (program.testRun({ data: new Uint8Array(64) }).retval !== 0) await Bun.sleep(10);
-}
-
-/** What the container-side program knows of a server. */
-export function vethPairOf(server: Server): DpVethPair {
-  return {
-    hostPeer: server.hostPeer,
-    hostAddr: server.hostAddress,
-    gamePort: server.gamePort,
-    group: 0,
-    mac: server.mac,
-    flows: 0,
-  };
-}
-
 type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;
 type ValueOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer _, infer V> ? V : never;
 
-function difference(before: Counts, after: Counts): Counts {
+/** What was counted between two moments. */
+export function difference(before: Counts, after: Counts): Counts {
   const changes = Object.entries(after).map(([name, value]): [string, number] => [name, value - (before[name] ?? 0)]);
   return Object.fromEntries(changes.filter(([, change]) => change !== 0));
 }
@@ -336,10 +286,16 @@ let toldOfSums = false;
 /** A network namespace held open by nothing but the returned descriptor. */
 async function makeNamespace(): Promise<Fd> {
   const commands = [
+    // Else the kernel speaks IPv6 on every interface, by itself.
+    "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+    "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6",
     `ip link add uplink index ${UPLINK.index} address ${UPLINK.mac} type veth peer name player index 11`,
-    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-a index 21 address ${A.mac}`,
-    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth peer name in-b index 23 address ${B.mac}`,
+    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth` +
+      ` peer name in-a index 21 address ${A.mac}`,
+    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth` +
+      ` peer name in-b index 23 address ${B.mac}`,
     `ip link add stranger index ${STRANGER.index} address ${STRANGER.mac} type veth peer name far index 31`,
+    "for name in uplink player peer-a in-a peer-b in-b stranger; do ip link set $name mtu 9000 up; done",
     "echo ready",
     "read _",
   ];

@@ -138,6 +138,20 @@ table(bench, [
   },
 ]);
 
+// The program sums up 16-bit words in the host's order: an end of the range in either order.
+test("the IPv4 checksum is right at either end of its range", () => {
+  const isAtAnEnd = (value: number) => value < 8 || value > 0xfff7;
+  const ids = Array.from({ length: 0x10000 }, (_, id) => id).filter((id) => {
+    const header = new DataView(asDelivered({ ip: { id }, data: "" }).buffer);
+    return isAtAnEnd(header.getUint16(24)) || isAtAnEnd(header.getUint16(24, true));
+  });
+  expect(ids.length).toBeGreaterThan(25);
+  const data = "";
+  for (const id of ids) {
+    expect(bench().run(fromPlayer({ ip: { id }, data })).packet).toEqual(asDelivered({ ip: { id }, data }));
+  }
+});
+
 test("a wrong checksum stays wrong: the container, not the translation, is to find out", () => {
   for (const details of [{ ip: { checksum: 0x1111 } }, { tcp: { checksum: 0x1111 } }]) {
     const sent = dissect(fromPlayer(details));
@@ -406,6 +420,18 @@ table(bench, [
   },
   {
     it: "a later fragment to another address is left alone",
+    after: [FIRST],
+    packet: laterOf({ dst: "203.0.113.11" }),
+    verdict: "next",
+  },
+  {
+    it: "a later fragment to another public address is left alone, though a server has it",
+    given: (maps) =>
+      maps.set(
+        "dp_dnat_targets",
+        { addr: "203.0.113.11", port: A.publicPort },
+        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
+      ),
     after: [FIRST],
     packet: laterOf({ dst: "203.0.113.11" }),
     verdict: "next",

@@ -1,7 +1,7 @@
 /**
  * Builds Ethernet frames, layer inside layer:
  *
- *     ethernet({ dst, src }, ipv4({ src: "198.51.100.7", dst: "203.0.113.10" }, tcp({ src: 40000, dst: 25565 }, "hello")))
+ *     ethernet({ dst, src }, ipv4({ src: "198.51.100.7", dst: "203.0.113.10" }, tcp({ src: 40000, dst: 25565 }, "hi")))
  *
  * Lengths and checksums are right unless a field says otherwise: a test of a malformed packet names exactly what is
  * wrong with it.

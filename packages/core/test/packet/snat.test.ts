@@ -163,6 +163,18 @@ table(bench, [
   },
 ]);
 
+// The program sums up 16-bit words in the host's order: an end of the range in either order.
+test("the IPv4 checksum is right at either end of its range", () => {
+  const isAtAnEnd = (value: number) => value < 8 || value > 0xfff7;
+  const ids = Array.from({ length: 0x10000 }, (_, id) => id).filter((id) => {
+    const header = new DataView(asSent({ ip: { id }, data: "" }).buffer);
+    return isAtAnEnd(header.getUint16(24)) || isAtAnEnd(header.getUint16(24, true));
+  });
+  expect(ids.length).toBeGreaterThan(25);
+  const data = "";
+  for (const id of ids) expect(bench().run(reply({ ip: { id }, data })).packet).toEqual(asSent({ ip: { id }, data }));
+});
+
 test("a wrong checksum stays wrong: the player, not the translation, is to find out", () => {
   for (const details of [{ ip: { checksum: 0x1111 } }, { tcp: { checksum: 0x1111 } }]) {
     const sent = dissect(reply(details));
@@ -218,6 +230,7 @@ table(bench, [
     ethernet(LEAVING, ipv6(raw(Protocol.icmpv6, new Uint8Array(8).fill(133)))),
   ),
   drop("an unknown EtherType", "notIp", ethernet(LEAVING, raw(0x88b5, "hello"))),
+  drop("a bare Ethernet header of an unknown type", "notIp", ethernet(LEAVING, raw(0x88b5, ""))),
   drop("an IPv4 reply under another EtherType", "notIp", reply({ eth: { type: 0x88b5 } })),
   drop("an 802.3 frame, with a length for a type", "notIp", ethernet(LEAVING, raw(38, new Uint8Array(38)))),
   drop(
@@ -632,11 +645,14 @@ for (const [name, layer, headerLength] of HEADERS) {
       for (let length = 0; length < headerLength; length++) {
         const short = raw(layer.type, whole.subarray(ipEnd, ipEnd + length));
         const packet = ethernet(LEAVING, ipv4({ ...FROM_A, dst, options }, short));
-        expect(bench().run(packet)).toEqual({
-          verdict: "drop",
-          packet,
-          counts: dropped(A.hostPeer, "truncated")(packet.byteLength),
-        });
+        // With and without what the Ethernet adds, which belongs to no header.
+        for (const frame of [packet, padded(packet, whole.byteLength + 10)]) {
+          expect(bench().run(frame)).toEqual({
+            verdict: "drop",
+            packet: frame,
+            counts: dropped(A.hostPeer, "truncated")(frame.byteLength),
+          });
+        }
       }
     });
   }

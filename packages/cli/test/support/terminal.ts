@@ -1,0 +1,38 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import type { DpContext } from "../../src/context.ts";
+import { run } from "../../src/run.ts";
+
+export interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export const NOW = new Date("2026-01-02T03:04:05Z");
+
+/** A process around a command, whose streams are kept. */
+export function fakeContext(options: { env?: Record<string, string>; color?: boolean } = {}) {
+  const { env = {}, color = false } = options;
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const context: DpContext = {
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    env,
+    colorDepth: 1,
+    color: { stdout: color, stderr: color },
+    now: () => NOW,
+  };
+  return { context, stdout, stderr };
+}
+
+/** Runs `dp` in this process. */
+export async function dp(argv: string[], options: Parameters<typeof fakeContext>[0] = {}): Promise<Outcome> {
+  const { context, stdout, stderr } = fakeContext(options);
+  const code = await run(argv, context);
+  stdout.end();
+  stderr.end();
+  return { code, stdout: await text(stdout), stderr: await text(stderr) };
+}

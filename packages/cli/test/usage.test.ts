@@ -1,0 +1,104 @@
+/** The command line itself, in this process: parsing, help, exit codes. Nothing here reaches the kernel. */
+import { describe, expect, test } from "bun:test";
+import packageJson from "../package.json" with { type: "json" };
+import { dp } from "./support/terminal.ts";
+
+const COMMANDS = ["load", "unload", "add-server", "del-server", "list", "show"];
+
+describe("help", () => {
+  test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {
+    const outcomes = await Promise.all([[], ["--help"], ["-h"], ["help"]].map((argv) => dp(argv)));
+    expect(new Set(outcomes.map(({ stdout }) => stdout)).size).toBe(1);
+    for (const { code, stderr } of outcomes) expect([code, stderr]).toEqual([0, ""]);
+    for (const command of COMMANDS) expect(outcomes[0]?.stdout).toContain(`\n  ${command} `);
+    expect(outcomes[0]?.stdout).toContain("Exit codes:");
+  });
+
+  test.each(COMMANDS)("of %s has its options with their values, and an example that works", async (command) => {
+    for (const argv of [
+      [command, "--help"],
+      [command, "-h"],
+      ["help", command],
+      [command, "--port", "1", "-h"],
+    ]) {
+      const { code, stdout, stderr } = await dp(argv);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toStartWith(`usage: dp ${command}`);
+      expect(stdout).toContain("--pin-root PATH");
+      expect(stdout).toContain(`\n  dp ${command}`);
+      // What clipanion writes for a value without a name.
+      expect(stdout).not.toContain("#0");
+    }
+  });
+
+  test("fits 120 columns", async () => {
+    for (const argv of [[], ...COMMANDS.map((command) => [command, "--help"])]) {
+      const { stdout } = await dp(argv);
+      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
+    }
+  });
+
+  test("is in colour only where colour is wanted", async () => {
+    expect((await dp([], { color: true })).stdout).toContain("\u001b[1m");
+    expect((await dp([])).stdout).not.toContain("\u001b");
+  });
+
+  test("--version is that of the package", async () => {
+    expect(await dp(["--version"])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
+  });
+});
+
+describe("a wrong command line is told in two lines, with exit code 2", () => {
+  test.each([
+    [["lst"], 'there is no command "lst"', "did you mean dp list?"],
+    [["frobnicate"], 'there is no command "frobnicate"', "dp --help"],
+    [["frobnicate", "--help"], 'there is no command "frobnicate"', "dp --help"],
+    [["help", "frobnicate"], 'there is no command "frobnicate"', "dp --help"],
+    [["--jsno"], "unknown option --jsno", "dp --help"],
+    [["list", "--jsno"], "unknown option --jsno", "did you mean --json?"],
+    [["list", "extra"], 'unexpected "extra"', "dp list --help"],
+    [["show", "--port", "1", "extra"], 'unexpected "extra"', "dp show --help"],
+    [["show", "--port"], "--port lacks its value", "dp show --help"],
+    [["list", "--pin-root"], "--pin-root lacks its value", "dp list --help"],
+    [["show"], "--port is missing", "--port N"],
+    [["show", "--port", "abc"], '--port is "abc": expected a whole number', ""],
+    [["show", "--port", "-1"], "", ""],
+    [["show", "--port", "1.5"], "expected a whole number", ""],
+    [["show", "--port", "0"], "the port is 0: expected a whole number from 1 to 65535", ""],
+    [["show", "--port", "65536"], "the port is 65536", ""],
+    [["add-server"], "--port is missing", "auto"],
+    [["add-server", "--port", "1"], "--netns or --container is missing", "pid:N"],
+    [["add-server", "--port", "1", "--netns", "a", "--container", "b"], "exclude each other", ""],
+    [["add-server", "--port", "any", "--netns", "a"], 'expected a port, or "auto"', ""],
+    [["add-server", "--port", "70000", "--netns", "a"], "the port is 70000", ""],
+    [["add-server", "--port", "1", "--netns", "a", "--name", "a b"], "the name", ""],
+    [["add-server", "--port", "1", "--netns", "a", "--mtu", "x"], "--mtu", ""],
+    [["add-server", "--port", "1", "--netns", "a", "--game-port", "0"], "the game port is 0", ""],
+    [["add-server", "--port", "1", "--netns", "a", "--container-ip", "nonsense"], "not an IPv4 address", ""],
+    [["del-server"], "which server?", "--all"],
+    [["del-server", "--port", "1", "--all"], "only one of", ""],
+    [["load", "--port-range", "1"], "expected FIRST-LAST", ""],
+    [["load", "--port-range", "9-1"], "ends before it begins", "did you mean 1-9?"],
+    [["load", "--http-port", "0"], "the http port is 0", ""],
+  ])("%j", async (argv, message, hint) => {
+    const { code, stdout, stderr } = await dp(argv);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toStartWith("dp: ");
+    expect(stderr).toContain(message);
+    if (hint !== "") expect(stderr.split("\n")[1]).toStartWith("hint: ");
+    expect(stderr).toContain(hint);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+  });
+
+  test("with --json too: standard output stays empty", async () => {
+    const { code, stdout, stderr } = await dp(["show", "--json", "--port", "0"]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toBe("dp: show server 0: the port is 0: expected a whole number from 1 to 65535\n");
+  });
+
+  test("with --verbose the kind of the error is told as well, and still no stack trace", async () => {
+    const { stderr } = await dp(["show", "--verbose", "--port", "0"]);
+    expect(stderr).toContain("code: BAD_USAGE");
+    expect(stderr).not.toContain(".ts:");
+  });
+});

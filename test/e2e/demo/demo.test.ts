@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+/**
+ * tools/demo itself: twice in a row, two at once, from another directory, and interrupted at any instant. What an
+ * interrupted one leaves behind is found by the check after every test: its processes and mounts are seen from here.
+ */
+import { join } from "node:path";
+import { Program } from "../topology/program.ts";
+
+const DEMO = [join(import.meta.dirname, "../../../tools/demo")];
+
+test("it tells the whole story, twice in a row, from any directory", async () => {
+  for (const directory of ["/", "/usr"]) {
+    await using demo = new Program(["env", "-C", directory, ...DEMO]);
+    const { code, stdout, stderr } = await demo.finished();
+    expect(stderr).toBe("");
+    expect(stdout).toContain("the server saw the player's own address, 198.51.100.10");
+    expect(stdout).toContain("All as it should be");
+    expect(stdout).not.toContain("\x1b[");
+    expect(code).toBe(0);
+  }
+});
+
+test("two at once do not see each other", async () => {
+  await using one = new Program(DEMO);
+  await using other = new Program(DEMO);
+  for (const { code, stdout, stderr } of await Promise.all([one.finished(), other.finished()])) {
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+  }
+});
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
+  for (const milliseconds of [100, 700, 1400, 2000]) {
+    test(`${signal} after ${milliseconds} ms ends it, and everything it made`, async () => {
+      await using demo = new Program(DEMO);
+      await Bun.sleep(milliseconds);
+      demo.kill(signal);
+      const { code } = await demo.finished();
+      expect(code).not.toBe(0);
+    });
+  }
+}
+
+test("an ordinary user is told to be root, and how", async () => {
+  await using demo = new Program(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", ...DEMO]);
+  const { code, stderr } = await demo.finished();
+  expect(code).toBe(1);
+  expect(stderr).toContain("sudo tools/demo");
+});

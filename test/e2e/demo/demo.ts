@@ -1,0 +1,108 @@
+/**
+ * The main job from beginning to end: a player reaches a real Minecraft server in a container through a port of the
+ * host. `tools/demo` runs it in a sandbox; the topology is drawn below.
+ */
+import { dirname } from "node:path";
+import { DP } from "../topology/dp.ts";
+import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
+import { inventory } from "../topology/leak.ts";
+import { Disappointment, Story } from "./story.ts";
+
+const VERSION = "1.21.4";
+const PORT = "25570";
+const CLIENT = ["bun", "test/e2e/minecraft/client.ts", VERSION, PUBLIC_ADDRESS, PORT];
+const [PLAYER_ADDRESS] = PLAYER_ADDRESSES;
+
+const story = new Story();
+
+async function tell(): Promise<void> {
+  story.say(
+    "A player, the internet, a host and a container, each a network namespace of its own:",
+    "",
+    "    player ──────────── internet ──────────── host ─ ─ ─ ─ ─ container",
+    `    ${PLAYER_ADDRESS}       routes             ${PUBLIC_ADDRESS}         no network yet`,
+  );
+  await using net = await Internet.create();
+  const { host, dp } = net;
+  const [player, container] = [net.player(), net.container()];
+  process.env["DP_PIN_ROOT"] = dp.pinRoot;
+  process.env["PATH"] = `${dirname(DP)}:${process.env["PATH"]}`;
+
+  story.say("", `Pins go to a bpffs of the demo's own: DP_PIN_ROOT=${dp.pinRoot}`);
+
+  story.chapter("A Minecraft server starts in the container");
+  const server = story.start(container, ["bun", "test/e2e/minecraft/server.ts", VERSION, "25565"]);
+  story.output(JSON.stringify(await server.event("listening")));
+  story.check(
+    "it listens, and nobody can reach it: the container has only a loopback interface",
+    (await container.links()).length,
+    1,
+  );
+
+  story.chapter("The host loads the datapath on its uplink");
+  await story.command(host, ["dp", "load"]);
+  story.check("programs, maps and links are pinned: no process has to run", await pinned(), true);
+
+  story.chapter(`The host puts the container behind its port ${PORT}`);
+  await story.command(host, ["dp", "add-server", "--port", PORT, "--netns", "container", "--name", "lobby"]);
+
+  story.chapter("A player asks for the server's status, as the game's server list does");
+  const {
+    events: [status],
+  } = await story.command(player, [...CLIENT, "ping"]);
+  story.check(
+    "the server in the container answered",
+    [status?.["description"], status?.["version"]],
+    ["A server behind datapath", VERSION],
+  );
+
+  story.chapter("The player joins and says hello");
+  const { events } = await story.command(player, [...CLIENT, "join", "Steve", "hello from afar"]);
+  story.check("Steve is in the game", events.find(({ event }) => event === "joined")?.["username"], "Steve");
+  story.check(
+    "the server heard and answered",
+    events.find(({ event }) => event === "chat")?.["message"],
+    "Steve said: hello from afar",
+  );
+  story.say("Meanwhile on the server:");
+  const login = await server.event("login");
+  story.output(JSON.stringify(login));
+  story.check(`the server saw the player's own address, ${PLAYER_ADDRESS}`, login["address"], PLAYER_ADDRESS);
+
+  story.chapter("What the host knows");
+  await story.command(host, ["dp", "list"]);
+  await story.command(host, ["dp", "show", "--port", PORT]);
+  const [listed] = await dp.list();
+  story.check("one server, active", [listed?.port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
+
+  story.chapter("The host takes the server away again");
+  await story.command(host, ["dp", "del-server", "--port", PORT]);
+  const refused = await story.command(player, [...CLIENT, "ping"], "failure");
+  story.check("the player's connection is refused", refused.events[0]?.["reason"], "ECONNREFUSED");
+  story.check("the server still runs, in a container without a network", (await container.links()).length, 1);
+
+  story.chapter("The host unloads the datapath");
+  await story.command(host, ["dp", "unload"]);
+  story.check("nothing is pinned any more", await pinned(), false);
+  story.check("the host has its own interfaces only", (await host.links()).map(({ ifname }) => ifname).sort(), [
+    "eth0",
+    "lo",
+  ]);
+}
+
+async function pinned(): Promise<boolean> {
+  return (await inventory()).some((each) => each.startsWith("pin "));
+}
+
+const start = performance.now();
+const before = await inventory();
+try {
+  await tell();
+  const left = (await inventory()).filter((each) => !before.includes(each) && !each.startsWith("open file"));
+  story.check("and nothing is left behind", left, []);
+  story.say("", `All as it should be, in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
+} catch (error) {
+  const why = error instanceof Disappointment || !(error instanceof Error) ? String(error) : error.stack;
+  process.stderr.write(`\ndemo: failed: ${why}\n`);
+  process.exitCode = 1;
+}

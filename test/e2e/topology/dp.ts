@@ -1,0 +1,68 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { NetworkNamespace } from "./namespace.ts";
+import { type Output, ProgramError } from "./program.ts";
+
+/** The compiled executable: what operators run is what is tested. */
+export const DP = join(import.meta.dirname, "../../../packages/cli/dist/dp");
+
+/** A server as `dp add-server --json`, `dp list --json` and `dp show --json` tell it. */
+export interface Server {
+  readonly port: number;
+  readonly address: string;
+  readonly name: string;
+  readonly group: string | null;
+  readonly gamePort: number;
+  readonly state: string;
+  readonly createdAt: string;
+  readonly netns: string;
+  readonly containerAddress: string;
+  readonly hostPeer: Peer;
+  readonly containerPeer: Peer;
+}
+
+interface Peer {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly mac: string;
+  readonly address: string;
+}
+
+/** `dp` on a host of the topology. */
+export class Dp {
+  readonly host: NetworkNamespace;
+  readonly pinRoot: string;
+
+  constructor(host: NetworkNamespace, pinRoot: string) {
+    if (!existsSync(DP)) throw new Error(`${DP} is not there: turbo run build`);
+    this.host = host;
+    this.pinRoot = pinRoot;
+  }
+
+  /** Runs it, whatever its exit status. */
+  run(...args: string[]): Promise<Output> {
+    return this.host.run([DP, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
+  }
+
+  /** Runs it; it must succeed and say nothing on standard error. */
+  async must(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(...args);
+    if (code !== 0 || stderr !== "") {
+      throw new ProgramError(`dp ${args.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
+    }
+    return stdout;
+  }
+
+  /** `--json`: the one document on standard output. */
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.must(...args, "--json")) as T;
+  }
+
+  addServer(port: number | "auto", container: NetworkNamespace, ...args: string[]): Promise<Server> {
+    return this.json<Server>("add-server", "--port", `${port}`, "--netns", container.name, ...args);
+  }
+
+  list(): Promise<Server[]> {
+    return this.json<Server[]>("list");
+  }
+}

@@ -1,0 +1,134 @@
+/** What a finished program left. */
+export interface Output {
+  /** The exit status; 128 + n when signal n ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One line of a program's standard output, as JSON. */
+export type Event = { readonly event: string } & Readonly<Record<string, unknown>>;
+
+export class ProgramError extends Error {
+  override readonly name = "ProgramError";
+}
+
+/** How long a program may take to end, or to say what it is waited for. Generous: two cores, and other work on them. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * A running program that tells what happens to it as JSON lines on standard output: `{"event": "listening", ...}`.
+ *
+ * Everything said is kept, so it does not matter whether something is waited for before or after it was said.
+ */
+export class Program implements AsyncDisposable {
+  readonly command: readonly string[];
+  readonly events: Event[] = [];
+  readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #finished: Promise<Output>;
+  readonly #waiting = new Set<() => void>();
+  #ended = false;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(command: readonly string[], options: { env?: Record<string, string> | undefined } = {}) {
+    this.command = command;
+    this.#process = Bun.spawn([...command], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { ...process.env, ...options.env },
+    });
+    this.#finished = this.#follow();
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Waits for the end. Throws {@link ProgramError} when it takes longer than `timeoutMs`. */
+  async finished(timeoutMs = PATIENCE_MS): Promise<Output> {
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), timeoutMs);
+    const start = performance.now();
+    const output = await this.#finished;
+    clearTimeout(timer);
+    if (performance.now() - start >= timeoutMs) throw this.#failure(`not done after ${timeoutMs} ms`);
+    return output;
+  }
+
+  /** Waits for the `count`-th event of this name. Throws {@link ProgramError} when the program ends without it. */
+  async event(name: string, count = 1, timeoutMs = PATIENCE_MS): Promise<Event> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = this.events.filter(({ event }) => event === name)[count - 1];
+      if (found !== undefined) return found;
+      if (this.#ended) throw this.#failure(`ended without "${name}"`);
+      const left = deadline - performance.now();
+      if (left <= 0) throw this.#failure(`no "${name}" in ${timeoutMs} ms`);
+      await this.#news(left);
+    }
+  }
+
+  kill(signal: NodeJS.Signals = "SIGTERM"): void {
+    this.#process.kill(signal);
+  }
+
+  /** Kills it, and waits until it is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.#finished;
+  }
+
+  #news(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, timeoutMs);
+      this.#waiting.add(wake);
+    });
+  }
+
+  async #follow(): Promise<Output> {
+    const stderr = (async () => {
+      for await (const chunk of this.#process.stderr.pipeThrough(new TextDecoderStream())) this.#stderr += chunk;
+    })();
+    let rest = "";
+    for await (const chunk of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
+      this.#stdout += chunk;
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      this.events.push(...lines.flatMap(toEvent));
+      for (const wake of this.#waiting) wake();
+    }
+    await stderr;
+    const status = await this.#process.exited;
+    this.#ended = true;
+    for (const wake of this.#waiting) wake();
+    return { code: status, stdout: this.#stdout, stderr: this.#stderr };
+  }
+
+  #failure(what: string): ProgramError {
+    return new ProgramError(`${this.command.join(" ")}: ${what}\n${this.#stdout}${this.#stderr}`);
+  }
+}
+
+function toEvent(line: string): Event[] {
+  if (!line.startsWith('{"event":')) return [];
+  return [JSON.parse(line) as Event];
+}
+
+/** Runs a program to its end, whatever its exit status. */
+export async function run(command: readonly string[], options: { env?: Record<string, string> } = {}): Promise<Output> {
+  await using program = new Program(command, options);
+  return await program.finished();
+}
+
+/** Runs a program that must succeed, and returns its standard output. */
+export async function must(command: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(command);
+  if (code !== 0) throw new ProgramError(`${command.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
+  return stdout;
+}
