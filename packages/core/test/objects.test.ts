@@ -3,8 +3,8 @@
  * own.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync } from "node:fs";
-import { objects as images } from "@dp/bpf";
+import { mkdirSync, statSync } from "node:fs";
+import { be32, type DpVethPair, dpVethPair, objects as images } from "@dp/bpf";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import {
   type HostConfig,
@@ -23,7 +23,7 @@ import {
 import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, u32 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -73,6 +73,11 @@ function programIds(): number[] {
     using program = Program.fromPin(bpffs.join("progs", name));
     return program.id;
   });
+}
+
+function programId(name: string): number {
+  using program = Program.fromPin(bpffs.join("progs", name));
+  return program.id;
 }
 
 function iface(name: string): Interface {
@@ -511,6 +516,80 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     });
   });
 
+  test("the egress programs stand on egress, the container's under its host peer's name", () => {
+    using container = new Namespace();
+    using objects = open();
+    const hostPeer = iface("dp0");
+    const ctrPeer = container.inside(() => readInterface("dp1"));
+    const place = { netns: container.fd, hostPeerName: "dp0" };
+    expect(objects.attachTproxyCtrEgress({ iface: ctrPeer, addr: "10.2.0.2" }, place)).toBe("attached");
+    namespace.inside(() => {
+      expect(objects.attachTproxyHostEgress(hostPeer)).toBe("attached");
+      expect(objects.attachTproxyHostEgress({ iface: hostPeer, addr: "10.1.0.2" })).toBe("updated");
+      expect(objects.attachments()).toEqual([
+        {
+          program: "tproxy_container",
+          iface: "dp0",
+          ifindex: mechanism === "tcx" ? ctrPeer.index : hostPeer.index,
+          path: bpffs.join("progs", "dp_tproxy_container_dp0"),
+          mechanism,
+        },
+        {
+          program: "tproxy_host",
+          iface: "dp0",
+          ifindex: hostPeer.index,
+          path: bpffs.join("progs", "dp_tproxy_host_dp0"),
+          mechanism,
+        },
+      ]);
+    });
+    const atHost = () => namespace.inside(() => egress(hostPeer.index));
+    const atContainer = () => container.inside(() => egress(ctrPeer.index));
+    expect(atHost()).toEqual([programId("dp_tproxy_host")]);
+    expect(atContainer()).toEqual([programId("dp_tproxy_container")]);
+    const before = [...atHost(), ...atContainer()];
+
+    using upgraded = load({ mechanism });
+    expect(namespace.inside(() => upgraded.attachTproxyHostEgress(hostPeer))).toBe("updated");
+    expect(upgraded.attachTproxyCtrEgress(ctrPeer, place)).toBe("updated");
+    expect([...atHost(), ...atContainer()]).toEqual([programId("dp_tproxy_host"), programId("dp_tproxy_container")]);
+    expect(before).not.toContain(programId("dp_tproxy_container"));
+
+    namespace.inside(() => {
+      for (const program of ["tproxy_container", "tproxy_host"] as const) {
+        expect(upgraded.detach(program, "dp0")).toBe(true);
+        expect(upgraded.detach(program, "dp0")).toBe(false);
+      }
+    });
+    expect(atHost()).toEqual([]);
+    // Out of reach from here, and replaced when there is one again.
+    if (mechanism === "tcx") expect(atContainer()).toEqual([]);
+    expect(upgraded.attachTproxyCtrEgress(ctrPeer, place)).toBe("attached");
+    expect(atContainer()).toEqual([programId("dp_tproxy_container")]);
+
+    function egress(ifindex: number): number[] {
+      if (mechanism === "tcx") return queryTcx(ifindex, "egress").entries.map(({ programId: id }) => id);
+      return [queryClsact({ ifindex, direction: "egress", priority: 1, handle: 0xd9 }) ?? []].flat();
+    }
+  });
+
+  test("a container peer whose pair was made anew gets its program again", () => {
+    using container = new Namespace();
+    const attach = (objects: Objects) =>
+      objects.attachTproxyCtrEgress(
+        container.inside(() => readInterface("dp0")),
+        { netns: container.fd, hostPeerName: "dp7" },
+      );
+    using objects = open();
+    expect(attach(objects)).toBe("attached");
+    container.ip("link", "del", "dp0");
+    container.addPair("dp0", "dp1");
+    expect(attach(objects)).toBe("attached");
+    const missing = { index: 9999, name: "nosuch", mac: "02:00:00:00:00:01" };
+    const elsewhere = { netns: container.fd, hostPeerName: "dp8" };
+    expect(thrown(SyscallError, () => objects.attachTproxyCtrEgress(missing, elsewhere)).errno).toBe(Errno.ENODEV);
+  });
+
   test("unloading takes everything off and away, also twice, and leaves others' pins", () => {
     using other = BpfObject.open(fixture("packet"), { name: "packet" }).load();
     other.program("pass_on").pin(bpffs.join("progs", "somebodys"));
@@ -526,6 +605,139 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     });
     expect(() => open()).toThrow("nothing is loaded there");
     load({ mechanism }).close();
+  });
+});
+
+describe("the programs on a cgroup", () => {
+  let cgroup: Cgroup;
+  beforeEach(() => {
+    cgroup = new Cgroup();
+  });
+  afterEach(() => cgroup[Symbol.dispose]());
+
+  const idOf = (path: string) => statSync(path, { bigint: true }).ino;
+  const attached = (objects: Objects) =>
+    objects.cgroupAttachments().map(({ program, cgroupId }) => [program, cgroupId]);
+
+  test("are attached and pinned together, swapped in place, listed and detached", () => {
+    using objects = load();
+    expect(objects.cgroupAttachments()).toEqual([]);
+    expect(objects.detachGetsockopt()).toBe(false);
+    expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("attached");
+    expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("updated");
+    expect(objects.cgroupAttachments()).toEqual([
+      { program: "getsockopt", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_getsockopt_cgroup") },
+      { program: "sockops", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_sockops_cgroup") },
+    ]);
+    expect(objects.attachments()).toEqual([]);
+    using link = Link.fromPin(bpffs.join("progs", "dp_sockops_cgroup"));
+    using upgraded = load();
+    expect(upgraded.attachAndPinGetsockopt(cgroup.path)).toBe("updated");
+    expect(link.info()).toMatchObject({ kind: "cgroup", programId: programId("dp_sockops"), attachType: "sockOps" });
+    expect(upgraded.detachGetsockopt()).toBe(true);
+    expect(upgraded.detachGetsockopt()).toBe(false);
+    expect(link.attached).toBe(false);
+    expect(bpffs.list()).toEqual(PINS);
+  });
+
+  test("share their hooks with others'", () => {
+    using objects = load();
+    using other = load({ pinRoot: bpffs.join("other") });
+    other.attachAndPinGetsockopt(cgroup.path);
+    objects.attachAndPinGetsockopt(cgroup.path);
+    objects.unpinAll();
+    expect(attached(other)).toEqual([
+      ["getsockopt", idOf(cgroup.path)],
+      ["sockops", idOf(cgroup.path)],
+    ]);
+    other.unpinAll();
+  });
+
+  test("move to another cgroup, and leave the first", () => {
+    using second = new Cgroup();
+    using objects = load();
+    objects.attachAndPinGetsockopt(cgroup.path);
+    using first = Link.fromPin(bpffs.join("progs", "dp_getsockopt_cgroup"));
+    expect(objects.attachAndPinGetsockopt(second.path)).toBe("attached");
+    expect(first.attached).toBe(false);
+    expect(attached(objects)).toEqual([
+      ["getsockopt", idOf(second.path)],
+      ["sockops", idOf(second.path)],
+    ]);
+    objects.unpinAll();
+  });
+
+  test("show that their cgroup is gone, and are attached to its successor", async () => {
+    using objects = load();
+    objects.attachAndPinGetsockopt(cgroup.path);
+    cgroup.remove();
+    // The kernel takes its programs off a little later.
+    for (let tries = 0; tries < 100 && objects.cgroupAttachments()[1]?.cgroupId !== 0n; tries++) await Bun.sleep(10);
+    expect(attached(objects)).toEqual([
+      ["getsockopt", 0n],
+      ["sockops", 0n],
+    ]);
+    mkdirSync(cgroup.path);
+    expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("attached");
+    expect(attached(objects)[0]).toEqual(["getsockopt", idOf(cgroup.path)]);
+    objects.unpinAll();
+    expect(bpffs.list()).toEqual([]);
+  });
+
+  test("want a cgroup of version 2: anything else is an error that leaves what is there", () => {
+    using objects = load();
+    objects.attachAndPinGetsockopt(cgroup.path);
+    const error = thrown(DatapathError, () => objects.attachAndPinGetsockopt("/tmp"));
+    expect(error.message).toBe("attach dp_sockops to /tmp: it is not a cgroup of the v2 hierarchy");
+    expect(error.hint).toContain("cgroup2");
+    expect(thrown(SyscallError, () => objects.attachAndPinGetsockopt("/no/such")).errno).toBe(Errno.ENOENT);
+    expect(attached(objects)).toHaveLength(2);
+  });
+});
+
+describe("veth pairs and flows", () => {
+  const PAIR = {
+    hostPeer: { iface: { index: 7, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
+    podPeer: { iface: { index: 2, name: "eth0", mac: "02:00:00:00:00:01" }, addr: "10.2.0.2" },
+  };
+  const ENTRY = {
+    containerAddress: "10.2.0.2",
+    containerMac: "02:00:00:00:00:01",
+    hostPeer: 7,
+    hostPeerAddress: "10.1.0.2",
+    gamePort: 25565,
+    group: 9,
+    flows: 0,
+  };
+
+  test("pairs are entered, replaced, listed and deleted, by pair or by address", () => {
+    using objects = load();
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9 });
+    expect(objects.getVethPairEntry("10.2.0.2")).toEqual(ENTRY);
+    expect(objects.getVethPairEntry("10.2.0.3")).toBeUndefined();
+    objects.addVethPairEntry(PAIR, { gamePort: 25566, group: 0 });
+    expect(objects.vethPairEntries()).toEqual([{ ...ENTRY, gamePort: 25566, group: 0 }]);
+    expect(objects.delVethPairEntry(PAIR)).toBe(true);
+    expect(objects.delVethPairEntry("10.2.0.2")).toBe(false);
+    expect(thrown(DatapathError, () => objects.delVethPairEntry("10.2.0")).code).toBe("BAD_USAGE");
+  });
+
+  test("entered again, a pair keeps the count of its flows", () => {
+    using objects = load();
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9 });
+    using pairs = BpfMap.fromPin(bpffs.join("maps", "dp_veth_pairs"), be32, dpVethPair);
+    pairs.set("10.2.0.2", { ...(pairs.get("10.2.0.2") as DpVethPair), flows: 5 });
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 1 });
+    expect(objects.getVethPairEntry("10.2.0.2")).toEqual({ ...ENTRY, group: 1, flows: 5 });
+    pairs.set("10.2.0.2", { ...(pairs.get("10.2.0.2") as DpVethPair), flows: -1 });
+    expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
+  });
+
+  test("there is room for as many pairs as servers", () => {
+    using objects = load({ maxServers: 2 });
+    const at = (addr: string) => ({ ...PAIR, podPeer: { ...PAIR.podPeer, addr } });
+    for (const addr of ["10.2.0.2", "10.2.0.3"]) objects.addVethPairEntry(at(addr), { gamePort: 1, group: 0 });
+    expect(() => objects.addVethPairEntry(at("10.2.0.4"), { gamePort: 1, group: 0 })).toThrow(MapFullError);
   });
 });
 

@@ -4,6 +4,7 @@ import { bytes, type Codec } from "../libbpf/codec.ts";
 import { isPerCpu } from "../libbpf/map-type.ts";
 import { BpfMap } from "../libbpf/map.ts";
 import { BpfObject } from "../libbpf/object.ts";
+import type { OpenObject } from "../libbpf/open-object.ts";
 import type { OpenMap } from "../libbpf/open-parts.ts";
 import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin, pinOver, unpin } from "../libbpf/pin.ts";
@@ -14,6 +15,9 @@ import { Undo } from "./undo.ts";
 
 /** The object files, by family. */
 export type Images = Readonly<Record<FamilyName, Uint8Array>>;
+
+/** Changes an object before it is loaded. */
+export type Prepare = (family: FamilyName, object: OpenObject) => void;
 
 const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
 
@@ -34,7 +38,7 @@ const PER_SERVER: Readonly<Record<string, number>> = {
  * All of it or nothing: programs go to their pins only after every one of them has passed the verifier, and what was
  * done by then is taken back when a pin fails. Attached programs are not touched: their links are updated after.
  */
-export function loadInto(root: PinRoot, images: Images, maxServers?: number): void {
+export function loadInto(root: PinRoot, images: Images, maxServers?: number, prepare?: Prepare): void {
   for (const family of FAMILY_NAMES) checkImage(family, images[family]);
   using undo = new Undo();
   const loaded = new Map<FamilyName, BpfObject>();
@@ -42,7 +46,8 @@ export function loadInto(root: PinRoot, images: Images, maxServers?: number): vo
   try {
     root.create(undo);
     root.sweep();
-    for (const family of FAMILY_NAMES) loaded.set(family, loadOne(family, images[family], root, maps, maxServers));
+    for (const family of FAMILY_NAMES)
+      loaded.set(family, loadOne(family, images[family], root, maps, maxServers, prepare));
     startSweep(loaded.get("tproxy") as BpfObject);
     for (const [name, map] of maps) pinMap(map, root.map(name), undo);
     for (const [family, object] of loaded) {
@@ -85,8 +90,10 @@ function loadOne(
   root: PinRoot,
   maps: Map<string, AnyMap>,
   maxServers: number | undefined,
+  prepare: Prepare | undefined,
 ): BpfObject {
   using open = BpfObject.open(image, { name: family });
+  prepare?.(family, open);
   const declared = open.maps().filter((map) => !map.internal);
   const codecs = new Map<string, [Codec<unknown>, Codec<unknown>]>();
   for (const map of declared) {

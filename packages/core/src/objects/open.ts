@@ -2,7 +2,7 @@ import { objects as images } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
 import { openPin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
-import { type Images, loadInto } from "./load.ts";
+import { type Images, loadInto, type Prepare } from "./load.ts";
 import { openMaps } from "./maps.ts";
 import { Objects } from "./objects.ts";
 import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
@@ -37,13 +37,13 @@ export function loadBpf(options: LoadBpfOptions = {}): Objects {
   return loadImages({ dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() }, options);
 }
 
-/** As {@link loadBpf}, with other object files than this package's own. */
-export function loadImages(programs: Images, options: LoadBpfOptions = {}): Objects {
+/** As {@link loadBpf}, with other object files than this package's own, or changed ones. */
+export function loadImages(programs: Images, options: LoadBpfOptions = {}, prepare?: Prepare): Objects {
   const { maxServers } = options;
   if (maxServers !== undefined && (!Number.isInteger(maxServers) || maxServers < 1 || maxServers > 1_000_000)) {
     throw new DatapathError("BAD_USAGE", "load", `maxServers is ${maxServers}: expected 1 to 1000000`);
   }
-  loadInto(new PinRoot(options.pinRoot ?? DEFAULT_PIN_ROOT), programs, maxServers);
+  loadInto(new PinRoot(options.pinRoot ?? DEFAULT_PIN_ROOT), programs, maxServers, prepare);
   const opened = openPinned(options);
   try {
     opened.startHostCounters();

@@ -11,13 +11,23 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { type DpConfig, DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
+import {
+  type DpConfig,
+  type DpVethPair,
+  DpDrop,
+  dpDropNames,
+  mapLayouts,
+  type MapLayout,
+  type ObjectName,
+  objects,
+} from "@dp/bpf";
 import { Errno, type Fd, openNetns, SyscallError, withNetns } from "@dp/sys";
 import {
   attachClsact,
   attachTcx,
   type BpfMap,
   BpfObject,
+  bytes,
   hasTcx,
   type Link,
   MapType,
@@ -90,7 +100,16 @@ export type DropReason = Exclude<keyof typeof DpDrop, "none" | "max">;
 /** Everything the programs counted: `25570 in packets`, `20 out bytes`, `20 drop udp`. Zeroes are left out. */
 export type Counts = Record<string, number>;
 
+export interface BenchOptions {
+  /** The program to run, of an object with several. Default: the one named after the object. */
+  program?: string;
+  /** What to set in the object before it is loaded. */
+  prepare?: (object: OpenObject) => void;
+}
+
 export interface RunOptions {
+  /** Another program of the object. */
+  program?: string;
   /** The interface whose hook it is. Default: where the program belongs. */
   ifindex?: number;
   /** Cuts the frame to this many bytes inside the kernel, which takes no cut IPv4 header from outside. */
@@ -114,30 +133,38 @@ export class Bench implements Disposable {
   readonly #namespace: Fd;
   readonly #object: BpfObject;
   readonly #arranger: BpfObject;
-  readonly #program: Program;
+  readonly #program: string;
+  readonly #maps: ReadonlySet<string>;
   readonly #defaultIfindex: number;
   #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
 
-  private constructor(namespace: Fd, object: BpfObject, arranger: BpfObject, name: ObjectName) {
+  private constructor(
+    namespace: Fd,
+    object: BpfObject,
+    arranger: BpfObject,
+    program: string,
+    maps: ReadonlySet<string>,
+  ) {
     this.#namespace = namespace;
     this.#object = object;
     this.#arranger = arranger;
-    this.#program = object.program(`dp_${name}`);
-    this.#defaultIfindex = name === "dnat" ? UPLINK.index : A.hostPeer;
-    this.checksumComplete = canSumUp(this.#program);
+    this.#program = program;
+    this.#maps = maps;
+    this.#defaultIfindex = program === "dp_dnat" ? UPLINK.index : A.hostPeer;
+    this.checksumComplete = canSumUp(object.program(program));
   }
 
-  /** @param prepare what to set in the object before it is loaded */
-  static async open(name: ObjectName, prepare: (object: OpenObject) => void = () => {}): Promise<Bench> {
+  static async open(name: ObjectName, options: BenchOptions = {}): Promise<Bench> {
     const namespace = await makeNamespace();
     const opened = BpfObject.open(objects[name](), { name });
-    prepare(opened);
+    options.prepare?.(opened);
+    const maps = new Set(opened.maps().map((map) => map.name));
     const object = opened.load();
     const arranger = BpfObject.open(fixture("arrange"), { name: "arrange" }).load();
-    const bench = new Bench(namespace, object, arranger, name);
-    arranger.map("under_test", u32, u32).set(0, bench.#program.fd);
+    if (name === "tproxy") await startSweep(object.program("dp_start_sweep"));
+    const bench = new Bench(namespace, object, arranger, options.program ?? `dp_${name}`, maps);
     bench.reset();
     return bench;
   }
@@ -145,7 +172,7 @@ export class Bench implements Disposable {
   /** The maps as they are with the two servers of the drawing. */
   reset(): void {
     for (const name of Object.keys(mapLayouts) as MapName[]) {
-      if (mapLayouts[name].type !== MapType.array) this.clear(name);
+      if (this.has(name) && mapLayouts[name].type !== MapType.array) this.clear(name);
     }
     const traffic = { packets: 0n, bytes: 0n };
     this.set("dp_configs", 0, CONFIG);
@@ -169,10 +196,36 @@ export class Bench implements Disposable {
         mac: server.mac,
         traffic,
       });
+      if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server));
     }
     for (const key of [0, A.hostPeer, B.hostPeer]) {
       this.set("dp_drop_counts", key, { packets: Array.from({ length: DpDrop.max }, () => 0n) });
     }
+  }
+
+  /** Whether the object has this map. */
+  has(name: MapName): boolean {
+    return this.#maps.has(name);
+  }
+
+  /** An entry of a map; of a per-CPU map, the first CPU's. Throws when there is none. */
+  get<Name extends MapName>(name: Name, key: KeyOf<Name>): ValueOf<Name> {
+    const { map, isPerCpu } = this.#open(name);
+    const value = map.get(key);
+    if (value === undefined) throw new Error(`${name} has no such entry`);
+    return (isPerCpu ? (value as unknown[])[0] : value) as ValueOf<Name>;
+  }
+
+  /** The entries of a map that is not per CPU, by no order. */
+  entries<Name extends MapName>(name: Name): [KeyOf<Name>, ValueOf<Name>][] {
+    return [...this.#open(name).map] as [KeyOf<Name>, ValueOf<Name>][];
+  }
+
+  /** The same as they lie in the kernel. */
+  bytes(name: MapName): string[] {
+    const { key, value } = mapLayouts[name] as MapLayout<unknown, unknown>;
+    const entries = this.#object.map(name, bytes(key.size), bytes(value.size)).entries();
+    return Array.from(entries, (entry) => JSON.stringify(entry)).sort();
   }
 
   /** Sets an entry of a map of the object; of a per-CPU map, for every CPU the same. */
@@ -198,7 +251,9 @@ export class Bench implements Disposable {
   run(frame: Uint8Array, options: RunOptions = {}): Outcome {
     const { cutTo = 0, tag, gsoSize, gsoSegs, checksumComplete = false } = options;
     const arranged = cutTo !== 0 || tag !== undefined;
-    const program = arranged ? this.#arranger.program("arrange") : this.#program;
+    const underTest = this.#object.program(options.program ?? this.#program);
+    const program = arranged ? this.#arranger.program("arrange") : underTest;
+    if (arranged) this.#arranger.map("under_test", u32, u32).set(0, underTest.fd);
     const ctx = skbContext({
       ifindex: options.ifindex ?? this.#defaultIfindex,
       // Above the TCI a bit that says there is one: a tag may be all zero.
@@ -240,9 +295,10 @@ export class Bench implements Disposable {
   /** Puts the program on the hook it belongs to, for packets that really come in. */
   attach(): void {
     const place = { ifindex: this.#defaultIfindex, direction: "ingress" } as const;
+    const program = this.#object.program(this.#program);
     this.inside(() => {
-      if (hasTcx()) this.#link = attachTcx({ program: this.#program, ...place });
-      else attachClsact(this.#program, { ...place, priority: 1, handle: 1 });
+      if (hasTcx()) this.#link = attachTcx({ program, ...place });
+      else attachClsact(program, { ...place, priority: 1, handle: 1 });
     });
   }
 
@@ -257,6 +313,23 @@ export class Bench implements Disposable {
     this.#object.close();
     this.#namespace.close();
   }
+}
+
+/** As the loader does: see dp_start_sweep. */
+async function startSweep(program: Program): Promise<void> {
+  while (program.testRun({ data: new Uint8Array(64) }).retval !== 0) await Bun.sleep(10);
+}
+
+/** What the container-side program knows of a server. */
+export function vethPairOf(server: Server): DpVethPair {
+  return {
+    hostPeer: server.hostPeer,
+    hostAddr: server.hostAddress,
+    gamePort: server.gamePort,
+    group: 0,
+    mac: server.mac,
+    flows: 0,
+  };
 }
 
 type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;

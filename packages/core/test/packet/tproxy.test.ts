@@ -68,15 +68,16 @@ function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: num
     .find(([key]) => JSON.stringify(key) === JSON.stringify(wanted))?.[1];
 }
 
-function origins(maps: Bench = bench()): [string, Omit<DpOrigin, "expires" | "timed">][] {
+type Origin = Pick<DpOrigin, "dst" | "dport" | "sport" | "listener">;
+
+/** All flows as the proxy sees them, without what differs from run to run. */
+function origins(maps: Bench = bench()): [string, Origin][] {
   return maps
     .entries("dp_origins")
-    .map(
-      ([{ container, sport, protocol }, { expires: _, timed: __, ...origin }]): [
-        string,
-        Omit<DpOrigin, "expires" | "timed">,
-      ] => [`${container}:${sport}/${protocol}`, origin],
-    )
+    .map(([{ container, sport: port, protocol }, { dst, dport, sport, listener }]): [string, Origin] => [
+      `${container}:${port}/${protocol}`,
+      { dst, dport, sport, listener },
+    ])
     .toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 

@@ -1,0 +1,508 @@
+/**
+ * The egress programs with real sockets: what a proxy is told of its connections, and how long flows live.
+ *
+ *     container                         host
+ *     10.2.0.2 eth0 ──────── veth ───── dp0 10.1.0.2     the proxy, in a cgroup of its own:
+ *     default via 10.1.0.2                               9111 IPv4, 9080 and 9053 IPv6 sockets
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { objects as images } from "@dp/bpf";
+import { Errno } from "@dp/sys";
+import { type Objects, readInterface } from "../src/index.ts";
+import { type OpenObject, u64 } from "../src/libbpf/index.ts";
+import { loadImages } from "../src/objects/open.ts";
+import { Bpffs, Cgroup, Namespace, requireRoot } from "./support/sandbox.ts";
+
+requireRoot();
+
+const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
+const CONTAINER_MAC = "02:00:00:00:00:0a";
+const WEB = "198.51.100.80";
+const MILLISECOND = 1_000_000n;
+
+const SOL_SOCKET = 1;
+const SOL_IP = 0;
+const SOL_TCP = 6;
+const SOL_IPV6 = 41;
+const SO_ORIGINAL_DST = 80;
+
+/** [level, name, length] */
+type Ask = readonly [number, number, number];
+interface Answer {
+  port: number;
+  remoteAddress: string;
+  remotePort: number;
+  asked: { result: number; value: string }[];
+}
+
+/** What proxies ask with, and more. */
+const LENGTHS = [16, 20, 28, 32, 33, 112, 128, 4095, 4096, 4097, 8192, 65536];
+const TOO_SHORT = [0, 1, 8, 15];
+const OTHERS: readonly Ask[] = [
+  [SOL_SOCKET, 3, 4], // SO_TYPE
+  [SOL_SOCKET, 4, 4], // SO_ERROR
+  [SOL_SOCKET, 4, 8192],
+  [SOL_TCP, 13, 16], // TCP_CONGESTION
+  [SOL_TCP, 13, 8192],
+  [SOL_TCP, 2, 4], // TCP_MAXSEG
+  [SOL_TCP, 80, 16], // the number of SO_ORIGINAL_DST, of another level
+  [SOL_SOCKET, 80, 16],
+  [SOL_IP, 81, 16],
+  [SOL_IP, 81, 8192],
+  [SOL_IP, 12345, 8192],
+];
+const ASKS: readonly Ask[] = [
+  ...LENGTHS.map((length): Ask => [SOL_IP, SO_ORIGINAL_DST, length]),
+  ...TOO_SHORT.map((length): Ask => [SOL_IP, SO_ORIGINAL_DST, length]),
+  [SOL_IPV6, SO_ORIGINAL_DST, 28],
+  [SOL_IPV6, SO_ORIGINAL_DST, 8192],
+  ...OTHERS,
+];
+
+/** A struct sockaddr_in. */
+function sockaddr(address: string, port: number): string {
+  return Buffer.from([2, 0, port >> 8, port & 0xff, ...address.split(".").map(Number), ...new Uint8Array(8)]).toString(
+    "hex",
+  );
+}
+
+const UNTOUCHED = "ee".repeat(16);
+
+let bpffs: Bpffs;
+let cgroup: Cgroup;
+let host: Namespace;
+let container: Namespace;
+let objects: Objects;
+const children: ChildProcess[] = [];
+
+const brief = (family: string, object: OpenObject) => {
+  if (family !== "tproxy") return;
+  object.setVariable("dp_closing_ns", u64, 500n * MILLISECOND);
+  object.setVariable("dp_udp_ns", u64, 500n * MILLISECOND);
+  object.setVariable("dp_sweep_ns", u64, 100n * MILLISECOND);
+};
+
+function load(prepare?: typeof brief): Objects {
+  const { dnat, snat, arp, tproxy } = images;
+  return loadImages({ dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() }, { pinRoot: bpffs.path }, prepare);
+}
+
+function nsenter(namespace: Namespace, ...command: string[]): [string, string[]] {
+  return ["nsenter", [`--net=${namespace.path}`, ...command]];
+}
+
+beforeAll(async () => {
+  bpffs = new Bpffs();
+  cgroup = new Cgroup();
+  host = new Namespace();
+  container = new Namespace();
+  const ends = ["name", "hp0", "address", HOST_PEER_MAC, "netns", host.name, "type", "veth"];
+  execFileSync("ip", [
+    "link",
+    "add",
+    ...ends,
+    "peer",
+    "name",
+    "eth0",
+    "address",
+    CONTAINER_MAC,
+    "netns",
+    container.name,
+  ]);
+  for (const namespace of [host, container]) namespace.ip("link", "set", "lo", "up");
+  host.ip("addr", "add", "10.1.0.2/32", "dev", "hp0");
+  host.ip("link", "set", "hp0", "up");
+  host.ip("route", "add", "10.2.0.2/32", "dev", "hp0");
+  host.ip("neigh", "add", "10.2.0.2", "lladdr", CONTAINER_MAC, "dev", "hp0");
+  container.ip("addr", "add", "10.2.0.2/32", "dev", "eth0");
+  container.ip("link", "set", "eth0", "up");
+  container.ip("route", "add", "10.1.0.2/32", "dev", "eth0");
+  container.ip("route", "add", "default", "via", "10.1.0.2");
+
+  objects = load(brief);
+  const hostPeer = host.inside(() => readInterface("hp0"));
+  const ctrPeer = container.inside(() => readInterface("eth0"));
+  objects.setConfig({
+    publicAddress: "203.0.113.10",
+    uplink: 1,
+    hostSubnet: "10.1.0.0/16",
+    containerSubnet: "10.2.0.0/16",
+    portRange: [25565, 30564],
+    httpPort: 9080,
+    dnsPort: 9053,
+    tcpPort: 9111,
+  });
+  objects.addCounters(hostPeer.index);
+  objects.addSnatTarget(hostPeer.index, {
+    containerAddress: "10.2.0.2",
+    hostPeerAddress: "10.1.0.2",
+    publicAddress: "203.0.113.10",
+    publicPort: 25570,
+    gamePort: 25565,
+    uplink: 1,
+    group: 0,
+    containerMac: CONTAINER_MAC,
+  });
+  objects.addVethPairEntry(
+    { hostPeer: { iface: hostPeer, addr: "10.1.0.2" }, podPeer: { iface: ctrPeer, addr: "10.2.0.2" } },
+    { gamePort: 25565, group: 0 },
+  );
+  attach(objects);
+  await startProxy(cgroup.path);
+});
+
+function attach(to: Objects): string[] {
+  const hostPeer = host.inside(() => readInterface("hp0"));
+  const ctrPeer = container.inside(() => readInterface("eth0"));
+  return [
+    ...host.inside(() => [
+      to.attachAndPinArp(hostPeer),
+      to.attachAndPinSnat(hostPeer),
+      to.attachTproxyHostEgress(hostPeer),
+    ]),
+    to.attachTproxyCtrEgress(ctrPeer, { netns: container.fd, hostPeerName: "hp0" }),
+    to.attachAndPinGetsockopt(cgroup.path),
+  ];
+}
+
+afterAll(async () => {
+  for (const child of children) {
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+  objects.unpinAll();
+  objects.close();
+  host[Symbol.dispose]();
+  container[Symbol.dispose]();
+  bpffs[Symbol.dispose]();
+  cgroup[Symbol.dispose]();
+});
+
+async function startProxy(inCgroup: string, ports = [9111, 9080, 9053]): Promise<ChildProcess> {
+  const script = join(import.meta.dirname, "support/asking-proxy.mjs");
+  const [command, args] = nsenter(host, process.execPath, script, JSON.stringify(ports), JSON.stringify(ASKS));
+  const enter = `echo $$ > ${inCgroup}/cgroup.procs && exec "$@"`;
+  const child = spawn("bash", ["-c", enter, "bash", command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  for await (const line of createInterface({ input: child.stdout })) if (line === "ready") break;
+  return child;
+}
+
+interface Talk {
+  host: string;
+  port: number;
+  localPort?: number;
+  times?: number;
+  say?: "once" | "stay";
+}
+
+function clientCommand(what: Talk, from: Namespace): [string, string[]] {
+  const script = join(import.meta.dirname, "support/asking-client.mjs");
+  return nsenter(from, process.execPath, script, JSON.stringify(what));
+}
+
+function talk(what: Talk, from = container): string {
+  const [command, args] = clientCommand(what, from);
+  return execFileSync(command, args, { encoding: "utf8", timeout: 60_000 }).trim();
+}
+
+const askThrough = (what: Talk, from?: Namespace): Answer => JSON.parse(talk(what, from)) as Answer;
+
+/** A connection that stays until it is told to end. */
+class Kept implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(what: Talk) {
+    const [command, args] = clientCommand({ ...what, say: "stay" }, container);
+    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    children.push(this.#child);
+    if (this.#child.stdout === null) throw new Error("no standard output");
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async answer(): Promise<Answer> {
+    return JSON.parse((await this.#lines.next()).value as string) as Answer;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await once(this.#child, "exit");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin?.end();
+    if (this.#child.exitCode === null) await once(this.#child, "exit");
+  }
+}
+
+async function until(what: () => boolean, timeout = 5000): Promise<void> {
+  const deadline = performance.now() + timeout;
+  while (!what() && performance.now() < deadline) await Bun.sleep(20);
+  expect(what()).toBe(true);
+}
+
+function resultsOf(answer: Answer, asks: readonly Ask[]): Answer["asked"] {
+  return asks.map((each) => answer.asked[ASKS.indexOf(each)] as Answer["asked"][number]);
+}
+
+const original = (lengths: readonly number[]) =>
+  ASKS.filter(([level, name, length]) => level === SOL_IP && name === SO_ORIGINAL_DST && lengths.includes(length));
+const ofIpv6 = ASKS.filter(([level]) => level === SOL_IPV6);
+
+describe("SO_ORIGINAL_DST of a redirected connection", () => {
+  for (const [name, port, listener] of [
+    ["an IPv4 socket", 443, 9111],
+    ["an IPv6 socket, of an IPv4-mapped peer", 80, 9080],
+    ["the DNS listener", 53, 9053],
+  ] as const) {
+    test(`says where it was going, whatever legal length is asked with: ${name}`, () => {
+      const answer = askThrough({ host: WEB, port });
+      expect(answer.port).toBe(listener);
+      expect(resultsOf(answer, original(LENGTHS))).toEqual(
+        LENGTHS.map((length) => ({ result: length > 4096 ? 16 : length, value: sockaddr(WEB, port) })),
+      );
+    });
+
+    test(`asked with too little room, or at the level of IPv6, fails as ever: ${name}`, () => {
+      const answer = askThrough({ host: WEB, port });
+      for (const { result, value } of resultsOf(answer, original(TOO_SHORT))) {
+        expect(result).toBe(-Errno.EINVAL);
+        expect(value).toBe(UNTOUCHED.slice(0, value.length));
+      }
+      for (const { result } of resultsOf(answer, ofIpv6)) expect(result).toBeLessThan(0);
+    });
+  }
+
+  test("is right for two connections from one port", async () => {
+    await using first = new Kept({ host: WEB, port: 443, localPort: 41000 });
+    const one = await first.answer();
+    const other = askThrough({ host: "198.51.100.81", port: 8443, localPort: 41000 });
+    expect([one.remotePort, other.remotePort === 41000]).toEqual([41000, false]);
+    const ask = original([16]);
+    expect(resultsOf(one, ask)[0]?.value).toBe(sockaddr(WEB, 443));
+    expect(resultsOf(other, ask)[0]?.value).toBe(sockaddr("198.51.100.81", 8443));
+  });
+});
+
+describe("what is not ours keeps the kernel's answer", () => {
+  let stranger: Cgroup;
+
+  beforeAll(async () => {
+    // The same proxy where no program is: what the kernel alone says.
+    stranger = new Cgroup();
+    await startProxy(stranger.path, [7111, 7080]);
+  });
+
+  afterAll(async () => {
+    const child = children.pop();
+    child?.kill("SIGKILL");
+    if (child !== undefined) await once(child, "exit");
+    stranger[Symbol.dispose]();
+  });
+
+  test("a connection of the host to the proxy itself", () => {
+    for (const [ours, alone] of [
+      [9111, 7111],
+      [9080, 7080],
+    ] as const) {
+      const answer = askThrough({ host: "127.0.0.1", port: ours }, host);
+      expect(answer.asked).toEqual(askThrough({ host: "127.0.0.1", port: alone }, host).asked);
+      expect(resultsOf(answer, original(LENGTHS)).map(({ result }) => result < 0)).not.toContain(false);
+    }
+  });
+
+  test("other options of a redirected connection", () => {
+    for (const [port, alone] of [
+      [443, 7111],
+      [80, 7080],
+    ] as const) {
+      const ours = askThrough({ host: WEB, port });
+      // Alone it is loopback, with another segment size.
+      const compared = OTHERS.filter(([level, name]) => !(level === SOL_TCP && name === 2));
+      expect(resultsOf(ours, compared)).toEqual(
+        resultsOf(askThrough({ host: "127.0.0.1", port: alone }, host), compared),
+      );
+    }
+  });
+
+  test("a connection that nftables redirected", () => {
+    const nft = (rule: string) => execFileSync(...nsenter(host, "nft", ...rule.split(" ")));
+    nft("add table ip egress_test");
+    try {
+      nft("add chain ip egress_test out { type nat hook output priority -100 ; }");
+      nft("add rule ip egress_test out ip daddr 127.0.0.9 tcp dport 7000 redirect to :9111");
+      nft("add rule ip egress_test out ip daddr 127.0.0.9 tcp dport 7001 redirect to :9080");
+      for (const port of [7000, 7001]) {
+        const answer = askThrough({ host: "127.0.0.9", port }, host);
+        expect(resultsOf(answer, original(LENGTHS))).toEqual(
+          LENGTHS.map((length) => ({ result: length, value: sockaddr("127.0.0.9", port) })),
+        );
+        for (const { result } of resultsOf(answer, original(TOO_SHORT))) expect(result).toBe(-Errno.EINVAL);
+      }
+      // With connection tracking on, a redirected one is still ours.
+      expect(resultsOf(askThrough({ host: WEB, port: 443 }), original([16]))[0]?.value).toBe(sockaddr(WEB, 443));
+    } finally {
+      nft("delete table ip egress_test");
+    }
+  });
+
+  test("an answer of more than a page", () => {
+    // SO_PEERGROUPS of a process with 2000 groups: 8000 bytes.
+    const script = `
+      const { createServer, connect } = require("node:net");
+      const { getSocketOption } = await import("@dp/sys");
+      const server = createServer((socket) => {
+        const value = new Uint8Array(16384);
+        const length = getSocketOption(socket._handle.fd, 1, 59, value);
+        console.log(length, new Uint32Array(value.buffer)[1999]);
+        process.exit(0);
+      });
+      server.listen("\\0egress-test-" + process.pid, () => connect("\\0egress-test-" + process.pid));`;
+    const groups = Array.from({ length: 2000 }, (_, index) => index + 1).join(",");
+    const enter = `echo $$ > ${cgroup.path}/cgroup.procs && exec setpriv --groups ${groups} "$@"`;
+    const run = ["-c", enter, "bash", process.execPath, "-e", script];
+    const said = execFileSync("bash", run, { encoding: "utf8", cwd: import.meta.dirname, timeout: 20_000 });
+    expect(said.trim()).toBe("8000 2000");
+  });
+});
+
+describe("the flow of a connection", () => {
+  test("lives as long as the proxy's socket, then a little longer, then is gone", async () => {
+    await until(() => objects.flows().length === 0);
+    {
+      await using kept = new Kept({ host: WEB, port: 443, localPort: 42000 });
+      await kept.answer();
+      const flow = {
+        containerAddress: "10.2.0.2",
+        protocol: "tcp",
+        port: 42000,
+        portAtProxy: 42000,
+        destination: { address: WEB, port: 443 },
+        listener: 9111,
+        expires: undefined,
+      } as const;
+      expect(objects.flows()).toEqual([flow]);
+      expect(objects.flows("10.2.0.9")).toEqual([]);
+      expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(1);
+      // Longer than anything but an established flow is kept here.
+      await Bun.sleep(1200);
+      expect(objects.flows()).toEqual([flow]);
+    }
+    expect(objects.flows()[0]?.expires).toBeGreaterThan(0n);
+    await until(() => objects.flows().length === 0, 2000);
+    expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
+  });
+
+  test("of the IPv6 listener as well", async () => {
+    {
+      await using kept = new Kept({ host: WEB, port: 80 });
+      await kept.answer();
+      expect(objects.flows()).toMatchObject([{ listener: 9080, expires: undefined }]);
+    }
+    await until(() => objects.flows().length === 0, 2000);
+  });
+
+  test("that nobody accepts ends with the refusal", () => {
+    objects.setConfig({ ...(objects.config() as NonNullable<ReturnType<Objects["config"]>>), tcpPort: 9112 });
+    try {
+      expect(talk({ host: WEB, port: 443 })).toBe("ECONNREFUSED");
+      expect(objects.flows()).toEqual([]);
+    } finally {
+      objects.setConfig({ ...(objects.config() as NonNullable<ReturnType<Objects["config"]>>), tcpPort: 9111 });
+    }
+  });
+
+  test("ends when the proxy is killed", async () => {
+    const child = await startProxy(cgroup.path, [9211]);
+    const config = objects.config() as NonNullable<ReturnType<Objects["config"]>>;
+    objects.setConfig({ ...config, tcpPort: 9211 });
+    try {
+      await using kept = new Kept({ host: WEB, port: 443 });
+      await kept.answer();
+      expect(objects.flows()).toMatchObject([{ listener: 9211, expires: undefined }]);
+      child.kill("SIGKILL");
+      await until(() => objects.flows().length === 0, 2000);
+    } finally {
+      objects.setConfig(config);
+    }
+  });
+
+  test("thousands of short ones leave nothing behind", async () => {
+    const said = JSON.parse(talk({ host: WEB, port: 443, times: 3000 })) as { answered: number };
+    expect(said).toEqual({ answered: 3000 });
+    await until(() => objects.flows().length === 0, 3000);
+    expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
+    const { drops } = objects.counters(host.index("hp0")) ?? {};
+    expect(drops?.flows).toBe(0n);
+    expect(drops?.tcp).toBe(0n);
+  }, 60_000);
+});
+
+describe("replacing the programs", () => {
+  test("keeps connections and flows, and flows still end", async () => {
+    await until(() => objects.flows().length === 0);
+    const before = objects;
+    let kept: Kept | undefined = new Kept({ host: WEB, port: 443, localPort: 43000 });
+    try {
+      await kept.answer();
+      objects = load();
+      expect(attach(objects)).toEqual(["updated", "updated", "updated", "updated", "updated"]);
+      before.close();
+      expect(objects.flows()).toMatchObject([{ port: 43000, expires: undefined }]);
+      // Established under the old programs, closed under the new, which keep it for half a minute.
+      await kept[Symbol.asyncDispose]();
+      kept = undefined;
+      expect(objects.flows()).toMatchObject([{ port: 43000 }]);
+      const left = Number(objects.flows()[0]?.expires ?? 0n) / 1e9 - Number(readUptime());
+      expect(left).toBeGreaterThan(20);
+      expect(left).toBeLessThan(31);
+    } finally {
+      await kept?.[Symbol.asyncDispose]();
+    }
+    // Closing under the new programs, due under the newest: short lives again.
+    const next = load(brief);
+    attach(next);
+    objects.close();
+    objects = next;
+    talk({ host: WEB, port: 444 });
+    await until(() => objects.flows().every(({ port }) => port === 43000), 2000);
+    expect(objects.flows()).toHaveLength(1);
+  });
+
+  test("lets the timers the old ones have set go off", async () => {
+    talk({ host: WEB, port: 443 });
+    const [flow] = objects.flows().filter(({ port }) => port !== 43000);
+    expect(flow?.expires).toBeGreaterThan(0n);
+    const next = load();
+    attach(next);
+    objects.close();
+    objects = next;
+    await until(() => objects.flows().every(({ port }) => port === 43000), 2000);
+  });
+
+  test("a removed container's flows can be forgotten, whatever state they are in", async () => {
+    const kept = new Kept({ host: WEB, port: 443 });
+    await kept.answer();
+    expect(objects.flows().length).toBeGreaterThan(1);
+    const count = objects.flows().length;
+    expect(objects.delVethPairEntry("10.2.0.2")).toBe(true);
+    expect(objects.delVethPairEntry("10.2.0.2")).toBe(false);
+    expect(objects.delFlows("10.2.0.3")).toBe(0);
+    expect(objects.delFlows("10.2.0.2")).toBe(count);
+    expect(objects.flows()).toEqual([]);
+    expect(objects.vethPairEntries()).toEqual([]);
+    // It cannot end its connection any more.
+    await kept.kill();
+    expect(objects.flows()).toEqual([]);
+  });
+});
+
+/** Seconds of CLOCK_MONOTONIC, near enough: this machine does not sleep. */
+function readUptime(): string {
+  return execFileSync("cut", ["-d", " ", "-f1", "/proc/uptime"], { encoding: "utf8" });
+}

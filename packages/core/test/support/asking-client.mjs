@@ -1,0 +1,30 @@
+// Talks to an asking proxy: run under Bun in a network namespace with {host, port, localPort?, say, times?, stay?}. Prints
+// the lines it got and how often it got none. With `stay` it keeps the connection until its standard input ends.
+import { connect } from "node:net";
+
+const { host, port, localPort, say = "once", times = 1, together = 50 } = JSON.parse(process.argv[2]);
+
+function talk() {
+  return new Promise((resolve) => {
+    let heard = "";
+    const socket = connect({ host, port, localPort }, () => socket.write(say));
+    socket.on("data", (data) => {
+      heard += data;
+      if (say === "stay" && heard.includes("\n")) console.log(heard.trim());
+    });
+    socket.on("error", ({ code }) => resolve(code));
+    socket.on("close", () => resolve(heard.trim()));
+    if (say === "stay") process.stdin.on("end", () => socket.end()).resume();
+  });
+}
+
+let left = times;
+const results = [];
+await Promise.all(
+  Array.from({ length: Math.min(together, times) }, async () => {
+    while (left-- > 0) results.push(await talk());
+  }),
+);
+if (times === 1) console.log(say === "stay" ? "closed" : results[0]);
+else console.log(JSON.stringify({ answered: results.filter((line) => line.startsWith("{")).length }));
+process.exit(0);
