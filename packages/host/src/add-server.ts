@@ -367,8 +367,8 @@ interface Means {
 }
 
 /**
- * The steps of adding, in an order that at every instant lets nothing through that should not: the host peer goes up
- * only when the programs that guard it are there and know their container.
+ * The steps of adding, in an order that at every instant lets nothing through that should not: the interfaces go up only
+ * when the programs that guard them are there and know their container.
  */
 function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Means): Server {
   const { veth } = plan;
@@ -405,13 +405,17 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
     // Noted at once: whoever finds the record pending must know which interface is its own.
     transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
 
-    transaction.step("host peer address", () => prepareHostPeer(host, pair.hostPeer, veth));
+    const place = { netns: veth.netns, hostPeerName: hostPeer.name };
     transaction.step(
-      "container loopback",
-      () => raiseLoopback(inside),
-      (loopback) => loopback !== undefined && inside.setLink(loopback.index, { up: false }),
+      "attach tproxy_container",
+      () => objects.attachTproxyCtrEgress(containerPeer, place),
+      () => objects.detach("tproxy_container", hostPeer),
     );
-    transaction.step("container peer", () => raiseContainerPeer(inside, pair.containerPeer, veth));
+    transaction.step(
+      "attach tproxy_host",
+      () => objects.attachTproxyHostEgress(hostPeer),
+      () => objects.detach("tproxy_host", hostPeer),
+    );
     transaction.step(
       "attach arp",
       () => objects.attachAndPinArp(hostPeer),
@@ -442,8 +446,31 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
         }),
       () => objects.delSnatTarget(hostPeer.index),
     );
+    const pairOptions = { gamePort: record.gamePort, group: plan.groupId };
+    const { veth: peers } = record;
+    transaction.step(
+      "veth pair entry",
+      () => objects.addVethPairEntry(peers, pairOptions),
+      () => {
+        objects.delVethPairEntry(peers);
+        objects.delFlows(veth.containerAddress);
+      },
+    );
+
+    transaction.step("host peer address", () => prepareHostPeer(host, pair.hostPeer, veth));
+    transaction.step(
+      "container loopback",
+      () => raiseLoopback(inside),
+      (loopback) => loopback !== undefined && inside.setLink(loopback.index, { up: false }),
+    );
+    transaction.step("container peer", () => raiseContainerPeer(inside, pair.containerPeer, veth));
     transaction.step("host addresses", () => refreshHostAddresses(objects, plan.hostAddresses));
-    transaction.step("host peer up", () => raiseHostPeer(host, pair.hostPeer, veth));
+    transaction.step(
+      "host peer up",
+      () => raiseHostPeer(host, pair.hostPeer, veth),
+      // Down again before its guards go.
+      () => host.setLink(hostPeer.index, { up: false }),
+    );
     const pending = record;
     record = { ...record, state: "active" };
     transaction.step(

@@ -1,7 +1,7 @@
 /** Where processes are in the cgroup2 hierarchy. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, isCgroup2, UnsupportedError } from "@dp/sys";
 
 /** A place where a cgroup2 hierarchy, or a part of it, is mounted. */
 export interface Cgroup2Mount {
@@ -59,4 +59,47 @@ export function cgroupFolder(cgroup: string, op: string): string {
   throw new DatapathError("FAILED", op, `no cgroup2 mount shows the cgroup ${cgroup}`, {
     hint: "mount it: mount -t cgroup2 cgroup2 FOLDER",
   });
+}
+
+/** The folder of the cgroup with this id, the inode number of its folder; undefined when no mount shows it. */
+export function cgroupFolderById(id: bigint): string | undefined {
+  for (const { path } of cgroup2Mounts()) {
+    const found = findFolder(path, id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findFolder(folder: string, id: bigint): string | undefined {
+  if (statSync(folder, { bigint: true, throwIfNoEntry: false })?.ino === id) return folder;
+  for (const name of foldersIn(folder)) {
+    const found = findFolder(join(folder, name), id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? entry.name : []));
+  } catch (error) {
+    // Removed meanwhile.
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
+}
+
+/** Where the whole cgroup2 hierarchy is mounted. Throws `UnsupportedError` when it is nowhere. */
+export function cgroup2Mount(op: string): string {
+  const [mount] = cgroup2Mounts();
+  if (mount !== undefined) return mount.path;
+  throw new UnsupportedError("cgroup2", "mount it: mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2", {
+    op,
+    reason: "no cgroup2 is mounted: the proxy would not learn where connections were going",
+  });
+}
+
+/** Those that are not hidden under another mount. */
+function cgroup2Mounts(): Cgroup2Mount[] {
+  return parseCgroup2Mounts(readFileSync("/proc/self/mountinfo", "utf8")).filter(({ path }) => isCgroup2(path));
 }

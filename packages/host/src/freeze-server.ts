@@ -9,7 +9,7 @@ import { openServerNetns, processesIn } from "./container-processes.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
+import { recoverServers } from "./remove.ts";
 import { blockName, isHostPeer, label, type Server, toServer } from "./server.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -52,7 +52,7 @@ export async function freezeServer(options: FreezeServerOptions): Promise<Frozen
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
-    undoPending(objects, host, options);
+    recoverServers(objects, host, options);
     const { record, hostPeer } = presentServer(objects, host, options.port, op);
     using netns = openServerNetns(record, op);
     const cgroup = chooseCgroup(record, options, op);

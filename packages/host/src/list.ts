@@ -34,6 +34,7 @@ export async function show(port: number, options: HostOptions = {}): Promise<Ser
     const counters = index === 0 ? undefined : objects.counters(index);
     return {
       ...toServer(record, index === 0 ? undefined : netlink.link(index)),
+      flows: objects.getVethPairEntry(record.veth.podPeer.addr)?.flows ?? 0,
       counters: counters === undefined ? NO_COUNTERS : toCounters(counters),
     };
   });

@@ -1,16 +1,18 @@
 import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, type ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
-import { DatapathError, isBpffs, isCgroup2 } from "@dp/sys";
+import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
+import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
+import { openServerNetns } from "./container-processes.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
 import { PinnedPrograms } from "./pinned-programs.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
-import { isHostPeer, labels } from "./server.ts";
+import { isHostPeer, label, labels } from "./server.ts";
 import { Subnet } from "./subnet.ts";
-import { Transaction } from "./transaction.ts";
+import { messageOf, Transaction } from "./transaction.ts";
 import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
 
 /** What is left out stays as it was at the last load, or gets its default at the first. */
@@ -29,7 +31,7 @@ export interface LoadOptions extends HostOptions {
   httpPort?: number | undefined;
   dnsPort?: number | undefined;
   tcpPort?: number | undefined;
-  /** A cgroup2 folder. Default: the cgroup2 mount. */
+  /** A cgroup2 folder: proxies in it, or below, learn where connections were going. Default: the cgroup2 mount. */
   cgroup?: string | undefined;
   /** How many servers there is room for; at the first load only. Default 65,536. */
   maxServers?: number | undefined;
@@ -57,6 +59,8 @@ export interface LoadResult {
   httpPort: number;
   dnsPort: number;
   tcpPort: number;
+  /** The cgroup2 folder whose processes learn where redirected connections were going. */
+  cgroup: string;
   /** How many there are. */
   servers: number;
 }
@@ -113,6 +117,9 @@ interface LoadPlan {
   uplinks: readonly Link[];
   config: HostConfig;
   addresses: readonly HostAddress[];
+  cgroup: string;
+  /** The folder the previous ones are attached to, if there is one. */
+  oldCgroup: string | undefined;
   /** Those whose host peer is still there. */
   present: readonly ServerRecord[];
   /** Those that leave by another interface than they did: theirs was deleted and made again. */
@@ -147,7 +154,25 @@ function planLoad(netlink: Netlink, previous: Objects | undefined, options: Load
     const { index } = record.veth.hostPeer.iface;
     return index !== 0 && isHostPeer(netlink.link(index), record);
   });
-  return { uplinks, config, addresses, present, moved, servers: records.length };
+  const oldCgroup = cgroupOf(previous);
+  const cgroup = chooseCgroup(previous, oldCgroup, options);
+  return { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers: records.length };
+}
+
+/** Where the previous programs are attached; undefined when they are not, or when it is gone. */
+function cgroupOf(objects: Objects | undefined): string | undefined {
+  const id = objects?.cgroupAttachments().find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
+  return id === undefined ? undefined : cgroupFolderById(id);
+}
+
+function chooseCgroup(previous: Objects | undefined, old: string | undefined, options: LoadOptions): string {
+  if (options.cgroup !== undefined) return options.cgroup;
+  if (old !== undefined) return old;
+  const mount = cgroup2Mount(OP);
+  if (previous !== undefined && previous.cgroupAttachments().length > 0) {
+    options.warn?.(`the cgroup of the proxies is gone: all processes below ${mount} may be proxies now`);
+  }
+  return mount;
 }
 
 /** Those that are named; else those that were attached, as far as they are there; else the default route's. */
@@ -305,7 +330,7 @@ function moveServers(
 }
 
 function carryOut(
-  { uplinks, config, addresses, present, moved, servers }: LoadPlan,
+  { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers }: LoadPlan,
   netlink: Netlink,
   previous: Objects | undefined,
   options: LoadOptions,
@@ -341,13 +366,18 @@ function carryOut(
           () => setUplink(objects, record, record.uplink),
         );
       }
+      transaction.step(
+        `attach getsockopt and sockops to ${cgroup}`,
+        () => objects.attachAndPinGetsockopt(cgroup),
+        () => {
+          if (previous !== undefined && oldCgroup !== undefined) previous.attachAndPinGetsockopt(oldCgroup);
+          else objects.detachGetsockopt();
+        },
+      );
+      const change = { transaction, objects, previous };
       // The guards of the containers before the door for their players.
-      for (const record of present) {
-        const { iface } = record.veth.hostPeer;
-        attach(transaction, "arp", iface, objects, previous);
-        attach(transaction, "snat", iface, objects, previous);
-      }
-      for (const uplink of uplinks) attach(transaction, "dnat", toInterface(uplink), objects, previous);
+      for (const record of present) guard(change, record, options);
+      for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
       for (const { iface, ifindex } of uplinksOf(previous)) {
         if (uplinks.some(({ name }) => name === iface)) continue;
         const link = ifindex === 0 ? undefined : netlink.link(ifindex);
@@ -365,6 +395,7 @@ function carryOut(
         uplinks: uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
         ...settings,
         portRange: [portRange[0], portRange[1]],
+        cgroup,
         servers,
       };
     });
@@ -373,16 +404,21 @@ function carryOut(
   }
 }
 
-const ATTACH = { dnat: "attachAndPinDnat", snat: "attachAndPinSnat", arp: "attachAndPinArp" } as const;
+interface Change {
+  transaction: Transaction;
+  objects: Objects;
+  previous: Objects | undefined;
+}
+
+const ATTACH = {
+  dnat: "attachAndPinDnat",
+  snat: "attachAndPinSnat",
+  arp: "attachAndPinArp",
+  tproxy_host: "attachTproxyHostEgress",
+} as const;
 
 /** Attaches a program, or swaps it in place; undone by swapping the previous back in, or by detaching. */
-function attach(
-  transaction: Transaction,
-  program: keyof typeof ATTACH,
-  iface: Interface,
-  objects: Objects,
-  previous: Objects | undefined,
-): void {
+function attach({ transaction, objects, previous }: Change, program: keyof typeof ATTACH, iface: Interface): void {
   transaction.step(
     `attach ${program} to ${iface.name}`,
     () => objects[ATTACH[program]](iface),
@@ -390,6 +426,60 @@ function attach(
       if (done === "updated" && previous !== undefined) previous[ATTACH[program]](iface);
       else objects.detach(program, iface);
     },
+  );
+}
+
+/** The programs of a server. */
+function guard(change: Change, record: ServerRecord, options: LoadOptions): void {
+  const { iface } = record.veth.hostPeer;
+  attach(change, "arp", iface);
+  attach(change, "snat", iface);
+  attach(change, "tproxy_host", iface);
+  attachToContainer(change, record, options);
+  addVethPairEntry(change, record);
+}
+
+/** As {@link attach}, on the container's end. One whose namespace cannot be entered keeps the program it has. */
+function attachToContainer(
+  { transaction, objects, previous }: Change,
+  record: ServerRecord,
+  options: LoadOptions,
+): void {
+  const { hostPeer, podPeer } = record.veth;
+  const attachIn = (netns: Fd, those: Objects) =>
+    those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: hostPeer.iface.name });
+  transaction.step(
+    `attach tproxy_container for ${hostPeer.iface.name}`,
+    () => {
+      using netns = enterable(record, options);
+      return netns === undefined ? undefined : attachIn(netns, objects);
+    },
+    (done) => {
+      using netns = done === "updated" ? enterable(record, options) : undefined;
+      if (netns !== undefined && previous !== undefined) attachIn(netns, previous);
+      else if (done !== undefined) objects.detach("tproxy_container", hostPeer.iface);
+    },
+  );
+}
+
+function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
+  try {
+    return openServerNetns(record, OP);
+  } catch (error) {
+    options.warn?.(`the program in the container of ${label(record)} stays as it was: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+/** For a server that was added by a build that redirected nothing. */
+function addVethPairEntry({ transaction, objects }: Change, record: ServerRecord): void {
+  const { veth, gamePort } = record;
+  const target = objects.getSnatTarget(veth.hostPeer.iface.index);
+  if (target === undefined || objects.getVethPairEntry(veth.podPeer.addr) !== undefined) return;
+  transaction.step(
+    `veth pair entry of ${veth.hostPeer.iface.name}`,
+    () => objects.addVethPairEntry(veth, { gamePort, group: target.group }),
+    () => objects.delVethPairEntry(veth),
   );
 }
 

@@ -1,7 +1,6 @@
 import { join } from "node:path";
+import { functionName, PROGRAMS } from "@dp/core";
 import { Program, pinOver } from "@dp/core/libbpf";
-
-const NAMES = ["dp_dnat", "dp_snat", "dp_arp"] as const;
 
 /**
  * The programs pinned under a root, held open: a load that fails later puts them back where they were.
@@ -12,8 +11,8 @@ export class PinnedPrograms implements Disposable {
   static open(pinRoot: string): PinnedPrograms {
     const pinned = new PinnedPrograms();
     try {
-      for (const name of NAMES) {
-        const path = join(pinRoot, "progs", name);
+      for (const program of PROGRAMS) {
+        const path = join(pinRoot, "progs", functionName(program));
         pinned.#programs.push({ program: Program.fromPin(path), path });
       }
       return pinned;

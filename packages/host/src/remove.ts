@@ -1,9 +1,9 @@
-import type { Objects, ServerRecord } from "@dp/core";
+import type { InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
 import { releasePort } from "./reserved-ports.ts";
-import { isHostPeer, label } from "./server.ts";
+import { blockName, isHostPeer, label } from "./server.ts";
 import { attemptAll, messageOf } from "./transaction.ts";
 import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
 
@@ -23,13 +23,28 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   const owner = index === 0 ? undefined : objects.getSnatTarget(index);
   const ownsIndex = index !== 0 && (owner === undefined || owner.publicPort === hostPort);
 
+  const { addr: containerAddress } = record.veth.podPeer;
+  // An interface that cannot be deleted keeps its guards.
+  let gone = false;
+  const detach = (program: InterfaceProgram) => gone && objects.detach(program, name);
   const steps: [step: string, run: () => void][] = [
     ["dnat entry", () => objects.delDnatTarget({ address: publicAddress, port: hostPort })],
     ["record pending", () => objects.addNetData({ ...record, state: "pending" }, "replace")],
     ["snat target", () => ownsIndex && objects.delSnatTarget(index)],
-    ["detach snat", () => objects.detach("snat", name)],
-    ["detach arp", () => objects.detach("arp", name)],
-    ["veth pair", () => deleteVethPair(netlink, record)],
+    ["veth pair entry", () => objects.delVethPairEntry(containerAddress)],
+    ["allow connections", () => allowConnections(objects, record)],
+    [
+      "veth pair",
+      () => {
+        deleteVethPair(netlink, record);
+        gone = true;
+      },
+    ],
+    ["detach tproxy_container", () => detach("tproxy_container")],
+    ["detach tproxy_host", () => detach("tproxy_host")],
+    ["detach snat", () => detach("snat")],
+    ["detach arp", () => detach("arp")],
+    ["flows", () => objects.delFlows(containerAddress)],
     ["counters", () => ownsIndex && objects.delCounters(index)],
     ["reserved port", () => record.portReserved && releasePort(hostPort)],
   ];
@@ -54,6 +69,13 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   }
   options.onStep?.("delete record");
   objects.delNetData(hostPort);
+}
+
+/** Of a server that was frozen. */
+function allowConnections(objects: Objects, record: ServerRecord): void {
+  const name = blockName(record);
+  objects.unblockIp4Connections({ name });
+  objects.unblockIp6Connections({ name });
 }
 
 /** The record's, or that of the interface with its name: killed between making the pair and noting its index. */

@@ -35,6 +35,8 @@ export interface Server {
 
 /** A server with what its packets came to since it was added. */
 export interface ServerDetails extends Server {
+  /** Connections and UDP flows the container has open through the proxy, those just closed included. */
+  flows: number;
   counters: ServerCounters;
 }
 

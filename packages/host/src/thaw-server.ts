@@ -4,7 +4,7 @@ import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { undoPending } from "./remove.ts";
+import { recoverServers } from "./remove.ts";
 import { blockName, type Server, toServer } from "./server.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -31,7 +31,7 @@ export async function thawServer(options: ThawServerOptions): Promise<ThawedServ
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
-    undoPending(objects, host, options);
+    recoverServers(objects, host, options);
     const { record, hostPeer } = presentServer(objects, host, options.port, op);
     const name = blockName(record);
     if (record.state !== "frozen") return { ...toServer(record, hostPeer), thawed: false };

@@ -547,7 +547,7 @@ describe("loading again", () => {
     expect(await uplinks(load({ ...options, ifaces: ["up0", "up1"] }))).toEqual(["up0", "up1"]);
     expect(await uplinks(load(options))).toEqual(["up0", "up1"]);
     expect(await uplinks(load({ ...options, ifaces: ["up0"] }))).toEqual(["up0"]);
-    expect(sandbox.observe()).toMatchObject({ pinRoot: { links: [{ program: "dnat", iface: "up0" }] } });
+    expect(sandbox.observe()).toMatchObject({ pinRoot: { links: [{ program: "dnat", iface: "up0" }], vethPairs: [] } });
 
     await addServer({ ...options, port: PORT, netns: sandbox.container() });
     run("ip", "link", "delete", "up0");

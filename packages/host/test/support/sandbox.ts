@@ -125,10 +125,14 @@ export class Sandbox implements Disposable {
       dnat: objects.dnatTargets().map(({ address, port, hostPeer }) => ({ address, port, hostPeer })),
       snat: objects.snatTargets().map(({ hostPeer, uplink }) => ({ hostPeer, uplink })),
       config: objects.config(),
+      vethPairs: objects.vethPairEntries(),
+      flows: objects.flows(),
       hostAddresses: objects.hostAddresses().sort((one, other) => one.address.localeCompare(other.address)),
       links: objects.attachments().map(({ program, iface, ifindex, path }) => {
-        using link = Link.fromPin(path);
-        return { program, iface, ifindex, programId: link.info().programId };
+        return { program, iface, ifindex, programId: programOf(path) };
+      }),
+      cgroupLinks: objects.cgroupAttachments().map(({ program, cgroupId, path }) => {
+        return { program, cgroupId, programId: programOf(path) };
       }),
     };
   }
@@ -146,6 +150,11 @@ export class Sandbox implements Disposable {
     if (existsSync(this.pinRoot)) rmdirSync(this.pinRoot);
     rmdirSync(this.#folder);
   }
+}
+
+function programOf(path: string): number {
+  using link = Link.fromPin(path);
+  return link.info().programId;
 }
 
 function exists(namespace: string): boolean {
