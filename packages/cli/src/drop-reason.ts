@@ -17,6 +17,8 @@ const REASONS: Readonly<Record<string, string>> = {
   tcp: "TCP past the proxy",
   udp: "UDP past the proxy",
   icmp: "ICMP",
+  noFlow: "TCP that continues no connection",
+  flows: "more connections at once than a container may have",
 };
 
 export function describeDrop(reason: string): string {

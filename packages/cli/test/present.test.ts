@@ -63,19 +63,23 @@ describe("results", () => {
   test("a server's drops are told with their reasons, those that never happened are not", () => {
     const details: ServerDetails = {
       ...LOBBY,
+      flows: 1234,
       counters: {
         in: { packets: 1, bytes: 60 },
         out: { packets: 1234, bytes: 1_500_000 },
-        drops: { spoofedAddress: 3, ipv6: 1000, tcp: 0, newlyInvented: 1 },
+        drops: { spoofedAddress: 3, ipv6: 1000, tcp: 0, noFlow: 2, flows: 5, newlyInvented: 1 },
       },
     };
     const text = presented(new ShowCommand(), details);
     expect(text).toContain("1 packet, 60 B");
     expect(text).toContain("1,234 packets, 1.5 MB");
-    expect(text).toContain("1,004 packets\n");
+    expect(text).toContain("1,011 packets\n");
     expect(text).toContain("3  another source address than the container's");
     expect(text).toContain("1,000  IPv6");
     expect(text).toContain("1  newlyInvented");
+    expect(text).toContain("2  TCP that continues no connection");
+    expect(text).toContain("5  more connections at once than a container may have");
+    expect(text).toContain("1,234 open\n");
     expect(text).not.toContain("past the proxy");
   });
 
@@ -95,6 +99,7 @@ describe("results", () => {
       httpPort: 9080,
       dnsPort: 9053,
       tcpPort: 9111,
+      cgroup: "/sys/fs/cgroup",
       servers: 0,
     };
     expect(presented(new LoadCommand(), result).split("\n")[0]).toBe("loaded on eth0, eth1");

@@ -38,7 +38,7 @@ export class LoadCommand extends DpCommand {
     description: "where players connect to; may be repeated, servers get the first (default: the uplink's)",
   });
   cgroup = Option.String("--cgroup", {
-    description: "a cgroup2 folder (default: the cgroup2 mount); nothing is attached to it yet",
+    description: "the proxy's cgroup2 folder, or one above it (default: the cgroup2 mount)",
   });
   httpPort = Option.String("--http-port", { description: "the proxy's HTTP listener (default 9080)" });
   dnsPort = Option.String("--dns-port", { description: "the proxy's DNS listener (default 9053)" });
@@ -79,6 +79,7 @@ export class LoadCommand extends DpCommand {
           ["host peers", result.hostSubnet],
           ["containers", result.containerSubnet],
           ["proxy listeners", `HTTP ${result.httpPort}, DNS ${result.dnsPort}, TCP ${result.tcpPort}`],
+          ["proxies in", result.cgroup],
           ["attached by", result.mechanism === "tcx" ? "TCX links" : "clsact filters"],
           ["pinned under", result.pinRoot],
         ],
