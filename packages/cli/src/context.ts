@@ -6,4 +6,6 @@ export interface DpContext extends BaseContext {
   /** Whether standard output, or standard error, is to be coloured. */
   color: { stdout: boolean; stderr: boolean };
   now: () => Date;
+  /** Tells a command that runs until it is told to stop that it is. Asked for once, by such a command only. */
+  interruption: () => AbortSignal;
 }

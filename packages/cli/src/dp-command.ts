@@ -32,7 +32,7 @@ export abstract class DpCommand extends Command<DpContext> {
   override async execute(): Promise<number> {
     try {
       const result = await this.perform();
-      this.context.stdout.write(this.json ? `${JSON.stringify(result, null, 2)}\n` : this.present(result));
+      this.context.stdout.write(this.json ? this.document(result) : this.present(result));
       return EXIT_DONE;
     } catch (error) {
       // "dp: add-server: ..." rather than "dp: usage: ..."
@@ -40,6 +40,10 @@ export abstract class DpCommand extends Command<DpContext> {
       this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
       return exitCodeOf(error);
     }
+  }
+
+  protected document(result: unknown): string {
+    return `${JSON.stringify(result, null, 2)}\n`;
   }
 
   protected get style(): Style {

@@ -1,4 +1,5 @@
 import type * as Host from "@dp/host";
+import type * as Proxy from "@dp/proxy";
 import type { ReportedError } from "./exit-code.ts";
 
 /** The native module that makes the system calls could not be loaded. */
@@ -20,9 +21,18 @@ class NativeModuleError extends Error implements ReportedError {
  * The library that does the work, with the native code it needs. Only a command that does something loads it:
  * `dp --help` and a wrong command line are answered without.
  */
-export async function hostLibrary(): Promise<typeof Host> {
+export function hostLibrary(): Promise<typeof Host> {
+  return loaded(import("@dp/host"));
+}
+
+/** The transparent proxy, with the native code it needs. */
+export function proxyLibrary(): Promise<typeof Proxy> {
+  return loaded(import("@dp/proxy"));
+}
+
+async function loaded<T>(library: Promise<T>): Promise<T> {
   try {
-    return await import("@dp/host");
+    return await library;
   } catch (cause) {
     throw new NativeModuleError(cause);
   }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { interruption } from "./interruption.ts";
 import { run } from "./run.ts";
 
 const { stdin, stdout, stderr, env } = process;
@@ -20,4 +21,5 @@ process.exitCode = await run(process.argv.slice(2), {
   colorDepth: 1,
   color: { stdout: wantsColor && stdout.isTTY === true, stderr: wantsColor && stderr.isTTY === true },
   now: () => new Date(),
+  interruption,
 });

@@ -4,6 +4,7 @@ import { DelServerCommand } from "./commands/del-server.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
 import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
+import { ProxyCommand } from "./commands/proxy.ts";
 import { ShowCommand } from "./commands/show.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
@@ -24,6 +25,7 @@ const COMMANDS = [
   DelServerCommand,
   ListCommand,
   ShowCommand,
+  ProxyCommand,
   FreezeCommand,
   ThawCommand,
 ];

@@ -79,7 +79,7 @@ describe("results", () => {
     expect(text).toContain("1  newlyInvented");
     expect(text).toContain("2  TCP that continues no connection");
     expect(text).toContain("5  more connections at once than a container may have");
-    expect(text).toContain("1,234 open\n");
+    expect(text).toContain("1,234 flows\n");
     expect(text).not.toContain("past the proxy");
   });
 

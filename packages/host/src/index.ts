@@ -1,6 +1,6 @@
 /**
- * What a datapath host does: load, add a server, remove it, freeze it, list. Each as one transaction under the pin root's lock;
- * see the package's README.
+ * What a datapath host does: load, add a server, remove it, freeze it, list. Each as one transaction under the pin
+ * root's lock; see the package's README.
  *
  * @module
  */
@@ -10,6 +10,7 @@ export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./fre
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
+export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
 export { thawServer, type ThawedServer, type ThawServerOptions } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";

@@ -32,10 +32,15 @@ export async function withLoaded<T>(options: HostOptions, op: string, body: (obj
 
 /** As {@link withLoaded}, without the lock: for reading. */
 export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
+  using objects = openLoaded(options, op);
+  return body(objects);
+}
+
+/** The loaded datapath, without the lock, for the caller to close. Throws as {@link withLoaded}. */
+export function openLoaded(options: HostOptions, op: string): Objects {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(op, path);
-  using objects = open(path, op);
-  return body(objects);
+  return open(path, op);
 }
 
 /**

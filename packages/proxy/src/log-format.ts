@@ -27,12 +27,17 @@ export function formatLogLine(entry: ConnectionLog): string {
   ].join(" ");
 }
 
-/**
- * The entry as one JSON document on one line, every field always there, null where nothing is known. Keys are an
- * interface: new ones may be added, none changes its meaning.
- */
+/** The entry as one JSON document on one line: {@link toFields}. */
 export function toJson(entry: ConnectionLog): string {
-  return JSON.stringify({
+  return JSON.stringify(toFields(entry));
+}
+
+/**
+ * The entry as plain data, every field always there, null where nothing is known. Keys are an interface: new ones may
+ * be added, none changes its meaning.
+ */
+export function toFields(entry: ConnectionLog): Record<string, string | number | null> {
+  return {
     time: entry.time.toISOString(),
     kind: entry.kind,
     transport: entry.transport,
@@ -52,7 +57,7 @@ export function toJson(entry: ConnectionLog): string {
     bytesIn: entry.bytesIn,
     durationMs: Math.round(entry.durationMs * 1000) / 1000,
     outcome: entry.outcome,
-  });
+  };
 }
 
 function endpoint({ address, port }: Endpoint): string {

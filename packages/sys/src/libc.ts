@@ -40,6 +40,7 @@ export const libc = {
   send: bind("long send(int fd, void *buf, unsigned long len, int flags)"),
   recv: bind("long recv(int fd, void *buf, unsigned long len, int flags)"),
   ioctl: bind("int ioctl(int fd, unsigned long request, void *arg)"),
+  prlimit: bind("int prlimit(int pid, int resource, void *limit, void *old)"),
   poll: bind("int poll(void *fds, unsigned long nfds, int timeout)"),
 } as const;
 

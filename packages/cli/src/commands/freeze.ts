@@ -1,6 +1,7 @@
 import type { FrozenServer } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
@@ -32,7 +33,7 @@ export class FreezeCommand extends DpCommand {
   override async perform(): Promise<FrozenServer> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
     const port = parseNumber(this.port, "--port");
-    const { freezeServer } = await import("@dp/host");
+    const { freezeServer } = await hostLibrary();
     return freezeServer({ ...this.hostOptions(), port, cgroup: this.cgroup });
   }
 

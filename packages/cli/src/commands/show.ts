@@ -47,7 +47,7 @@ export class ShowCommand extends DpCommand {
           ["added", `${server.createdAt} (${age} ago)`],
           ["from players", traffic(counters.in)],
           ["to players", traffic(counters.out)],
-          ["through the proxy", `${server.flows.toLocaleString("en")} open`],
+          ["through the proxy", `${server.flows.toLocaleString("en")} flow${server.flows === 1 ? "" : "s"}`],
           ["dropped", formatPackets(dropped)],
           ...drops.map(
             ([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const,

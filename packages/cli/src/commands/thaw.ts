@@ -1,6 +1,7 @@
 import type { ThawedServer } from "@dp/host";
 import { Option } from "clipanion";
 import { DpCommand } from "../dp-command.ts";
+import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -19,7 +20,7 @@ export class ThawCommand extends DpCommand {
   override async perform(): Promise<ThawedServer> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
     const port = parseNumber(this.port, "--port");
-    const { thawServer } = await import("@dp/host");
+    const { thawServer } = await hostLibrary();
     return thawServer({ ...this.hostOptions(), port });
   }
 

@@ -24,6 +24,7 @@ export function fakeContext(options: { env?: Record<string, string>; color?: boo
     colorDepth: 1,
     color: { stdout: color, stderr: color },
     now: () => NOW,
+    interruption: () => AbortSignal.abort(),
   };
   return { context, stdout, stderr };
 }

@@ -1,0 +1,131 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { type HostConfig, type Objects, openPinned } from "@dp/core";
+import { DatapathError } from "@dp/sys";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./cgroup.ts";
+import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { openLoaded } from "./pin-root.ts";
+import { requirePrivileges } from "./privileges.ts";
+
+/** A server, as the proxy's log names it. */
+export interface KnownServer {
+  name: string;
+  /** The host port players connect to. */
+  port: number;
+}
+
+/** The ports a transparent proxy has to listen on. */
+export type ProxyPorts = Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort">;
+
+/** How often, at most, the pins are opened anew for an address nobody has, in milliseconds. */
+const REOPEN_MS = 1000;
+
+/**
+ * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
+ * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up for a
+ * server that was asked for before. It takes no lock, and goes on when the datapath is unloaded and loaded again.
+ */
+export class ServerDirectory implements Disposable {
+  readonly #op: string;
+  readonly #pinRoot: string;
+  readonly #ports = new Map<string, number>();
+  #objects: Objects;
+  #openedAt = performance.now();
+
+  /**
+   * Opens what is loaded.
+   *
+   * @throws DatapathError `NOT_LOADED`, `UNSUPPORTED` without the privileges
+   */
+  static open(options: HostOptions = {}, op = "look servers up"): ServerDirectory {
+    requirePrivileges(op);
+    return new ServerDirectory(op, pinRootOf(options), openLoaded(options, op));
+  }
+
+  private constructor(op: string, pinRoot: string, objects: Objects) {
+    this.#op = op;
+    this.#pinRoot = pinRoot;
+    this.#objects = objects;
+  }
+
+  /** Where connections are redirected to now. Throws `DatapathError` `NOT_LOADED` when a first load did not finish. */
+  proxyPorts(): ProxyPorts {
+    this.#reopenIfReplaced();
+    const config = this.#objects.config();
+    if (config === undefined) {
+      throw new DatapathError("NOT_LOADED", this.#op, "the last load did not finish", { hint: "run `dp load` again" });
+    }
+    return { httpPort: config.httpPort, dnsPort: config.dnsPort, tcpPort: config.tcpPort };
+  }
+
+  /** The server whose container has this address. */
+  find(containerAddress: string): KnownServer | undefined {
+    return this.#lookUp(containerAddress) ?? (this.#reopenIfReplaced() ? this.#lookUp(containerAddress) : undefined);
+  }
+
+  /**
+   * Throws `DatapathError` `FAILED` when this process is outside of the cgroup that `load` was given: then it would not
+   * learn where connections were going.
+   */
+  requireOwnCgroup(): void {
+    const op = this.#op;
+    const attached = this.#objects.cgroupAttachments().find(({ program }) => program === "getsockopt");
+    const own = cgroupOfProcess(process.pid);
+    if (own === undefined) return;
+    const folder = attached === undefined ? undefined : cgroupFolderById(attached.cgroupId);
+    if (folder === undefined) {
+      throw new DatapathError("FAILED", op, "the cgroup that `dp load` attached to is gone", {
+        hint: "run `dp load` again",
+      });
+    }
+    for (let each = cgroupFolder(own, op); each !== dirname(each); each = dirname(each)) {
+      if (statSync(each, { bigint: true, throwIfNoEntry: false })?.ino === attached?.cgroupId) return;
+    }
+    throw new DatapathError(
+      "FAILED",
+      op,
+      `this process is in the cgroup ${own}, the datapath is attached to ${folder}`,
+      {
+        hint: "start it in that cgroup, or let the datapath have all of them: dp load --cgroup with the cgroup2 mount",
+      },
+    );
+  }
+
+  #lookUp(address: string): KnownServer | undefined {
+    const known = this.#ports.get(address);
+    const server = known === undefined ? undefined : this.#serverAt(known, address);
+    if (server !== undefined) return server;
+    const pair = this.#objects.getVethPairEntry(address);
+    const port = pair && this.#objects.getSnatTarget(pair.hostPeer)?.publicPort;
+    const found = port === undefined ? undefined : this.#serverAt(port, address);
+    if (found === undefined) this.#ports.delete(address);
+    else this.#ports.set(address, found.port);
+    return found;
+  }
+
+  #serverAt(port: number, address: string): KnownServer | undefined {
+    const record = this.#objects.getNetData(port);
+    return record?.veth.podPeer.addr === address ? { name: record.name, port } : undefined;
+  }
+
+  /** True when other pins were opened. Where nothing is loaded at the moment, the old ones stay: they know nobody. */
+  #reopenIfReplaced(): boolean {
+    const now = performance.now();
+    if (now - this.#openedAt < REOPEN_MS) return false;
+    this.#openedAt = now;
+    let reopened: Objects;
+    try {
+      reopened = openPinned({ pinRoot: this.#pinRoot });
+    } catch (error) {
+      if (error instanceof DatapathError && error.code === "NOT_LOADED") return false;
+      throw error;
+    }
+    this.#objects.close();
+    this.#objects = reopened;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#objects.close();
+  }
+}
