@@ -15,6 +15,7 @@
 #include <linux/stddef.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -122,4 +123,50 @@ static __always_inline void dp_tcp_csum(struct __sk_buff *skb, __u32 l4_off, __b
 
 	bpf_l4_csum_replace(skb, check, old_addr, addr, BPF_F_PSEUDO_HDR | sizeof(addr));
 	bpf_l4_csum_replace(skb, check, old_port, port, sizeof(port));
+}
+
+/* The kernel's own packet, of which a program's context shows a part. */
+struct sk_buff {
+	__u8 ip_summed : 2;
+	__u16 csum_start; /* from the buffer's start, as mac_header is */
+	__u16 csum_offset;
+	__u16 mac_header;
+} __attribute__((preserve_access_index));
+
+#define CHECKSUM_PARTIAL 3
+
+/* Linux 6.2. There is no asking for it without a newer libbpf; whoever has TCX links (6.6) has it. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+struct tcx_link {};
+
+static __always_inline bool dp_csum_goes_to(__u16 start, __u16 offset, __u16 mac, __u32 l4_off)
+{
+	return start == (__u16)(mac + l4_off) && offset == offsetof(struct tcphdr, check);
+}
+
+/*
+ * False when what is yet to be written as the TCP checksum would be written
+ * somewhere else. A packet socket may say so of what it sends (PACKET_VNET_HDR),
+ * and by it replace any two bytes of the headers with ones of its choice: after
+ * all programs, when the packet leaves.
+ */
+static __always_inline bool dp_tcp_csum_is_sound(struct __sk_buff *ctx, __u32 l4_off)
+{
+	struct sk_buff *skb = (void *)ctx;
+	__u16 start, offset, mac;
+
+	if (bpf_core_type_exists(struct tcx_link)) {
+		skb = bpf_cast_to_kern_ctx(ctx);
+		return BPF_CORE_READ_BITFIELD(skb, ip_summed) != CHECKSUM_PARTIAL ||
+		       dp_csum_goes_to(skb->csum_start, skb->csum_offset, skb->mac_header, l4_off);
+	}
+	/* The same, dearer. */
+	if (BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) != CHECKSUM_PARTIAL)
+		return true;
+	if (bpf_core_read(&start, sizeof(start), &skb->csum_start) ||
+	    bpf_core_read(&offset, sizeof(offset), &skb->csum_offset) ||
+	    bpf_core_read(&mac, sizeof(mac), &skb->mac_header))
+		return false;
+	return dp_csum_goes_to(start, offset, mac, l4_off);
 }

@@ -20,7 +20,8 @@
  *      a. opening a connection                           drop GAME_PORT_SYN
  *      b. to an address of the host                      pass
  *      c. to a destination no player has                 drop DESTINATION
- *      d. to anyone else: translated                     redirect
+ *      d. whose checksum would be written somewhere else drop MALFORMED
+ *      e. to anyone else: translated                     redirect
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
@@ -92,6 +93,8 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return DP_PASS;
 	if (is_no_players(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
+	if (!dp_tcp_csum_is_sound(skb, l4_off))
+		return dp_drop(skb->ifindex, DP_DROP_MALFORMED);
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
