@@ -446,8 +446,8 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
         }),
       () => objects.delSnatTarget(hostPeer.index),
     );
-    const pairOptions = { gamePort: record.gamePort, group: plan.groupId };
-    const { veth: peers } = record;
+    const { veth: peers, gamePort, netnsCookie } = record;
+    const pairOptions = { gamePort, group: plan.groupId, netnsCookie };
     transaction.step(
       "veth pair entry",
       () => objects.addVethPairEntry(peers, pairOptions),

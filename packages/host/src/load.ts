@@ -473,12 +473,12 @@ function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
 
 /** For a server that was added by a build that redirected nothing. */
 function addVethPairEntry({ transaction, objects }: Change, record: ServerRecord): void {
-  const { veth, gamePort } = record;
+  const { veth, gamePort, netnsCookie } = record;
   const target = objects.getSnatTarget(veth.hostPeer.iface.index);
   if (target === undefined || objects.getVethPairEntry(veth.podPeer.addr) !== undefined) return;
   transaction.step(
     `veth pair entry of ${veth.hostPeer.iface.name}`,
-    () => objects.addVethPairEntry(veth, { gamePort, group: target.group }),
+    () => objects.addVethPairEntry(veth, { gamePort, group: target.group, netnsCookie }),
     () => objects.delVethPairEntry(veth),
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -16,6 +16,7 @@ import {
   open,
   openNetns,
   O_RDONLY,
+  raiseDescriptorLimit,
   SyscallError,
 } from "../src/index.ts";
 
@@ -92,3 +93,22 @@ test("a lock is exclusive, waits for its holder, and says who is in the way", as
     rmdirSync(directory);
   }
 });
+
+test("the limit of open files is raised as far as it may be", () => {
+  const lowered = Bun.spawnSync(["bash", "-c", 'ulimit -Sn 256; exec "$@"', "bash", process.execPath, "-e", RAISE], {
+    cwd: import.meta.dir,
+  });
+  expect(lowered.stderr.toString()).toBe("");
+  const [, hard] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+  expect(JSON.parse(lowered.stdout.toString())).toEqual([hard, hard]);
+});
+
+/** The runtime may have raised it already: it is lowered again first. */
+const RAISE = `
+import { readFileSync } from "node:fs";
+import { raiseDescriptorLimit } from "@dp/sys";
+const limits = () => /^Max open files +(\\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))[1];
+Bun.spawnSync(["prlimit", "--pid", String(process.pid), "--nofile=256:"]);
+if (limits() !== "256") throw new Error("it cannot be lowered");
+console.log(JSON.stringify([String(raiseDescriptorLimit()), limits()]));
+`;

@@ -1,0 +1,405 @@
+/**
+ * What containers open: the programs that redirect it, in every change of a server, and who the proxy says it was.
+ */
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Flow, openPinned } from "@dp/core";
+import { Netlink, openNamespace } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import { Cgroup } from "../../core/test/support/sandbox.ts";
+import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/cgroup.ts";
+import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
+import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+
+requireRoot();
+setDefaultTimeout(60_000);
+
+const PORT = 25570;
+const EVERY_SERVERS = ["arp", "snat", "tproxy_container", "tproxy_host"];
+
+beforeAll(async () => {
+  using sandbox = new Sandbox();
+  await load(sandbox.options);
+  await unload(sandbox.options);
+});
+
+/** Sends datagrams to port 53 of resolvers from one socket inside a container. */
+function query(container: string, sourcePort: number, ...resolvers: string[]): void {
+  const script = `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", int(sys.argv[1])))
+for resolver in sys.argv[2:]: s.sendto(b"?", (resolver, 53))`;
+  run("nsenter", `--net=/run/netns/${container}`, "python3", "-c", script, String(sourcePort), ...resolvers);
+}
+
+function flowsOf(sandbox: Sandbox, container?: string): Flow[] {
+  using objects = openPinned({ pinRoot: sandbox.pinRoot });
+  return objects.flows(container);
+}
+
+function attached(sandbox: Sandbox, iface: string): string[] {
+  using objects = openPinned({ pinRoot: sandbox.pinRoot });
+  return objects
+    .attachments()
+    .filter((each) => each.iface === iface && each.ifindex !== 0)
+    .map(({ program }) => program)
+    .sort();
+}
+
+function idOf(folder: string): bigint {
+  return statSync(folder, { bigint: true }).ino;
+}
+
+function cgroupsOf(sandbox: Sandbox): bigint[] {
+  using objects = openPinned({ pinRoot: sandbox.pinRoot });
+  return objects.cgroupAttachments().map(({ cgroupId }) => cgroupId);
+}
+
+describe("adding a server", () => {
+  test("attaches everything before an interface goes up, the container's own end too", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    using namespace = openNamespace(container);
+    const up = () => {
+      using inside = Netlink.open({ netns: namespace.fd });
+      using host = Netlink.open();
+      return (inside.link("eth0")?.up ?? false) || (host.link(`dp${PORT}`)?.up ?? false);
+    };
+    let before: string[] = [];
+    const onStep = () => {
+      if (!up()) before = attached(sandbox, `dp${PORT}`);
+    };
+    await addServer({ ...options, onStep, port: PORT, netns: container, group: "games" });
+    expect(up()).toBe(true);
+    expect(before).toEqual(EVERY_SERVERS);
+    using objects = openPinned({ pinRoot: sandbox.pinRoot });
+    const group = objects.snatTargets()[0]?.group as number;
+    expect(group).toBeGreaterThan(0);
+    expect(objects.vethPairEntries()).toMatchObject([
+      { containerAddress: "10.2.0.1", hostPeerAddress: "10.1.0.1", gamePort: 25565, group, flows: 0 },
+    ]);
+    await unload({ ...options, force: true });
+  });
+
+  test("what the container opens is redirected, and counted with the server", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: container });
+    query(container, 4000, "192.0.2.53", "198.51.100.53");
+    const flows = flowsOf(sandbox, "10.2.0.1");
+    expect(flows.map(({ destination, port, listener }) => [destination.address, port, listener]).sort()).toEqual([
+      ["192.0.2.53", 4000, 9053],
+      ["198.51.100.53", 4000, 9053],
+    ]);
+    expect(new Set(flows.map(({ portAtProxy }) => portAtProxy)).size).toBe(2);
+    expect(await show(PORT, options)).toMatchObject({ flows: 2, counters: { drops: { noFlow: 0, flows: 0 } } });
+    await unload({ ...options, force: true });
+  });
+});
+
+describe("removing a server", () => {
+  test("forgets its flows, and no other's; the next container with its address has none", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const [one, other, next] = [sandbox.container(), sandbox.container(), sandbox.container()];
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: one });
+    await addServer({ ...options, port: PORT + 1, netns: other });
+    for (const container of [one, other]) query(container, 4000, "192.0.2.53", "198.51.100.53");
+    expect(flowsOf(sandbox)).toHaveLength(4);
+    await delServer({ port: PORT }, options);
+    expect(flowsOf(sandbox).map(({ containerAddress }) => containerAddress)).toEqual(["10.2.0.2", "10.2.0.2"]);
+    const again = await addServer({ ...options, port: PORT, netns: next });
+    expect(again.containerAddress).toBe("10.2.0.1");
+    expect(await show(PORT, options)).toMatchObject({ flows: 0 });
+    expect(await show(PORT + 1, options)).toMatchObject({ flows: 2 });
+
+    // Its container gone first, and with it the interfaces.
+    await sandbox.kill(other);
+    await delServer({ port: PORT + 1 }, options);
+    expect(flowsOf(sandbox)).toEqual([]);
+    await unload({ ...options, force: true });
+  });
+
+  test("that fails at any step is finished by the next command, flows and all", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    const empty = sandbox.observe();
+    const add = async () => {
+      await addServer({ ...options, port: PORT, netns: container });
+      query(container, 4000, "192.0.2.53");
+      expect(flowsOf(sandbox)).toHaveLength(1);
+    };
+    await add();
+    const steps: string[] = [];
+    await delServer({ port: PORT }, { ...options, onStep: (step) => steps.push(step) });
+    expect(steps).toContain("flows");
+    for (const deadly of steps) {
+      await add();
+      const onStep = (step: string) => {
+        if (step === deadly) throw new DatapathError("FAILED", step, "injected");
+      };
+      const failed = await delServer({ port: PORT }, { ...options, onStep }).catch((error: unknown) => String(error));
+      expect(failed).toContain("injected");
+      // Whatever failed: an interface that is up has its guards.
+      using netlink = Netlink.open();
+      if (netlink.link(`dp${PORT}`) !== undefined) {
+        expect([deadly, attached(sandbox, `dp${PORT}`)]).toEqual([deadly, EVERY_SERVERS]);
+      }
+      await delServer({ port: PORT }, { ...options, ifExists: true });
+      expect([deadly, sandbox.observe()]).toEqual([deadly, expect.objectContaining({ pinRoot: pinsOf(empty) })]);
+    }
+    await unload(options);
+  });
+});
+
+function pinsOf(observed: unknown): unknown {
+  return (observed as { pinRoot: unknown }).pinRoot;
+}
+
+describe("loading again", () => {
+  test("swaps every program of every server in place, and redirects to other ports at once", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const containers = [sandbox.container(), sandbox.container()];
+    await load(options);
+    for (const [at, netns] of containers.entries()) await addServer({ ...options, port: PORT + at, netns });
+    for (const container of containers) query(container, 4000, "192.0.2.53");
+    type Links = { links: { programId: number }[]; cgroupLinks: { programId: number }[] };
+    const links = () => pinsOf(sandbox.observe()) as Links;
+    const before = links();
+    expect(before.links).toHaveLength(2 * EVERY_SERVERS.length + 1);
+    await load({ ...options, dnsPort: 5300 });
+    const after = links();
+    const shape = ({ links, cgroupLinks }: Links) => ({
+      links: links.map((each) => ({ ...each, programId: 0 })),
+      cgroupLinks: cgroupLinks.map((each) => ({ ...each, programId: 0 })),
+    });
+    expect(shape(after)).toEqual(shape(before));
+    const ids = ({ links, cgroupLinks }: Links) => [...links, ...cgroupLinks].map(({ programId }) => programId);
+    expect(ids(after).filter((id) => ids(before).includes(id))).toEqual([]);
+
+    for (const container of containers) query(container, 4001, "192.0.2.53");
+    const listeners = flowsOf(sandbox).map(({ port, listener }) => `${port} ${listener}`);
+    expect(listeners.sort()).toEqual(["4000 9053", "4000 9053", "4001 5300", "4001 5300"]);
+    expect(sandbox.warnings).toEqual([]);
+    await unload({ ...options, force: true });
+  });
+
+  test("brings servers of a build that redirected nothing what they lack, or leaves them as they were", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container(), group: "games" });
+    const whole = sandbox.observe();
+    {
+      using objects = openPinned({ pinRoot: sandbox.pinRoot });
+      objects.delVethPairEntry("10.2.0.1");
+      for (const program of ["tproxy_container", "tproxy_host"] as const) objects.detach(program, `dp${PORT}`);
+      objects.detachGetsockopt();
+    }
+    const lacking = sandbox.observe();
+    const steps: string[] = [];
+    const failing = (at: number) => (step: string) => {
+      steps.push(step);
+      if (steps.length > at) throw new DatapathError("FAILED", step, "injected");
+    };
+    for (let at = 0; ; at++) {
+      steps.length = 0;
+      const failed = await load({ ...options, onStep: failing(at) }).then(
+        () => false,
+        () => true,
+      );
+      if (!failed) break;
+      expect([steps.at(-1), sandbox.observe()]).toEqual([steps.at(-1), lacking]);
+    }
+    expect(steps).toContain(`veth pair entry of dp${PORT}`);
+    const without = ({ links, ...rest }: { links: object[] }) => ({
+      ...rest,
+      cgroupLinks: 2,
+      links: links.map((each) => ({ ...each, programId: 0 })),
+    });
+    expect(without(pinsOf(sandbox.observe()) as never)).toEqual(without(pinsOf(whole) as never));
+    await unload({ ...options, force: true });
+  });
+
+  test("leaves the program of a container whose namespace nobody can name as it was, and says so", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: container, name: "lobby" });
+    // An open descriptor is all that keeps it.
+    const namespace = openNamespace(container);
+    run("ip", "netns", "delete", container);
+    expect(await load(options)).toMatchObject({ upgraded: true, servers: 1 });
+    expect(sandbox.warnings).toHaveLength(1);
+    expect(sandbox.warnings[0]).toContain("the container of server 25570 (lobby) stays as it was");
+    expect(attached(sandbox, `dp${PORT}`)).toEqual(EVERY_SERVERS);
+    namespace.fd.close();
+    await unload({ ...options, force: true });
+  });
+});
+
+describe("the cgroup of the proxies", () => {
+  test("is the cgroup2 mount, then the one that is given, which stays", async () => {
+    using sandbox = new Sandbox();
+    using cgroup = new Cgroup();
+    const { options } = sandbox;
+    const mount = cgroup2Mount("test");
+    expect(await load(options)).toMatchObject({ cgroup: mount });
+    expect(cgroupsOf(sandbox)).toEqual([idOf(mount), idOf(mount)]);
+    expect(await load({ ...options, cgroup: cgroup.path })).toMatchObject({ cgroup: cgroup.path });
+    expect(cgroupsOf(sandbox)).toEqual([idOf(cgroup.path), idOf(cgroup.path)]);
+    expect(await load(options)).toMatchObject({ cgroup: cgroup.path });
+    expect(cgroupsOf(sandbox)).toEqual([idOf(cgroup.path), idOf(cgroup.path)]);
+    expect(sandbox.warnings).toEqual([]);
+    await unload(options);
+  });
+
+  test("that is gone is replaced by the mount, with a warning", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const mount = cgroup2Mount("test");
+    const gone = join(mount, sandbox.host);
+    mkdirSync(gone);
+    await load({ ...options, cgroup: gone });
+    rmdirSync(gone);
+    expect(await load(options)).toMatchObject({ cgroup: mount });
+    expect(cgroupsOf(sandbox)).toEqual([idOf(mount), idOf(mount)]);
+    expect(sandbox.warnings).toEqual([expect.stringContaining("the cgroup of the proxies is gone")]);
+    await unload(options);
+  });
+
+  test("a load that fails goes back to the one before, at every step", async () => {
+    using sandbox = new Sandbox();
+    using cgroup = new Cgroup();
+    const { options } = sandbox;
+    await load(options);
+    const before = sandbox.observe();
+    const steps: string[] = [];
+    const again = (at: number) =>
+      load({
+        ...options,
+        cgroup: cgroup.path,
+        onStep: (step) => {
+          steps.push(step);
+          if (steps.length > at) throw new DatapathError("FAILED", step, "injected");
+        },
+      });
+    for (let at = 0; ; at++) {
+      steps.length = 0;
+      const failed = await again(at).then(
+        () => false,
+        () => true,
+      );
+      if (!failed) break;
+      expect([steps.at(-1), sandbox.observe()]).toEqual([steps.at(-1), before]);
+    }
+    expect(cgroupsOf(sandbox)).toEqual([idOf(cgroup.path), idOf(cgroup.path)]);
+    expect(sandbox.leakedFds).toEqual([]);
+    await unload(options);
+  });
+
+  test("without any cgroup2, loading says what to do, and leaves nothing", () => {
+    using sandbox = new Sandbox();
+    const before = sandbox.observe();
+    const script = join(import.meta.dir, "support", "without-cgroup2.ts");
+    const hide = `awk '$3 == "cgroup2" { print $2 }' /proc/self/mounts | xargs -n 1 umount --lazy; exec "$@"`;
+    const command = ["--mount", "--propagation", "private", "bash", "-c", hide, "hide", process.execPath, script];
+    const { stdout, stderr } = spawnSync("unshare", [...command, sandbox.pinRoot], { encoding: "utf8" });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: "UNSUPPORTED",
+      reason: expect.stringContaining("no cgroup2 is mounted"),
+      hint: expect.stringContaining("mount -t cgroup2"),
+    });
+    expect(sandbox.observe()).toEqual(before);
+  });
+});
+
+describe("who is at an address", () => {
+  test("a server is known from when it is added until it is removed, also the next one there", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const [one, other] = [sandbox.container(), sandbox.container()];
+    await load(options);
+    using servers = ServerDirectory.open(options);
+    expect(servers.proxyPorts()).toEqual({ httpPort: 9080, dnsPort: 9053, tcpPort: 9111 });
+    expect(servers.find("10.2.0.1")).toBeUndefined();
+    await addServer({ ...options, port: PORT, netns: one, name: "lobby" });
+    for (let i = 0; i < 2; i++) expect(servers.find("10.2.0.1")).toEqual({ name: "lobby", port: PORT });
+    await addServer({ ...options, port: PORT + 1, netns: other, name: "games" });
+    expect(servers.find("10.2.0.2")).toEqual({ name: "games", port: PORT + 1 });
+    await delServer({ name: "lobby" }, options);
+    expect(servers.find("10.2.0.1")).toBeUndefined();
+    await addServer({ ...options, port: PORT + 2, netns: one, name: "arena" });
+    expect(servers.find("10.2.0.1")).toEqual({ name: "arena", port: PORT + 2 });
+    expect(servers.find("10.1.0.1")).toBeUndefined();
+    await load({ ...options, tcpPort: 9112 });
+    expect(servers.proxyPorts()).toMatchObject({ tcpPort: 9112 });
+    await unload({ ...options, force: true });
+  });
+
+  test("is found again after everything was unloaded and loaded anew", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const container = sandbox.container();
+    await load(options);
+    const servers = ServerDirectory.open(options);
+    await unload(options);
+    expect(servers.find("10.2.0.1")).toBeUndefined();
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: container, name: "lobby" });
+    const deadline = performance.now() + 5000;
+    while (servers.find("10.2.0.1") === undefined && performance.now() < deadline) await Bun.sleep(50);
+    expect(servers.find("10.2.0.1")).toEqual({ name: "lobby", port: PORT });
+    servers[Symbol.dispose]();
+    await unload({ ...options, force: true });
+    expect(sandbox.leakedFds).toEqual([]);
+  });
+
+  test("a hundred thousand questions take seconds at most", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container() });
+    using servers = ServerDirectory.open(options);
+    const start = performance.now();
+    for (let i = 0; i < 100_000; i++) if (servers.find("10.2.0.1") === undefined) throw new Error("not found");
+    expect(performance.now() - start).toBeLessThan(5000);
+    await unload({ ...options, force: true });
+  });
+
+  test("is nobody's to ask where nothing is loaded, or outside of the cgroup", async () => {
+    using sandbox = new Sandbox();
+    using cgroup = new Cgroup();
+    const { options } = sandbox;
+    expect(() => ServerDirectory.open(options)).toThrow("datapath is not loaded");
+    await load(options);
+    {
+      using servers = ServerDirectory.open(options);
+      servers.requireOwnCgroup();
+    }
+    await load({ ...options, cgroup: cgroup.path });
+    using servers = ServerDirectory.open(options);
+    expect(() => servers.requireOwnCgroup()).toThrow(`the datapath is attached to ${cgroup.path}`);
+    const home = cgroupFolder(cgroupOfProcess(process.pid) as string, "test");
+    writeFileSync(join(cgroup.path, "cgroup.procs"), String(process.pid));
+    try {
+      servers.requireOwnCgroup();
+    } finally {
+      writeFileSync(join(home, "cgroup.procs"), String(process.pid));
+    }
+    await unload(options);
+  });
+});
