@@ -16,7 +16,6 @@ import {
   open,
   openNetns,
   O_RDONLY,
-  raiseDescriptorLimit,
   SyscallError,
 } from "../src/index.ts";
 
