@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import packageJson from "../package.json" with { type: "json" };
 import { dp } from "./support/terminal.ts";
 
-const COMMANDS = ["load", "unload", "add-server", "del-server", "list", "show"];
+const COMMANDS = ["load", "unload", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
 
 describe("help", () => {
   test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {
@@ -79,6 +79,13 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["del-server", "--port", "1", "--all"], "only one of", ""],
     [["load", "--port-range", "1"], "expected FIRST-LAST", ""],
     [["load", "--port-range", "9-1"], "ends before it begins", "did you mean 1-9?"],
+    [["proxy", "--allow", "10.0.0.0/33"], "the prefix length", "ADDRESS[/PREFIX]"],
+    [["proxy", "--deny", "example.org"], "not an IPv4 address", "ADDRESS[/PREFIX]"],
+    [["proxy", "--dns", "resolver"], "not an address of a resolver", "IP:port"],
+    [["proxy", "--address", "::1"], "expected an IPv4 address", ""],
+    [["proxy", "--max-connections", "0"], "--max-connections is 0: expected a whole number from 1 to 1000000", ""],
+    [["proxy", "--max-buffer", "1000001"], "--max-buffer is 1000001", ""],
+    [["proxy", "--idle-timeout", "soon"], '--idle-timeout is "soon"', ""],
     [["load", "--http-port", "0"], "the http port is 0", ""],
   ])("%j", async (argv, message, hint) => {
     const { code, stdout, stderr } = await dp(argv);

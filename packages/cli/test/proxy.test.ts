@@ -1,0 +1,175 @@
+/**
+ * `dp proxy` of the compiled executable:
+ *
+ *     container 10.2.0.1 -- dp25570 host up0 203.0.113.10    the host's own address is what it connects to
+ */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { execute, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
+import type { Outcome } from "./support/terminal.ts";
+
+requireExecutable();
+setDefaultTimeout(60_000);
+
+/** A TCP server on the host: says hello, and nothing more. */
+const SERVER = `
+import socket, sys
+s = socket.create_server(("203.0.113.10", int(sys.argv[1])))
+while True:
+    c, _ = s.accept()
+    c.sendall(b"hello")
+    if len(sys.argv) < 3: c.close()`;
+
+const CLIENT = `
+import socket, sys
+s = socket.create_connection(("203.0.113.10", int(sys.argv[1])), 5)
+print(s.recv(5).decode(), flush=True)
+s.recv(5)`;
+
+async function loaded(): Promise<{ host: HostNamespace; container: string }> {
+  const host = new HostNamespace();
+  const container = host.container();
+  await host.dp(["load"]);
+  await host.dp(["add-server", "--port", "25570", "--netns", container, "--name", "lobby"]);
+  return { host, container };
+}
+
+function from(container: string, port: number): Promise<Outcome> {
+  return execute("nsenter", [`--net=/run/netns/${container}`, "python3", "-c", CLIENT, String(port)]);
+}
+
+/** Waits until the server listens. */
+async function serve(host: HostNamespace, ...args: string[]): Promise<Running> {
+  const server = host.startOther(["python3", "-c", SERVER, ...args]);
+  for (let i = 0; i < 200; i++) {
+    const { stdout } = await host.other(["ss", "-Hltn", `sport = :${args[0]}`]);
+    if (stdout !== "") break;
+    await Bun.sleep(20);
+  }
+  return server;
+}
+
+test("passes on, refuses and logs, one JSON document a line, and ends cleanly", async () => {
+  const { host, container } = await loaded();
+  using _host = host;
+  await using _server = await serve(host, "4000");
+  await using proxy = host.start(["proxy", "--json", "--allow", "203.0.113.10:4000"]);
+  await proxy.written(1);
+  expect(JSON.parse(proxy.lines[0] ?? "")).toMatchObject({
+    event: "listening",
+    address: "0.0.0.0",
+    http: 9080,
+    dns: 9053,
+    tcp: 9111,
+  });
+  expect(await from(container, 4000)).toMatchObject({ code: 0, stdout: "hello\n" });
+  expect((await from(container, 4001)).code).toBe(1);
+  await proxy.written(3);
+
+  // One that is added while it runs is known by name.
+  const other = host.container();
+  await host.dp(["add-server", "--port", "25571", "--netns", other, "--name", "games"]);
+  expect(await from(other, 4000)).toMatchObject({ code: 0, stdout: "hello\n" });
+  await proxy.written(4);
+
+  const start = performance.now();
+  proxy.kill("SIGTERM");
+  expect([await proxy.ended(), proxy.stderr]).toEqual([0, ""]);
+  expect(performance.now() - start).toBeLessThan(3000);
+  const [passed, refused, third, stopped] = proxy.lines.slice(1).map((line) => JSON.parse(line) as object);
+  expect(passed).toMatchObject({
+    event: "connection",
+    kind: "tcp",
+    server: "lobby",
+    serverPort: 25570,
+    source: "10.2.0.1",
+    destination: "203.0.113.10",
+    destinationPort: 4000,
+    bytesIn: 5,
+    outcome: "closed",
+  });
+  expect(refused).toMatchObject({ event: "connection", destinationPort: 4001, outcome: "refused:policy" });
+  expect(third).toMatchObject({ server: "games", serverPort: 25571, outcome: "closed" });
+  expect(stopped).toMatchObject({ event: "stopped", outcomes: { closed: 2, "refused:policy": 1 }, bytesIn: 10 });
+});
+
+test("for people: lines of text; open connections have their time to finish, and the second signal ends it", async () => {
+  const { host, container } = await loaded();
+  using _host = host;
+  await using _server = await serve(host, "4000", "stay");
+  for (const twice of [false, true]) {
+    await using proxy = host.start(["proxy", "--allow", "203.0.113.10", "--drain", twice ? "60" : "1"]);
+    await proxy.written(1);
+    expect(proxy.lines[0]).toMatch(/^\S+Z listening on 0\.0\.0\.0: HTTP 9080, DNS 9053, TCP 9111$/);
+    const client = from(container, 4000);
+    // The connection is there once the proxy has it in its books: its server has said hello.
+    await established(host);
+    const start = performance.now();
+    proxy.kill("SIGINT");
+    if (twice) {
+      await Bun.sleep(500);
+      proxy.kill("SIGINT");
+      expect(await proxy.ended()).toBe(130);
+    } else {
+      expect(await proxy.ended()).toBe(0);
+      expect(performance.now() - start).toBeWithin(900, 5000);
+      expect(proxy.lines[1]).toMatch(/ lobby:25570 tcp 10\.2\.0\.1:\d+ -> 203\.0\.113\.10:4000 stopped out=0 in=5 /);
+      expect(proxy.lines[2]).toMatch(/^\S+Z stopped: 1 in all, 0 B out, 5 B in$/);
+    }
+    expect((await client).stdout).toBe("hello\n");
+  }
+});
+
+async function established(host: HostNamespace): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    const { stdout } = await host.other(["ss", "-Htn", "sport = :4000"]);
+    if (stdout.includes("ESTAB")) break;
+    await Bun.sleep(20);
+  }
+  await Bun.sleep(200);
+}
+
+test("says what is in the way, with the exit code of its kind", async () => {
+  using host = new HostNamespace();
+  const fails = async (code: number, says: string, ...args: string[]) => {
+    const outcome = await host.dp(["proxy", ...args]);
+    expect([outcome.code, outcome.stdout]).toEqual([code, ""]);
+    expect(outcome.stderr).toStartWith("dp: ");
+    expect(outcome.stderr).toContain(says);
+  };
+  await fails(3, "hint: run `dp load` first");
+  await fails(2, "the prefix length", "--allow", "10.0.0.0/33");
+  await host.dp(["load"]);
+  await fails(1, "cannot listen on TCP 198.51.100.1:9080", "--address", "198.51.100.1");
+  await using proxy = host.start(["proxy"]);
+  await proxy.written(1);
+  await fails(5, "TCP 0.0.0.0:9080 is in use");
+  proxy.kill("SIGTERM");
+  expect(await proxy.ended()).toBe(0);
+  await host.dp(["load", "--http-port", "8080"]);
+  await using other = host.start(["proxy"]);
+  await other.written(1);
+  expect(other.lines[0]).toContain("HTTP 8080, DNS 9053, TCP 9111");
+});
+
+test("warns when dp load has moved the listeners", async () => {
+  using host = new HostNamespace();
+  await host.dp(["load"]);
+  await using proxy = host.start(["proxy"]);
+  await proxy.written(1);
+  await host.dp(["load", "--tcp-port", "9112"]);
+  for (let i = 0; i < 500 && proxy.stderr === ""; i++) await Bun.sleep(20);
+  expect(proxy.stderr).toBe(
+    "dp: warning: dp load redirects to HTTP 9080, DNS 9053, TCP 9112 now: start dp proxy anew to listen there\n",
+  );
+});
+
+test("has as many descriptors as it may have", async () => {
+  using host = new HostNamespace();
+  await host.dp(["load"]);
+  await using proxy = host.startOther(["bash", "-c", 'ulimit -Sn 256; exec "$0" proxy', host.executable]);
+  await proxy.written(1);
+  const { stdout } = await execute("bash", ["-c", `grep "open files" /proc/${proxy.pid}/limits`]);
+  const [, soft, hard] = /files +(\d+) +(\d+)/.exec(stdout) ?? [];
+  expect(Number(hard)).toBeGreaterThan(256);
+  expect(soft).toBe(hard);
+});
