@@ -8,6 +8,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DP } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
+import { NOBODY } from "./topology/nobody.ts";
 import type { Output } from "./topology/program.ts";
 import { stateOf } from "./topology/state.ts";
 import { serve } from "./traffic/traffic.ts";
@@ -118,7 +119,7 @@ describe("on a loaded host with a server", () => {
 
   test("an ordinary user is told to be root", async () => {
     const before = await stateOf(net);
-    const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", DP];
+    const nobody = [...NOBODY, DP];
     const env = { DP_PIN_ROOT: net.dp.pinRoot };
     for (const args of [["list"], ["load"], add("25571", ...SPARE), ["del-server", "--port", "25570"]]) {
       expectFailure(await net.host.run([...nobody, ...args], { env }), UNSUPPORTED, /sudo/);

@@ -40,9 +40,14 @@ export async function containerPid(container: string, op: string): Promise<numbe
     if (answer.kind === "failed") reasons.push(`${runtime}: ${answer.reason}`);
   }
   if (asked.length === 0) {
-    throw new DatapathError("FAILED", op, `none of ${RUNTIMES.join(", ")} is installed to ask about ${container}`, {
-      hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
-    });
+    throw new DatapathError(
+      "FAILED",
+      op,
+      `none of ${RUNTIMES.join(", ")} is installed to ask about container ${container}`,
+      {
+        hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
+      },
+    );
   }
   const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
   throw new DatapathError(

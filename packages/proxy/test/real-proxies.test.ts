@@ -155,7 +155,7 @@ testWith("haproxy", "passes HTTP on, logs its host, and refuses by name", async 
 
 testWith("redsocks", "passes TCP on through a SOCKS proxy, with the original destination", async () => {
   const asked: string[] = [];
-  // As much of SOCKS5 (RFC 1928) as redsocks speaks: no authentication, CONNECT to an IPv4 address. And the origin, too.
+  // As much of SOCKS5 (RFC 1928) as redsocks speaks: no authentication, CONNECT to IPv4. It is the origin, too.
   using _ = serve(1080, (socket) => {
     socket.onData = (bytes) => {
       if (bytes[0] === 5 && bytes.length <= 4) void socket.write(Uint8Array.from([5, 0]));

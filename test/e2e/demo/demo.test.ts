@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
  * interrupted one leaves behind is found by the check after every test: its processes and mounts are seen from here.
  */
 import { join } from "node:path";
+import { NOBODY } from "../topology/nobody.ts";
 import { Program } from "../topology/program.ts";
 
 const DEMO = [join(import.meta.dirname, "../../../tools/demo")];
@@ -41,7 +42,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
 }
 
 test("an ordinary user is told to be root, and how", async () => {
-  await using demo = new Program(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", ...DEMO]);
+  await using demo = new Program([...NOBODY, ...DEMO]);
   const { code, stderr } = await demo.finished();
   expect(code).toBe(1);
   expect(stderr).toContain("sudo tools/demo");
