@@ -26,5 +26,6 @@ enum dp_drop {
 	DP_DROP_ICMP = 17,
 	DP_DROP_NO_FLOW = 18, /* TCP that continues a connection nobody opened */
 	DP_DROP_FLOWS = 19, /* more connections at once than one container may have */
+	DP_DROP_IP_OPTIONS = 20, /* IP options to the host: source routes lead it astray */
 	DP_DROP_MAX = 32,
 };

@@ -17,6 +17,7 @@
 
 /* What a container opens is redirected by what its address is: interface indexes of two containers may be equal. */
 struct dp_veth_pair {
+	__u64 netns_cookie; /* the container's: what comes from elsewhere under its address is not its own */
 	__u32 host_peer; /* ifindex */
 	__be32 host_addr;
 	__be16 game_port;
@@ -25,6 +26,7 @@ struct dp_veth_pair {
 	__u8 mac[6]; /* the container peer's */
 	__u16 pad2;
 	__s32 flows; /* how many it has; off by some, also below 0, if it was written meanwhile */
+	__u32 pad3;
 };
 
 struct {

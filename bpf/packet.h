@@ -138,7 +138,8 @@ struct sk_buff {
 /* Linux 6.2. There is no asking for it without a newer libbpf; whoever has TCX links (6.6) has it. */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
-struct tcx_link {};
+struct tcx_link {
+};
 
 static __always_inline bool dp_csum_goes_to(__u16 start, __u16 offset, __u16 mac, __u32 l4_off)
 {

@@ -25,9 +25,12 @@
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ * 13. what would pass to the host has IP options         drop IP_OPTIONS
  *
  * A container does not fragment what it sends: TCP does path-MTU discovery, and
- * a fragment could hide its ports. IP options are carried, not looked at.
+ * a fragment could hide its ports. IP options are carried to players and other
+ * containers. The host could obey a source route (accept_source_route), and
+ * what it sends on or answers would leave by the uplink.
  */
 #include "drop_count.h"
 #include "flow_maps.h"
@@ -61,6 +64,12 @@ static __always_inline bool is_container(const struct dp_config *config, __be32 
 	return (addr & config->container_mask) == config->container_subnet;
 }
 
+/* Rule 13. */
+static __always_inline int to_host(const struct __sk_buff *skb, const struct iphdr *ip)
+{
+	return ip->ihl == 5 ? DP_PASS : dp_drop(skb->ifindex, DP_DROP_IP_OPTIONS);
+}
+
 /* Rule 8. */
 static __always_inline int to_container(struct __sk_buff *skb, const struct dp_snat_target *target,
 					struct ethhdr *eth, const struct iphdr *ip,
@@ -90,7 +99,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 	if (dp_is_bare_syn(tcp))
 		return dp_drop(skb->ifindex, DP_DROP_GAME_PORT_SYN);
 	if (player == target->host_addr || is_host(config, player))
-		return DP_PASS;
+		return to_host(skb, ip);
 	if (is_no_players(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
 	if (!dp_tcp_csum_is_sound(skb, l4_off))
@@ -185,21 +194,21 @@ int dp_snat(struct __sk_buff *skb)
 		if (tcp->source == target->game_port)
 			return reply(skb, config, target, ip, tcp, l4_off);
 		if (is_for_proxy(config, target, ip, tcp->source, tcp->dest))
-			return DP_PASS;
+			return to_host(skb, ip);
 		return dp_drop(host_peer, DP_DROP_TCP);
 	case IPPROTO_UDP:
 		udp = data + l4_off;
 		if ((void *)(udp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*udp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
 		if (is_for_proxy(config, target, ip, udp->source, udp->dest))
-			return DP_PASS;
+			return to_host(skb, ip);
 		return dp_drop(host_peer, DP_DROP_UDP);
 	case IPPROTO_ICMP:
 		icmp = data + l4_off;
 		if ((void *)(icmp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*icmp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
 		if (ip->daddr == target->host_addr && icmp->type == DP_ICMP_ECHO)
-			return DP_PASS;
+			return to_host(skb, ip);
 		return dp_drop(host_peer, DP_DROP_ICMP);
 	default:
 		return dp_drop(host_peer, DP_DROP_PROTOCOL);

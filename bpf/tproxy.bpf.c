@@ -8,7 +8,8 @@
  * host's side, where the container cannot remove it.
  *
  *  1. not IPv4, fragment, truncated or malformed              next
- *  2. source address of no known container                    next
+ *  2. source address of no known container, or of one that is
+ *     elsewhere (unless a flow of it is known)                next
  *  3. to the host peer itself, or to another container        next
  *  4. TCP from the game port: a reply, or dp_snat's to drop   next
  *  5. TCP to port 25565 (servers reach each other directly)   next
@@ -36,6 +37,23 @@
 #include "packet.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Where a packet is: of the kernel's own structures, just the way there. */
+struct net {
+	__u64 net_cookie;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	possible_net_t nd_net;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___where {
+	struct net_device *dev;
+} __attribute__((preserve_access_index));
 
 #define HTTP bpf_htons(80)
 #define DNS bpf_htons(53)
@@ -133,6 +151,17 @@ static __always_inline __be16 listener_for(const struct dp_config *config,
 	return config->tcp_port;
 }
 
+/*
+ * Whether this is the namespace of the container that has the source address:
+ * or anyone could write any address, and use up another's flows.
+ */
+static __always_inline bool is_at_home(struct __sk_buff *ctx, const struct dp_veth_pair *pair)
+{
+	struct sk_buff___where *skb = (void *)ctx;
+
+	return BPF_CORE_READ(skb, dev, nd_net.net, net_cookie) == pair->netns_cookie;
+}
+
 SEC("tc")
 int dp_tproxy_container(struct __sk_buff *skb)
 {
@@ -145,6 +174,7 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	__be16 listener;
 	__u32 zero = 0;
 	__be32 addr;
+	bool opens;
 
 	if (skb->vlan_present || !parse(skb, &segment))
 		return DP_NEXT;
@@ -165,10 +195,15 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	listener = listener_for(config, pair, &segment);
 	if (!listener)
 		return DP_NEXT;
+	opens = !segment.tcp || dp_is_bare_syn(segment.tcp);
+	if (opens && !is_at_home(skb, pair))
+		return DP_NEXT;
 
-	switch (dp_flow_of(&key, pair, listener, segment.tcp ? dp_is_bare_syn(segment.tcp) : true,
-			   &flow)) {
+	switch (dp_flow_of(&key, pair, listener, opens, &flow)) {
 	case DP_FLOW_NONE:
+		/* Counted where it comes from: a made-up address is dp_snat's to drop. */
+		if (!is_at_home(skb, pair))
+			return DP_NEXT;
 		return dp_drop(pair->host_peer, DP_DROP_NO_FLOW);
 	case DP_FLOW_FULL:
 		return dp_drop(pair->host_peer, DP_DROP_FLOWS);

@@ -45,6 +45,7 @@ export const DpDrop = {
   icmp: 17,
   noFlow: 18,
   flows: 19,
+  ipOptions: 20,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -71,6 +72,7 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   17: "icmp",
   18: "noFlow",
   19: "flows",
+  20: "ipOptions",
 };
 
 /** enum dp_server_state */
@@ -561,6 +563,7 @@ export const dpDrops: StructLayout<DpDrops> = {
 
 /** struct dp_veth_pair */
 export interface DpVethPair {
+  netnsCookie: bigint;
   hostPeer: number;
   hostAddr: string;
   gamePort: number;
@@ -569,39 +572,43 @@ export interface DpVethPair {
   flows: number;
 }
 
-/** struct dp_veth_pair: 28 bytes. */
+/** struct dp_veth_pair: 40 bytes. */
 export const dpVethPair: StructLayout<DpVethPair> = {
   name: "dp_veth_pair",
-  size: 28,
+  size: 40,
   fields: [
-    { name: "host_peer", offset: 0, size: 4, type: "__u32" },
-    { name: "host_addr", offset: 4, size: 4, type: "__be32" },
-    { name: "game_port", offset: 8, size: 2, type: "__be16" },
-    { name: "pad", offset: 10, size: 2, type: "__u16" },
-    { name: "group", offset: 12, size: 4, type: "__u32" },
-    { name: "mac", offset: 16, size: 6, type: "__u8[6]" },
-    { name: "pad2", offset: 22, size: 2, type: "__u16" },
-    { name: "flows", offset: 24, size: 4, type: "__s32" },
+    { name: "netns_cookie", offset: 0, size: 8, type: "__u64" },
+    { name: "host_peer", offset: 8, size: 4, type: "__u32" },
+    { name: "host_addr", offset: 12, size: 4, type: "__be32" },
+    { name: "game_port", offset: 16, size: 2, type: "__be16" },
+    { name: "pad", offset: 18, size: 2, type: "__u16" },
+    { name: "group", offset: 20, size: 4, type: "__u32" },
+    { name: "mac", offset: 24, size: 6, type: "__u8[6]" },
+    { name: "pad2", offset: 30, size: 2, type: "__u16" },
+    { name: "flows", offset: 32, size: 4, type: "__s32" },
+    { name: "pad3", offset: 36, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 28, "struct dp_veth_pair");
+    const view = viewOf(bytes, 40, "struct dp_veth_pair");
     return {
-      hostPeer: view.getUint32(0, true),
-      hostAddr: getIpv4(view, 4),
-      gamePort: view.getUint16(8),
-      group: view.getUint32(12, true),
-      mac: getMac(view, 16),
-      flows: view.getInt32(24, true),
+      netnsCookie: view.getBigUint64(0, true),
+      hostPeer: view.getUint32(8, true),
+      hostAddr: getIpv4(view, 12),
+      gamePort: view.getUint16(16),
+      group: view.getUint32(20, true),
+      mac: getMac(view, 24),
+      flows: view.getInt32(32, true),
     };
   },
   write(value) {
-    const view = blank(28);
-    setU32(view, 0, value.hostPeer, "dp_veth_pair.host_peer");
-    setIpv4(view, 4, value.hostAddr, "dp_veth_pair.host_addr");
-    setBe16(view, 8, value.gamePort, "dp_veth_pair.game_port");
-    setU32(view, 12, value.group, "dp_veth_pair.group");
-    setMac(view, 16, value.mac, "dp_veth_pair.mac");
-    setS32(view, 24, value.flows, "dp_veth_pair.flows");
+    const view = blank(40);
+    setU64(view, 0, value.netnsCookie, "dp_veth_pair.netns_cookie");
+    setU32(view, 8, value.hostPeer, "dp_veth_pair.host_peer");
+    setIpv4(view, 12, value.hostAddr, "dp_veth_pair.host_addr");
+    setBe16(view, 16, value.gamePort, "dp_veth_pair.game_port");
+    setU32(view, 20, value.group, "dp_veth_pair.group");
+    setMac(view, 24, value.mac, "dp_veth_pair.mac");
+    setS32(view, 32, value.flows, "dp_veth_pair.flows");
     return bytesOf(view);
   },
 };

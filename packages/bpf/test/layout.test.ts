@@ -139,8 +139,16 @@ const STRUCTS: Record<string, Golden> = {
   dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
   dp_veth_pair: golden(
     dpVethPair,
-    { hostPeer: 7, hostAddr: "10.1.0.2", gamePort: 25565, group: 9, mac: "02:00:00:00:00:01", flows: -2 },
-    "07000000 | 0a010002 | 63dd | .... | 09000000 | 020000000001 | .... | feffffff",
+    {
+      netnsCookie: 0x0102030405060708n,
+      hostPeer: 7,
+      hostAddr: "10.1.0.2",
+      gamePort: 25565,
+      group: 9,
+      mac: "02:00:00:00:00:01",
+      flows: -2,
+    },
+    "0807060504030201 | 07000000 | 0a010002 | 63dd | .... | 09000000 | 020000000001 | .... | feffffff | ........",
   ),
   dp_flow_key: golden(
     dpFlowKey,
@@ -273,6 +281,7 @@ const ARBITRARIES = {
     group: u32s,
     mac,
     flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }),
+    netnsCookie: u64s,
   }),
   dp_flow_key: fc.record({ container: ipv4, dst: ipv4, sport: u16s, dport: u16s, protocol: octet }),
   dp_flow: fc.record({ sport: u16s, listener: u16s }),

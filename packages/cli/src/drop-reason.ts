@@ -19,6 +19,7 @@ const REASONS: Readonly<Record<string, string>> = {
   icmp: "ICMP",
   noFlow: "TCP that continues no connection",
   flows: "more connections at once than a container may have",
+  ipOptions: "to the host with IP options",
 };
 
 export function describeDrop(reason: string): string {

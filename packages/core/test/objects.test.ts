@@ -707,15 +707,16 @@ describe("veth pairs and flows", () => {
     hostPeerAddress: "10.1.0.2",
     gamePort: 25565,
     group: 9,
+    netnsCookie: 77n,
     flows: 0,
   };
 
   test("pairs are entered, replaced, listed and deleted, by pair or by address", () => {
     using objects = load();
-    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9 });
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9, netnsCookie: 77n });
     expect(objects.getVethPairEntry("10.2.0.2")).toEqual(ENTRY);
     expect(objects.getVethPairEntry("10.2.0.3")).toBeUndefined();
-    objects.addVethPairEntry(PAIR, { gamePort: 25566, group: 0 });
+    objects.addVethPairEntry(PAIR, { gamePort: 25566, group: 0, netnsCookie: 77n });
     expect(objects.vethPairEntries()).toEqual([{ ...ENTRY, gamePort: 25566, group: 0 }]);
     expect(objects.delVethPairEntry(PAIR)).toBe(true);
     expect(objects.delVethPairEntry("10.2.0.2")).toBe(false);
@@ -724,10 +725,10 @@ describe("veth pairs and flows", () => {
 
   test("entered again, a pair keeps the count of its flows", () => {
     using objects = load();
-    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9 });
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 9, netnsCookie: 77n });
     using pairs = BpfMap.fromPin(bpffs.join("maps", "dp_veth_pairs"), be32, dpVethPair);
     pairs.set("10.2.0.2", { ...(pairs.get("10.2.0.2") as DpVethPair), flows: 5 });
-    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 1 });
+    objects.addVethPairEntry(PAIR, { gamePort: 25565, group: 1, netnsCookie: 77n });
     expect(objects.getVethPairEntry("10.2.0.2")).toEqual({ ...ENTRY, group: 1, flows: 5 });
     pairs.set("10.2.0.2", { ...(pairs.get("10.2.0.2") as DpVethPair), flows: -1 });
     expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
@@ -736,8 +737,11 @@ describe("veth pairs and flows", () => {
   test("there is room for as many pairs as servers", () => {
     using objects = load({ maxServers: 2 });
     const at = (addr: string) => ({ ...PAIR, podPeer: { ...PAIR.podPeer, addr } });
-    for (const addr of ["10.2.0.2", "10.2.0.3"]) objects.addVethPairEntry(at(addr), { gamePort: 1, group: 0 });
-    expect(() => objects.addVethPairEntry(at("10.2.0.4"), { gamePort: 1, group: 0 })).toThrow(MapFullError);
+    for (const addr of ["10.2.0.2", "10.2.0.3"])
+      objects.addVethPairEntry(at(addr), { gamePort: 1, group: 0, netnsCookie: 77n });
+    expect(() => objects.addVethPairEntry(at("10.2.0.4"), { gamePort: 1, group: 0, netnsCookie: 77n })).toThrow(
+      MapFullError,
+    );
   });
 });
 

@@ -11,7 +11,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { objects as images } from "@dp/bpf";
-import { Errno } from "@dp/sys";
+import { Errno, netnsCookie } from "@dp/sys";
 import { type Objects, readInterface } from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
@@ -149,7 +149,7 @@ beforeAll(async () => {
   });
   objects.addVethPairEntry(
     { hostPeer: { iface: hostPeer, addr: "10.1.0.2" }, podPeer: { iface: ctrPeer, addr: "10.2.0.2" } },
-    { gamePort: 25565, group: 0 },
+    { gamePort: 25565, group: 0, netnsCookie: netnsCookie(container.fd) },
   );
   attach(objects);
   await startProxy(cgroup.path);

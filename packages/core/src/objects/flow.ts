@@ -7,6 +7,8 @@ export interface VethPairOptions {
   gamePort: number;
   /** Servers of one group reach each other's game port; 0 for none. */
   group: number;
+  /** Of the container's network namespace (`netnsCookie` of @dp/sys): nobody elsewhere opens flows under its address. */
+  netnsCookie: bigint;
 }
 
 /** A container whose connections are redirected. */
@@ -47,6 +49,7 @@ export function encodeVethPair({ hostPeer, podPeer }: VethPair, options: VethPai
     group: options.group,
     mac: podPeer.iface.mac,
     flows,
+    netnsCookie: options.netnsCookie,
   };
 }
 
@@ -58,6 +61,7 @@ export function decodeVethPair(containerAddress: string, pair: DpVethPair): Veth
     hostPeerAddress: pair.hostAddr,
     gamePort: pair.gamePort,
     group: pair.group,
+    netnsCookie: pair.netnsCookie,
     flows: Math.max(0, pair.flows),
   };
 }

@@ -21,7 +21,7 @@ import {
   type ObjectName,
   objects,
 } from "@dp/bpf";
-import { Errno, type Fd, openNetns, SyscallError, withNetns } from "@dp/sys";
+import { Errno, type Fd, netnsCookie, openNetns, SyscallError, withNetns } from "@dp/sys";
 import {
   attachClsact,
   attachTcx,
@@ -139,6 +139,8 @@ export class Bench implements Disposable {
   #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
+  /** Of the bench's network namespace: both containers are in it. */
+  readonly netnsCookie: bigint;
 
   private constructor(
     namespace: Fd,
@@ -148,6 +150,7 @@ export class Bench implements Disposable {
     maps: ReadonlySet<string>,
   ) {
     this.#namespace = namespace;
+    this.netnsCookie = netnsCookie(namespace);
     this.#object = object;
     this.#arranger = arranger;
     this.#program = program;
@@ -196,7 +199,7 @@ export class Bench implements Disposable {
         mac: server.mac,
         traffic,
       });
-      if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server));
+      if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server, this.netnsCookie));
     }
     for (const key of [0, A.hostPeer, B.hostPeer]) {
       this.set("dp_drop_counts", key, { packets: Array.from({ length: DpDrop.max }, () => 0n) });
@@ -321,7 +324,7 @@ async function startSweep(program: Program): Promise<void> {
 }
 
 /** What the container-side program knows of a server. */
-export function vethPairOf(server: Server): DpVethPair {
+export function vethPairOf(server: Server, netnsCookie = 0n): DpVethPair {
   return {
     hostPeer: server.hostPeer,
     hostAddr: server.hostAddress,
@@ -329,6 +332,7 @@ export function vethPairOf(server: Server): DpVethPair {
     group: 0,
     mac: server.mac,
     flows: 0,
+    netnsCookie,
   };
 }
 

@@ -91,7 +91,7 @@ const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
   ...more,
 });
 
-// Rule 9d. Whatever the segment, only the source changes.
+// Rule 9e. Whatever the segment, only the source changes.
 const SEGMENTS: [it: string, details: Details][] = [
   ["a SYN+ACK with its options", { tcp: { flags: "SA", options: SYN_OPTIONS }, data: "" }],
   ["a SYN+ACK that agrees to ECN", { tcp: { flags: "SAE" }, data: "" }],
@@ -412,10 +412,6 @@ table(bench, [
     fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.hostAddress }),
   ),
   pass(
-    "traffic to the proxy passes with IP options",
-    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.hostAddress, options: RECORD_ROUTE }),
-  ),
-  pass(
     "the proxy is where the configuration says",
     fromContainer(tcp({ src: 40000, dst: 8888 }), { dst: A.hostAddress }),
     {
@@ -454,6 +450,18 @@ table(bench, [
     "a ping to the host peer passes",
     fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.hostAddress }),
   ),
+
+  // Rule 13.
+  ...[RECORD_ROUTE, MAXIMUM_OPTIONS].flatMap((options) => {
+    const to = { dst: A.hostAddress, options };
+    const length = `with ${options.byteLength} bytes of IP options`;
+    return [
+      drop(`TCP to the proxy ${length}`, "ipOptions", fromContainer(tcp({ src: 40000, dst: 9111 }), to)),
+      drop(`a query to the proxy ${length}`, "ipOptions", fromContainer(udp({ src: 40000, dst: 9053 }), to)),
+      drop(`a ping to the host peer ${length}`, "ipOptions", fromContainer(icmp({ type: IcmpType.echoRequest }), to)),
+      drop(`a reply to the host ${length}`, "ipOptions", reply({ ip: { dst: PUBLIC_ADDRESS, options } })),
+    ];
+  }),
 
   // Rule 12.
   drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
@@ -638,7 +646,8 @@ for (const [name, layer, headerLength] of HEADERS) {
           counts: dropped(A.hostPeer, length < 34 ? "truncated" : "malformed")(length),
         });
       }
-      expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe(name === "TCP" ? "redirect" : "pass");
+      const toHost = options.byteLength === 0 ? "pass" : "drop";
+      expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe(name === "TCP" ? "redirect" : toHost);
     });
 
     test(`${name} with ${options.byteLength} bytes of IP options, as short as it says, is dropped`, () => {

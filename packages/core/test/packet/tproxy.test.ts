@@ -86,6 +86,11 @@ function establish(maps: Bench): void {
   for (const [key, origin] of maps.entries("dp_origins")) maps.set("dp_origins", key, { ...origin, expires: 0n });
 }
 
+/** The container's address is not the bench's own: whoever sends under it has made it up. */
+const elsewhere: Partial<Case> = {
+  given: (maps) => maps.set("dp_veth_pairs", A.address, vethPairOf(A, 1n)),
+};
+
 const next = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
   it: `${it}, is left alone`,
   packet,
@@ -181,6 +186,9 @@ describe("dp_tproxy_container", () => {
     next("TCP to the host peer", syn({}, { dst: A.hostAddress })),
     next("TCP to the proxy's own port on the host peer", syn({ dst: TCP }, { dst: A.hostAddress })),
     next("a query to the host peer", sent(udp({ src: 40000, dst: 53 }), { dst: A.hostAddress })),
+    next("a connection under the address of a container that is elsewhere", syn(), elsewhere),
+    next("a segment of no connection, under such an address", syn({ flags: "A" }), elsewhere),
+    next("a query under the address of a container that is elsewhere", sent(udp({ src: 40000, dst: 53 })), elsewhere),
     next("TCP to another container", syn({}, { dst: B.address })),
     next("HTTP to another container", syn({ dst: 80 }, { dst: B.address })),
     next("a query to another container", sent(udp({ src: 40000, dst: 53 }), { dst: B.address })),
@@ -639,7 +647,7 @@ describe("with room for two flows in a container", () => {
     },
     {
       it: "a count that went below 0 is no limit",
-      given: (maps) => maps.set("dp_veth_pairs", A.address, { ...vethPairOf(A), flows: -1 }),
+      given: (maps) => maps.set("dp_veth_pairs", A.address, { ...vethPairOf(A, maps.netnsCookie), flows: -1 }),
       packet: syn(),
       verdict: "next",
       out: syn({ dst: TCP }, { dst: A.hostAddress }),
