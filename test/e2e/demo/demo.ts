@@ -1,6 +1,7 @@
 /**
  * The main job from beginning to end: a player reaches a real Minecraft server in a container through a port of the
- * host. `tools/demo` runs it in a sandbox; the topology is drawn below.
+ * host, and the container reaches the internet through the host's proxy. `tools/demo` runs it in a sandbox; the topology
+ * is drawn below.
  */
 import { dirname } from "node:path";
 import { DP } from "../topology/dp.ts";
@@ -12,6 +13,11 @@ const VERSION = "1.21.4";
 const PORT = "25570";
 const CLIENT = ["bun", "test/e2e/minecraft/client.ts", VERSION, PUBLIC_ADDRESS, PORT];
 const [PLAYER_ADDRESS] = PLAYER_ADDRESSES;
+
+/** Out on the internet: a web server, and the resolver that knows its name. */
+const [WEB, RESOLVER, SITE] = ["192.0.2.80", "192.0.2.53", "www.example.test"] as const;
+/** What the container has in its resolv.conf. Nobody has that address here: the proxy asks a resolver of its own. */
+const PUBLIC_RESOLVER = "9.9.9.9";
 
 const story = new Story();
 
@@ -69,15 +75,40 @@ async function tell(): Promise<void> {
   story.output(JSON.stringify(login));
   story.check(`the server saw the player's own address, ${PLAYER_ADDRESS}`, login["address"], PLAYER_ADDRESS);
 
+  story.chapter("The container fetches a page by name, through the host's proxy");
+  await net.router.ip(`address add ${WEB}/32 dev lo`, `address add ${RESOLVER}/32 dev lo`);
+  const web = story.start(net.router, ["bun", "test/e2e/internet/web.ts", WEB, "80"]);
+  const resolver = story.start(net.router, ["bun", "test/e2e/internet/resolver.ts", RESOLVER, `${SITE}=${WEB}`]);
+  const proxy = story.start(host, ["dp", "proxy", "--dns", RESOLVER]);
+  for (const each of [web, resolver]) await each.event("listening");
+  story.output(await proxy.line(/ listening on /));
+  const fetch = ["bun", "test/e2e/internet/fetch.ts", `http://${SITE}/`];
+  const fetched = await story.command(container, fetch, { actual: withResolver(PUBLIC_RESOLVER, fetch) });
+  story.check("the container got the page", fetched.stdout, `A page of ${SITE}\n`);
+  story.say(`It asked ${PUBLIC_RESOLVER}, as its resolv.conf says. What the proxy's log says:`);
+  story.output(await proxy.line(/ dns\/udp /));
+  const line = await proxy.line(/ http /);
+  story.output(line);
+  const where = new RegExp(
+    `^\\S+ lobby:${PORT} http 10\\.2\\.0\\.1:\\d+ -> ${WEB}:80 closed host=${SITE} out=[1-9]\\d* in=[1-9]\\d* `,
+  );
+  story.check("whose connection it was, where it went, by which name, and its bytes", where.test(line), true);
+  const request = await web.event("request");
+  story.check(`the web server saw the host's address, ${PUBLIC_ADDRESS}`, request["from"], PUBLIC_ADDRESS);
+
   story.chapter("What the host knows");
   await story.command(host, ["dp", "list"]);
   await story.command(host, ["dp", "show", "--port", PORT]);
   const [listed] = await dp.list();
+  const { flows } = await dp.json<{ flows: number }>("show", "--port", PORT);
+  story.check("what the container opened is counted with its server", flows > 1, true);
   story.check("one server, active", [listed?.port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
 
   story.chapter("The host takes the server away again");
+  proxy.kill("SIGTERM");
+  story.check("the proxy stops when it is told to", (await proxy.finished()).code, 0);
   await story.command(host, ["dp", "del-server", "--port", PORT]);
-  const refused = await story.command(player, [...CLIENT, "ping"], "failure");
+  const refused = await story.command(player, [...CLIENT, "ping"], { expected: "failure" });
   story.check("the player's connection is refused", refused.events[0]?.["reason"], "ECONNREFUSED");
   story.check("the server still runs, in a container without a network", (await container.links()).length, 1);
 
@@ -88,6 +119,16 @@ async function tell(): Promise<void> {
     "eth0",
     "lo",
   ]);
+}
+
+/** Runs a command with a resolv.conf of its own, as containers have. */
+function withResolver(address: string, command: readonly string[]): string[] {
+  const script = `
+    file=$(realpath -m /etc/resolv.conf) own=$(mktemp) && echo "nameserver $1" >"$own" && shift || exit
+    # A link into /run leads nowhere in this sandbox, whose /run is its own.
+    case $file in /run/*) mkdir -p "\${file%/*}" && touch "$file" ;; esac
+    mount --bind "$own" "$file" && rm "$own" && exec "$@"`;
+  return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", address, ...command];
 }
 
 async function pinned(): Promise<boolean> {

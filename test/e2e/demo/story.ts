@@ -22,10 +22,18 @@ export class Story {
     for (const line of lines) this.#print(line === "" ? "" : `   ${line}`);
   }
 
-  /** Runs a command in a namespace, shows it and all it wrote, and expects an exit status. Returns it, finished. */
-  async command(where: NetworkNamespace, command: readonly string[], expected: "success" | "failure" = "success") {
+  /**
+   * Runs a command in a namespace, shows it and all it wrote, and expects an exit status. Returns it, finished.
+   *
+   * @param actual what is run in its place, where it needs more around it than there is to see
+   */
+  async command(
+    where: NetworkNamespace,
+    command: readonly string[],
+    { expected = "success", actual = command }: { expected?: "success" | "failure"; actual?: readonly string[] } = {},
+  ) {
     this.#show(where, command);
-    await using program = new Program(where.inside(command));
+    await using program = new Program(where.inside(actual));
     const output = await program.finished();
     this.output(output.stdout + output.stderr);
     const done = output.code === 0;

@@ -69,6 +69,23 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  /** Waits for a line of standard output that matches. Throws {@link ProgramError} when the program ends without it. */
+  async line(pattern: RegExp, timeoutMs = PATIENCE_MS): Promise<string> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      // The last one may not be complete yet.
+      const found = this.#stdout
+        .split("\n")
+        .slice(0, -1)
+        .find((line) => pattern.test(line));
+      if (found !== undefined) return found;
+      if (this.#ended) throw this.#failure(`ended without ${pattern}`);
+      const left = deadline - performance.now();
+      if (left <= 0) throw this.#failure(`no ${pattern} in ${timeoutMs} ms`);
+      await this.#news(left);
+    }
+  }
+
   kill(signal: NodeJS.Signals = "SIGTERM"): void {
     this.#process.kill(signal);
   }
