@@ -57,14 +57,23 @@ export class Program implements AsyncDisposable {
   }
 
   /** Waits for the `count`-th event of this name. Throws {@link ProgramError} when the program ends without it. */
-  async event(name: string, count = 1, timeoutMs = PATIENCE_MS): Promise<Event> {
+  event(name: string, count = 1, timeoutMs = PATIENCE_MS): Promise<Event> {
+    return this.#until(name, timeoutMs, () => this.events.filter(({ event }) => event === name)[count - 1]);
+  }
+
+  /** Waits until this stands in its standard output. Throws {@link ProgramError} when the program ends without it. */
+  async printed(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
+    await this.#until(text, timeoutMs, () => this.#stdout.includes(text) || undefined);
+  }
+
+  async #until<T>(what: string, timeoutMs: number, find: () => T | undefined): Promise<T> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const found = this.events.filter(({ event }) => event === name)[count - 1];
+      const found = find();
       if (found !== undefined) return found;
-      if (this.#ended) throw this.#failure(`ended without "${name}"`);
+      if (this.#ended) throw this.#failure(`ended without "${what}"`);
       const left = deadline - performance.now();
-      if (left <= 0) throw this.#failure(`no "${name}" in ${timeoutMs} ms`);
+      if (left <= 0) throw this.#failure(`no "${what}" in ${timeoutMs} ms`);
       await this.#news(left);
     }
   }
