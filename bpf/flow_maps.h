@@ -13,7 +13,7 @@
 #include "maps.h"
 
 /* All containers' flows together; one container may have dp_max_flows of them. */
-#define DP_MAX_FLOWS 1048576
+#define DP_MAX_FLOWS 262144
 
 /* What a container opens is redirected by what its address is: interface indexes of two containers may be equal. */
 struct dp_veth_pair {

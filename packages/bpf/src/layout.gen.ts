@@ -849,7 +849,7 @@ export const mapLayouts = {
   dp_flows: {
     name: "dp_flows",
     type: 1,
-    maxEntries: 1048576,
+    maxEntries: 262144,
     flags: 1,
     keyType: "struct dp_flow_key",
     key: dpFlowKey,
@@ -889,7 +889,7 @@ export const mapLayouts = {
   dp_origins: {
     name: "dp_origins",
     type: 1,
-    maxEntries: 1048576,
+    maxEntries: 262144,
     flags: 1,
     keyType: "struct dp_origin_key",
     key: dpOriginKey,
