@@ -29,6 +29,9 @@
  *
  * dp_sockops: sockops. A flow is established while the proxy's socket lives.
  *
+ * The cgroup may hold containers too, which make any address and listener they
+ * like in their own namespaces: only sockets of the host's are the proxy's.
+ *
  * dp_start_sweep: run once by the loader, until it returns 0. Gets the memory
  * flows without timers rely on while there is time to wait for it.
  */
@@ -54,6 +57,9 @@ struct net_device {
 struct sk_buff___where {
 	struct net_device *dev;
 } __attribute__((preserve_access_index));
+
+/* The network namespace of the host peers and the proxy. The loader's own. */
+const volatile __u64 dp_host_netns = 0;
 
 #define HTTP bpf_htons(80)
 #define DNS bpf_htons(53)
@@ -296,6 +302,8 @@ int dp_getsockopt(struct bpf_sockopt *ctx)
 		goto keep;
 	if ((void *)(answer + 1) > ctx->optval_end || sk->protocol != IPPROTO_TCP)
 		goto keep;
+	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
+		goto keep;
 	if (sk->family == AF_INET)
 		key.container = sk->dst_ip4;
 	else if (sk->family == AF_INET6)
@@ -330,6 +338,8 @@ static __always_inline struct dp_origin *accepted(struct bpf_sock_ops *ctx,
 {
 	struct dp_origin *origin;
 
+	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
+		return NULL;
 	if (ctx->family == AF_INET)
 		key->container = ctx->remote_ip4;
 	else if (ctx->family == AF_INET6)

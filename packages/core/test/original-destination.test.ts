@@ -88,7 +88,8 @@ const brief = (family: string, object: OpenObject) => {
 
 function load(prepare?: typeof brief): Objects {
   const { dnat, snat, arp, tproxy } = images;
-  return loadImages({ dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() }, { pinRoot: bpffs.path }, prepare);
+  const programs = { dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() };
+  return host.inside(() => loadImages(programs, { pinRoot: bpffs.path }, prepare));
 }
 
 function nsenter(namespace: Namespace, ...command: string[]): [string, string[]] {
@@ -182,9 +183,9 @@ afterAll(async () => {
   cgroup[Symbol.dispose]();
 });
 
-async function startProxy(inCgroup: string, ports = [9111, 9080, 9053]): Promise<ChildProcess> {
+async function startProxy(inCgroup: string, ports = [9111, 9080, 9053], where = host): Promise<ChildProcess> {
   const script = join(import.meta.dirname, "support/asking-proxy.mjs");
-  const [command, args] = nsenter(host, process.execPath, script, JSON.stringify(ports), JSON.stringify(ASKS));
+  const [command, args] = nsenter(where, process.execPath, script, JSON.stringify(ports), JSON.stringify(ASKS));
   const enter = `echo $$ > ${inCgroup}/cgroup.procs && exec "$@"`;
   const child = spawn("bash", ["-c", enter, "bash", command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   children.push(child);
@@ -192,9 +193,21 @@ async function startProxy(inCgroup: string, ports = [9111, 9080, 9053]): Promise
   return child;
 }
 
+/** A child, to be killed at the end of a block. */
+function ending(child: ChildProcess): AsyncDisposable {
+  children.splice(children.indexOf(child), 1);
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
+
 interface Talk {
   host: string;
   port: number;
+  localAddress?: string;
   localPort?: number;
   times?: number;
   say?: "once" | "stay";
@@ -292,16 +305,16 @@ describe("SO_ORIGINAL_DST of a redirected connection", () => {
 describe("what is not ours keeps the kernel's answer", () => {
   let stranger: Cgroup;
 
+  let alone: AsyncDisposable;
+
   beforeAll(async () => {
     // The same proxy where no program is: what the kernel alone says.
     stranger = new Cgroup();
-    await startProxy(stranger.path, [7111, 7080]);
+    alone = ending(await startProxy(stranger.path, [7111, 7080]));
   });
 
   afterAll(async () => {
-    const child = children.pop();
-    child?.kill("SIGKILL");
-    if (child !== undefined) await once(child, "exit");
+    await alone[Symbol.asyncDispose]();
     stranger[Symbol.dispose]();
   });
 
@@ -348,6 +361,29 @@ describe("what is not ours keeps the kernel's answer", () => {
       expect(resultsOf(askThrough({ host: WEB, port: 443 }), original([16]))[0]?.value).toBe(sockaddr(WEB, 443));
     } finally {
       nft("delete table ip egress_test");
+    }
+  });
+
+  test("a connection in another namespace, whatever addresses it has made itself", async () => {
+    await until(() => objects.flows().length === 0);
+    // A neighbour in the same cgroup, with the container's address and a listener like the proxy's.
+    using neighbour = new Namespace();
+    neighbour.ip("link", "set", "lo", "up");
+    neighbour.ip("addr", "add", "10.2.0.2/32", "dev", "lo");
+    await using _listener = ending(await startProxy(cgroup.path, [9111, 9080], neighbour));
+    for (const [port, at, localPort] of [
+      [443, 9111, 44000],
+      [80, 9080, 44001],
+    ] as const) {
+      await using kept = new Kept({ host: WEB, port, localPort });
+      await kept.answer();
+      const own = { host: "127.0.0.1", port: at, localAddress: "10.2.0.2", localPort };
+      const answer = askThrough(own, neighbour);
+      expect([answer.remoteAddress.replace("::ffff:", ""), answer.remotePort]).toEqual(["10.2.0.2", localPort]);
+      expect(resultsOf(answer, original(LENGTHS)).map(({ result }) => result < 0)).not.toContain(false);
+      // Nor does its end end the flow of the container.
+      const [flow] = objects.flows().filter(({ destination }) => destination.port === port);
+      expect(flow).toMatchObject({ portAtProxy: localPort, expires: undefined });
     }
   });
 

@@ -1,6 +1,6 @@
 import { checkLayouts } from "@dp/bpf";
-import { DatapathError } from "@dp/sys";
-import { bytes, type Codec } from "../libbpf/codec.ts";
+import { currentNetns, DatapathError, netnsCookie } from "@dp/sys";
+import { bytes, type Codec, u64 } from "../libbpf/codec.ts";
 import { isPerCpu } from "../libbpf/map-type.ts";
 import { BpfMap } from "../libbpf/map.ts";
 import { BpfObject } from "../libbpf/object.ts";
@@ -93,6 +93,7 @@ function loadOne(
   prepare: Prepare | undefined,
 ): BpfObject {
   using open = BpfObject.open(image, { name: family });
+  if (family === "tproxy") open.setVariable("dp_host_netns", u64, hostNetns());
   prepare?.(family, open);
   const declared = open.maps().filter((map) => !map.internal);
   const codecs = new Map<string, [Codec<unknown>, Codec<unknown>]>();
@@ -111,6 +112,12 @@ function loadOne(
     if (!maps.has(name)) maps.set(name, object.map(name, key, value));
   }
   return object;
+}
+
+/** Where the proxy is, whose sockets the programs are asked about: where the programs are loaded. */
+function hostNetns(): bigint {
+  using netns = currentNetns();
+  return netnsCookie(netns);
 }
 
 function entriesFor(map: string, maxServers: number): number {

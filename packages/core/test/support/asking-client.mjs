@@ -1,13 +1,13 @@
-// Talks to an asking proxy: run under Bun in a network namespace with {host, port, localPort?, say, times?, stay?}. Prints
+// Talks to an asking proxy: run under Bun in a network namespace with {host, port, localAddress?, localPort?, say, times?}. Prints
 // the lines it got and how often it got none. With `stay` it keeps the connection until its standard input ends.
 import { connect } from "node:net";
 
-const { host, port, localPort, say = "once", times = 1, together = 50 } = JSON.parse(process.argv[2]);
+const { host, port, localAddress, localPort, say = "once", times = 1, together = 50 } = JSON.parse(process.argv[2]);
 
 function talk() {
   return new Promise((resolve) => {
     let heard = "";
-    const socket = connect({ host, port, localPort }, () => socket.write(say));
+    const socket = connect({ host, port, localAddress, localPort }, () => socket.write(say));
     socket.on("data", (data) => {
       heard += data;
       if (say === "stay" && heard.includes("\n")) console.log(heard.trim());
