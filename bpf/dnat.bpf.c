@@ -12,11 +12,13 @@
  *                     of any other                                  next
  *  6. no whole TCP header (truncated, or a tiny first fragment)     next
  *  7. no server at (destination address, destination port)          next
- *  8. a server's: translated (a first fragment is remembered)       redirect
+ *  8. a server's: translated (a first fragment is remembered, and
+ *     the sender as a player: dp_snat's rule 9)                     redirect
  *
  * It drops nothing: what is not a server's is the host's own.
  */
 #include "packet.h"
+#include "players.h"
 #include "verdict.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -72,9 +74,11 @@ int dp_dnat(struct __sk_buff *skb)
 {
 	struct dp_dnat_target *target;
 	struct dp_public_key key = {};
+	struct dp_config *config;
 	struct ethhdr *eth;
 	struct tcphdr *tcp;
 	struct iphdr *ip;
+	__u32 zero = 0;
 	__u32 l4_off;
 	void *data, *end;
 
@@ -108,6 +112,9 @@ int dp_dnat(struct __sk_buff *skb)
 		first_fragment(ip, key.port, target);
 	if (!target)
 		return DP_NEXT;
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (config)
+		dp_player_seen(config, target->addr, ip->saddr);
 
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);

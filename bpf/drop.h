@@ -27,5 +27,6 @@ enum dp_drop {
 	DP_DROP_NO_FLOW = 18, /* TCP that continues a connection nobody opened */
 	DP_DROP_FLOWS = 19, /* more connections at once than one container may have */
 	DP_DROP_IP_OPTIONS = 20, /* IP options to the host: source routes lead it astray */
+	DP_DROP_NOT_A_PLAYER = 21, /* a reply to an address that sent this server nothing */
 	DP_DROP_MAX = 32,
 };

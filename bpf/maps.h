@@ -166,6 +166,7 @@ struct dp_config {
 	__u32 pad2;
 	/* Bit n: an address in dp_host_addrs ends in .n. Spares players' packets the look-up. */
 	__u64 host_octets[4];
+	__u64 player_key; /* odd, random, a secret: see players.h */
 };
 
 struct {

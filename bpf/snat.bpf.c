@@ -20,8 +20,10 @@
  *      a. opening a connection                           drop GAME_PORT_SYN
  *      b. to an address of the host                      pass
  *      c. to a destination no player has                 drop DESTINATION
- *      d. whose checksum would be written somewhere else drop MALFORMED
- *      e. to anyone else: translated                     redirect
+ *      d. to an address that has sent this server no
+ *         TCP for hours (players.h)                      drop NOT_A_PLAYER
+ *      e. whose checksum would be written somewhere else drop MALFORMED
+ *      f. to a player: translated                        redirect
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
@@ -35,6 +37,7 @@
 #include "drop_count.h"
 #include "flow_maps.h"
 #include "packet.h"
+#include "players.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -102,6 +105,8 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return to_host(skb, ip);
 	if (is_no_players(config, player))
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
+	if (!dp_is_player(config, target->addr, player))
+		return dp_drop(skb->ifindex, DP_DROP_NOT_A_PLAYER);
 	if (!dp_tcp_csum_is_sound(skb, l4_off))
 		return dp_drop(skb->ifindex, DP_DROP_MALFORMED);
 

@@ -46,6 +46,7 @@ export const DpDrop = {
   noFlow: 18,
   flows: 19,
   ipOptions: 20,
+  notAPlayer: 21,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -73,6 +74,7 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   18: "noFlow",
   19: "flows",
   20: "ipOptions",
+  21: "notAPlayer",
 };
 
 /** enum dp_server_state */
@@ -421,12 +423,13 @@ export interface DpConfig {
   publicAddr: string;
   uplink: number;
   hostOctets: readonly bigint[];
+  playerKey: bigint;
 }
 
-/** struct dp_config: 72 bytes. */
+/** struct dp_config: 80 bytes. */
 export const dpConfig: StructLayout<DpConfig> = {
   name: "dp_config",
-  size: 72,
+  size: 80,
   fields: [
     { name: "http_port", offset: 0, size: 2, type: "__be16" },
     { name: "dns_port", offset: 2, size: 2, type: "__be16" },
@@ -442,9 +445,10 @@ export const dpConfig: StructLayout<DpConfig> = {
     { name: "uplink", offset: 32, size: 4, type: "__u32" },
     { name: "pad2", offset: 36, size: 4, type: "__u32" },
     { name: "host_octets", offset: 40, size: 32, type: "__u64[4]" },
+    { name: "player_key", offset: 72, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 72, "struct dp_config");
+    const view = viewOf(bytes, 80, "struct dp_config");
     return {
       httpPort: view.getUint16(0),
       dnsPort: view.getUint16(2),
@@ -458,10 +462,11 @@ export const dpConfig: StructLayout<DpConfig> = {
       publicAddr: getIpv4(view, 28),
       uplink: view.getUint32(32, true),
       hostOctets: getU64s(view, 40, 4),
+      playerKey: view.getBigUint64(72, true),
     };
   },
   write(value) {
-    const view = blank(72);
+    const view = blank(80);
     setBe16(view, 0, value.httpPort, "dp_config.http_port");
     setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
     setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
@@ -474,6 +479,7 @@ export const dpConfig: StructLayout<DpConfig> = {
     setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
     setU32(view, 32, value.uplink, "dp_config.uplink");
     setU64s(view, 40, 4, value.hostOctets, "dp_config.host_octets");
+    setU64(view, 72, value.playerKey, "dp_config.player_key");
     return bytesOf(view);
   },
 };
@@ -896,6 +902,16 @@ export const mapLayouts = {
     valueType: "struct dp_origin",
     value: dpOrigin,
   } satisfies MapLayout<DpOriginKey, DpOrigin>,
+  dp_players: {
+    name: "dp_players",
+    type: 2,
+    maxEntries: 4194304,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "__u32",
+    value: u32,
+  } satisfies MapLayout<number, number>,
   dp_snat_targets: {
     name: "dp_snat_targets",
     type: 5,

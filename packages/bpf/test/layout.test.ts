@@ -127,9 +127,10 @@ const STRUCTS: Record<string, Golden> = {
       publicAddr: "203.0.113.10",
       uplink: 3,
       hostOctets: [1n, 0n, 0n, 1n << 63n],
+      playerKey: 0x0807060504030201n,
     },
     `2378 | 235d | 2397 | .... | 0a010000 | ffff0000 | 0a020000 | ffff0000 | dd63 | 6477 | cb00710a | 03000000
-       | ........ | 01 ..*7 ..*16 ..*7 80`,
+       | ........ | 01 ..*7 ..*16 ..*7 80 | 0102030405060708`,
   ),
   dp_fragment_key: golden(
     dpFragmentKey,
@@ -271,6 +272,7 @@ const ARBITRARIES = {
     publicAddr: ipv4,
     uplink: u32s,
     hostOctets: fc.array(u64s, { minLength: 4, maxLength: 4 }),
+    playerKey: u64s,
   }),
   dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
   dp_fragment: fc.record({ port: u16s }),
@@ -400,16 +402,17 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
       [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
     ),
   ).toEqual([
-    "dp_configs 2 __u32 4 struct dp_config 72 1",
+    "dp_configs 2 __u32 4 struct dp_config 80 1",
     "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
-    "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 1048576",
+    "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 262144",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
-    "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 1048576",
+    "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 262144",
+    "dp_players 2 __u32 4 __u32 4 4194304",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
     "dp_sweeps 2 __u32 4 struct dp_sweep 24 1",
-    "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 28 65536",
+    "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 40 65536",
   ]);
 });

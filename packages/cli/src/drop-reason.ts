@@ -20,6 +20,7 @@ const REASONS: Readonly<Record<string, string>> = {
   noFlow: "TCP that continues no connection",
   flows: "more connections at once than a container may have",
   ipOptions: "to the host with IP options",
+  notAPlayer: "to an address that never connected to it",
 };
 
 export function describeDrop(reason: string): string {

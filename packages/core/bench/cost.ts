@@ -58,7 +58,10 @@ const target = { addr: container, port: 25565, mac: "00:00:00:00:00:00" };
 
 using baseline = BpfObject.open(compileBaseline(), { name: "baseline" }).load();
 using dnat = BpfObject.open(objects.dnat(), { name: "dnat" }).load();
-using snat = BpfObject.open(objects.snat(), { name: "snat" }).load();
+const openedSnat = BpfObject.open(objects.snat(), { name: "snat" });
+// Whom dp_dnat had a packet from is whom dp_snat lets a reply go to.
+openedSnat.map("dp_players").reuse(dnat.map("dp_players", u32, u32));
+using snat = openedSnat.load();
 
 const traffic = { packets: 0n, bytes: 0n };
 const everyCpu = <T>(value: T): T[] => Array<T>(possibleCpus()).fill(value);
@@ -66,7 +69,7 @@ const everyCpu = <T>(value: T): T[] => Array<T>(possibleCpus()).fill(value);
 dnat
   .map("dp_dnat_targets", dpPublicKey, perCpu(dpDnatTarget))
   .set({ addr: container, port: 25565 }, everyCpu({ hostPeer: LO, ...target, traffic }));
-snat.map("dp_configs", u32, dpConfig).set(0, {
+const config = {
   httpPort: 9080,
   dnsPort: 9053,
   tcpPort: 9111,
@@ -79,7 +82,9 @@ snat.map("dp_configs", u32, dpConfig).set(0, {
   publicAddr: "203.0.113.1",
   uplink: LO,
   hostOctets: [0n, 0n, 0n, 0n],
-});
+  playerKey: 0x9e3779b97f4a7c15n,
+};
+for (const object of [dnat, snat]) object.map("dp_configs", u32, dpConfig).set(0, config);
 const reply = {
   addr: container,
   hostAddr: "10.1.0.2",

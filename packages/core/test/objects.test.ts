@@ -50,6 +50,7 @@ const PINS = [
   "maps/dp_host_addrs",
   "maps/dp_net_records",
   "maps/dp_origins",
+  "maps/dp_players",
   "maps/dp_snat_targets",
   "maps/dp_sweeps",
   "maps/dp_veth_pairs",
@@ -346,8 +347,8 @@ describe("maps", () => {
 
     /** Bits of dp_config.host_octets, read around the API. */
     function octets(): number[] {
-      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(72));
-      const bits = (configs.get(0) ?? new Uint8Array()).subarray(40);
+      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(80));
+      const bits = (configs.get(0) ?? new Uint8Array()).subarray(40, 72);
       return Array.from({ length: 256 }, (_, bit) => bit).filter((bit) => ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1);
     }
   });

@@ -22,9 +22,11 @@ const CONFIG: HostConfig = {
   tcpPort: 9111,
 };
 
+const NOTHING_STORED = { hostOctets: [0n, 0n, 0n, 0n], playerKey: 0n };
+
 describe("the host's configuration", () => {
   test("survives the way into the map and back", () => {
-    const bytes = dpConfig.write(encodeConfig(CONFIG, [0n, 0n, 0n, 0n]));
+    const bytes = dpConfig.write(encodeConfig(CONFIG, NOTHING_STORED));
     expect(decodeConfig(dpConfig.read(bytes))).toEqual(CONFIG);
   });
 
@@ -32,7 +34,7 @@ describe("the host's configuration", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 32 }), (prefix) => {
         const config = { ...CONFIG, hostSubnet: `128.0.0.0/${prefix}` };
-        expect(decodeConfig(encodeConfig(config, []))?.hostSubnet).toBe(`128.0.0.0/${prefix}`);
+        expect(decodeConfig(encodeConfig(config, NOTHING_STORED))?.hostSubnet).toBe(`128.0.0.0/${prefix}`);
       }),
     );
   });
@@ -44,18 +46,28 @@ describe("the host's configuration", () => {
   test.each(["10.1.0.0", "10.1.0.0/0", "10.1.0.0/33", "10.1.0/16", "fe80::/64", ""])(
     "%p is no subnet",
     (hostSubnet) => {
-      const error = thrown(DatapathError, () => encodeConfig({ ...CONFIG, hostSubnet }, []));
+      const error = thrown(DatapathError, () => encodeConfig({ ...CONFIG, hostSubnet }, NOTHING_STORED));
       expect(error.code).toBe("BAD_USAGE");
     },
   );
 
+  test("has a secret of its own, odd, and the same from then on", () => {
+    const [one, other] = [encodeConfig(CONFIG, NOTHING_STORED), encodeConfig(CONFIG, NOTHING_STORED)];
+    expect(one.playerKey & 1n).toBe(1n);
+    expect(one.playerKey).not.toBe(other.playerKey);
+    expect(encodeConfig({ ...CONFIG, httpPort: 80 }, one).playerKey).toBe(one.playerKey);
+    expect(dpConfig.read(dpConfig.write(one)).playerKey).toBe(one.playerKey);
+  });
+
   test("a subnet with bits behind its prefix says what was meant", () => {
-    const error = thrown(DatapathError, () => encodeConfig({ ...CONFIG, containerSubnet: "10.2.3.4/16" }, []));
+    const error = thrown(DatapathError, () =>
+      encodeConfig({ ...CONFIG, containerSubnet: "10.2.3.4/16" }, NOTHING_STORED),
+    );
     expect(error.hint).toBe("did you mean 10.2.0.0/16?");
   });
 
   test("a port range that ends before it begins is refused", () => {
-    expect(() => encodeConfig({ ...CONFIG, portRange: [2, 1] }, [])).toThrow("ends before it begins");
+    expect(() => encodeConfig({ ...CONFIG, portRange: [2, 1] }, NOTHING_STORED)).toThrow("ends before it begins");
   });
 });
 

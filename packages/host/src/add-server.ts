@@ -367,8 +367,8 @@ interface Means {
 }
 
 /**
- * The steps of adding, in an order that at every instant lets nothing through that should not: the interfaces go up only
- * when the programs that guard them are there and know their container.
+ * The steps of adding, in an order that at every instant lets nothing through that should not: the interfaces go up
+ * only when the programs that guard them are there and know their container.
  */
 function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Means): Server {
   const { veth } = plan;

@@ -1,7 +1,7 @@
 /**
  * The main job from beginning to end: a player reaches a real Minecraft server in a container through a port of the
- * host, and the container reaches the internet through the host's proxy. `tools/demo` runs it in a sandbox; the topology
- * is drawn below.
+ * host, and the container reaches the internet through the host's proxy. `tools/demo` runs it in a sandbox; the
+ * topology is drawn below.
  */
 import { dirname } from "node:path";
 import { DP } from "../topology/dp.ts";

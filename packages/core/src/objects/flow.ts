@@ -7,7 +7,7 @@ export interface VethPairOptions {
   gamePort: number;
   /** Servers of one group reach each other's game port; 0 for none. */
   group: number;
-  /** Of the container's network namespace (`netnsCookie` of @dp/sys): nobody elsewhere opens flows under its address. */
+  /** Of the container's network namespace (`netnsCookie` of @dp/sys): nobody else opens flows under its address. */
   netnsCookie: bigint;
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { DpConfig } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
 
@@ -19,8 +20,8 @@ export interface HostConfig {
   tcpPort: number;
 }
 
-/** `hostOctets` belongs to the host's addresses, not to the configuration: see setHostAddresses. */
-export function encodeConfig(config: HostConfig, hostOctets: readonly bigint[]): DpConfig {
+/** What else the entry holds is kept: `hostOctets` (see setHostAddresses), and the secret, made the first time. */
+export function encodeConfig(config: HostConfig, stored: Pick<DpConfig, "hostOctets" | "playerKey">): DpConfig {
   const host = parseSubnet(config.hostSubnet);
   const container = parseSubnet(config.containerSubnet);
   const [portFirst, portLast] = config.portRange;
@@ -39,7 +40,8 @@ export function encodeConfig(config: HostConfig, hostOctets: readonly bigint[]):
     portLast,
     publicAddr: config.publicAddress,
     uplink: config.uplink,
-    hostOctets,
+    hostOctets: stored.hostOctets,
+    playerKey: stored.playerKey === 0n ? randomBytes(8).readBigUInt64LE() | 1n : stored.playerKey,
   };
 }
 

@@ -261,7 +261,7 @@ export class Objects implements Disposable {
 
   /** Takes effect with the next packet. */
   setConfig(config: HostConfig): void {
-    this.#maps.configs.set(0, encodeConfig(config, this.#storedConfig().hostOctets));
+    this.#maps.configs.set(0, encodeConfig(config, this.#storedConfig()));
   }
 
   #storedConfig(): DpConfig {
@@ -357,9 +357,9 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Puts dp_getsockopt and dp_sockops on a cgroup, pinned as `progs/dp_getsockopt_cgroup` and `progs/dp_sockops_cgroup`:
-   * the proxies in it, and in cgroups below, learn the original destinations of what they accept, and flows live as long
-   * as their sockets. Other programs on its hooks stay.
+   * Puts dp_getsockopt and dp_sockops on a cgroup, pinned as `progs/dp_getsockopt_cgroup` and
+   * `progs/dp_sockops_cgroup`: the proxies in it, and in cgroups below, learn the original destinations of what they
+   * accept, and flows live as long as their sockets. Other programs on its hooks stay.
    *
    * An upsert, as {@link attachAndPinDnat}; on another cgroup than before, that is left for this one.
    *
@@ -418,8 +418,8 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Refuses every new IPv4 connection of a cgroup and those below it: connect(2) of TCP and UDP sockets fails with EPERM.
-   * Pinned as `progs/dp_block_connect4_NAME`. What is connected stays so; whoever listens can still accept.
+   * Refuses every new IPv4 connection of a cgroup and those below it: connect(2) of TCP and UDP sockets fails with
+   * EPERM. Pinned as `progs/dp_block_connect4_NAME`. What is connected stays so; whoever listens can still accept.
    *
    * An upsert: a block of that name is moved to this cgroup, or updated where it is, without a gap.
    *
@@ -434,7 +434,7 @@ export class Objects implements Disposable {
     return block(this.#root, 6, cgroupPath, options);
   }
 
-  /** Allows what {@link blockIp4Connections} refused, by the cgroup's path or the block's name. False when nothing was. */
+  /** Allows what {@link blockIp4Connections} refused, by the cgroup's path or the block's name. False: nothing was. */
   unblockIp4Connections(selector: BlockSelector): boolean {
     return unblock(this.#root, 4, selector);
   }
@@ -465,14 +465,14 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Destroys the connected UDP sockets of a network namespace: the process gets ECONNABORTED once, and has an unconnected
-   * socket from then on. Unconnected ones stay. As {@link destroyTcpSocks} otherwise.
+   * Destroys the connected UDP sockets of a network namespace: the process gets ECONNABORTED once, and has an
+   * unconnected socket from then on. Unconnected ones stay. As {@link destroyTcpSocks} otherwise.
    */
   destroyUdpSocks(options: DestroyOptions = {}): number {
     return this.#loadedDestroyer().destroy("udp", options);
   }
 
-  /** Throws what the destroy functions would on a kernel that cannot: for who wants to know before changing anything. */
+  /** Throws what the destroy functions would on a kernel that cannot: to be asked before anything is changed. */
   requireSockDestroy(): void {
     this.#loadedDestroyer();
   }

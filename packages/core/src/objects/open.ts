@@ -27,7 +27,8 @@ export interface LoadBpfOptions extends OpenPinnedOptions {
  *
  * On a root that is loaded already, this is an upgrade: the pinned maps are kept with what is in them, the programs are
  * loaded anew and take their predecessors' pins. What is attached goes on running the old programs until the `attach`
- * functions swap them. Flows of containers live on: the timer of one keeps the program that set it. When anything fails, everything is as it was before.
+ * functions swap them. Flows of containers live on: the timer of one keeps the program that set it. When anything
+ * fails, everything is as it was before.
  *
  * Throws `VerifierError` with the verifier's log, `LayoutError` when a pinned map is not what this build reads and
  * writes, `UnsupportedError` without libbpf, `SyscallError` without the privileges.

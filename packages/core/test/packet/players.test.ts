@@ -1,0 +1,143 @@
+/**
+ * bpf/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to nobody else. One bench
+ * for each, with the table of players between them.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { u32 } from "../../src/libbpf/index.ts";
+import { requireRoot } from "../support/sandbox.ts";
+import { A, B, Bench, CONFIG, HOST_PEER_MAC, type Outcome, PUBLIC_ADDRESS, type Server, UPLINK } from "./bench.ts";
+import { ethernet, icmp, ipv4, type Layer, tcp, type TcpFields, udp } from "./frame.ts";
+import { dropped, outOf } from "./table.ts";
+
+requireRoot();
+
+/** dp_player_steps, of which the programs' own is 550. */
+const STEPS = 100;
+
+let uplink: Bench;
+let hostPeer: Bench;
+
+beforeAll(async () => {
+  uplink = await Bench.open("dnat");
+  hostPeer = await Bench.open("snat", {
+    prepare(object) {
+      object.map("dp_players").reuse(uplink.lend("dp_players"));
+      object.setVariable("dp_player_steps", u32, STEPS);
+    },
+  });
+});
+
+afterAll(() => {
+  hostPeer[Symbol.dispose]();
+  uplink[Symbol.dispose]();
+});
+
+let addresses = 0;
+
+/** An address that no test before had. */
+function stranger(): string {
+  addresses += 1;
+  return `198.51.100.${addresses}`;
+}
+
+function arrives(from: string, layer: Layer): void {
+  uplink.run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, ipv4({ src: from, dst: PUBLIC_ADDRESS }, layer)));
+}
+
+/** Something of a player's connection arrives. */
+function says(from: string, fields: Partial<TcpFields> = {}, server = A): void {
+  arrives(from, tcp({ src: 40_000, dst: server.publicPort, flags: "S", ...fields }));
+}
+
+/** The server's container sends something of a connection from its game port. */
+function answers(to: string, flags = "SA", server: Server = A): Outcome {
+  const segment = tcp({ src: server.gamePort, dst: 40_000, flags });
+  const frame = ethernet({ dst: HOST_PEER_MAC, src: server.mac }, ipv4({ src: server.address, dst: to }, segment));
+  const outcome = hostPeer.run(frame, { ifindex: server.hostPeer });
+  const { verdict, counts } = outcome;
+  if (verdict === "redirect") expect(counts).toEqual(outOf(server)(frame.byteLength));
+  else
+    expect({ counts, packet: outcome.packet }).toEqual({
+      counts: dropped(server.hostPeer, "notAPlayer")(0),
+      packet: frame,
+    });
+  return outcome;
+}
+
+const verdictOf = (...args: Parameters<typeof answers>) => answers(...args).verdict;
+
+/** Where a player of server A falls, among 2^22 slots: the upper bits of both addresses times the secret. */
+function slotOf(player: string, { playerKey } = CONFIG): number {
+  const bits = (address: string) => BigInt(new Uint32Array(Uint8Array.from(address.split("."), Number).buffer)[0] ?? 0);
+  return Number(BigInt.asUintN(64, ((bits(A.address) << 32n) | bits(player)) * playerKey) >> 42n);
+}
+
+const stepOf = (player: string, config = CONFIG) => uplink.get("dp_players", slotOf(player, config));
+
+test.each(["SA", "A", "PA", "FA", "R", "RA", "", "FPU"])(
+  "a segment with the flags %p goes to no address that sent nothing",
+  (flags) => {
+    expect(verdictOf(stranger(), flags)).toBe("drop");
+  },
+);
+
+test.each(["S", "A", "PA", "FA", "R"])("whoever sent a segment with the flags %p is answered", (flags) => {
+  const player = stranger();
+  expect(verdictOf(player)).toBe("drop");
+  says(player, { flags });
+  expect(verdictOf(player)).toBe("redirect");
+  expect(verdictOf(player, "PA")).toBe("redirect");
+});
+
+test("a player of one server is none of another's, nor is its neighbour one", () => {
+  const [player, neighbour] = [stranger(), stranger()];
+  says(player);
+  expect(verdictOf(player, "PA", B)).toBe("drop");
+  expect(verdictOf(neighbour)).toBe("drop");
+  says(player, {}, B);
+  expect(verdictOf(player, "PA", B)).toBe("redirect");
+});
+
+test("what is for no server, or not TCP, makes nobody a player", () => {
+  const player = stranger();
+  says(player, { dst: 22 });
+  arrives(player, udp({ src: 40_000, dst: A.publicPort }));
+  arrives(player, icmp({ type: 8 }));
+  expect(stepOf(player)).toBe(0);
+  expect(verdictOf(player)).toBe("drop");
+});
+
+test("a player who was silent for too long is none, until the next packet", () => {
+  const player = stranger();
+  says(player);
+  const step = stepOf(player);
+  expect(step).toBeGreaterThanOrEqual(2 ** 31);
+
+  uplink.set("dp_players", slotOf(player), step - STEPS + 1);
+  expect(verdictOf(player, "PA")).toBe("redirect");
+  // Two more: a step may end meanwhile.
+  uplink.set("dp_players", slotOf(player), step - STEPS - 2);
+  expect(verdictOf(player, "PA")).toBe("drop");
+  says(player, { flags: "A" });
+  expect(stepOf(player)).toBeGreaterThanOrEqual(step);
+  expect(verdictOf(player, "PA")).toBe("redirect");
+});
+
+test("addresses side by side fall far from each other", () => {
+  const players = Array.from({ length: 2000 }, (_, index) => `203.0.${112 + (index >> 8)}.${index & 0xff}`);
+  for (const player of players) says(player);
+  expect(players.filter((player) => stepOf(player) === 0)).toEqual([]);
+  // Of 2000 among 4,194,304, chance lets half a pair meet.
+  expect(new Set(players.map((player) => slotOf(player))).size).toBeGreaterThan(1990);
+});
+
+test("with another secret, everybody falls elsewhere", () => {
+  const player = stranger();
+  const config = { ...CONFIG, playerKey: 0xd1b5_4a32_d192_ed03n };
+  uplink.set("dp_configs", 0, config);
+  says(player);
+  uplink.reset();
+  expect(stepOf(player)).toBe(0);
+  expect(stepOf(player, config)).not.toBe(0);
+  expect(verdictOf(player)).toBe("drop");
+});
