@@ -1,4 +1,5 @@
 import type { BaseContext } from "clipanion";
+import type { Sink } from "./line-writer.ts";
 
 /** Everything a command may touch of the process around it, so that a test can be that process. */
 export interface DpContext extends BaseContext {
@@ -8,4 +9,6 @@ export interface DpContext extends BaseContext {
   now: () => Date;
   /** Tells a command that runs until it is told to stop that it is. Asked for once, by such a command only. */
   interruption: () => AbortSignal;
+  /** Standard output for a log: what fails there is the log's business. */
+  log: Sink;
 }

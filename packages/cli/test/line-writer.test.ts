@@ -1,39 +1,83 @@
 import { expect, test } from "bun:test";
-import { Writable } from "node:stream";
-import { LineWriter } from "../src/line-writer.ts";
+import { LineWriter, type Written } from "../src/line-writer.ts";
 
-/** A stream whose reader reads when it is told to. */
-class Slow extends Writable {
+/** A sink that takes what it is told to. */
+class Reader {
   readonly taken: string[] = [];
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((written: Written) => void)[] = [];
+  #bytes: Uint8Array[] = [];
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.taken.push(chunk.toString());
-    this.#waiting.push(done);
-  }
+  readonly sink = (bytes: Uint8Array): Promise<Written> => {
+    this.#bytes.push(bytes);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  };
 
-  read(): void {
-    this.#waiting.shift()?.();
+  /** Takes what is being written, or so many bytes of it and then fails. */
+  async take(written?: Written): Promise<void> {
+    const bytes = this.#bytes.shift() ?? new Uint8Array(0);
+    const taken = written?.bytes ?? bytes.length;
+    this.taken.push(new TextDecoder().decode(bytes.subarray(0, taken)));
+    this.#waiting.shift()?.(written ?? { bytes: taken });
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-test("a reader that stopped costs the lines it did not read, and is told how many", async () => {
-  const stream = new Slow();
-  const losses: number[] = [];
-  const lines = new LineWriter(stream, (lost) => losses.push(lost));
+function writer() {
+  const reader = new Reader();
+  const troubles: string[] = [];
+  return { reader, troubles, lines: new LineWriter(reader.sink, (message) => troubles.push(message)) };
+}
+
+test("a reader that stopped costs the lines it did not read, and it is told how many", async () => {
+  const { reader, troubles, lines } = writer();
   const long = "x".repeat(1024 * 1024);
   for (let i = 0; i < 10; i++) lines.write(`${i}${long}`);
-  expect(losses).toEqual([]);
-  // Five were more than enough: the last five are gone.
-  for (let i = 0; i < 10; i++) {
-    stream.read();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(stream.taken.map((line) => line[0])).toEqual(["0", "1", "2", "3"]);
+  expect(troubles).toEqual([]);
+  await reader.take();
+  expect(troubles).toEqual(["lines of the log that were lost: 7"]);
+  for (let i = 0; i < 3; i++) await reader.take();
+  expect(reader.taken.map((line) => line[0])).toEqual(["0", "1", "2", undefined]);
   lines.write("after");
-  stream.read();
-  expect(losses).toEqual([6]);
-  expect(stream.taken.at(-1)).toBe("after\n");
-  lines.write("more");
-  expect(losses).toEqual([6]);
+  await reader.take();
+  expect(reader.taken.at(-1)).toBe("after\n");
+  expect(troubles).toHaveLength(1);
+});
+
+test("lines that come while one is being written are written together, in their order", async () => {
+  const { reader, lines } = writer();
+  for (const line of ["a", "b", "c"]) lines.write(line);
+  await reader.take();
+  await reader.take();
+  expect(reader.taken).toEqual(["a\n", "b\nc\n"]);
+});
+
+test("a full disk is told of once, costs its lines, and tears none of the later ones", async () => {
+  const { reader, troubles, lines } = writer();
+  lines.write("first");
+  await reader.take({ bytes: 3, error: "ENOSPC" });
+  lines.write("second");
+  await reader.take({ bytes: 0, error: "ENOSPC" });
+  expect(troubles).toEqual(["the log cannot be written: ENOSPC"]);
+  lines.write("third");
+  await reader.take();
+  expect(reader.taken.join("")).toBe("fir\nthird\n");
+  expect(troubles).toEqual(["the log cannot be written: ENOSPC", "lines of the log that were lost: 2"]);
+  lines.write("fourth");
+  await reader.take({ bytes: 0, error: "ENOSPC" });
+  expect(troubles).toHaveLength(3);
+});
+
+test("at the end what is on its way is waited for, but not for ever", async () => {
+  const { reader, troubles, lines } = writer();
+  lines.write("a");
+  lines.write("b");
+  const end = lines.end(60_000);
+  await reader.take();
+  await reader.take();
+  await end;
+  expect(troubles).toEqual([]);
+  lines.write("c");
+  lines.write("d");
+  await lines.end(1);
+  expect(troubles).toEqual(["lines of the log that were lost: 1"]);
 });

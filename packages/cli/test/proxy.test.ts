@@ -128,6 +128,69 @@ async function established(host: HostNamespace): Promise<void> {
   await Bun.sleep(200);
 }
 
+/** Connects so many times, and prints how often the server said hello. */
+const CLIENTS = `
+import socket, sys
+hellos = 0
+for _ in range(int(sys.argv[2])):
+    with socket.create_connection(("203.0.113.10", int(sys.argv[1])), 5) as s: hellos += s.recv(5) == b"hello"
+print(hellos)`;
+
+/** Starts it with a pipe for standard output, whose reader does as it is told after the first line. */
+const WITH_READER = `
+import fcntl, os, signal, subprocess, sys
+proxy = subprocess.Popen([sys.argv[1], "proxy", "--allow", "203.0.113.10:4000"], stdout=subprocess.PIPE)
+fcntl.fcntl(proxy.stdout, fcntl.F_SETPIPE_SZ, 4096)
+os.read(proxy.stdout.fileno(), 1000)
+if sys.argv[2] == "closes": proxy.stdout.close()
+signal.signal(signal.SIGTERM, lambda *_: proxy.terminate())
+print("listening", flush=True)
+print("ended", proxy.wait(), flush=True)`;
+
+test.each([
+  ["stops", ""],
+  ["closes", "dp: warning: the log cannot be written: EPIPE\n"],
+])("goes on when the reader of its log %s, and ends when it is told to", async (what, says) => {
+  const { host, container } = await loaded();
+  using _host = host;
+  await using _server = await serve(host, "4000");
+  await using proxy = host.startOther(["python3", "-c", WITH_READER, host.executable, what]);
+  await proxy.written(1);
+  const clients = [`--net=/run/netns/${container}`, "python3", "-c", CLIENTS, "4000", "100"];
+  for (let round = 0; round < 2; round++) expect((await execute("nsenter", clients)).stdout).toBe("100\n");
+  proxy.kill("SIGTERM");
+  await proxy.written(2);
+  expect(proxy.lines).toEqual(["listening", "ended 0"]);
+  expect(proxy.stderr).toStartWith(says);
+  expect(proxy.stderr).toMatch(/dp: warning: lines of the log that were lost: \d+\n$/);
+});
+
+test("goes on when the disk of its log is full", async () => {
+  const { host, container } = await loaded();
+  using _host = host;
+  await using _server = await serve(host, "4000");
+  const command = 'exec "$0" proxy --allow 203.0.113.10:4000 >/dev/full';
+  await using proxy = host.startOther(["bash", "-c", command, host.executable]);
+  await listening(host);
+  for (let i = 0; i < 2; i++) expect(await from(container, 4000)).toMatchObject({ stdout: "hello\n" });
+  proxy.kill("SIGTERM");
+  expect(await proxy.ended()).toBe(0);
+  // That it listens, that it stopped, and of two connections.
+  expect(proxy.stderr).toBe(
+    "dp: warning: the log cannot be written: ENOSPC\ndp: warning: lines of the log that were lost: 4\n",
+  );
+});
+
+/** Waits until the proxy listens. */
+async function listening(host: HostNamespace): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    const { stdout } = await host.other(["ss", "-Hlun", "sport = :9053"]);
+    if (stdout !== "") return;
+    await Bun.sleep(20);
+  }
+  throw new Error("nobody listens");
+}
+
 test("says what is in the way, with the exit code of its kind", async () => {
   using host = new HostNamespace();
   const fails = async (code: number, says: string, ...args: string[]) => {

@@ -14,6 +14,9 @@ const OP = "proxy";
 /** How often it is looked whether `dp load` has moved the listeners. */
 const CHECK_MS = 5000;
 
+/** How long, at the end, the reader of the log may take to read the last lines. */
+const LOG_PATIENCE_MS = 1000;
+
 const MEBIBYTE = 2 ** 20;
 
 /** What is printed at the end. */
@@ -76,7 +79,7 @@ export class ProxyCommand extends DpCommand {
   idleTimeout = Option.String("--idle-timeout", { description: "closes what carries nothing so long (default 3600)" });
   drain = Option.String("--drain", { description: "for open connections to finish at the end (default 5)" });
 
-  override async perform(): Promise<Stopped> {
+  override async perform(): Promise<void> {
     const options = this.hostOptions();
     const warn = options.warn ?? (() => undefined);
     const limits = this.#limits();
@@ -93,9 +96,7 @@ export class ProxyCommand extends DpCommand {
     const { raiseDescriptorLimit } = await import("@dp/sys");
     raiseDescriptorLimit();
 
-    const lines = new LineWriter(this.context.stdout, (lost) =>
-      warn(`${lost} lines of the log were lost: nobody read them`),
-    );
+    const lines = new LineWriter(this.context.log, warn);
     const format = this.json
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
@@ -115,7 +116,9 @@ export class ProxyCommand extends DpCommand {
     await proxy.stopped;
     stopWatching();
     const { outcomes, bytesOut, bytesIn, unlogged } = proxy.stats();
-    return { event: "stopped", time: this.#time(), outcomes, bytesOut, bytesIn, unlogged };
+    const stopped = { event: "stopped", time: this.#time(), outcomes, bytesOut, bytesIn, unlogged } as const;
+    lines.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
+    await lines.end(LOG_PATIENCE_MS);
   }
 
   #limits(): Partial<ProxyLimits> {
@@ -143,14 +146,19 @@ export class ProxyCommand extends DpCommand {
     return this.context.now().toISOString();
   }
 
-  protected override document(result: Stopped): string {
-    return `${JSON.stringify(result)}\n`;
+  /** All there is to say was a line of the log. */
+  override present(): string {
+    return "";
   }
 
-  override present({ time, outcomes, bytesOut, bytesIn }: Stopped): string {
-    const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
-    return `${time} stopped: ${ended.toLocaleString("en")} in all, ${formatBytes(bytesOut)} out, ${formatBytes(bytesIn)} in\n`;
+  protected override document(): string {
+    return "";
   }
+}
+
+function presentStopped({ time, outcomes, bytesOut, bytesIn }: Stopped): string {
+  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  return `${time} stopped: ${ended.toLocaleString("en")} in all, ${formatBytes(bytesOut)} out, ${formatBytes(bytesIn)} in`;
 }
 
 /** More makes no sense, and a timer no longer fits. */

@@ -25,6 +25,10 @@ export function fakeContext(options: { env?: Record<string, string>; color?: boo
     color: { stdout: color, stderr: color },
     now: () => NOW,
     interruption: () => AbortSignal.abort(),
+    log: async (bytes) => {
+      stdout.write(bytes);
+      return { bytes: bytes.length };
+    },
   };
   return { context, stdout, stderr };
 }
