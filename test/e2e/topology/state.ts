@@ -17,7 +17,7 @@ export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
   const reserved = "net.ipv4.ip_local_reserved_ports";
   state["reserved ports"] = (await net.host.run(["sysctl", "-n", reserved])).stdout.trim();
   state["pins"] = pins(net.dp.pinRoot);
-  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = maps(join(net.dp.pinRoot, "maps"));
+  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = mapsUnder(net.dp.pinRoot);
   return state;
 }
 
@@ -36,8 +36,12 @@ function pins(root: string): string[] {
     .sort();
 }
 
-/** The kernel prints a pinned map that has BTF as text to whoever reads the file. */
-function maps(directory: string): Record<string, string[]> {
+/**
+ * Every entry of the pinned maps, by the map's name. The kernel prints a pinned map that has BTF as text to whoever reads
+ * the file.
+ */
+export function mapsUnder(pinRoot: string): Record<string, string[]> {
+  const directory = join(pinRoot, "maps");
   return Object.fromEntries(
     readdirSync(directory).map((name) => {
       const lines = readFileSync(join(directory, name), "utf8").split("\n");
