@@ -63,6 +63,11 @@ export class ServerDirectory implements Disposable {
     return this.#lookUp(containerAddress) ?? (this.#reopenIfReplaced() ? this.#lookUp(containerAddress) : undefined);
   }
 
+  /** Whether a container of some server has this address. One look-up, and nothing is opened anew for it. */
+  isContainer(address: string): boolean {
+    return this.#objects.getVethPairEntry(address) !== undefined;
+  }
+
   /**
    * Throws `DatapathError` `FAILED` when this process is outside of the cgroup that `load` was given: then it would not
    * learn where connections were going.

@@ -345,6 +345,8 @@ describe("who is at an address", () => {
     await addServer({ ...options, port: PORT + 2, netns: one, name: "arena" });
     expect(servers.find("10.2.0.1")).toEqual({ name: "arena", port: PORT + 2 });
     expect(servers.find("10.1.0.1")).toBeUndefined();
+    const containers = ["10.2.0.1", "10.2.0.2", "10.2.0.3", "10.1.0.1"].filter((each) => servers.isContainer(each));
+    expect(containers).toEqual(["10.2.0.1", "10.2.0.2"]);
     await load({ ...options, tcpPort: 9112 });
     expect(servers.proxyPorts()).toMatchObject({ tcpPort: 9112 });
     await unload({ ...options, force: true });

@@ -20,6 +20,7 @@ export type ListenerKind = "tcp" | "http" | "dns";
  * - `timeout:connect`, `timeout:idle`, `timeout:keepalive` (a peer vanished), `timeout:dns` (no resolver answered).
  * - `reset:client`, `reset:upstream`: one side reset the connection; the other one was reset too.
  * - `failed:CODE`: any other error of an established connection.
+ * - `server-removed`: its server was removed, or another one has its address now.
  * - `stopped`: the proxy was stopped and did not wait longer.
  */
 export type Outcome =
@@ -30,6 +31,7 @@ export type Outcome =
   | `timeout:${"connect" | "idle" | "keepalive" | "dns"}`
   | `reset:${"client" | "upstream"}`
   | `failed:${string}`
+  | "server-removed"
   | "stopped";
 
 /** One connection, or one DNS query. */

@@ -65,6 +65,11 @@ export class DnsConnection {
     client.resume();
   }
 
+  get entry(): Admitted["entry"] {
+    return this.#admitted.entry;
+  }
+
+  /** Closes it if nothing has moved for too long. */
   checkIdle(now: number): void {
     if (this.#pending > 0) return;
     if (now - this.#lastActivity >= this.#context.limits.dnsIdleTimeoutMs) this.abort("timeout:idle");

@@ -28,7 +28,7 @@ export class Passthrough {
     onDone: (connection: Passthrough) => void,
   ): Passthrough | undefined {
     const { destination, entry } = admitted;
-    const decision = context.policy.decide(destination, context.own.has(destination.address));
+    const decision = context.policy.decide(destination, context.whose(destination.address));
     if (!decision.allowed) return refuse(context, admitted, "refused:policy", decision.rule);
     const account = context.accounts.openConnection(entry.source.address);
     if (account === undefined) return refuse(context, admitted, "refused:limit");
@@ -58,6 +58,10 @@ export class Passthrough {
       onConnect: (upstream) => this.#connected(upstream),
       onFailure: (outcome) => this.#giveUp(outcome),
     });
+  }
+
+  get entry(): Admitted["entry"] {
+    return this.#admitted.entry;
   }
 
   /** Closes it if nothing has moved for too long. */
@@ -103,7 +107,7 @@ export class Passthrough {
    */
   #secondThoughts(upstream: Socket): string | undefined {
     if (upstream.localAddress !== upstream.remoteAddress) return undefined;
-    const { allowed, rule } = this.#context.policy.decide(this.#admitted.destination, true);
+    const { allowed, rule } = this.#context.policy.decide(this.#admitted.destination, "host");
     return allowed ? undefined : rule;
   }
 

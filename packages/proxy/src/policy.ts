@@ -29,6 +29,11 @@ interface Rule {
   readonly text: string;
 }
 
+/** Whose address it is, as far as that is for the policy to know: the host's own, a server's container's. */
+export type Whose = keyof typeof OWNERS | undefined;
+
+const OWNERS = { host: "an address of the host", server: "the container of a server" } as const;
+
 const LOOPBACK: Ipv4 = 127 * 2 ** 24;
 
 /**
@@ -38,8 +43,9 @@ const LOOPBACK: Ipv4 = 127 * 2 ** 24;
  * given rule beats a built-in one, then deny beats allow. No rule: allowed. Built in are `RESERVED_RANGES`, so
  * `--allow 10.0.0.0/8` opens that network and `--allow 0.0.0.0/0:443` does not.
  *
- * An address of the host itself is refused unless a given /32 rule allows it: a rule for the network the host is in is
- * not meant to open the host. Loopback is not among these, 127.0.0.0/8 is a reserved range like others.
+ * An address of the host itself, or of a server's container, is refused unless a given /32 rule allows it: a rule for
+ * the network they are in is not meant to open the host, nor one tenant to another. Loopback is not among these,
+ * 127.0.0.0/8 is a reserved range like others.
  */
 export class Policy {
   readonly #rules: readonly Rule[];
@@ -64,14 +70,14 @@ export class Policy {
     );
   }
 
-  /** `own`: the address is the host's. An address that is no IPv4 address is refused. */
-  decide({ address, port }: Endpoint, own: boolean): Decision {
+  /** `whose`: who has the address. An address that is no IPv4 address is refused. */
+  decide({ address, port }: Endpoint, whose: Whose): Decision {
     const number = parseIpv4(address);
     if (number === undefined) return { allowed: false, rule: "deny (not IPv4)" };
     const rule = this.#rules.find(({ target }) => ruleTargetMatches(target, number, port));
     const exact = rule?.given === true && rule.target.prefix === 32;
-    if (own && !exact && maskIpv4(number, 8) !== LOOPBACK) {
-      return { allowed: false, rule: "deny (an address of the host)" };
+    if (whose !== undefined && !exact && maskIpv4(number, 8) !== LOOPBACK) {
+      return { allowed: false, rule: `deny (${OWNERS[whose]})` };
     }
     return rule === undefined ? { allowed: true, rule: "default" } : { allowed: rule.allowed, rule: rule.text };
   }

@@ -3,14 +3,13 @@ import type { ConnectionLog, ServerIdentity } from "./connection-log.ts";
 import type { DnsForwarder } from "./dns-forwarder.ts";
 import type { Endpoint } from "./ipv4.ts";
 import type { ProxyLimits } from "./limits.ts";
-import type { OwnAddresses } from "./own-addresses.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, Whose } from "./policy.ts";
 
 /** What every connection and query of one proxy shares. */
 export interface ProxyContext {
   readonly limits: ProxyLimits;
   readonly policy: Policy;
-  readonly own: OwnAddresses;
+  readonly whose: (address: string) => Whose;
   readonly accounts: Accounts;
   readonly forwarder: DnsForwarder;
   /** Who has this source address: the server, undefined for nobody known, "refused" when nobody known may pass. */

@@ -3,6 +3,7 @@ import { Accounts, type Usage } from "./accounts.ts";
 import { admit } from "./admission.ts";
 import type { ConnectionLog, ListenerKind, ServerIdentity } from "./connection-log.ts";
 import { deferred } from "./deferred.ts";
+import { Departures } from "./departures.ts";
 import { DnsConnection } from "./dns-connection.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import { DnsUdpListener } from "./dns-udp.ts";
@@ -18,6 +19,8 @@ import { listenTcp, type TcpListener } from "./tcp-listener.ts";
 export interface ProxyOptions {
   /** Which server has a container address; asked once for each connection and query. */
   readonly identify: (address: string) => ServerIdentity | undefined;
+  /** Whether an address is a container's, to be asked for destinations. Default: what `identify` finds somebody at. */
+  readonly isContainer?: ((address: string) => boolean) | undefined;
   /** Called for each connection that ended and each query that was answered. */
   readonly log: (entry: ConnectionLog) => void;
   /** Something an operator should know that belongs to no connection. */
@@ -74,7 +77,7 @@ export interface Proxy {
   readonly stopped: Promise<void>;
 }
 
-/** How often idle connections are looked for. */
+/** How often connections are looked for that are idle, or whose server has gone. */
 const SWEEP_MS = 1000;
 
 type Session = Passthrough | DnsConnection;
@@ -127,16 +130,22 @@ class RunningProxy implements Proxy {
     this.#context = {
       limits: this.#limits,
       policy: new Policy(options.policy),
-      own,
+      whose: (address) => (own.has(address) ? "host" : this.#isContainer(address) ? "server" : undefined),
       accounts: this.#accounts,
       forwarder: new DnsForwarder(resolvers, this.#limits),
       admit: (address) => this.#admit(address),
       isSelf: ({ address, port }) => Object.values(this.#ports).includes(port) && own.has(address),
       record: (entry) => this.#record(entry),
     };
+    const departures = new Departures(options.identify);
     this.#sweep = setInterval(() => {
       const now = performance.now();
-      for (const session of this.#sessions) session.checkIdle(now);
+      const gone = departures.look(now);
+      for (const session of this.#sessions) {
+        const { source, server } = session.entry;
+        if (gone(source.address, server)) session.abort("server-removed");
+        else session.checkIdle(now);
+      }
     }, SWEEP_MS);
     this.#sweep.unref();
   }
@@ -224,6 +233,18 @@ class RunningProxy implements Proxy {
     } catch (error) {
       this.#warn(`cannot find out which server has ${address}: ${(error as Error).message}`);
       return undefined;
+    }
+  }
+
+  #isContainer(address: string): boolean {
+    const { isContainer } = this.#options;
+    if (isContainer === undefined) return this.#identify(address) !== undefined;
+    try {
+      return isContainer(address);
+    } catch (error) {
+      // Not knowing must not open one server to another.
+      this.#warn(`cannot find out whether ${address} is a container's: ${(error as Error).message}`);
+      return true;
     }
   }
 

@@ -104,9 +104,9 @@ describe("a policy rule", () => {
 });
 
 describe("the policy", () => {
-  const decide = (policy: Policy, text: string, own = false) => {
+  const decide = (policy: Policy, text: string, whose?: "host" | "server") => {
     const [address = "", number = "443"] = text.split(":");
-    return policy.decide({ address, port: Number(number) }, own).allowed;
+    return policy.decide({ address, port: Number(number) }, whose).allowed;
   };
   const defaults = new Policy();
 
@@ -122,6 +122,7 @@ describe("the policy", () => {
     "10.255.255.255",
     "100.64.0.1",
     "100.127.255.255",
+    "100.100.100.200",
     "127.0.0.1",
     "127.255.255.254",
     "168.63.129.16",
@@ -131,6 +132,8 @@ describe("the policy", () => {
     "172.31.255.255",
     "192.0.0.192",
     "192.168.1.1",
+    "198.18.0.1",
+    "198.19.255.255",
     "224.0.0.1",
     "239.255.255.255",
     "240.0.0.1",
@@ -138,7 +141,7 @@ describe("the policy", () => {
     "not an address",
     "::1",
   ])("refuses %p by default", (address) => {
-    expect(defaults.decide({ address, port: 80 }, false).allowed).toBe(false);
+    expect(defaults.decide({ address, port: 80 }, undefined).allowed).toBe(false);
   });
 
   test("an allowed network is open, as a whole and no wider", () => {
@@ -151,6 +154,16 @@ describe("the policy", () => {
     const policy = new Policy({ allow: ["0.0.0.0/0:25"] });
     expect(decide(policy, "10.0.0.1:25")).toBe(false);
     expect(decide(policy, "1.2.3.4:25")).toBe(true);
+  });
+
+  test.each([
+    ["100.64.0.0/10", "100.100.100.200"],
+    ["169.254.0.0/16", "169.254.170.2"],
+    ["169.254.0.0/16", "169.254.42.42"],
+    ["192.0.0.0/24", "192.0.0.192"],
+  ])("allowing %s does not open the metadata service at %s", (allow, address) => {
+    expect(decide(new Policy({ allow: [allow] }), address)).toBe(false);
+    expect(decide(new Policy({ allow: [address] }), address)).toBe(true);
   });
 
   test("allowing link-local does not open the metadata service; its own address does", () => {
@@ -176,18 +189,26 @@ describe("the policy", () => {
   });
 
   test("an address of the host needs a rule of its own", () => {
-    expect(decide(new Policy({ allow: ["203.0.113.0/24"] }), "203.0.113.5", true)).toBe(false);
-    expect(decide(new Policy({ allow: ["203.0.113.5"] }), "203.0.113.5", true)).toBe(true);
-    expect(decide(new Policy({ allow: ["203.0.113.5:25565"] }), "203.0.113.5:25565", true)).toBe(true);
-    expect(decide(new Policy({ allow: ["203.0.113.5:25565"] }), "203.0.113.5:22", true)).toBe(false);
-    expect(decide(new Policy({ allow: ["127.0.0.0/8:8080"] }), "127.0.0.1:8080", true)).toBe(true);
+    expect(decide(new Policy({ allow: ["203.0.113.0/24"] }), "203.0.113.5", "host")).toBe(false);
+    expect(decide(new Policy({ allow: ["203.0.113.5"] }), "203.0.113.5", "host")).toBe(true);
+    expect(decide(new Policy({ allow: ["203.0.113.5:25565"] }), "203.0.113.5:25565", "host")).toBe(true);
+    expect(decide(new Policy({ allow: ["203.0.113.5:25565"] }), "203.0.113.5:22", "host")).toBe(false);
+    expect(decide(new Policy({ allow: ["127.0.0.0/8:8080"] }), "127.0.0.1:8080", "host")).toBe(true);
+  });
+
+  test("a container of a server needs a rule of its own", () => {
+    for (const allow of ["10.0.0.0/8", "10.2.0.0/16:25565", "10.2.0.2/31"]) {
+      expect(decide(new Policy({ allow: [allow] }), "10.2.0.3:25565", "server")).toBe(false);
+    }
+    expect(decide(new Policy({ allow: ["10.2.0.3:25565"] }), "10.2.0.3:25565", "server")).toBe(true);
+    expect(decide(new Policy({ allow: ["10.2.0.3:25565"] }), "10.2.0.3:25575", "server")).toBe(false);
   });
 
   test("says which rule decided", () => {
     const policy = new Policy({ deny: ["1.2.3.0/24:25"] });
-    expect(policy.decide({ address: "1.2.3.4", port: 25 }, false).rule).toBe("deny 1.2.3.0/24:25");
-    expect(policy.decide({ address: "1.2.3.4", port: 26 }, false).rule).toBe("default");
-    expect(policy.decide({ address: "10.0.0.1", port: 80 }, false).rule).toContain("RFC 1918");
+    expect(policy.decide({ address: "1.2.3.4", port: 25 }, undefined).rule).toBe("deny 1.2.3.0/24:25");
+    expect(policy.decide({ address: "1.2.3.4", port: 26 }, undefined).rule).toBe("default");
+    expect(policy.decide({ address: "10.0.0.1", port: 80 }, undefined).rule).toContain("RFC 1918");
   });
 
   test("decides as a plain search for the most specific match does", () => {
@@ -195,7 +216,7 @@ describe("the policy", () => {
     fc.assert(
       fc.property(fc.array(rule, { maxLength: 8 }), ipv4, port, (rules, address, number) => {
         // Above every reserved range or inside it: only what the rules say about a public address is compared.
-        fc.pre(new Policy().decide({ address: formatIpv4(address), port: number }, false).allowed);
+        fc.pre(new Policy().decide({ address: formatIpv4(address), port: number }, undefined).allowed);
         const texts = (allow: boolean) =>
           rules.filter((one) => one.allow === allow).map((one) => formatRuleTarget(one.target));
         const matching = rules.filter((one) => ruleTargetMatches(one.target, address, number));
@@ -209,7 +230,7 @@ describe("the policy", () => {
         );
         const policy = new Policy({ allow: texts(true), deny: texts(false) });
         const expected = best.every((one) => one.allow);
-        return policy.decide({ address: formatIpv4(address), port: number }, false).allowed === expected;
+        return policy.decide({ address: formatIpv4(address), port: number }, undefined).allowed === expected;
       }),
       { numRuns: 500 },
     );

@@ -28,6 +28,8 @@ const input = createInterface({ input: process.stdin });
 input.on("line", (line) => {
   if (line === "stop") controller.abort();
   if (line === "gc" && underBun) Bun.gc(true);
+  if (line === "remove") delete SERVERS["10.2.0.2"];
+  if (line === "replace") SERVERS["10.2.0.2"] = { name: "three", port: 25567 };
   if (line !== "stats") return;
   const memory = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
   const { user, system } = process.cpuUsage();

@@ -94,7 +94,8 @@ export class ProxyUnderTest implements AsyncDisposable {
     return promise;
   }
 
-  command(line: "stop" | "gc" | "stats"): void {
+  /** `remove`: the server "one" is no longer there; `replace`: the server "three" is at its address. */
+  command(line: "stop" | "gc" | "stats" | "remove" | "replace"): void {
     this.#child.stdin.write(`${line}\n`);
     void this.#child.stdin.flush();
   }

@@ -298,6 +298,27 @@ describe("what is refused", () => {
     });
   });
 
+  test("has the containers of other servers in it, also where their network is allowed", async () => {
+    await using proxy = await ProxyUnderTest.start(sandbox, { policy: { allow: ["10.0.0.0/8", "10.2.0.0/16:7000"] } });
+    using _ = listenIn(sandbox, "c2", { address: "10.2.0.3", port: 7000 }, (socket) => void socket.write("here"));
+    expect(await attempt(proxy, "10.2.0.3", 7000)).toMatchObject({
+      client: "ECONNRESET",
+      outcome: "refused:policy",
+      rule: "deny (the container of a server)",
+    });
+    // Nobody's: an address like others.
+    expect((await attempt(proxy, "10.2.0.77", 7000)).outcome).not.toStartWith("refused");
+  });
+
+  test("has no container in it that is allowed by its own address", async () => {
+    await using proxy = await ProxyUnderTest.start(sandbox, { policy: { allow: ["10.2.0.3:7000"] } });
+    using _ = listenIn(sandbox, "c2", { address: "10.2.0.3", port: 7000 }, (socket) => void socket.write("here"));
+    const client = connect("c1", "10.2.0.3", 7000);
+    await client.until(4);
+    client.reset();
+    expect(await proxy.nextLog()).toMatchObject({ outcome: "reset:client", destination: "10.2.0.3" });
+  });
+
   test("always has the proxy itself in it, under any of its addresses, whatever is allowed", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, {
       policy: { allow: ["203.0.113.1", "127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "10.1.0.3"] },
@@ -484,6 +505,31 @@ describe("a destination", () => {
     const line = await proxy.nextLog();
     expect(line.outcome).toBe("timeout:idle");
     expect(line.durationMs).toBeWithin(2400, 4500);
+  });
+});
+
+describe("a server that is removed", () => {
+  test.each(["remove", "replace"] as const)("has its connections reset, and no other server's (%s)", async (how) => {
+    await using proxy = await ProxyUnderTest.start(sandbox);
+    const origins: TestSocket[] = [];
+    using _ = listen(7000, (socket) => {
+      origins.push(socket);
+      void socket.write("x");
+    });
+    const own = connect("c1", ORIGIN.address, 7000);
+    await own.until(1);
+    const other = connect("c2", ORIGIN.address, 7000);
+    const connecting = connect("c1", VANISHING, 7000);
+    const asking = connect("c1", ORIGIN.address, 53);
+    await Promise.all([other.until(1), connecting.opened.promise, asking.opened.promise]);
+    proxy.command(how);
+    for (const socket of [own, connecting, asking]) expect(await socket.closed.promise).toBe("ECONNRESET");
+    const lines = [await proxy.nextLog(), await proxy.nextLog(), await proxy.nextLog()];
+    expect(lines.map(({ server, outcome }) => [server, outcome])).toEqual(Array(3).fill(["one", "server-removed"]));
+    expect(await (origins[0] as TestSocket).closed.promise).toBe("ECONNRESET");
+    await other.write("still there");
+    await origins[1]?.until(11);
+    other.reset();
   });
 });
 

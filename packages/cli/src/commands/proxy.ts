@@ -102,6 +102,7 @@ export class ProxyCommand extends DpCommand {
       : formatLogLine;
     const proxy = await startProxy({
       identify: (address) => servers.find(address),
+      isContainer: (address) => servers.isContainer(address),
       log: (entry) => lines.write(format(entry)),
       warn,
       address: this.address,
