@@ -290,13 +290,40 @@ static __always_inline __be32 v4_of_mapped(__be32 a, __be32 b, __be32 c, __be32 
 	return a == 0 && b == 0 && c == bpf_htonl(0xffff) ? d : 0;
 }
 
+/* The two ends of a socket of the host's. */
+struct ends {
+	__be32 local;
+	__be32 remote;
+	__u16 local_port; /* in host order */
+};
+
+/*
+ * The flow that this socket of the proxy accepted, if it is one. A socket with
+ * another address of its own than the host peer's is left from a server that is
+ * no more: this one has its container's address now.
+ */
+static __always_inline struct dp_origin *accepted(struct dp_origin_key *key,
+						  const struct ends *ends)
+{
+	struct dp_origin *origin;
+	struct dp_veth_pair *pair;
+
+	key->container = ends->remote;
+	origin = bpf_map_lookup_elem(&dp_origins, key);
+	if (!origin || bpf_ntohs(origin->listener) != ends->local_port)
+		return NULL;
+	pair = bpf_map_lookup_elem(&dp_veth_pairs, &key->container);
+	return pair && pair->host_addr == ends->local ? origin : NULL;
+}
+
 SEC("cgroup/getsockopt")
 int dp_getsockopt(struct bpf_sockopt *ctx)
 {
 	struct sockaddr_in_original *answer = ctx->optval;
 	struct dp_origin_key key = { .protocol = IPPROTO_TCP };
-	struct dp_origin *origin;
 	struct bpf_sock *sk = ctx->sk;
+	struct dp_origin *origin;
+	struct ends ends = {};
 
 	if (ctx->level != SOL_IP || ctx->optname != SO_ORIGINAL_DST || !sk)
 		goto keep;
@@ -304,14 +331,19 @@ int dp_getsockopt(struct bpf_sockopt *ctx)
 		goto keep;
 	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
 		goto keep;
-	if (sk->family == AF_INET)
-		key.container = sk->dst_ip4;
-	else if (sk->family == AF_INET6)
-		key.container = v4_of_mapped(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2],
-					     sk->dst_ip6[3]);
+	if (sk->family == AF_INET) {
+		ends.local = sk->src_ip4;
+		ends.remote = sk->dst_ip4;
+	} else if (sk->family == AF_INET6) {
+		ends.local = v4_of_mapped(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2],
+					  sk->src_ip6[3]);
+		ends.remote = v4_of_mapped(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2],
+					   sk->dst_ip6[3]);
+	}
+	ends.local_port = sk->src_port;
 	key.sport = sk->dst_port;
-	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	if (!origin || bpf_ntohs(origin->listener) != sk->src_port)
+	origin = accepted(&key, &ends);
+	if (!origin)
 		goto keep;
 
 	*answer = (struct sockaddr_in_original){
@@ -332,27 +364,26 @@ keep:
 	return 1;
 }
 
-/* The flow this socket of the proxy accepted, if it is one. */
-static __always_inline struct dp_origin *accepted(struct bpf_sock_ops *ctx,
-						  struct dp_origin_key *key)
+static __always_inline struct dp_origin *accepted_by(struct bpf_sock_ops *ctx,
+						     struct dp_origin_key *key)
 {
-	struct dp_origin *origin;
+	struct ends ends = {};
 
 	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
 		return NULL;
-	if (ctx->family == AF_INET)
-		key->container = ctx->remote_ip4;
-	else if (ctx->family == AF_INET6)
-		key->container = v4_of_mapped(ctx->remote_ip6[0], ctx->remote_ip6[1],
-					      ctx->remote_ip6[2], ctx->remote_ip6[3]);
-	else
-		return NULL;
+	if (ctx->family == AF_INET) {
+		ends.local = ctx->local_ip4;
+		ends.remote = ctx->remote_ip4;
+	} else if (ctx->family == AF_INET6) {
+		ends.local = v4_of_mapped(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+					  ctx->local_ip6[3]);
+		ends.remote = v4_of_mapped(ctx->remote_ip6[0], ctx->remote_ip6[1],
+					   ctx->remote_ip6[2], ctx->remote_ip6[3]);
+	}
+	ends.local_port = ctx->local_port;
 	/* In network order, in the upper half. */
 	key->sport = bpf_htons(bpf_ntohl(ctx->remote_port));
-	origin = bpf_map_lookup_elem(&dp_origins, key);
-	if (!origin || bpf_ntohs(origin->listener) != ctx->local_port)
-		return NULL;
-	return origin;
+	return accepted(key, &ends);
 }
 
 SEC("sockops")
@@ -363,7 +394,7 @@ int dp_sockops(struct bpf_sock_ops *ctx)
 
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		origin = accepted(ctx, &key);
+		origin = accepted_by(ctx, &key);
 		if (origin) {
 			origin->expires = DP_NEVER;
 			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
@@ -373,7 +404,7 @@ int dp_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] != BPF_TCP_CLOSE)
 			break;
-		origin = accepted(ctx, &key);
+		origin = accepted_by(ctx, &key);
 		if (origin)
 			dp_flow_expire_in(origin, dp_closing_ns);
 		break;

@@ -49,7 +49,7 @@ const wrong = (answers: readonly Event[]) => answers.filter(({ to, original }) =
 
 test("nothing is written about an established flow, whatever passes", async () => {
   const to = ["192.0.2.80:443"];
-  await using chatting = start(net.container("lobby"), "chat", { to, rounds: 12_000 });
+  await using chatting = start(net.container("lobby"), "chat", { to, rounds: 6000 });
   await chatting.event("answer");
   const [packets, maps] = [await packetsOf(net.host, "dp25570"), mapsUnder(net.dp.pinRoot)];
   await chatting.event("chatted");
@@ -63,7 +63,7 @@ test("nothing is written about an established flow, whatever passes", async () =
 async function packetsOf(namespace: NetworkNamespace, iface: string): Promise<number> {
   const { stdout } = await namespace.run(["ip", "-s", "-j", "link", "show", iface]);
   const [link] = JSON.parse(stdout) as { stats64: { rx: { packets: number }; tx: { packets: number } } }[];
-  return Math.min(link?.stats64.rx.packets ?? 0, link?.stats64.tx.packets ?? 0);
+  return (link?.stats64.rx.packets ?? 0) + (link?.stats64.tx.packets ?? 0);
 }
 
 test("thousands of short connections all learn the right destination", async () => {

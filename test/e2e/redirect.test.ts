@@ -9,7 +9,8 @@
  * Nobody has the addresses that the containers go to: the proxy here only says what it was told.
  */
 import { describe, expect, test } from "bun:test";
-import { listen, talk } from "./redirect/redirect.ts";
+import { openPinned } from "@dp/core";
+import { listen, start, talk } from "./redirect/redirect.ts";
 import { Internet } from "./topology/internet.ts";
 import type { Event } from "./topology/program.ts";
 import { converse, serve, transfer } from "./traffic/traffic.ts";
@@ -153,6 +154,29 @@ test("nobody listens: refused at once, and by whom it was asked", async () => {
   // A port that was refused may be tried again when somebody listens.
   await listen(net.host, HTTP, DNS, TCP);
   expect(await talk(net.container("lobby"), "ask", { to })).toMatchObject(to.map((each) => ({ original: each })));
+});
+
+test("a server that is added again, with the address it had, has nothing to do with the old flows", async () => {
+  await using net = await twoContainers();
+  await listen(net.host, TCP);
+  const lobby = net.container("lobby");
+  const [before, after] = ["192.0.2.1:443", "192.0.2.2:443"];
+  const open = start(lobby, "chat", { to: [before], sourcePort: 40_000 });
+  await open.event("answer");
+  await net.dp.must("del-server", "--port", "25570");
+  await open[Symbol.asyncDispose]();
+  await net.dp.addServer(25570, lobby, "--container-ip", "10.2.0.1", "--host-ip", "10.1.0.9");
+  expect(await net.dp.json("show", "--port", "25570")).toMatchObject({ flows: 0 });
+
+  await using again = start(lobby, "chat", { to: [after], sourcePort: 40_000 });
+  expect(await again.event("answer")).toMatchObject({ original: after, from: "10.2.0.1:40000" });
+  // The proxy still holds the old connection, whose peer looks like that of the new. Now it goes.
+  const old = ["src", `10.1.0.1:${TCP}`, "dst", "10.2.0.1:40000"];
+  expect((await net.host.run(["ss", "-HtnK", ...old])).stdout).toContain("10.2.0.1:40000");
+  expect((await net.host.run(["ss", "-Htn", ...old])).stdout).toBe("");
+  using datapath = openPinned({ pinRoot: net.dp.pinRoot });
+  expect(datapath.flows()).toMatchObject([{ port: 40_000, expires: undefined }]);
+  await again.event("word", again.events.length + 3);
 });
 
 describe("the ends of a connection", () => {
