@@ -1,0 +1,141 @@
+import { SyscallError } from "@dp/sys";
+import { Injector, type Offload } from "../raw/packet-socket.ts";
+import { type Ground, HOST_PORT, type Place, type World } from "./world.ts";
+
+/** What an attempt leads to. Nothing at all: the container's own kernel, or the veth pair, does not carry it. */
+export interface Outcome {
+  /** Where its frames are seen. */
+  readonly reaches?: readonly Place[];
+  /** How many packets the attacker's counters say were dropped, by reason. */
+  readonly drops?: Readonly<Record<string, number>>;
+  /** Why it is right that something is seen, or that nothing is counted. */
+  readonly because?: string;
+}
+
+export interface SentFrame {
+  readonly frame: Uint8Array;
+  readonly offload?: Offload;
+}
+
+/** Frames to send from inside the container. */
+export interface Attempt extends Outcome {
+  readonly name: string;
+  /** Each frame has the mark in it. */
+  readonly frames: (ground: Ground, mark: string) => readonly (Uint8Array | SentFrame)[];
+  /** Past the programs on the container's own egress. */
+  readonly bypass?: boolean;
+}
+
+export interface Topic {
+  readonly title: string;
+  readonly attempts: readonly Attempt[];
+}
+
+/** As {@link Outcome}, without reasons: for comparing. */
+export interface Observed {
+  readonly reaches: readonly string[];
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export function expected({ reaches = [], drops = {} }: Outcome): Observed {
+  return { reaches: [...reaches].sort(), drops };
+}
+
+type Sockets = Readonly<Record<"plain" | "bypass" | "offloads", Injector>>;
+
+const PATIENCE_MS = 5000;
+
+/**
+ * Makes attempts one after the other, and tells what became of each. Counters are waited for while they are less than
+ * what is expected: a packet may be on its way still.
+ */
+export class Attacker implements Disposable {
+  readonly #world: World;
+  readonly #sockets: Sockets;
+  #drops: Record<string, number>;
+
+  private constructor(world: World, sockets: Sockets, drops: Record<string, number>) {
+    this.#world = world;
+    this.#sockets = sockets;
+    this.#drops = drops;
+  }
+
+  /** `ifname`: the interface of the attacker's to send by. */
+  static async open(world: World, ifname = "eth0", namespace = world.namespace): Promise<Attacker> {
+    const open = (options: { bypass?: boolean; offloads?: boolean }) => Injector.open(namespace, ifname, options);
+    const [plain, bypass, offloads] = [await open({}), await open({ bypass: true }), await open({ offloads: true })];
+    return new Attacker(world, { plain, bypass, offloads }, await world.drops());
+  }
+
+  /** One attempt, between two times that what must arrive does. */
+  async make(attempt: Attempt): Promise<Observed> {
+    const world = this.#world;
+    await world.check();
+    const mark = world.mark();
+    for (const sent of attempt.frames(world.ground, mark)) this.#try(sent, attempt.bypass ?? false);
+    await world.check();
+    const drops = await this.#dropped(attempt.drops ?? {});
+    const seen = world.seen(mark);
+    for (const [place, frames] of Object.entries(seen)) {
+      for (const frame of frames) checkAddresses(place as Place, frame, world.ground);
+    }
+    return { reaches: Object.keys(seen).sort(), drops };
+  }
+
+  #try(sent: Uint8Array | SentFrame, bypass: boolean): void {
+    try {
+      this.#send(sent, bypass);
+    } catch (error) {
+      // How a packet socket learns that its frame was dropped on the way out of its own interface.
+      if (!(error instanceof SyscallError && error.errnoName === "ENOBUFS")) throw error;
+    }
+  }
+
+  #send(sent: Uint8Array | SentFrame, bypass: boolean): void {
+    if (sent instanceof Uint8Array) this.#sockets[bypass ? "bypass" : "plain"].send(sent);
+    else this.#sockets.offloads.send(sent.frame, sent.offload);
+  }
+
+  /** What was dropped since it was last asked. */
+  async #dropped(wanted: Readonly<Record<string, number>>): Promise<Record<string, number>> {
+    const before = this.#drops;
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      this.#drops = await this.#world.drops();
+      const since = Object.entries(this.#drops).map(
+        ([reason, count]) => [reason, count - (before[reason] ?? 0)] as const,
+      );
+      const dropped = Object.fromEntries(since.filter(([, count]) => count !== 0));
+      const lacks = Object.entries(wanted).some(([reason, count]) => (dropped[reason] ?? 0) < count);
+      if (!lacks || performance.now() > deadline) return dropped;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const socket of Object.values(this.#sockets)) socket[Symbol.dispose]();
+  }
+}
+
+/** Whatever is right to arrive arrives under addresses that are right. Throws when one is not. */
+function checkAddresses(place: Place, frame: Buffer, { self, gateway, host, player, friend }: Ground): void {
+  const address = (at: number) => frame.subarray(at, at + 4).join(".");
+  const path = `${address(26)} to ${address(30)}`;
+  const right: Readonly<Record<Place, readonly string[]>> = {
+    uplink: [`${host} to ${player}`],
+    containers: [`${self} to ${friend}`],
+    host: [`${self} to ${gateway}`, `${self} to ${host}`],
+  };
+  if (!right[place].includes(path)) throw new Error(`seen at "${place}": a packet from ${path}`);
+  const sourcePort = frame.readUInt16BE(14 + ((frame[14] as number) & 0xf) * 4);
+  if (place === "uplink" && sourcePort !== HOST_PORT) throw new Error(`left the uplink from port ${sourcePort}`);
+}
+
+/** What became of all attempts, by name: an attempt that fails to be sent is told by its error. */
+export async function makeAll(world: World, attempts: readonly Attempt[]): Promise<Record<string, Observed | Error>> {
+  using attacker = await Attacker.open(world);
+  const results: Record<string, Observed | Error> = {};
+  for (const attempt of attempts) {
+    results[attempt.name] = await attacker.make(attempt).catch((error: Error) => error);
+  }
+  return results;
+}

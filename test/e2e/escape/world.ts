@@ -1,0 +1,193 @@
+/**
+ * A container that tries to get out, and those who would notice:
+ *
+ *     player ── internet ── neighbour              "uplink": every frame that the host puts on the wire
+ *                  │
+ *               host 203.0.113.10                  "host": what gets past the guards of the attacker's host peer
+ *          ┌───────┼────────┐
+ *      attacker  friend  stranger                  "containers": every frame that enters one of the other two
+ *      10.2.0.1  10.2.0.2  10.2.0.3
+ *      group g   group g
+ *
+ * Each frame carries a mark that no other has. Frames that must arrive go before and after every attempt, one for each
+ * observer: they show that it watches, and that it has seen all that came between.
+ */
+import { ethernet, icmp, ipv4, tcp } from "../../../packages/core/test/packet/frame.ts";
+import { Injector, Sniffer } from "../raw/packet-socket.ts";
+import type { Server } from "../topology/dp.ts";
+import { Internet, NEIGHBOUR_ADDRESS, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
+import type { NetworkNamespace } from "../topology/namespace.ts";
+import { refusal } from "../traffic/traffic.ts";
+import { WATCHED_ETHER_TYPES } from "./ether-types.ts";
+
+export type Place = "uplink" | "containers" | "host";
+
+export const GAME_PORT = 25565;
+export const HOST_PORT = 25570;
+
+/** Whom frames are from and to. */
+export interface Ground {
+  /** The attacker's own address. */
+  readonly self: string;
+  /** Its host peer's. */
+  readonly gateway: string;
+  readonly friend: string;
+  readonly stranger: string;
+  /** The stranger's host peer's. */
+  readonly otherGateway: string;
+  /** The public address. */
+  readonly host: string;
+  /** Has sent TCP to the attacker's public port. */
+  readonly player: string;
+  /** On the uplink's network; never sent the attacker anything. */
+  readonly neighbour: string;
+  /** Of a frame of the attacker to its gateway. */
+  readonly outer: { readonly src: string; readonly dst: string };
+  readonly friendMac: string;
+}
+
+/** 8 bytes that no other frame has. They fit into a TCP header's sequence and acknowledgement numbers. */
+class Marks {
+  #last = 0;
+
+  next(): string {
+    this.#last += 1;
+    return `#${this.#last.toString(36).padStart(6, "0")}#`;
+  }
+}
+
+/** A mark as the sequence and acknowledgement numbers of a TCP segment without data. */
+export function asNumbers(mark: string): { seq: number; ack: number } {
+  const bytes = Buffer.from(mark, "latin1");
+  return { seq: bytes.readUInt32BE(0), ack: bytes.readUInt32BE(4) };
+}
+
+const PATIENCE_MS = 10_000;
+
+type Observers = Readonly<Record<Place, readonly Sniffer[]>>;
+
+interface Parts {
+  readonly net: Internet;
+  readonly attacker: Server;
+  readonly friend: Server;
+  readonly stranger: Server;
+  readonly observers: Observers;
+  readonly toStranger: Injector;
+  readonly made: AsyncDisposableStack;
+}
+
+export class World implements AsyncDisposable {
+  readonly net: Internet;
+  readonly attacker: Server;
+  readonly ground: Ground;
+  readonly #parts: Parts;
+  readonly #marks = new Marks();
+  #injector: Injector;
+
+  private constructor(parts: Parts, injector: Injector) {
+    this.net = parts.net;
+    this.attacker = parts.attacker;
+    this.#parts = parts;
+    this.#injector = injector;
+    const { attacker, friend, stranger } = parts;
+    this.ground = {
+      self: attacker.containerAddress,
+      gateway: attacker.hostPeer.address,
+      friend: friend.containerAddress,
+      stranger: stranger.containerAddress,
+      otherGateway: stranger.hostPeer.address,
+      host: PUBLIC_ADDRESS,
+      player: PLAYER_ADDRESSES[0],
+      neighbour: NEIGHBOUR_ADDRESS,
+      outer: { src: attacker.containerPeer.mac, dst: attacker.hostPeer.mac },
+      friendMac: friend.containerPeer.mac,
+    };
+  }
+
+  static async create(): Promise<World> {
+    await using made = new AsyncDisposableStack();
+    const net = made.use(await Internet.create({ containers: ["attacker", "friend", "stranger"], neighbour: true }));
+    await net.dp.must("load");
+    const group = ["--group", "g"];
+    const attacker = await net.dp.addServer(HOST_PORT, net.container("attacker"), "--name", "attacker", ...group);
+    const friend = await net.dp.addServer(25571, net.container("friend"), "--name", "friend", ...group);
+    const stranger = await net.dp.addServer(25572, net.container("stranger"), "--name", "stranger");
+    const watch = async (...at: Parameters<typeof Sniffer.open>) => made.use(await Sniffer.open(...at));
+    const observers = {
+      uplink: [await watch(net.router, "to-host")],
+      containers: [await watch(net.container("friend"), "eth0"), await watch(net.container("stranger"), "eth0")],
+      host: [await watch(net.host, attacker.hostPeer.name, WATCHED_ETHER_TYPES)],
+    };
+    const toStranger = made.use(await Injector.open(net.host, stranger.hostPeer.name));
+    // Nobody listens, but from now on the player is one.
+    await refusal(net.player(), { port: HOST_PORT });
+    const injector = await Injector.open(net.container("attacker"), "eth0");
+    return new World({ net, attacker, friend, stranger, observers, toStranger, made: made.move() }, injector);
+  }
+
+  get namespace(): NetworkNamespace {
+    return this.net.container("attacker");
+  }
+
+  mark(): string {
+    return this.#marks.next();
+  }
+
+  /** Where frames with this mark were seen. */
+  seen(mark: string): Partial<Record<Place, Buffer[]>> {
+    const places = (["uplink", "containers", "host"] as const).map(
+      (place) => [place, this.#seenAt(place, mark)] as const,
+    );
+    return Object.fromEntries(places.filter(([, frames]) => frames.length > 0));
+  }
+
+  #seenAt(place: Place, mark: string): Buffer[] {
+    return this.#parts.observers[place].flatMap(({ frames }) =>
+      frames.filter((frame) => frame.includes(mark, 0, "latin1")),
+    );
+  }
+
+  /** Sends what must arrive, and waits until all observers have seen it. Throws when one does not. */
+  async check(): Promise<void> {
+    const { ground, attacker } = this;
+    const { self: src, outer } = ground;
+    const { stranger, toStranger } = this.#parts;
+    const expected: [Place, string][] = (["uplink", "host", "containers", "containers"] as const).map((place) => [
+      place,
+      this.mark(),
+    ]);
+    const [reply, ping, group, local] = expected.map(([, mark]) => mark) as [string, string, string, string];
+    const fromGame = (dst: number, mark: string) => tcp({ flags: "PA", src: attacker.gamePort, dst }, mark);
+    this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.player }, fromGame(40_000, reply))));
+    this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.gateway }, icmp({ type: 8 }, ping))));
+    this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.friend }, fromGame(GAME_PORT, group))));
+    const { hostPeer, containerPeer, containerAddress } = stranger;
+    toStranger.send(
+      ethernet(
+        { src: hostPeer.mac, dst: containerPeer.mac },
+        ipv4({ src: hostPeer.address, dst: containerAddress }, icmp({ type: 8 }, local)),
+      ),
+    );
+    for (const [place, mark] of expected) await this.#arrives(place, mark);
+  }
+
+  async #arrives(place: Place, mark: string): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (this.#seenAt(place, mark).length === 0) {
+      if (performance.now() > deadline) throw new Error(`the observer "${place}" does not see what must arrive`);
+      await Bun.sleep(1);
+    }
+  }
+
+  /** Packets of the attacker that were dropped, by reason, as `dp show --json` tells it; those of nobody are not among them. */
+  async drops(): Promise<Record<string, number>> {
+    type Shown = { counters: { drops: Record<string, number> } };
+    const { counters } = await this.net.dp.json<Shown>("show", "--port", `${HOST_PORT}`);
+    return counters.drops;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#injector[Symbol.dispose]();
+    await this.#parts.made.disposeAsync();
+  }
+}
