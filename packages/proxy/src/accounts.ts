@@ -26,7 +26,8 @@ export class Accounts {
   /** Takes a place for a connection, or returns undefined when there is none left. Give it back with `close`. */
   openConnection(address: string): Account | undefined {
     const account = this.#account(address);
-    if (account.connections >= this.#limits.connectionsPerServer || !this.#takeDescriptors(2)) return undefined;
+    if (account.connections >= this.#limits.connectionsPerServer || !this.#takeDescriptors(account, 2))
+      return undefined;
     account.connections++;
     this.#accounts.set(address, account);
     return account;
@@ -41,7 +42,7 @@ export class Accounts {
   /** Takes a place for a DNS query, or returns undefined when there is none left. Give it back with `closeQuery`. */
   openQuery(address: string): Account | undefined {
     const account = this.#account(address);
-    if (account.queries >= this.#limits.queriesPerServer || !this.#takeDescriptors(1)) return undefined;
+    if (account.queries >= this.#limits.queriesPerServer || !this.#takeDescriptors(account, 1)) return undefined;
     account.queries++;
     this.#accounts.set(address, account);
     return account;
@@ -64,8 +65,10 @@ export class Accounts {
     return this.#accounts.get(address) ?? new Account(address, this.#limits.bufferedBytesPerServer);
   }
 
-  #takeDescriptors(count: number): boolean {
-    if (this.#descriptors + count > this.#limits.descriptors) return false;
+  /** Where descriptors are few, no container gets more than half of them: one alone must not shut out all others. */
+  #takeDescriptors({ connections, queries }: Account, count: number): boolean {
+    const { descriptors } = this.#limits;
+    if (this.#descriptors + count > descriptors || 2 * connections + queries + count > descriptors / 2) return false;
     this.#descriptors += count;
     return true;
   }
@@ -74,6 +77,10 @@ export class Accounts {
     if (account.connections === 0 && account.queries === 0) this.#accounts.delete(account.address);
   }
 }
+
+/** With the default budget: what the first sixteen connections have. */
+const UNLIMITED_SHARE = 1024 * 1024;
+const LEAST_SHARE = 16 * 1024;
 
 export class Account {
   readonly address: string;
@@ -91,6 +98,16 @@ export class Account {
 
   get bufferedBytes(): number {
     return this.#buffered;
+  }
+
+  /**
+   * How much a new connection may hold in each of the kernel's buffers; undefined for as much as the kernel likes. The
+   * more connections a container has, the less each new one gets: few are as fast as they would be without a proxy,
+   * many hold no more together than a few do.
+   */
+  get bufferShare(): number | undefined {
+    const share = Math.floor(this.#budget / (2 * this.connections));
+    return share < UNLIMITED_SHARE ? Math.max(share, LEAST_SHARE) : undefined;
   }
 
   /** Adds a reader that is throttled while the container's connections hold too much. */

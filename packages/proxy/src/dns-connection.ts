@@ -1,10 +1,11 @@
-import type { Account } from "./accounts.ts";
+import type { Account, Throttled } from "./accounts.ts";
 import { type Admitted, refuse } from "./admission.ts";
 import type { Outcome } from "./connection-log.ts";
 import { DnsFrameReader, dnsFrame } from "./dns-frames.ts";
 import { answerQuery } from "./dns-query.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { failureOutcome } from "./relay.ts";
+import { limitSocketBuffers } from "./socket-buffers.ts";
 
 /** Queries of one connection that may wait for an answer; nothing more is read from it meanwhile. */
 const MAX_PIPELINED = 16;
@@ -12,7 +13,7 @@ const MAX_PIPELINED = 16;
 const MAX_QUERY = 4096;
 
 /** One DNS connection of a container (RFC 7766): queries may be pipelined, answers come as they are ready. */
-export class DnsConnection {
+export class DnsConnection implements Throttled {
   readonly #context: ProxyContext;
   readonly #admitted: Admitted;
   readonly #account: Account;
@@ -22,6 +23,8 @@ export class DnsConnection {
   #pending = 0;
   #queries = 0;
   #ended = false;
+  #throttled = false;
+  #held = 0;
   #outcome: Outcome = "closed";
   #lastActivity = performance.now();
 
@@ -48,12 +51,16 @@ export class DnsConnection {
     this.#onDone = onDone;
     const { client } = admitted;
     client.setNoDelay(true);
+    if (account.bufferShare !== undefined) limitSocketBuffers(client, account.bufferShare);
     client.on("data", (bytes: Buffer) => {
       this.#lastActivity = performance.now();
       this.#waiting.push(...this.#frames.push(bytes));
       this.#work();
     });
-    client.on("drain", () => this.#work());
+    client.on("drain", () => {
+      this.#hold(0);
+      this.#work();
+    });
     client.on("end", () => {
       this.#ended = true;
       this.#work();
@@ -63,6 +70,12 @@ export class DnsConnection {
     });
     client.on("close", () => this.#closed());
     client.resume();
+    account.join(this);
+  }
+
+  throttle(on: boolean): void {
+    this.#throttled = on;
+    this.#work();
   }
 
   get entry(): Admitted["entry"] {
@@ -82,7 +95,8 @@ export class DnsConnection {
 
   #work(): void {
     const { client } = this.#admitted;
-    while (this.#pending < MAX_PIPELINED && !client.destroyed && !client.writableNeedDrain) {
+    const full = () => this.#throttled || this.#pending >= MAX_PIPELINED || client.writableNeedDrain;
+    while (!client.destroyed && !full()) {
       const query = this.#waiting.shift();
       if (query === undefined) break;
       void this.#answer(query);
@@ -90,7 +104,7 @@ export class DnsConnection {
     if (client.destroyed) return;
     if (this.#frames.oversized) this.abort("refused:malformed");
     else if (this.#ended && this.#pending === 0 && this.#waiting.length === 0) client.end();
-    else if (this.#waiting.length > 0 || this.#pending >= MAX_PIPELINED || client.writableNeedDrain) client.pause();
+    else if (this.#waiting.length > 0 || full()) client.pause();
     else client.resume();
   }
 
@@ -101,11 +115,20 @@ export class DnsConnection {
     const answer = await answerQuery(this.#context, entry, query);
     this.#pending--;
     this.#lastActivity = performance.now();
-    if (answer !== undefined && client.writable) client.write(dnsFrame(answer));
+    if (answer !== undefined && client.writable && !client.write(dnsFrame(answer))) this.#hold(client.writableLength);
     this.#work();
   }
 
+  /** Counts the answers that the client has not taken yet. */
+  #hold(bytes: number): void {
+    const change = bytes - this.#held;
+    this.#held = bytes;
+    if (change !== 0) this.#account.buffer(change);
+  }
+
   #closed(): void {
+    this.#account.leave(this);
+    this.#hold(0);
     this.#context.accounts.closeConnection(this.#account);
     // Each query has a line of its own; the connection has one only if it asked nothing or ended badly.
     if (this.#queries === 0 || this.#outcome !== "closed") {

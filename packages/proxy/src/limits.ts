@@ -8,10 +8,11 @@ export interface ProxyLimits {
   readonly queriesPerServer: number;
   /**
    * Bytes of one container's connections the proxy holds in memory before it stops reading from all of them. Default 32
-   * MiB. Passed by at most one read (512 KiB in Bun) for each connection.
+   * MiB. Passed by one read for each connection, which is 512 KiB in Bun for the first sixteen connections, and the less
+   * the more there are.
    */
   readonly bufferedBytesPerServer: number;
-  /** Descriptors all connections (two each) and queries (one each) may use. Default: RLIMIT_NOFILE less 128. */
+  /** Descriptors all connections (two each) and queries (one each) may use, one container half of them. Default: RLIMIT_NOFILE less 128. */
   readonly descriptors: number;
   /** How long to wait for the destination to accept, in milliseconds. Default 10 s. */
   readonly connectTimeoutMs: number;

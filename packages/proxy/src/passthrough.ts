@@ -6,6 +6,7 @@ import { dial } from "./dial.ts";
 import { HttpHostReader } from "./http-host.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { failureOutcome, Relay } from "./relay.ts";
+import { limitSocketBuffers } from "./socket-buffers.ts";
 
 /**
  * One connection of a container, passed through to where it was going: policy, limit, connect, relay, log. Everything
@@ -87,7 +88,9 @@ export class Passthrough {
       return;
     }
     const { client } = this.#admitted;
+    const share = this.#account.bufferShare;
     for (const socket of [client, upstream]) {
+      if (share !== undefined) limitSocketBuffers(socket, share);
       socket.setNoDelay(true);
       socket.setKeepAlive(true, this.#context.limits.keepAliveMs);
     }

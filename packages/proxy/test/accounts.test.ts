@@ -28,7 +28,25 @@ describe("accounts", () => {
     expect(accounts.openQuery("10.2.0.3")).toBeDefined();
     expect(accounts.openQuery("10.2.0.3")).toBeUndefined();
     accounts.closeConnection(one);
-    expect(accounts.openConnection("10.2.0.3")).toBeDefined();
+    expect(accounts.openConnection("10.2.0.4")).toBeDefined();
+  });
+
+  test("give no container more than half of the descriptors", () => {
+    const accounts = new Accounts(completeLimits({ descriptors: 20 }));
+    const opened = Array.from({ length: 10 }, () => accounts.openConnection("10.2.0.1"));
+    expect(opened.filter((each) => each !== undefined)).toHaveLength(5);
+    expect(accounts.openQuery("10.2.0.1")).toBeUndefined();
+    expect(accounts.openConnection("10.2.0.2")).toBeDefined();
+  });
+
+  test("give connections the less of the kernel's buffers the more there are, and the first ones what they like", () => {
+    const MIB = 1024 * 1024;
+    const accounts = new Accounts(completeLimits({ bufferedBytesPerServer: 32 * MIB, connectionsPerServer: 2000 }));
+    const shares = Array.from({ length: 2000 }, () => accounts.openConnection("10.2.0.1")?.bufferShare);
+    expect([shares[0], shares[15]]).toEqual([undefined, undefined]);
+    expect(shares[16]).toBeWithin(0.9 * MIB, MIB);
+    expect([shares[127], shares[511], shares[1999]]).toEqual([MIB / 8, MIB / 32, MIB / 64]);
+    expect(accounts.openConnection("10.2.0.2")?.bufferShare).toBeUndefined();
   });
 
   test("throttle all readers of a container over its budget, late ones too, and let them go again", () => {

@@ -368,6 +368,33 @@ describe("DNS over TCP", () => {
     expect(most).toBeWithin(2, 17);
   });
 
+  test("is read from no more while the container does not take its answers, or holds too much elsewhere", async () => {
+    await using proxy = await start([A], {
+      bufferedBytesPerServer: 500_000,
+      queryTimeoutMs: 6000,
+      resolverTimeoutMs: 5000,
+    });
+    const text = "long ".repeat(12_000);
+    using server = await resolver(A, answering(text));
+    const { socket } = await open();
+    socket.pause();
+    const frames = Array.from({ length: 500 }, (_, id) => dnsFrame(query({ id, name: "big.example", type: 16 })));
+    await socket.write(Buffer.concat(frames));
+    let asked = 0;
+    for (let idle = 0; idle < 10; await Bun.sleep(50)) {
+      idle = server.seen.length > asked ? 0 : idle + 1;
+      asked = server.seen.length;
+    }
+    // What the kernel's buffers took, sixteen on their way, and what the budget lets through.
+    expect((await proxy.stats()).bufferedBytes).toBeWithin(1, 2_000_000);
+    expect(asked).toBeLessThan(400);
+    socket.resume();
+    socket.shutdown();
+    expect(await socket.closed.promise).toBe("closed");
+    expect(server.seen.length).toBe(500);
+    expect((await proxy.stats()).bufferedBytes).toBe(0);
+  }, 30_000);
+
   test("is closed when it is idle, or announces a query longer than any", async () => {
     await using proxy = await start([A], { dnsIdleTimeoutMs: 500 });
     const { socket: idle } = await open();

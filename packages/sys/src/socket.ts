@@ -14,8 +14,10 @@ export function bindSocket(fd: Fd, address: Uint8Array, op = "bind a socket"): v
   check(libc.bind(fd.number, address, address.byteLength), op, "bind");
 }
 
-export function setSocketOption(fd: Fd, level: number, name: number, value: Uint8Array, op: string): void {
-  check(libc.setsockopt(fd.number, level, name, value, value.byteLength), op, "setsockopt");
+/** setsockopt(2), also on a descriptor somebody else owns. Throws `SyscallError`. */
+export function setSocketOption(fd: Fd | number, level: number, name: number, value: Uint8Array, op: string): void {
+  const number = typeof fd === "number" ? fd : fd.number;
+  check(libc.setsockopt(number, level, name, value, value.byteLength), op, "setsockopt");
 }
 
 /**
