@@ -55,6 +55,8 @@ export interface ConnectionLog {
   readonly resolver?: string;
   /** The rule that refused it. */
   readonly rule?: string;
+  /** How many refusals of the same server, or of strangers, were not logged before this one: there were too many. */
+  readonly unlogged?: number;
   /** Payload bytes from the container. */
   readonly bytesOut: number;
   /** Payload bytes to the container. */

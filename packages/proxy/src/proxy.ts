@@ -61,7 +61,7 @@ export interface ProxyStats {
   readonly bytesIn: number;
   /** How many connections and queries ended in each way, those too that were not logged. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Lines left out of the log: more refused strangers than ten in a second. */
+  /** Lines left out of the log: more refusals than a hundred in a second for one server, than ten for strangers. */
   readonly unlogged: number;
   /** What each container uses now. */
   readonly servers: readonly (Usage & { readonly server: ServerIdentity | undefined })[];
@@ -252,12 +252,13 @@ class RunningProxy implements Proxy {
     this.#outcomes[entry.outcome] = (this.#outcomes[entry.outcome] ?? 0) + 1;
     this.#bytesOut += entry.bytesOut;
     this.#bytesIn += entry.bytesIn;
-    if (!this.#gate.passes(entry)) {
+    const passed = this.#gate.pass(entry);
+    if (passed === undefined) {
       this.#unlogged++;
       return;
     }
     try {
-      this.#options.log(entry);
+      this.#options.log(passed);
     } catch (error) {
       // A log that fails must not take the connections with it.
       this.#warn(`cannot log: ${(error as Error).message}`);

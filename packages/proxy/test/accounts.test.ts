@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type Account, Accounts } from "../src/accounts.ts";
 import { completeLimits } from "../src/limits.ts";
-import { LogGate } from "../src/log-gate.ts";
 
 describe("accounts", () => {
   test("count each container for itself, and forget it when it has nothing open", () => {
@@ -74,30 +73,5 @@ describe("limits", () => {
     for (const bad of [0, -1, 1.5, Number.NaN, Infinity]) {
       expect(() => completeLimits({ connectionsPerServer: bad })).toThrow("connectionsPerServer");
     }
-  });
-});
-
-describe("the gate of the log", () => {
-  const entry = {
-    time: new Date(),
-    kind: "tcp",
-    transport: "tcp",
-    server: undefined,
-    source: { address: "10.9.9.9", port: 1 },
-    destination: undefined,
-    bytesOut: 0,
-    bytesIn: 0,
-    durationMs: 0,
-    outcome: "refused:unknown-source",
-  } as const;
-
-  test("lets ten lines a second through about strangers, and every one about servers", () => {
-    let now = 0;
-    const gate = new LogGate(() => now);
-    const passed = () => Array.from({ length: 50 }, () => gate.passes(entry)).filter(Boolean).length;
-    expect(passed()).toBe(10);
-    expect(gate.passes({ ...entry, server: { name: "a", port: 1 } })).toBe(true);
-    now += 1000;
-    expect(passed()).toBe(10);
   });
 });

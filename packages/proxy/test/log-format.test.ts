@@ -46,7 +46,8 @@ describe("a line for people", () => {
   test("of a stranger that was refused", () => {
     const entry = { ...http, server: undefined, outcome: "refused:policy", rule: "deny 10.0.0.0/8" } as const;
     expect(formatLogLine(entry)).toContain(" - http ");
-    expect(formatLogLine(entry)).toContain('rule="deny 10.0.0.0/8"');
+    expect(formatLogLine(entry)).toContain('rule="deny 10.0.0.0/8" out=');
+    expect(formatLogLine({ ...entry, unlogged: 7 })).toContain('rule="deny 10.0.0.0/8" unlogged=7 out=');
   });
 
   test("stays one line of printable characters whatever its values are", () => {
@@ -90,13 +91,14 @@ describe("a line for machines", () => {
       rcode: null,
       resolver: null,
       rule: null,
+      unlogged: 0,
       bytesOut: 78,
       bytesIn: 1256,
       durationMs: 42.123,
       outcome: "closed",
     });
     expect(JSON.parse(toJson(dns))).toMatchObject({ destination: null, question: "example.org", questionType: "AAAA" });
-    expect(Object.keys(JSON.parse(toJson({ ...dns, server: undefined }))).length).toBe(19);
+    expect(Object.keys(JSON.parse(toJson({ ...dns, server: undefined }))).length).toBe(20);
   });
 
   test("has no newline whatever its values are", () => {
