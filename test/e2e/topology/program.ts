@@ -46,6 +46,10 @@ export class Program implements AsyncDisposable {
     return this.#process.pid;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Waits for the end. Throws {@link ProgramError} when it takes longer than `timeoutMs`. */
   async finished(timeoutMs = PATIENCE_MS): Promise<Output> {
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), timeoutMs);

@@ -2,8 +2,9 @@
  * A TCP server that does what a connection's first line asks for: `send N` bytes, `receive N` bytes, or `echo`.
  * Tells every connection's peer address, and every digest, as JSON lines.
  *
- *     bun traffic/server.ts PORT
+ *     bun traffic/server.ts PORT [KEY CERTIFICATE]      with the files of a key and its certificate it speaks TLS
  */
+import { readFileSync } from "node:fs";
 import { Sink, Source } from "./stream.ts";
 
 type Role = { source: Source } | { sink: Sink } | "echo";
@@ -41,9 +42,13 @@ function receive(socket: Bun.Socket<State>, chunk: Uint8Array): void {
   }
 }
 
+const [port, key, certificate] = process.argv.slice(2);
+const tls = key === undefined ? {} : { tls: { key: readFileSync(key), cert: readFileSync(certificate as string) } };
+
 const server = Bun.listen<State>({
   hostname: "0.0.0.0",
-  port: Number(process.argv[2]),
+  port: Number(port),
+  ...tls,
   socket: {
     open(socket) {
       socket.data = { role: undefined };

@@ -5,9 +5,16 @@ import { type Program, ProgramError } from "../topology/program.ts";
 
 const program = (name: string) => ["bun", join(import.meta.dirname, `${name}.ts`)];
 
+/** The files of a key and its certificate. */
+export interface TlsFiles {
+  readonly key: string;
+  readonly certificate: string;
+}
+
 /** Starts traffic/server.ts and waits until it listens. */
-export async function serve(container: NetworkNamespace, port = 25565): Promise<Program> {
-  const server = container.spawn([...program("server"), `${port}`]);
+export async function serve(container: NetworkNamespace, port = 25565, tls?: TlsFiles): Promise<Program> {
+  const files = tls === undefined ? [] : [tls.key, tls.certificate];
+  const server = container.spawn([...program("server"), `${port}`, ...files]);
   await server.event("listening");
   return server;
 }
@@ -55,4 +62,15 @@ export async function refusal(player: NetworkNamespace, { address = PUBLIC_ADDRE
   const [failed] = client.events.filter(({ event }) => event === "failed");
   if (code === 0 || failed === undefined) throw new ProgramError(`the connection was made:\n${stdout}`);
   return failed["code"] as string;
+}
+
+/** How a connection ends that is made but leads nowhere: the name of the errno, or "closed". */
+export async function disappointment(
+  player: NetworkNamespace,
+  { address = PUBLIC_ADDRESS, port }: Target,
+): Promise<string> {
+  await using client = player.spawn([...program("client"), address, `${port}`, "echo", "60"]);
+  const { code } = await client.event("failed");
+  if (client.events.some(({ event }) => event === "echo")) throw new ProgramError("it led somewhere");
+  return code as string;
 }
