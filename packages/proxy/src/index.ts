@@ -1,6 +1,7 @@
 export type { Usage } from "./accounts.ts";
 export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./connection-log.ts";
 export type { Endpoint } from "./ipv4.ts";
+export type { ListenerPorts } from "./listeners.ts";
 export { formatLogLine, toFields, toJson } from "./log-format.ts";
 export type { ProxyLimits } from "./limits.ts";
 export { type Decision, Policy, type PolicyOptions } from "./policy.ts";

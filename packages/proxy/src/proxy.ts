@@ -8,13 +8,13 @@ import { DnsConnection } from "./dns-connection.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import { DnsUdpListener } from "./dns-udp.ts";
 import { completeLimits, type ProxyLimits } from "./limits.ts";
+import { DEFAULT_PORTS, type ListenerPorts, Listeners } from "./listeners.ts";
 import { LogGate } from "./log-gate.ts";
 import { OwnAddresses } from "./own-addresses.ts";
 import { Passthrough } from "./passthrough.ts";
 import { Policy, type PolicyOptions } from "./policy.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { ResolverList } from "./resolver-list.ts";
-import { listenTcp, type TcpListener } from "./tcp-listener.ts";
 
 export interface ProxyOptions {
   /** Which server has a container address; asked once for each connection and query. */
@@ -69,7 +69,12 @@ export interface ProxyStats {
 
 export interface Proxy {
   /** The ports listened on. */
-  readonly ports: { readonly http: number; readonly dns: number; readonly tcp: number };
+  readonly ports: ListenerPorts;
+  /**
+   * Listens on these ports from now on; what is open stays open. Throws `DatapathError` CONFLICT for a port in use, and
+   * listens where it did then.
+   */
+  readonly moveTo: (ports: ListenerPorts) => Promise<void>;
   readonly stats: () => ProxyStats;
   /** Takes nothing new, lets what is there finish for `drainMs`, then resets the rest. Resolves when all is closed. */
   readonly stop: (options?: { drainMs?: number }) => Promise<void>;
@@ -103,14 +108,12 @@ class RunningProxy implements Proxy {
   readonly #accounts: Accounts;
   readonly #limits: ProxyLimits;
   readonly #sessions = new Set<Session>();
-  readonly #listeners: TcpListener[] = [];
+  readonly #listeners: Listeners;
   readonly #gate = new LogGate();
   readonly #stopped = deferred<void>();
   readonly #outcomes: Record<string, number> = {};
   readonly #onAbort = () => void this.stop();
   readonly #sweep: NodeJS.Timeout;
-  #ports = { http: 0, dns: 0, tcp: 0 };
-  #udp: DnsUdpListener | undefined;
   #stopping: Promise<void> | undefined;
   #bytesOut = 0;
   #bytesIn = 0;
@@ -121,11 +124,18 @@ class RunningProxy implements Proxy {
     this.#limits = completeLimits(options.limits);
     this.#accounts = new Accounts(this.#limits);
     const own = new OwnAddresses();
-    const dnsPort = options.dnsPort ?? 9053;
+    const { address = "0.0.0.0", dnsPort = DEFAULT_PORTS.dns } = options;
+    this.#listeners = new Listeners({
+      address,
+      onConnection: (kind, socket) => this.#accept(kind, socket),
+      openDatagrams: (port) => DnsUdpListener.open(this.#context, { address, port }, this.#warn),
+      lingerMs: this.#limits.queryTimeoutMs,
+      warn: this.#warn,
+    });
     const resolvers = new ResolverList({
       given: options.resolvers,
       resolvConf: options.resolvConf,
-      exclude: ({ address, port }) => port === dnsPort && own.has(address),
+      exclude: (resolver) => resolver.port === (this.ports.dns || dnsPort) && own.has(resolver.address),
     });
     this.#context = {
       limits: this.#limits,
@@ -134,7 +144,7 @@ class RunningProxy implements Proxy {
       accounts: this.#accounts,
       forwarder: new DnsForwarder(resolvers, this.#limits),
       admit: (address) => this.#admit(address),
-      isSelf: ({ address, port }) => Object.values(this.#ports).includes(port) && own.has(address),
+      isSelf: (destination) => Object.values(this.ports).includes(destination.port) && own.has(destination.address),
       record: (entry) => this.#record(entry),
     };
     const departures = new Departures(options.identify);
@@ -150,8 +160,8 @@ class RunningProxy implements Proxy {
     this.#sweep.unref();
   }
 
-  get ports(): Proxy["ports"] {
-    return this.#ports;
+  get ports(): ListenerPorts {
+    return this.#listeners.ports;
   }
 
   get stopped(): Promise<void> {
@@ -159,18 +169,18 @@ class RunningProxy implements Proxy {
   }
 
   async listen(): Promise<void> {
-    const { address = "0.0.0.0", httpPort = 9080, dnsPort = 9053, tcpPort = 9111, signal } = this.#options;
-    const open = async (kind: ListenerKind, port: number) => {
-      const listener = await listenTcp({ address, port }, (socket) => this.#accept(kind, socket), this.#warn);
-      this.#listeners.push(listener);
-      this.#ports = { ...this.#ports, [kind]: listener.port };
-    };
-    await open("http", httpPort);
-    await open("dns", dnsPort);
-    await open("tcp", tcpPort);
-    this.#udp = await DnsUdpListener.open(this.#context, { address, port: this.#ports.dns }, this.#warn);
+    const { httpPort, dnsPort, tcpPort, signal } = this.#options;
+    await this.moveTo({
+      http: httpPort ?? DEFAULT_PORTS.http,
+      dns: dnsPort ?? DEFAULT_PORTS.dns,
+      tcp: tcpPort ?? DEFAULT_PORTS.tcp,
+    });
     if (signal?.aborted === true) void this.stop();
     else signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  moveTo(ports: ListenerPorts): Promise<void> {
+    return this.#listeners.moveTo(ports);
   }
 
   stats(): ProxyStats {
@@ -195,8 +205,7 @@ class RunningProxy implements Proxy {
 
   async #stop(drainMs: number): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
-    for (const listener of this.#listeners) listener.close();
-    this.#udp?.stopAccepting();
+    this.#listeners.stopAccepting();
     const deadline = performance.now() + drainMs;
     const busy = () => this.#sessions.size > 0 || this.#accounts.usage().length > 0;
     while (busy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -205,7 +214,7 @@ class RunningProxy implements Proxy {
     for (let turn = 0; turn < 50 && this.#sessions.size > 0; turn++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    this.#udp?.close();
+    this.#listeners.close();
     clearInterval(this.#sweep);
     this.#stopped.resolve();
   }

@@ -30,6 +30,10 @@ input.on("line", (line) => {
   if (line === "gc" && underBun) Bun.gc(true);
   if (line === "remove") delete SERVERS["10.2.0.2"];
   if (line === "replace") SERVERS["10.2.0.2"] = { name: "three", port: 25567 };
+  if (line.startsWith("move ")) {
+    const moved = () => print("moved", proxy.ports);
+    proxy.moveTo(JSON.parse(line.slice("move ".length))).then(moved, (error) => print("moved", error.message));
+  }
   if (line !== "stats") return;
   const memory = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
   const { user, system } = process.cpuUsage();

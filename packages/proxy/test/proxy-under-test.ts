@@ -35,6 +35,7 @@ export class ProxyUnderTest implements AsyncDisposable {
   readonly warnings: string[] = [];
   readonly #ready = Promise.withResolvers<void>();
   #stats = Promise.withResolvers<ProcessStats>();
+  #moved = Promise.withResolvers<unknown>();
   #taken = 0;
   static #last: ProxyUnderTest | undefined;
 
@@ -72,6 +73,7 @@ export class ProxyUnderTest implements AsyncDisposable {
         if (kind === "ready") this.#ready.resolve();
         else if (kind === "log") this.log.push(JSON.parse(value));
         else if (kind === "warn") this.warnings.push(JSON.parse(value));
+        else if (kind === "moved") this.#moved.resolve(JSON.parse(value));
         else if (kind === "stats") {
           this.#stats.resolve(JSON.parse(value));
           this.#stats = Promise.withResolvers();
@@ -92,6 +94,14 @@ export class ProxyUnderTest implements AsyncDisposable {
     const { promise } = this.#stats;
     this.command("stats");
     return promise;
+  }
+
+  /** Moves the listeners. The ports they have then, or why they cannot have these. */
+  moveTo(ports: { http: number; dns: number; tcp: number }): Promise<unknown> {
+    this.#moved = Promise.withResolvers();
+    this.#child.stdin.write(`move ${JSON.stringify(ports)}\n`);
+    void this.#child.stdin.flush();
+    return this.#moved.promise;
   }
 
   /** `remove`: the server "one" is no longer there; `replace`: the server "three" is at its address. */
