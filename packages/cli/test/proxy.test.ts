@@ -4,7 +4,7 @@
  *     container 10.2.0.1 -- dp25570 host up0 203.0.113.10    the host's own address is what it connects to
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { execute, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
+import { EXECUTABLE, execute, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
 import type { Outcome } from "./support/terminal.ts";
 
 requireExecutable();
@@ -56,7 +56,6 @@ test("passes on, refuses and logs, one JSON document a line, and ends cleanly", 
   await proxy.written(1);
   expect(JSON.parse(proxy.lines[0] ?? "")).toMatchObject({
     event: "listening",
-    address: "0.0.0.0",
     http: 9080,
     dns: 9053,
     tcp: 9111,
@@ -99,7 +98,7 @@ test("for people: lines of text; open connections have their time to finish, and
   for (const twice of [false, true]) {
     await using proxy = host.start(["proxy", "--allow", "203.0.113.10", "--drain", twice ? "60" : "1"]);
     await proxy.written(1);
-    expect(proxy.lines[0]).toMatch(/^\S+Z listening on 0\.0\.0\.0: HTTP 9080, DNS 9053, TCP 9111$/);
+    expect(proxy.lines[0]).toMatch(/^\S+Z listening: HTTP 9080, DNS 9053, TCP 9111$/);
     const client = from(container, 4000);
     // The connection is there once the proxy has it in its books: its server has said hello.
     await established(host);
@@ -200,9 +199,7 @@ test("says what is in the way, with the exit code of its kind", async () => {
     expect(outcome.stderr).toContain(says);
   };
   await fails(3, "hint: run `dp load` first");
-  await fails(2, "the prefix length", "--allow", "10.0.0.0/33");
   await host.dp(["load"]);
-  await fails(1, "cannot listen on TCP 198.51.100.1:9080", "--address", "198.51.100.1");
   await using proxy = host.start(["proxy"]);
   await proxy.written(1);
   await fails(5, "TCP 0.0.0.0:9080 is in use");
@@ -214,25 +211,96 @@ test("says what is in the way, with the exit code of its kind", async () => {
   expect(other.lines[0]).toContain("HTTP 8080, DNS 9053, TCP 9111");
 });
 
-test("warns when dp load has moved the listeners", async () => {
+test.each<[string, ...string[]]>([
+  ["the prefix length", "--allow", "10.0.0.0/33"],
+  ["bits outside of its network", "--allow", "10.1.2.3/8"],
+  ["a port is a number", "--deny", "0.0.0.0/0:0"],
+  ["only IPv4", "--deny", "::/0"],
+  ["not an IPv4 address", "--deny", "example.org"],
+  ["not an address of a resolver", "--dns", "resolver.example"],
+  ["not an address of a resolver", "--dns", "9.9.9.9:70000"],
+  ["--max-connections is 0", "--max-connections", "0"],
+  ['--max-connections is "many"', "--max-connections", "many"],
+  ["--max-queries is 0", "--max-queries", "0"],
+  ["--max-buffer is 2000000", "--max-buffer", "2000000"],
+  ['--connect-timeout is "1.5"', "--connect-timeout", "1.5"],
+  ["--idle-timeout is 0", "--idle-timeout", "0"],
+  ['--drain is "soon"', "--drain", "soon"],
+  ["unknown option --alow", "--alow", "10.0.0.0/8"],
+  ["--dns lacks its value", "--dns"],
+  ['unexpected "now"', "now"],
+])("says %s, with exit code 2, loaded or not", async (says, ...args: string[]) => {
+  const outcome = await execute(EXECUTABLE, ["proxy", ...args]);
+  expect([outcome.code, outcome.stdout]).toEqual([2, ""]);
+  expect(outcome.stderr).toStartWith("dp: ");
+  expect(outcome.stderr).toContain(says);
+});
+
+test("refuses to ask itself", async () => {
+  using host = new HostNamespace();
+  await host.dp(["load"]);
+  for (const own of ["203.0.113.10:9053", "127.0.0.1:9053"]) {
+    const outcome = await host.dp(["proxy", "--dns", own]);
+    expect([outcome.code, outcome.stdout]).toEqual([2, ""]);
+    expect(outcome.stderr).toContain(`${own} is the proxy's own DNS listener`);
+  }
+});
+
+test("waits for dp load when it is told to, or to be stopped", async () => {
+  using host = new HostNamespace();
+  for (const load of [true, false]) {
+    await using proxy = host.start(["proxy", "--wait"]);
+    await said(proxy, "dp: warning: nothing is loaded: waiting for dp load\n");
+    if (load) {
+      await host.dp(["load"]);
+      await proxy.written(1);
+      expect(proxy.lines[0]).toContain(" listening: ");
+    }
+    proxy.kill("SIGTERM");
+    expect(await proxy.ended()).toBe(0);
+    await host.dp(["unload"]);
+  }
+});
+
+/** Waits for this on standard error. */
+async function said(proxy: Running, text: string): Promise<void> {
+  for (let i = 0; i < 500 && !proxy.stderr.includes(text); i++) await Bun.sleep(20);
+  expect(proxy.stderr).toContain(text);
+}
+
+test("listens where dp load redirects to, as soon as it can", async () => {
   using host = new HostNamespace();
   await host.dp(["load"]);
   await using proxy = host.start(["proxy"]);
   await proxy.written(1);
   await host.dp(["load", "--tcp-port", "9112"]);
-  for (let i = 0; i < 500 && proxy.stderr === ""; i++) await Bun.sleep(20);
-  expect(proxy.stderr).toBe(
-    "dp: warning: dp load redirects to HTTP 9080, DNS 9053, TCP 9112 now: start dp proxy anew to listen there\n",
-  );
+  await proxy.written(2);
+  expect(proxy.lines[1]).toEndWith("Z listening: HTTP 9080, DNS 9053, TCP 9112");
+  {
+    await using _server = await serve(host, "4000");
+    await host.dp(["load", "--tcp-port", "4000"]);
+    await said(proxy, "dp: warning: dp load redirects to HTTP 9080, DNS 9053, TCP 4000, but");
+    await Bun.sleep(2500);
+  }
+  await proxy.written(3);
+  expect(proxy.lines[2]).toEndWith("Z listening: HTTP 9080, DNS 9053, TCP 4000");
+  expect(proxy.stderr.match(/warning/g)).toHaveLength(1);
 });
 
-test("has as many descriptors as it may have", async () => {
+test("has as many descriptors as it may have, and says when they are few", async () => {
   using host = new HostNamespace();
   await host.dp(["load"]);
-  await using proxy = host.startOther(["bash", "-c", 'ulimit -Sn 256; exec "$0" proxy', host.executable]);
-  await proxy.written(1);
-  const { stdout } = await execute("bash", ["-c", `grep "open files" /proc/${proxy.pid}/limits`]);
-  const [, soft, hard] = /files +(\d+) +(\d+)/.exec(stdout) ?? [];
-  expect(Number(hard)).toBeGreaterThan(256);
-  expect(soft).toBe(hard);
+  for (const [limit, few] of [
+    ["ulimit -Sn 256", false],
+    ["ulimit -n 1024", true],
+  ] as const) {
+    await using proxy = host.startOther(["bash", "-c", `${limit}; exec "$0" proxy`, host.executable]);
+    await proxy.written(1);
+    const { stdout } = await execute("bash", ["-c", `grep "open files" /proc/${proxy.pid}/limits`]);
+    const [, soft, hard] = /files +(\d+) +(\d+)/.exec(stdout) ?? [];
+    expect(soft).toBe(hard);
+    expect(Number(hard)).toBeWithin(257, few ? 1025 : Infinity);
+    expect(proxy.stderr).toInclude(few ? "it may open 1024 files, two for each connection" : "");
+    expect(proxy.stderr !== "").toBe(few);
+  }
 });

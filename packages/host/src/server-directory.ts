@@ -52,9 +52,7 @@ export class ServerDirectory implements Disposable {
   proxyPorts(): ProxyPorts {
     this.#reopenIfReplaced();
     const config = this.#objects.config();
-    if (config === undefined) {
-      throw new DatapathError("NOT_LOADED", this.#op, "the last load did not finish", { hint: "run `dp load` again" });
-    }
+    if (config === undefined) throw this.#unfinished();
     return { httpPort: config.httpPort, dnsPort: config.dnsPort, tcpPort: config.tcpPort };
   }
 
@@ -70,21 +68,22 @@ export class ServerDirectory implements Disposable {
 
   /**
    * Throws `DatapathError` `FAILED` when this process is outside of the cgroup that `load` was given: then it would not
-   * learn where connections were going.
+   * learn where connections were going; `NOT_LOADED` when a first load did not finish.
    */
   requireOwnCgroup(): void {
     const op = this.#op;
     const attached = this.#objects.cgroupAttachments().find(({ program }) => program === "getsockopt");
+    if (attached === undefined) throw this.#unfinished();
     const own = cgroupOfProcess(process.pid);
     if (own === undefined) return;
-    const folder = attached === undefined ? undefined : cgroupFolderById(attached.cgroupId);
+    const folder = cgroupFolderById(attached.cgroupId);
     if (folder === undefined) {
       throw new DatapathError("FAILED", op, "the cgroup that `dp load` attached to is gone", {
         hint: "run `dp load` again",
       });
     }
     for (let each = cgroupFolder(own, op); each !== dirname(each); each = dirname(each)) {
-      if (statSync(each, { bigint: true, throwIfNoEntry: false })?.ino === attached?.cgroupId) return;
+      if (statSync(each, { bigint: true, throwIfNoEntry: false })?.ino === attached.cgroupId) return;
     }
     throw new DatapathError(
       "FAILED",
@@ -94,6 +93,10 @@ export class ServerDirectory implements Disposable {
         hint: "start it in that cgroup, or let the datapath have all of them: dp load --cgroup with the cgroup2 mount",
       },
     );
+  }
+
+  #unfinished(): DatapathError {
+    return new DatapathError("NOT_LOADED", this.#op, "the last load did not finish", { hint: "run `dp load` again" });
   }
 
   #lookUp(address: string): KnownServer | undefined {

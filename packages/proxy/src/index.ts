@@ -3,7 +3,7 @@ export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./con
 export type { Endpoint } from "./ipv4.ts";
 export type { ListenerPorts } from "./listeners.ts";
 export { formatLogLine, toFields, toJson } from "./log-format.ts";
-export type { ProxyLimits } from "./limits.ts";
+export { completeLimits, type ProxyLimits } from "./limits.ts";
 export { type Decision, Policy, type PolicyOptions } from "./policy.ts";
 export { startProxy, type Proxy, type ProxyOptions, type ProxyStats } from "./proxy.ts";
 export { RESERVED_RANGES } from "./reserved-ranges.ts";

@@ -1,9 +1,12 @@
-import { isIPv4 } from "node:net";
-import type { ProxyPorts, ServerDirectory } from "@dp/host";
-import type { ConnectionLog, ProxyLimits, ProxyStats } from "@dp/proxy";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ServerDirectory } from "@dp/host";
+import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats } from "@dp/proxy";
 import { Option } from "clipanion";
 import { formatBytes } from "../amount.ts";
 import { DpCommand } from "../dp-command.ts";
+import { isDatapathError } from "../exit-code.ts";
+import { warnOfFewDescriptors } from "../few-descriptors.ts";
+import { followPorts, portsText } from "../follow-ports.ts";
 import { hostLibrary, proxyLibrary } from "../host-library.ts";
 import { LineWriter } from "../line-writer.ts";
 import { parseNumber } from "../option-value.ts";
@@ -11,8 +14,8 @@ import { UsageError } from "../usage-error.ts";
 
 const OP = "proxy";
 
-/** How often it is looked whether `dp load` has moved the listeners. */
-const CHECK_MS = 5000;
+/** How often it is looked whether something is loaded. */
+const WAIT_MS = 1000;
 
 /** How long, at the end, the reader of the log may take to read the last lines. */
 const LOG_PATIENCE_MS = 1000;
@@ -38,23 +41,24 @@ export class ProxyCommand extends DpCommand {
     description: "run the transparent proxy: what containers open goes through it",
     details:
       "Runs until SIGINT or SIGTERM, then lets open connections finish for a while; the second signal ends it at once. " +
-      "It listens where dp load redirects to, passes TCP on to where it was going, forwards DNS, and prints a line for " +
-      "each connection when it ends. Private, link-local and metadata addresses and the host's own are refused, unless " +
-      "allowed: the most specific rule decides. RULE is ADDRESS[/PREFIX][:PORT[-PORT]].",
+      "It listens where dp load redirects to, also when that changes, passes TCP on to where it was going, forwards " +
+      "DNS, and prints a line for each connection when it ends. Private, link-local, metadata and other addresses that " +
+      "are not the internet's are refused unless a rule allows them, the host's own and those of containers unless a " +
+      "rule for that very address does. The most specific rule decides: the longest prefix, then the fewest ports; " +
+      "--deny before --allow. RULE is ADDRESS[/PREFIX][:PORT[-PORT]].",
     examples: [
       ["With the resolvers of the host", "dp proxy"],
       [
         "With others, a database in the private network, and no mail",
         "dp proxy --dns 9.9.9.9 --allow 10.20.0.5:3306 --deny 0.0.0.0/0:25",
       ],
-      ["For machines: one JSON document on each line", "dp proxy --json"],
+      ["As a service: before dp load or after it, one JSON document on each line", "dp proxy --wait --json"],
     ],
   });
   static override metavars = {
     "--dns": "IP[:PORT]",
     "--allow": "RULE",
     "--deny": "RULE",
-    "--address": "IP",
     "--max-connections": "N",
     "--max-queries": "N",
     "--max-buffer": "MIB",
@@ -71,62 +75,84 @@ export class ProxyCommand extends DpCommand {
   });
   allow = Option.Array("--allow", { description: "where containers may connect to; may be repeated" });
   deny = Option.Array("--deny", { description: "where they may not; may be repeated" });
-  address = Option.String("--address", { description: "listen on this address only (default 0.0.0.0)" });
+  wait = Option.Boolean("--wait", false, { description: "when nothing is loaded, wait for dp load" });
   maxConnections = Option.String("--max-connections", { description: "open at once, per server (default 512)" });
   maxQueries = Option.String("--max-queries", { description: "DNS queries at once, per server (default 128)" });
-  maxBuffer = Option.String("--max-buffer", { description: "memory for what is on its way, per server (default 32)" });
+  maxBuffer = Option.String("--max-buffer", { description: "what is on its way, per server (default 32)" });
   connectTimeout = Option.String("--connect-timeout", { description: "for a destination to answer (default 10)" });
   idleTimeout = Option.String("--idle-timeout", { description: "closes what carries nothing so long (default 3600)" });
   drain = Option.String("--drain", { description: "for open connections to finish at the end (default 5)" });
 
   override async perform(): Promise<void> {
-    const options = this.hostOptions();
-    const warn = options.warn ?? (() => undefined);
+    const { warn = () => undefined } = this.hostOptions();
     const limits = this.#limits();
-    const { ServerDirectory } = await hostLibrary();
     const { startProxy, formatLogLine, toFields, Policy, parseResolver } = await proxyLibrary();
     const policy = { allow: this.allow, deny: this.deny };
     // What is wrong with the command line is said first, loaded or not.
     new Policy(policy);
     for (const resolver of this.dns ?? []) parseResolver(resolver);
 
-    using servers = ServerDirectory.open(options, OP);
-    const ports = servers.proxyPorts();
-    servers.requireOwnCgroup();
-    const { raiseDescriptorLimit } = await import("@dp/sys");
-    raiseDescriptorLimit();
+    const interruption = this.context.interruption();
+    using servers = await this.#openServers(interruption, warn);
+    if (servers === undefined) return;
+    await warnOfFewDescriptors(limits, warn);
 
     const lines = new LineWriter(this.context.log, warn);
     const format = this.json
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
+    const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
     const proxy = await startProxy({
       identify: (address) => servers.find(address),
       isContainer: (address) => servers.isContainer(address),
       log: (entry) => lines.write(format(entry)),
       warn,
-      address: this.address,
-      ...ports,
+      httpPort,
+      dnsPort,
+      tcpPort,
       policy,
       resolvers: this.dns,
       limits,
-      signal: this.context.interruption(),
+      signal: interruption,
     });
-    lines.write(this.#listening(proxy.ports));
-    const stopWatching = watchPorts(servers, ports, warn);
+    const sayPorts = () => lines.write(this.#listening(proxy.ports));
+    sayPorts();
+    const stopFollowing = followPorts(servers, proxy, sayPorts, warn);
     await proxy.stopped;
-    stopWatching();
+    stopFollowing();
     const { outcomes, bytesOut, bytesIn, unlogged } = proxy.stats();
     const stopped = { event: "stopped", time: this.#time(), outcomes, bytesOut, bytesIn, unlogged } as const;
     lines.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
     await lines.end(LOG_PATIENCE_MS);
   }
 
-  #limits(): Partial<ProxyLimits> {
-    const { address } = this;
-    if (address !== undefined && !isIPv4(address)) {
-      throw new UsageError(`--address is ${JSON.stringify(address)}: expected an IPv4 address`);
+  /** Undefined when it was interrupted while it waited. */
+  async #openServers(interruption: AbortSignal, warn: (message: string) => void): Promise<ServerDirectory | undefined> {
+    const { ServerDirectory } = await hostLibrary();
+    const open = () => {
+      const servers = ServerDirectory.open(this.hostOptions(), OP);
+      try {
+        servers.requireOwnCgroup();
+        servers.proxyPorts();
+        return servers;
+      } catch (error) {
+        servers[Symbol.dispose]();
+        throw error;
+      }
+    };
+    for (let tries = 0; !interruption.aborted; tries++) {
+      try {
+        return open();
+      } catch (error) {
+        if (!this.wait || !isDatapathError(error) || error.code !== "NOT_LOADED") throw error;
+        if (tries === 0) warn("nothing is loaded: waiting for dp load");
+      }
+      await sleep(WAIT_MS, undefined, { signal: interruption }).catch(() => undefined);
     }
+    return undefined;
+  }
+
+  #limits(): Partial<ProxyLimits> {
     return {
       ...limit("connectionsPerServer", this.maxConnections, "--max-connections"),
       ...limit("queriesPerServer", this.maxQueries, "--max-queries"),
@@ -137,10 +163,9 @@ export class ProxyCommand extends DpCommand {
     };
   }
 
-  #listening({ http, dns, tcp }: { http: number; dns: number; tcp: number }): string {
-    const address = this.address ?? "0.0.0.0";
-    if (this.json) return JSON.stringify({ event: "listening", time: this.#time(), address, http, dns, tcp });
-    return `${this.#time()} listening on ${address}: HTTP ${http}, DNS ${dns}, TCP ${tcp}`;
+  #listening({ http, dns, tcp }: ListenerPorts): string {
+    if (this.json) return JSON.stringify({ event: "listening", time: this.#time(), http, dns, tcp });
+    return `${this.#time()} listening: ${portsText({ http, dns, tcp })}`;
   }
 
   #time(): string {
@@ -175,27 +200,4 @@ function limit(
   const number = parseNumber(text, option);
   if (number >= least && number <= MOST) return { [name]: number * factor };
   throw new UsageError(`${option} is ${number}: expected a whole number from ${least} to ${MOST}`);
-}
-
-/** Warns when the containers' connections go to other ports than those that are listened on. */
-function watchPorts(servers: ServerDirectory, ports: ProxyPorts, warn: (message: string) => void): () => void {
-  let current = portsText(ports);
-  const timer = setInterval(() => {
-    let now: string;
-    try {
-      now = portsText(servers.proxyPorts());
-    } catch {
-      // Unloaded: nothing is redirected anywhere.
-      return;
-    }
-    if (now === current) return;
-    current = now;
-    const wrong = now !== portsText(ports);
-    warn(`dp load redirects to ${now} now${wrong ? ": start dp proxy anew to listen there" : " again"}`);
-  }, CHECK_MS);
-  return () => clearInterval(timer);
-}
-
-function portsText({ httpPort, dnsPort, tcpPort }: ProxyPorts): string {
-  return `HTTP ${httpPort}, DNS ${dnsPort}, TCP ${tcpPort}`;
 }
