@@ -11,7 +11,7 @@ import { must } from "./topology/program.ts";
 let world: World;
 
 /** Whom the host and the other containers take for whom, as it is before all attempts. */
-let neighbours: unknown;
+let neighbours: Record<string, string[]>;
 
 beforeAll(async () => {
   world = await World.create();
@@ -37,6 +37,6 @@ for (const { title, attempts } of TOPICS) {
   test(`${title}: ${attempts.length} attempts`, async () => {
     const results = await makeAll(world, attempts);
     expect(results).toEqual(Object.fromEntries(attempts.map((attempt) => [attempt.name, expected(attempt)])));
-    expect(await knownNeighbours()).toEqual(neighbours as object);
+    expect(await knownNeighbours()).toEqual(neighbours);
   });
 }

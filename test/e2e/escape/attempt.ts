@@ -1,5 +1,6 @@
 import { SyscallError } from "@dp/sys";
 import { Injector, type Offload } from "../raw/packet-socket.ts";
+import type { NetworkNamespace } from "../topology/namespace.ts";
 import { type Ground, HOST_PORT, type Place, type World } from "./world.ts";
 
 /** What an attempt leads to. Nothing at all: the container's own kernel, or the veth pair, does not carry it. */
@@ -41,6 +42,12 @@ export function expected({ reaches = [], drops = {} }: Outcome): Observed {
   return { reaches: [...reaches].sort(), drops };
 }
 
+/** Where frames are sent from. */
+export interface Door {
+  readonly namespace?: NetworkNamespace;
+  readonly ifname?: string;
+}
+
 type Sockets = Readonly<Record<"plain" | "bypass" | "offloads", Injector>>;
 
 const PATIENCE_MS = 5000;
@@ -60,26 +67,17 @@ export class Attacker implements Disposable {
     this.#drops = drops;
   }
 
-  /** `ifname`: the interface of the attacker's to send by. */
-  static async open(world: World, ifname = "eth0", namespace = world.namespace): Promise<Attacker> {
+  static async open(world: World, { namespace = world.namespace, ifname = "eth0" }: Door = {}): Promise<Attacker> {
     const open = (options: { bypass?: boolean; offloads?: boolean }) => Injector.open(namespace, ifname, options);
     const [plain, bypass, offloads] = [await open({}), await open({ bypass: true }), await open({ offloads: true })];
     return new Attacker(world, { plain, bypass, offloads }, await world.drops());
   }
 
-  /** One attempt, between two times that what must arrive does. */
-  async make(attempt: Attempt): Promise<Observed> {
-    const world = this.#world;
-    await world.check();
-    const mark = world.mark();
-    for (const sent of attempt.frames(world.ground, mark)) this.#try(sent, attempt.bypass ?? false);
-    await world.check();
-    const drops = await this.#dropped(attempt.drops ?? {});
-    const seen = world.seen(mark);
-    for (const [place, frames] of Object.entries(seen)) {
-      for (const frame of frames) checkAddresses(place as Place, frame, world.ground);
-    }
-    return { reaches: Object.keys(seen).sort(), drops };
+  /** Sends its frames and tells what was dropped of them. Where they were seen is to be asked for, by the mark. */
+  async make(attempt: Attempt): Promise<{ mark: string; drops: Record<string, number> }> {
+    const mark = this.#world.mark();
+    for (const sent of attempt.frames(this.#world.ground, mark)) this.#try(sent, attempt.bypass ?? false);
+    return { mark, drops: await this.#dropped(attempt.drops ?? {}) };
   }
 
   #try(sent: Uint8Array | SentFrame, bypass: boolean): void {
@@ -130,12 +128,27 @@ function checkAddresses(place: Place, frame: Buffer, { self, gateway, host, play
   if (place === "uplink" && sourcePort !== HOST_PORT) throw new Error(`left the uplink from port ${sourcePort}`);
 }
 
-/** What became of all attempts, by name: an attempt that fails to be sent is told by its error. */
+export function observe(world: World, { mark, drops }: { mark: string; drops: Record<string, number> }): Observed {
+  const seen = world.seen(mark);
+  for (const [place, frames] of Object.entries(seen)) {
+    for (const frame of frames) checkAddresses(place as Place, frame, world.ground);
+  }
+  return { reaches: Object.keys(seen).sort(), drops };
+}
+
+/** What became of all attempts, by name; each between two times that what must arrive does. */
 export async function makeAll(world: World, attempts: readonly Attempt[]): Promise<Record<string, Observed | Error>> {
   using attacker = await Attacker.open(world);
   const results: Record<string, Observed | Error> = {};
   for (const attempt of attempts) {
-    results[attempt.name] = await attacker.make(attempt).catch((error: Error) => error);
+    try {
+      await world.check();
+      const made = await attacker.make(attempt);
+      await world.check();
+      results[attempt.name] = observe(world, made);
+    } catch (error) {
+      results[attempt.name] = error as Error;
+    }
   }
   return results;
 }

@@ -107,6 +107,8 @@ export class World implements AsyncDisposable {
   static async create(): Promise<World> {
     await using made = new AsyncDisposableStack();
     const net = made.use(await Internet.create({ containers: ["attacker", "friend", "stranger"], neighbour: true }));
+    // Interfaces that the attacker makes itself say nothing that was not tried.
+    await net.container("attacker").sysctl("net.ipv6.conf.default.disable_ipv6", 1);
     await net.dp.must("load");
     const group = ["--group", "g"];
     const attacker = await net.dp.addServer(HOST_PORT, net.container("attacker"), "--name", "attacker", ...group);
@@ -127,6 +129,12 @@ export class World implements AsyncDisposable {
 
   get namespace(): NetworkNamespace {
     return this.net.container("attacker");
+  }
+
+  /** After the attacker's interface was elsewhere meanwhile: what must arrive is sent through it again. */
+  async reopen(): Promise<void> {
+    this.#injector[Symbol.dispose]();
+    this.#injector = await Injector.open(this.namespace, "eth0");
   }
 
   mark(): string {
