@@ -100,3 +100,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct dp_sweep);
 } dp_sweeps SEC(".maps");
+
+/*
+ * Answers to datagrams that the proxy's host sent in fragments, of which only the
+ * first has ports: where the container thinks they come from. As dp_fragments.
+ */
+struct dp_answer_source {
+	__be32 addr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct dp_fragment_key);
+	__type(value, struct dp_answer_source);
+} dp_answer_fragments SEC(".maps");

@@ -21,8 +21,10 @@
  *
  * dp_tproxy_host: host peer, egress. The way back.
  *
- *  1. from no listener, or of no flow                         next
- *  2. of a flow: the original source and port                 next, rewritten
+ *  1. later fragment of a datagram that rule 3 rewrote        next, rewritten
+ *  2. from no listener, or of no flow                         next
+ *  3. of a flow: the original source and port (of a first
+ *     fragment, which is remembered, too)                     next, rewritten
  *
  * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection;
  * every other call keeps the kernel's answer.
@@ -78,36 +80,36 @@ struct segment {
 	__u32 l4_off;
 };
 
-/* False unless it is an unfragmented TCP or UDP packet with whole, sound headers. */
-static __always_inline bool parse(struct __sk_buff *skb, struct segment *segment)
+/* False unless it is IPv4 with a whole, sound header. */
+static __always_inline bool parse_ip(struct __sk_buff *skb, struct segment *segment)
 {
 	struct ethhdr *eth;
-	struct iphdr *ip;
-	void *data, *end, *l4;
 
 	dp_pull_headers(skb);
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
+	eth = (void *)(long)skb->data;
+	segment->ip = (void *)(eth + 1);
+	if ((void *)(segment->ip + 1) > (void *)(long)skb->data_end)
+		return false;
+	return eth->h_proto == bpf_htons(ETH_P_IP) && dp_ipv4_is_sound(skb, segment->ip, 0);
+}
 
-	eth = data;
-	ip = (void *)(eth + 1);
-	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP))
-		return false;
-	if (!dp_ipv4_is_sound(skb, ip, sizeof(struct udphdr)))
-		return false;
-	if (ip->frag_off & (DP_IP_OFFSET | DP_IP_MORE_FRAGMENTS))
-		return false;
+/* False unless it is TCP or UDP with a whole, sound header. Not for later fragments, which have none. */
+static __always_inline bool parse_ports(struct __sk_buff *skb, struct segment *segment)
+{
+	void *end = (void *)(long)skb->data_end;
+	struct iphdr *ip = segment->ip;
+	void *l4;
 
-	segment->ip = ip;
 	segment->l4_off = ETH_HLEN + dp_ipv4_header_len(ip);
-	l4 = data + segment->l4_off;
+	l4 = (void *)(long)skb->data + segment->l4_off;
 	if (ip->protocol == IPPROTO_TCP) {
 		if (l4 + sizeof(struct tcphdr) > end ||
 		    !dp_ipv4_is_sound(skb, ip, sizeof(struct tcphdr)))
 			return false;
 		segment->tcp = l4;
 	} else if (ip->protocol == IPPROTO_UDP) {
-		if (l4 + sizeof(struct udphdr) > end)
+		if (l4 + sizeof(struct udphdr) > end ||
+		    !dp_ipv4_is_sound(skb, ip, sizeof(struct udphdr)))
 			return false;
 		segment->tcp = NULL;
 	} else {
@@ -182,7 +184,11 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	__be32 addr;
 	bool opens;
 
-	if (skb->vlan_present || !parse(skb, &segment))
+	if (skb->vlan_present || !parse_ip(skb, &segment))
+		return DP_NEXT;
+	if (segment.ip->frag_off & (DP_IP_OFFSET | DP_IP_MORE_FRAGMENTS))
+		return DP_NEXT;
+	if (!parse_ports(skb, &segment))
 		return DP_NEXT;
 
 	key.container = segment.ip->saddr;
@@ -227,6 +233,37 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
+static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
+{
+	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
+}
+
+/* Rule 1. The checksum is in the first fragment, and was set right there for all of them. */
+static __always_inline int later_fragment(struct iphdr *ip)
+{
+	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_answer_source *source;
+
+	source = bpf_map_lookup_elem(&dp_answer_fragments, &fragment);
+	if (source && ip->protocol == IPPROTO_UDP)
+		dp_ipv4_set_addr(ip, &ip->saddr, source->addr);
+	return DP_NEXT;
+}
+
+/* A datagram that is no answer must not inherit what an earlier one of the same id left behind. */
+static __always_inline void first_fragment(const struct iphdr *ip, const struct dp_origin *origin)
+{
+	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_answer_source source = {};
+
+	if (origin) {
+		source.addr = origin->dst;
+		bpf_map_update_elem(&dp_answer_fragments, &fragment, &source, BPF_ANY);
+	} else {
+		bpf_map_delete_elem(&dp_answer_fragments, &fragment);
+	}
+}
+
 SEC("tc")
 int dp_tproxy_host(struct __sk_buff *skb)
 {
@@ -237,7 +274,11 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	__be32 old_addr, addr;
 	bool reset;
 
-	if (!parse(skb, &segment))
+	if (!parse_ip(skb, &segment))
+		return DP_NEXT;
+	if (segment.ip->frag_off & DP_IP_OFFSET)
+		return later_fragment(segment.ip);
+	if (!parse_ports(skb, &segment))
 		return DP_NEXT;
 
 	old = *segment.ports;
@@ -245,7 +286,11 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	key.sport = old.dest;
 	key.protocol = segment.ip->protocol;
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	if (!origin || origin->listener != old.source)
+	if (origin && origin->listener != old.source)
+		origin = NULL;
+	if ((segment.ip->frag_off & DP_IP_MORE_FRAGMENTS) && !segment.tcp)
+		first_fragment(segment.ip, origin);
+	if (!origin)
 		return DP_NEXT;
 
 	reset = segment.tcp && segment.tcp->rst;

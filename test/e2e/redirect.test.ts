@@ -119,6 +119,22 @@ test("one socket asks several resolvers, and each answers for itself", async () 
   expect(flows).toBe(3);
 });
 
+test("a resolver's answer may be longer than a packet", async () => {
+  await using net = await twoContainers();
+  await listen(net.host, DNS);
+  const to = ["192.0.2.53:53", "198.51.100.53:53"];
+  for (const bytes of [1472, 1473, 1480, 4096, 30_000]) {
+    const ask = (name: string) => talk(net.container(name), "query", { to, bytes, rounds: 5, sourcePort: 40_000 });
+    for (const replies of await Promise.all([ask("lobby"), ask("survival")])) {
+      expect(replies).toHaveLength(10);
+      for (const reply of replies) expect(reply["bytes"]).toBe(bytes);
+      for (const { from, text } of replies) {
+        expect(text).toMatch(new RegExp(`^${DNS} question \\d to ${from}, in ${bytes} bytes$`));
+      }
+    }
+  }
+});
+
 test("other ports for the listeners hold for servers already there, and what is open stays", async () => {
   await using net = await twoContainers("--http-port", "10080", "--dns-port", "10053", "--tcp-port", "10111");
   await serve(net.host, 10111);

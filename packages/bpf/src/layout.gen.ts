@@ -798,6 +798,29 @@ export const dpSweep: StructLayout<DpSweep> = {
   },
 };
 
+/** struct dp_answer_source */
+export interface DpAnswerSource {
+  addr: string;
+}
+
+/** struct dp_answer_source: 4 bytes. */
+export const dpAnswerSource: StructLayout<DpAnswerSource> = {
+  name: "dp_answer_source",
+  size: 4,
+  fields: [{ name: "addr", offset: 0, size: 4, type: "__be32" }],
+  read(bytes) {
+    const view = viewOf(bytes, 4, "struct dp_answer_source");
+    return {
+      addr: getIpv4(view, 0),
+    };
+  },
+  write(value) {
+    const view = blank(4);
+    setIpv4(view, 0, value.addr, "dp_answer_source.addr");
+    return bytesOf(view);
+  },
+};
+
 /** All structs, each after those it contains. */
 export const structLayouts = [
   dpPublicKey,
@@ -818,10 +841,21 @@ export const structLayouts = [
   dpOriginKey,
   dpOrigin,
   dpSweep,
+  dpAnswerSource,
 ] as const;
 
 /** The maps, by their names in the kernel. */
 export const mapLayouts = {
+  dp_answer_fragments: {
+    name: "dp_answer_fragments",
+    type: 9,
+    maxEntries: 4096,
+    flags: 0,
+    keyType: "struct dp_fragment_key",
+    key: dpFragmentKey,
+    valueType: "struct dp_answer_source",
+    value: dpAnswerSource,
+  } satisfies MapLayout<DpFragmentKey, DpAnswerSource>,
   dp_configs: {
     name: "dp_configs",
     type: 2,

@@ -14,7 +14,8 @@
  *     bun redirect/client.ts reset '{"to": [...]}'               events: answer, failed {code}; done
  *     bun redirect/client.ts leave '{"to": [...]}'               answer, and a reset from here; done
  *     bun redirect/client.ts query '{"to": [...], "rounds": 3, "sourcePort": 40000}'
- *         datagrams from one socket to each in turn              events: reply {from, text}; done
+ *         datagrams from one socket, to all before the answers   events: reply {from, text, bytes}; done
+ *         with "bytes": 3000 they ask for an answer of that length
  *     bun redirect/client.ts flood '{"to": ["..."], "times": 16384}'
  *         one datagram to this address and each after it, with no wait for answers; done
  */
@@ -168,18 +169,21 @@ async function datagrams(): Promise<Datagrams> {
 
 async function query(): Promise<void> {
   const socket = await datagrams();
-  const { to, rounds = 1 } = what;
-  let missing = to.length * rounds;
-  const all = new Promise<void>((resolve) => {
-    socket.on("message", (reply, { address, port }) => {
-      tell("reply", { from: `${address}:${port}`, text: reply.toString() });
-      if (--missing === 0) resolve();
-    });
+  const { to, rounds = 1, bytes } = what;
+  const length = bytes === undefined ? "" : `, in ${bytes} bytes`;
+  let missing = 0;
+  let answered = () => {};
+  socket.on("message", (reply, { address, port }) => {
+    const text = reply.toString().replace(/\.*$/, "");
+    tell("reply", { from: `${address}:${port}`, text, bytes: reply.length });
+    if (--missing === 0) answered();
   });
   for (let round = 1; round <= rounds; round++) {
-    for (const each of to) await send(socket, `question ${round} to ${each}`, each);
+    missing = to.length;
+    const all = new Promise<void>((resolve) => (answered = resolve));
+    for (const each of to) await send(socket, `question ${round} to ${each}${length}`, each);
+    await all;
   }
-  await all;
 }
 
 async function flood(): Promise<void> {

@@ -10,7 +10,8 @@
  *     finish    the answer and our end at once; event received {bytes} when the client has ended, too
  *     reset     the answer, then a reset
  *
- * A datagram comes back with the port it came to before it: "9053 question".
+ * A datagram comes back with the port it came to before it: "9053 question". One that says "in 3000 bytes" comes back so
+ * long, filled up with dots.
  */
 import { createSocket } from "node:dgram";
 import { createServer, type Socket } from "node:net";
@@ -71,7 +72,10 @@ function accept(socket: Socket): void {
 
 async function listen(port: number): Promise<void> {
   const udp = createSocket("udp4");
-  udp.on("message", (question, { address, port: to }) => udp.send(`${port} ${question}`, to, address));
+  udp.on("message", (question, { address, port: to }) => {
+    const [, length = "0"] = / in (\d+) bytes$/.exec(question.toString()) ?? [];
+    udp.send(`${port} ${question}`.padEnd(Number(length), "."), to, address);
+  });
   await new Promise<void>((resolve) => udp.bind(port, "0.0.0.0", resolve));
   const tcp = createServer({ allowHalfOpen: true }, accept);
   await new Promise<void>((resolve) => tcp.listen({ port, host: "0.0.0.0", backlog: 4096 }, resolve));

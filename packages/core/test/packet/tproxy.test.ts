@@ -571,14 +571,53 @@ describe("dp_tproxy_host", () => {
     next("one to another container", back({ src: TCP, dst: 40000 }, B), opened),
     next("a ping", answered(icmp({ type: IcmpType.echoReply })), opened),
     next("IPv6", ethernet({ dst: A.mac, src: HOST_PEER_MAC }, ipv6(tcp({ src: TCP, dst: 40000 }))), opened),
-    ...fragments(
-      { dst: A.mac, src: HOST_PEER_MAC },
-      { src: A.hostAddress, dst: A.address },
-      udp({ src: DNS, dst: 40001 }, "x".repeat(64)),
-      [24, 48],
-    ).map((packet, index) => next(`fragment ${index + 1} of 3`, packet, opened)),
     next("a malformed packet", answered(tcp({ src: TCP, dst: 40000 }), { ihl: 4 }), opened),
   ]);
+
+  const inFragments = (from: string, ports: { src: number; dst: number; checksum?: number }, id: number) =>
+    fragments(
+      { dst: A.mac, src: HOST_PEER_MAC },
+      { src: from, dst: A.address, id },
+      udp(ports, "x".repeat(64)),
+      [24, 48],
+    );
+
+  /** What comes out of each, one after the other. */
+  const passed = (packets: readonly Uint8Array[]) => packets.map((packet) => bench().run(packet, toContainer).packet);
+
+  test("an answer in fragments is from where the container thinks it talks to, all of it", () => {
+    for (const packet of opened.after) bench().run(packet);
+    const answer = inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7);
+    expect(passed(answer)).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001 }, 7));
+    // The first may be late: then the others have been seen before.
+    const [first, ...others] = inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 8);
+    expect(passed(others)).toEqual(others);
+    const silent = inFragments(A.hostAddress, { src: DNS, dst: 40001, checksum: 0 }, 9);
+    expect(passed(silent)).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001, checksum: 0 }, 9));
+    expect(passed([first as Uint8Array, ...others])).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001 }, 8));
+  });
+
+  test("fragments of what is no answer are left alone, also under the id of an answer", () => {
+    for (const packet of opened.after) bench().run(packet);
+    bench().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    const other = inFragments(A.hostAddress, { src: 5000, dst: 40001 }, 7);
+    expect(passed(other)).toEqual(other);
+    bench().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    const [, ...ping] = fragments(
+      { dst: A.mac, src: HOST_PEER_MAC },
+      { src: A.hostAddress, dst: A.address, id: 7 },
+      icmp({ type: IcmpType.echoReply }, "x".repeat(64)),
+      [24, 48],
+    );
+    expect(passed(ping)).toEqual(ping);
+    const connection = fragments(
+      { dst: A.mac, src: HOST_PEER_MAC },
+      { src: A.hostAddress, dst: A.address, id: 8 },
+      tcp({ src: TCP, dst: 40000 }, "x".repeat(64)),
+      [24, 48],
+    );
+    expect(passed(connection).slice(1)).toEqual(connection.slice(1));
+  });
 
   table(
     bench,
