@@ -4,6 +4,7 @@
  * topology is drawn below.
  */
 import { dirname } from "node:path";
+import { withResolver } from "../internet/with-resolver.ts";
 import { DP } from "../topology/dp.ts";
 import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
 import { inventory } from "../topology/leak.ts";
@@ -119,16 +120,6 @@ async function tell(): Promise<void> {
     "eth0",
     "lo",
   ]);
-}
-
-/** Runs a command with a resolv.conf of its own, as containers have. */
-function withResolver(address: string, command: readonly string[]): string[] {
-  const script = `
-    file=$(realpath -m /etc/resolv.conf) own=$(mktemp) && echo "nameserver $1" >"$own" && shift || exit
-    # A link into /run leads nowhere in this sandbox, whose /run is its own.
-    case $file in /run/*) mkdir -p "\${file%/*}" && touch "$file" ;; esac
-    mount --bind "$own" "$file" && rm "$own" && exec "$@"`;
-  return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", address, ...command];
 }
 
 async function pinned(): Promise<boolean> {

@@ -1,0 +1,46 @@
+/**
+ * Opens connections to traffic/server.ts, asks each for so many bytes and reads none of them, until SIGUSR2 says so.
+ *
+ *     bun egress/stall.ts ADDRESS PORT COUNT BYTES
+ *
+ * Events: stalled, when something has arrived on each; received {received, sent}, the SHA-256 of what one got and of
+ * what was sent to it; broken {code} for one that ended before.
+ */
+import { connect } from "node:net";
+import { Sink } from "../traffic/stream.ts";
+
+const [host, port, count, bytes] = process.argv.slice(2) as [string, string, string, string];
+const tell = (event: string, fields: object = {}) => console.log(JSON.stringify({ event, ...fields }));
+
+let stalled = 0;
+const sockets = Array.from({ length: Number(count) }, () => {
+  const socket = connect({ host, port: Number(port) });
+  const sink = new Sink(Number(bytes));
+  socket.on("connect", () => socket.write(`send ${bytes}\n`));
+  socket.once("data", () => {
+    socket.pause();
+    if (++stalled === sockets.length) tell("stalled");
+  });
+  let done = false;
+  socket.on("data", (chunk: Buffer) => {
+    const digests = sink.take(chunk);
+    if (digests === undefined) return;
+    done = true;
+    tell("received", digests);
+    socket.end();
+  });
+  let code = "closed";
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    code = error.code ?? error.message;
+  });
+  socket.on("close", () => {
+    if (!done) tell("broken", { code });
+  });
+  return socket;
+});
+// Nothing else keeps the process while all of them are paused.
+const keep = setInterval(() => {}, 60_000);
+process.on("SIGUSR2", () => {
+  clearInterval(keep);
+  for (const socket of sockets) socket.resume();
+});
