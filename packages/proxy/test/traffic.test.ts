@@ -145,7 +145,7 @@ describe("a connection through the proxy", () => {
     for (let idle = 0; idle < 5; await Bun.sleep(100)) idle = moved() > 0 ? 0 : idle + 1;
     const stuck = await proxy.stats();
     expect(stuck.connections).toBe(400);
-    expect(stuck.memory - before.memory).toBeLessThan(192 * MIB);
+    expect(stuck.memory - before.memory).toBeLessThan(128 * MIB);
     for (const client of clients) client.reset();
   }, 60_000);
 
