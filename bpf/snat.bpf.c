@@ -29,6 +29,9 @@
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
  * 13. what would pass to the host has IP options         drop IP_OPTIONS
  *
+ * What passes is marked for dp_guard, which lets nothing else of a container
+ * into the host's stack.
+ *
  * A container does not fragment what it sends: TCP does path-MTU discovery, and
  * a fragment could hide its ports. IP options are carried to players and other
  * containers. The host could obey a source route (accept_source_route), and
@@ -37,6 +40,7 @@
 #include "drop_count.h"
 #include "flow_maps.h"
 #include "packet.h"
+#include "passed.h"
 #include "players.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -68,9 +72,12 @@ static __always_inline bool is_container(const struct dp_config *config, __be32 
 }
 
 /* Rule 13. */
-static __always_inline int to_host(const struct __sk_buff *skb, const struct iphdr *ip)
+static __always_inline int to_host(struct __sk_buff *skb, const struct iphdr *ip)
 {
-	return ip->ihl == 5 ? DP_PASS : dp_drop(skb->ifindex, DP_DROP_IP_OPTIONS);
+	if (ip->ihl != 5)
+		return dp_drop(skb->ifindex, DP_DROP_IP_OPTIONS);
+	skb->priority = DP_PASSED;
+	return DP_PASS;
 }
 
 /* Rule 8. */

@@ -3,10 +3,13 @@
  * drawn in escape/world.ts.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { EtherType } from "../../packages/core/test/packet/frame.ts";
 import { outcomeOf, probe, PROBES } from "./escape/arrangement.ts";
-import { ARRANGEMENTS, DETACHED } from "./escape/arrangements.ts";
+import { AROUND, ARRANGEMENTS, DETACHED } from "./escape/arrangements.ts";
 import { expected } from "./escape/attempt.ts";
+import { arpPackets } from "./escape/attempts/link-layer.ts";
 import { World } from "./escape/world.ts";
+import { Injector, Sniffer } from "./raw/packet-socket.ts";
 
 let world: World;
 
@@ -15,6 +18,31 @@ beforeAll(async () => {
 });
 
 afterAll(() => world[Symbol.asyncDispose]());
+
+test("ARP out of an ifb device is not answered, and teaches the host nothing", async () => {
+  await world.check();
+  const before = await world.neighbours();
+  const heard: string[] = [];
+  {
+    await using undo = new AsyncDisposableStack();
+    using answers = await Sniffer.open(world.namespace, "eth0", [EtherType.arp]);
+    const { around } = await AROUND.arrange(world, undo);
+    using socket = await Injector.open(world.namespace, "eth0");
+    for (const { name, frames } of arpPackets.attempts) {
+      const mark = world.mark();
+      await around?.(() => {
+        for (const frame of frames(world.ground, mark)) socket.send(frame as Uint8Array);
+      });
+      heard.push(name);
+    }
+    await world.check();
+    expect(answers.frames.map((frame) => frame.subarray(0, 42).toString("hex"))).toEqual([]);
+  }
+  await world.reopen();
+  await world.check();
+  expect(heard).toHaveLength(arpPackets.attempts.length);
+  expect(await world.neighbours()).toEqual(before);
+});
 
 for (const arrangement of [...ARRANGEMENTS, DETACHED]) {
   test(`${arrangement.name}: ${PROBES.length} attempts`, async () => {

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { expected, makeAll } from "./escape/attempt.ts";
 import { TOPICS } from "./escape/attempts/index.ts";
 import { World } from "./escape/world.ts";
-import { must } from "./topology/program.ts";
 
 let world: World;
 
@@ -16,27 +15,15 @@ let neighbours: Record<string, string[]>;
 beforeAll(async () => {
   world = await World.create();
   await world.check();
-  neighbours = await knownNeighbours();
+  neighbours = await world.neighbours();
 });
 
 afterAll(() => world[Symbol.asyncDispose]());
-
-async function knownNeighbours(): Promise<Record<string, string[]>> {
-  const known: Record<string, string[]> = {};
-  for (const namespace of [world.net.host, world.net.container("friend"), world.net.container("stranger")]) {
-    const entries = JSON.parse(await must(["ip", "-n", namespace.name, "-j", "neighbour"])) as Record<
-      string,
-      unknown
-    >[];
-    known[namespace.name] = entries.map(({ dst, dev, lladdr }) => `${dst} on ${dev} is ${lladdr}`).sort();
-  }
-  return known;
-}
 
 for (const { title, attempts } of TOPICS) {
   test(`${title}: ${attempts.length} attempts`, async () => {
     const results = await makeAll(world, attempts);
     expect(results).toEqual(Object.fromEntries(attempts.map((attempt) => [attempt.name, expected(attempt)])));
-    expect(await knownNeighbours()).toEqual(neighbours);
+    expect(await world.neighbours()).toEqual(neighbours);
   });
 }

@@ -47,6 +47,7 @@ export const DpDrop = {
   flows: 19,
   ipOptions: 20,
   notAPlayer: 21,
+  around: 22,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -75,6 +76,7 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   19: "flows",
   20: "ipOptions",
   21: "notAPlayer",
+  22: "around",
 };
 
 /** enum dp_server_state */

@@ -21,6 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
   flows: "more connections at once than a container may have",
   ipOptions: "to the host with IP options",
   notAPlayer: "to an address that never connected to it",
+  around: "to the host, past the programs on the host peer",
 };
 
 export function describeDrop(reason: string): string {

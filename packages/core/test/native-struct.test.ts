@@ -6,6 +6,7 @@ import { MAP_INFO, PROGRAM_INFO } from "../src/libbpf/info.ts";
 import { ITER_CREATE_OPTS } from "../src/libbpf/iter.ts";
 import { CGROUP_LINK_INFO, ITER_LINK_INFO, TCX_LINK_INFO } from "../src/libbpf/link.ts";
 import { BATCH_OPTS } from "../src/libbpf/map-batch.ts";
+import { NETFILTER_LINK_CREATE } from "../src/libbpf/netfilter.ts";
 import { OBJECT_OPEN_OPTS } from "../src/libbpf/object.ts";
 import { TCX_LINK_CREATE, TCX_QUERY } from "../src/libbpf/tcx.ts";
 import { TEST_RUN_OPTS } from "../src/libbpf/test-run.ts";
@@ -61,6 +62,13 @@ const CLAIMS: Claim[] = [
       relative_fd_or_id: "link_create.target_btf_id",
     },
     newer: ["expected_revision"],
+    whole: false,
+  },
+  {
+    type: NETFILTER_LINK_CREATE,
+    c: "union bpf_attr",
+    rename: union("link_create", "prog_fd", "target_fd", "attach_type", "flags"),
+    newer: ["pf", "hooknum", "priority", "netfilter_flags"],
     whole: false,
   },
   {

@@ -377,6 +377,13 @@ function carryOut(
       const change = { transaction, objects, previous };
       // The guards of the containers before the door for their players.
       for (const record of present) guard(change, record, options);
+      // It wants the mark of dp_snat, which that of before may not give: after all of those have been swapped.
+      transaction.step(
+        "attach guard",
+        () => attachGuard(objects, options),
+        // One that was there before stays in the new one's shape: they do the same.
+        (attached) => attached === "attached" && objects.detachGuard(),
+      );
       for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
       for (const { iface, ifindex } of uplinksOf(previous)) {
         if (uplinks.some(({ name }) => name === iface)) continue;
@@ -402,6 +409,17 @@ function carryOut(
   } finally {
     opened?.close();
   }
+}
+
+function attachGuard(objects: Objects, options: LoadOptions): "attached" | "updated" | "unsupported" {
+  const attached = objects.attachAndPinGuard();
+  if (attached === "unsupported") {
+    options.warn?.(
+      "this kernel (before 6.4) has no BPF programs in netfilter: whoever rules over a container's network reaches the " +
+        "host's own services by way of an ifb device",
+    );
+  }
+  return attached;
 }
 
 interface Change {

@@ -41,9 +41,20 @@ export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { ho
   return { hostPeer, containerPeer };
 }
 
-/** The host's end, still down: its address, and no IPv6. */
+/**
+ * What the host's stack makes of packets that came around the programs on a host peer: no IPv6, no ARP, nothing that is
+ * not from the container's address, and nothing to send on. The rest is dp_guard's.
+ */
+const STRICT = {
+  "ipv6/conf/NAME/disable_ipv6": "1",
+  "ipv4/conf/NAME/arp_ignore": "8",
+  "ipv4/conf/NAME/rp_filter": "1",
+  "ipv4/conf/NAME/forwarding": "0",
+} as const;
+
+/** The host's end, still down: its address, and how the host's stack is to take what comes in by it. */
 export function prepareHostPeer(host: Netlink, hostPeer: Link, plan: VethPlan): void {
-  writeSysctlIfThere(`ipv6/conf/${plan.hostName}/disable_ipv6`, "1");
+  for (const [name, value] of Object.entries(STRICT)) writeSysctlIfThere(name.replace("NAME", plan.hostName), value);
   // Scope "link": the host never takes it as its own address on another interface.
   host.addAddress({ ifindex: hostPeer.index, address: plan.hostAddress, prefix: 32, scope: "link" });
 }

@@ -5,6 +5,8 @@ import { GAME_PORT, type Ground, type World } from "./world.ts";
 /** From where probes are sent, and as whom; by default from eth0, as the attacker is. */
 export interface Vantage extends Door {
   readonly ground?: Partial<Ground>;
+  /** What is done before and after the frames of one probe are sent. */
+  readonly around?: (send: () => void) => Promise<void>;
 }
 
 /** A change to the container's own network, which it can make with every capability inside its namespace. */
@@ -67,12 +69,12 @@ export async function probe(world: World, arrangement: Arrangement): Promise<Rec
   const made: { name: string; mark: string; drops: Record<string, number> }[] = [];
   {
     await using undo = new AsyncDisposableStack();
-    const { ground = {}, ...door } = await arrangement.arrange(world, undo);
+    const { ground = {}, around, ...door } = await arrangement.arrange(world, undo);
     using attacker = await Attacker.open(world, door);
     for (const each of PROBES) {
       const frames: Attempt["frames"] = (usual, mark) => each.frames({ ...usual, ...ground }, mark);
       const { name } = each;
-      made.push({ name, ...(await attacker.make({ name, ...outcomeOf(arrangement, each), frames })) });
+      made.push({ name, ...(await attacker.make({ name, ...outcomeOf(arrangement, each), frames }, around)) });
     }
   }
   await world.reopen();

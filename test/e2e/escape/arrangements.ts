@@ -1,10 +1,12 @@
 /** What a container does to its own interfaces, addresses, routes and programs. */
 import { attachClsact, attachTcx, BpfObject, Link, queryTcx } from "@dp/core/libbpf";
 import { openNetns, withNetns } from "@dp/sys";
+import { Injector } from "../raw/packet-socket.ts";
 import { NetworkNamespace } from "../topology/namespace.ts";
 import { must } from "../topology/program.ts";
 import type { Arrangement } from "./arrangement.ts";
 import type { Outcome } from "./attempt.ts";
+import { ping } from "./frame.ts";
 import { compile } from "./programs/compile.ts";
 import type { World } from "./world.ts";
 
@@ -75,6 +77,39 @@ async function tenant(world: World, undo: AsyncDisposableStack, ...rules: string
 }
 
 const behindOuter = { src: "02:00:00:00:00:0b", dst: "02:00:00:00:00:0a" };
+
+const IFB_FILTER = "eth0 egress protocol all u32 match u32 0 0 action mirred egress redirect dev ifb0";
+
+/** Held back on their way through an ifb device, until what sent them there is gone: else it would be marked so. */
+export const AROUND: Arrangement = {
+  name: "frames out of an ifb device, marked as not to be looked at again",
+  async arrange(world, undo) {
+    await run(world, "ip link add ifb0 type ifb", "ip link set ifb0 up", "tc qdisc add dev eth0 clsact");
+    undo.defer(() => run(world, "tc qdisc delete dev eth0 clsact", "ip link delete ifb0"));
+    const filler = undo.use(await Injector.open(world.namespace, "eth0"));
+    const direct = undo.use(await Injector.open(world.namespace, "ifb0"));
+    return {
+      async around(send) {
+        // One frame uses up what may pass at once, and has come out when the next are sent: these wait for seconds.
+        await run(world, "tc qdisc replace dev ifb0 root tbf rate 80bit burst 1514 limit 100000");
+        await run(world, `tc filter add dev ${IFB_FILTER}`);
+        filler.send(ping(world.ground, "x".repeat(1514 - 42), world.ground.gateway));
+        send();
+        await run(
+          world,
+          "tc filter delete dev eth0 egress",
+          "tc qdisc change dev ifb0 root tbf rate 1gbit burst 100000 limit 100000",
+        );
+        // Not redirected here, so it goes nowhere; but it gets the queue going.
+        direct.send(ping(world.ground, "", world.ground.gateway));
+      },
+    };
+  },
+  otherwise: every({ reaches: ["host"], drops: { around: 1 }, because: "seen there, but routed nowhere" }, [
+    ...JUDGED_BY_ADDRESS,
+    "a ping to the internet, from a stranger's address",
+  ]),
+};
 
 export const ARRANGEMENTS: readonly Arrangement[] = [
   {
@@ -268,6 +303,7 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     },
     otherwise: notRedirected,
   },
+  AROUND,
 ];
 
 /** It cannot be undone: the container has no program on its own side any more. */

@@ -74,9 +74,15 @@ export class Attacker implements Disposable {
   }
 
   /** Sends its frames and tells what was dropped of them. Where they were seen is to be asked for, by the mark. */
-  async make(attempt: Attempt): Promise<{ mark: string; drops: Record<string, number> }> {
+  async make(
+    attempt: Attempt,
+    around: (send: () => void) => Promise<void> | void = (send) => send(),
+  ): Promise<{ mark: string; drops: Record<string, number> }> {
     const mark = this.#world.mark();
-    for (const sent of attempt.frames(this.#world.ground, mark)) this.#try(sent, attempt.bypass ?? false);
+    const frames = attempt.frames(this.#world.ground, mark);
+    await around(() => {
+      for (const sent of frames) this.#try(sent, attempt.bypass ?? false);
+    });
     return { mark, drops: await this.#dropped(attempt.drops ?? {}) };
   }
 
@@ -130,8 +136,10 @@ function checkAddresses(place: Place, frame: Buffer, { self, gateway, host, play
 
 export function observe(world: World, { mark, drops }: { mark: string; drops: Record<string, number> }): Observed {
   const seen = world.seen(mark);
-  for (const [place, frames] of Object.entries(seen)) {
-    for (const frame of frames) checkAddresses(place as Place, frame, world.ground);
+  for (const [place, frames] of Object.entries(seen) as [Place, Buffer[]][]) {
+    // What came around the programs is seen as it was made, and dropped right after.
+    if (place === "host" && drops["around"] === frames.length) continue;
+    for (const frame of frames) checkAddresses(place, frame, world.ground);
   }
   return { reaches: Object.keys(seen).sort(), drops };
 }

@@ -17,6 +17,7 @@ import { Injector, Sniffer } from "../raw/packet-socket.ts";
 import type { Server } from "../topology/dp.ts";
 import { Internet, NEIGHBOUR_ADDRESS, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
+import { must } from "../topology/program.ts";
 import { refusal } from "../traffic/traffic.ts";
 import { WATCHED_ETHER_TYPES } from "./ether-types.ts";
 
@@ -63,6 +64,9 @@ export function asNumbers(mark: string): { seq: number; ack: number } {
 }
 
 const PATIENCE_MS = 10_000;
+
+/** As `ip -j neighbour` tells it. */
+type Neighbour = Readonly<Record<"dst" | "dev" | "lladdr", string>>;
 
 type Observers = Readonly<Record<Place, readonly Sniffer[]>>;
 
@@ -187,11 +191,21 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** Packets of the attacker that were dropped, by reason, as `dp show --json` tells it; those of nobody are not among them. */
+  /** Packets of the attacker that were dropped, by reason, as `dp show --json` tells it; not those of nobody. */
   async drops(): Promise<Record<string, number>> {
     type Shown = { counters: { drops: Record<string, number> } };
     const { counters } = await this.net.dp.json<Shown>("show", "--port", `${HOST_PORT}`);
     return counters.drops;
+  }
+
+  /** Whom the host and the other containers take for whom. */
+  async neighbours(): Promise<Record<string, string[]>> {
+    const known: Record<string, string[]> = {};
+    for (const namespace of [this.net.host, this.net.container("friend"), this.net.container("stranger")]) {
+      const entries = JSON.parse(await must(["ip", "-n", namespace.name, "-j", "neighbour"])) as Neighbour[];
+      known[namespace.name] = entries.map(({ dst, dev, lladdr }) => `${dst} on ${dev} is ${lladdr}`).sort();
+    }
+    return known;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -103,8 +103,8 @@ export class Injector implements Disposable {
 }
 
 /**
- * Keeps the frames that an interface receives. One for certain EtherTypes sees only what the programs on the interface's
- * ingress let through: the kernel hands it out after them.
+ * Keeps the frames that an interface receives. One for certain EtherTypes sees only what the programs on the
+ * interface's ingress let through: the kernel hands it out after them.
  */
 export class Sniffer implements Disposable {
   readonly #fds: readonly Fd[];

@@ -113,6 +113,8 @@ export const libbpf = {
   programFd: integer("int bpf_program__fd(void *program)"),
   programAutoload: lazily("bool bpf_program__autoload(void *program)", (native, args) => native(...args) === true),
   programSetAutoload: integer("int bpf_program__set_autoload(void *program, bool autoload)"),
+  programSetType: integer("int bpf_program__set_type(void *program, int type)"),
+  programSetAttachType: integer("int bpf_program__set_expected_attach_type(void *program, int type)"),
 
   objectBtf: optionalPointer("void *bpf_object__btf(void *object)"),
   btfFindByNameKind: integer("int btf__find_by_name_kind(void *btf, const char *name, uint32_t kind)"),

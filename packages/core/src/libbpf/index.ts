@@ -19,6 +19,7 @@ export {
   type TcxLinkInfo,
 } from "./link.ts";
 export { BpfMap, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
+export { attachNetfilter, type AttachNetfilterOptions, type NetfilterHook, setNetfilterType } from "./netfilter.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
 export { BpfObject, type OpenOptions } from "./object.ts";
 export { OpenObject } from "./open-object.ts";

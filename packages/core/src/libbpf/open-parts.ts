@@ -121,4 +121,17 @@ export class OpenProgram extends OpenPart {
     const result = libbpf.programSetAutoload(this.pointer, autoload);
     check(result, { op: `set the autoload of program ${this.name}`, call: "bpf_program__set_autoload" });
   }
+
+  /**
+   * Says what kind of program it is, where its section does not: for kinds the libbpf at hand does not know.
+   *
+   * @param type enum bpf_prog_type
+   * @param attachType enum bpf_attach_type, for types that are checked for where they will be attached
+   */
+  setType(type: number, attachType: number): void {
+    const op = `set the type of program ${this.name}`;
+    check(libbpf.programSetType(this.pointer, type), { op, call: "bpf_program__set_type" });
+    const result = libbpf.programSetAttachType(this.pointer, attachType);
+    check(result, { op, call: "bpf_program__set_expected_attach_type" });
+  }
 }

@@ -149,7 +149,7 @@ function openPinned(map: OpenMap, root: PinRoot, maxServers: number | undefined)
 }
 
 /** Maps are only handed on here, never read: their entries are bytes. */
-function rawCodecs(map: OpenMap): [Codec<unknown>, Codec<unknown>] {
+export function rawCodecs(map: OpenMap): [Codec<unknown>, Codec<unknown>] {
   const value = isPerCpu(map.type) ? perCpu(bytes(map.valueSize)) : bytes(map.valueSize);
   return [bytes(map.keySize) as Codec<unknown>, value as Codec<unknown>];
 }

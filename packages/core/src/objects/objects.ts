@@ -28,6 +28,7 @@ import {
   type VethPairEntry,
   type VethPairOptions,
 } from "./flow.ts";
+import { attachGuard, detachGuard } from "./guard.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
 import type { Interface, VethPair, VethPeer } from "./interface.ts";
@@ -379,6 +380,21 @@ export class Objects implements Disposable {
     }
   }
 
+  /**
+   * Puts dp_guard on the host's netfilter, pinned as `progs/dp_guard_host`: what comes from a container without having
+   * passed dp_snat goes no further. For the calling thread's network namespace; see {@link attachAndPinDnat}.
+   *
+   * @returns "unsupported" on a kernel that has no such programs (before 6.4)
+   */
+  attachAndPinGuard(): "attached" | "updated" | "unsupported" {
+    return attachGuard(this.#root);
+  }
+
+  /** False when it is not pinned. */
+  detachGuard(): boolean {
+    return detachGuard(this.#root);
+  }
+
   /** Takes both off their cgroup and unpins them. False when they are not pinned. */
   detachGetsockopt(): boolean {
     return CGROUP_PROGRAMS.map((name) => detachCgroup(this.#root.cgroupLink(name))).includes(true);
@@ -497,6 +513,7 @@ export class Objects implements Disposable {
   unpinAll(): void {
     for (const { program, iface } of sortByProgram(this.attachments())) this.detach(program, iface);
     this.detachGetsockopt();
+    this.detachGuard();
     const { progs, maps } = this.#root.pins();
     for (const path of progs) {
       // A link of a program this build does not know: unpinned alone, it would live on in whoever has it open.

@@ -75,6 +75,11 @@ export class PinRoot {
     return join(this.progs, `${functionName(program)}_cgroup`);
   }
 
+  /** There is one host. */
+  get guardLink(): string {
+    return join(this.progs, "dp_guard_host");
+  }
+
   /** The links to interfaces that are pinned here. */
   links(): { program: InterfaceProgram; iface: string; path: string }[] {
     return namesIn(this.progs).flatMap((name) => {

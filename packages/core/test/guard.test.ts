@@ -1,0 +1,154 @@
+/**
+ * dp_guard with packets that come in by a veth pair: what dp_snat has not passed is counted, and not delivered.
+ *
+ *     dp1 10.2.0.1 ─── dp0 10.1.0.1        one namespace; what is sent out of dp1 comes in at dp0
+ */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { bindSocket, type Fd, send, socket } from "@dp/sys";
+import { type Interface, loadBpf, type Objects, readInterface } from "../src/index.ts";
+import { Link } from "../src/libbpf/index.ts";
+import { ethernet, icmp, ipv4 } from "./packet/frame.ts";
+import { Bpffs, Namespace, openKernelFds, requireRoot } from "./support/sandbox.ts";
+
+requireRoot();
+
+const CONTAINER = "10.2.0.1";
+const GATEWAY = "10.1.0.1";
+
+let bpffs: Bpffs;
+let namespace: Namespace;
+let hostPeer: Interface;
+let containerPeer: Interface;
+
+beforeEach(() => {
+  bpffs = new Bpffs();
+  namespace = new Namespace();
+  namespace.ip("address", "add", `${GATEWAY}/32`, "dev", "dp0");
+  for (const iface of ["dp0", "dp1"]) namespace.ip("link", "set", iface, "up");
+  namespace.ip("route", "add", `${CONTAINER}/32`, "dev", "dp0");
+  [hostPeer, containerPeer] = namespace.inside(() => [readInterface("dp0"), readInterface("dp1")]);
+});
+
+afterEach(() => {
+  bpffs[Symbol.dispose]();
+  namespace[Symbol.dispose]();
+  expect(openKernelFds()).toEqual([]);
+});
+
+function inside<T>(body: (objects: Objects) => T extends PromiseLike<unknown> ? never : T): T {
+  using objects = loadBpf({ pinRoot: bpffs.path });
+  return namespace.inside<unknown>(() => body(objects)) as T;
+}
+
+/** Out of dp1, as it is. */
+function sendPing(): void {
+  const AF_PACKET = 17;
+  const SOCK_RAW = 3;
+  const address = new DataView(new ArrayBuffer(20)); // struct sockaddr_ll
+  address.setUint16(0, AF_PACKET, true);
+  address.setUint32(4, containerPeer.index, true);
+  using fd: Fd = socket(AF_PACKET, SOCK_RAW, 0);
+  bindSocket(fd, new Uint8Array(address.buffer));
+  const outer = { src: containerPeer.mac, dst: hostPeer.mac };
+  send(fd, ethernet(outer, ipv4({ src: CONTAINER, dst: GATEWAY }, icmp({ type: 8 }))), "send a ping");
+}
+
+/** Pings that the stack of the calling thread's namespace got to see (icmpInEchos of RFC 2011). */
+function pingsDelivered(): number {
+  const [names = [], values = []] = readFileSync("/proc/thread-self/net/snmp", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("Icmp: "))
+    .map((line) => line.split(" "));
+  return Number(values[names.indexOf("InEchos")]);
+}
+
+/** Sends a ping and waits until it was delivered, or counted. */
+function fate(objects: Objects): "delivered" | "dropped" {
+  const counted = () => objects.counters(hostPeer.index)?.drops.around ?? 0n;
+  const [delivered, dropped] = [pingsDelivered(), counted()];
+  sendPing();
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 0; tries < 5000; tries++) {
+    if (pingsDelivered() > delivered) return "delivered";
+    if (counted() > dropped) return "dropped";
+    Atomics.wait(clock, 0, 0, 1);
+  }
+  throw new Error("it is lost");
+}
+
+const SNAT = {
+  containerAddress: CONTAINER,
+  hostPeerAddress: GATEWAY,
+  publicAddress: "203.0.113.10",
+  publicPort: 25570,
+  gamePort: 25565,
+  uplink: 1,
+  group: 0,
+};
+
+test("what comes from no host peer is delivered", () => {
+  inside((objects) => {
+    expect(objects.attachAndPinGuard()).toBe("attached");
+    expect(fate(objects)).toBe("delivered");
+  });
+});
+
+test("what comes from a host peer and has not passed dp_snat is dropped and counted, whatever else runs there", () => {
+  inside((objects) => {
+    objects.addCounters(hostPeer.index);
+    expect(fate(objects)).toBe("delivered");
+    objects.attachAndPinGuard();
+    expect(fate(objects)).toBe("dropped");
+    expect(fate(objects)).toBe("dropped");
+    expect(objects.counters(hostPeer.index)?.drops.around).toBe(2n);
+  });
+});
+
+for (const mechanism of ["tcx", "clsact"] as const) {
+  test(`what dp_snat let through is delivered, attached by ${mechanism}`, () => {
+    using objects = loadBpf({ pinRoot: bpffs.path, mechanism });
+    namespace.inside(() => {
+      objects.addCounters(hostPeer.index);
+      objects.addSnatTarget(hostPeer.index, { ...SNAT, containerMac: containerPeer.mac });
+      objects.attachAndPinGuard();
+      objects.attachAndPinSnat(hostPeer);
+      expect(fate(objects)).toBe("delivered");
+      objects.detach("snat", hostPeer);
+      expect(fate(objects)).toBe("dropped");
+    });
+  });
+}
+
+test("a later load puts its own in the other's place, and a detached one is gone", () => {
+  const ids = Array.from({ length: 3 }, () =>
+    inside((objects) => {
+      objects.addCounters(hostPeer.index);
+      const attached = objects.attachAndPinGuard();
+      expect(fate(objects)).toBe("dropped");
+      using link = Link.fromPin(bpffs.join("progs", "dp_guard_host"));
+      return [attached, link.info().id] as const;
+    }),
+  );
+  expect(ids.map(([attached]) => attached)).toEqual(["attached", "updated", "updated"]);
+  expect(new Set(ids.map(([, id]) => id)).size).toBe(3);
+  inside((objects) => {
+    expect(objects.detachGuard()).toBe(true);
+    expect(objects.detachGuard()).toBe(false);
+    expect(fate(objects)).toBe("delivered");
+  });
+});
+
+test("taking everything out takes it out", () => {
+  inside((objects) => {
+    objects.addCounters(hostPeer.index);
+    objects.attachAndPinGuard();
+    using link = Link.fromPin(bpffs.join("progs", "dp_guard_host"));
+    objects.unpinAll();
+    const before = pingsDelivered();
+    sendPing();
+    while (pingsDelivered() === before) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    expect(link.info().kind).toBe("other");
+  });
+  expect(bpffs.list()).toEqual([]);
+});
