@@ -5,7 +5,7 @@ import { type Program, ProgramError } from "../topology/program.ts";
 /** The file of examples/ with this name, as it is. */
 export const example = (file: string) => join(import.meta.dirname, "../../../examples", file);
 
-/** Starts a program that does not tell when it listens, and waits until it does. What it logs is its standard output. */
+/** Starts a program that does not tell when it listens, and waits until it does. Its log is its standard output. */
 export async function daemon(host: NetworkNamespace, port: number, ...command: string[]): Promise<Program> {
   const program = host.spawn(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]);
   const deadline = performance.now() + 30_000;

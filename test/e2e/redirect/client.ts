@@ -6,9 +6,8 @@
  *     bun redirect/client.ts hold '{"to": [...], "sourcePort": 40000}'
  *         all of them open at once, from one port if it is given; each says what no other says, and ends half first
  *                                                        events: answer {to, ...}, echoed {to, text, last} each; done
- *     bun redirect/client.ts chat '{"to": ["..."], "rounds": 10000}'
- *         one word there and back so many times, then one now and then for as long as it lives
- *                                                                events: answer, chatted, word...
+ *     bun redirect/client.ts chat '{"to": ["..."], "bytes": 60000}'
+ *         a word there and back, with no pause if it is a long one    events: answer, word...
  *     bun redirect/client.ts finish '{"to": ["..."], "bytes": 1000}'
  *         the other side ends first, and then hears so much      events: answer, ended; done
  *     bun redirect/client.ts reset '{"to": [...]}'               events: answer, failed {code}; done
@@ -130,13 +129,14 @@ async function hold(): Promise<void> {
 async function chat(): Promise<void> {
   const connection = new Connection(what.to[0] as string, "echo");
   await connection.answer();
-  for (let round = 1; ; round++) {
-    connection.socket.write("word\n");
+  const { bytes } = what;
+  const word = `${"word".padEnd(bytes ?? 0, ".")}\n`;
+  connection.socket.setNoDelay().write(word);
+  for (;;) {
+    connection.socket.write(word);
     if ((await connection.line()) === undefined) break;
-    if (round === what.rounds) tell("chatted");
-    if (round < (what.rounds ?? 1)) continue;
     tell("word");
-    await Bun.sleep(100);
+    if (bytes === undefined) await Bun.sleep(100);
   }
   tell("failed", { to: connection.to, code: (await connection.closed) ?? "closed" });
 }

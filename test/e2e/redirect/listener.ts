@@ -10,8 +10,8 @@
  *     finish    the answer and our end at once; event received {bytes} when the client has ended, too
  *     reset     the answer, then a reset
  *
- * A datagram comes back with the port it came to before it: "9053 question". One that says "in 3000 bytes" comes back so
- * long, filled up with dots.
+ * A datagram comes back with the port it came to before it: "9053 question". One that says "in 3000 bytes" comes back
+ * so long, filled up with dots.
  */
 import { createSocket } from "node:dgram";
 import { createServer, type Socket } from "node:net";

@@ -5,7 +5,7 @@ import { must } from "./program.ts";
 
 /**
  * All that `dp` could have changed in a topology, in a form that can be compared: interfaces, addresses, routes and
- * neighbours of every namespace, the reserved ports, what is pinned, and every entry of every pinned map.
+ * neighbours of every namespace, the reserved ports, what is pinned, and the pinned maps' entries.
  */
 export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
   const state: Record<string, unknown> = {};
@@ -17,7 +17,7 @@ export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
   const reserved = "net.ipv4.ip_local_reserved_ports";
   state["reserved ports"] = (await net.host.run(["sysctl", "-n", reserved])).stdout.trim();
   state["pins"] = pins(net.dp.pinRoot);
-  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = mapsUnder(net.dp.pinRoot);
+  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = maps(net.dp.pinRoot);
   return state;
 }
 
@@ -36,16 +36,16 @@ function pins(root: string): string[] {
     .sort();
 }
 
-/**
- * Every entry of the pinned maps, by the map's name. The kernel prints a pinned map that has BTF as text to whoever reads
- * the file.
- */
-export function mapsUnder(pinRoot: string): Record<string, string[]> {
-  const directory = join(pinRoot, "maps");
-  return Object.fromEntries(
-    readdirSync(directory).map((name) => {
-      const lines = readFileSync(join(directory, name), "utf8").split("\n");
-      return [name, lines.filter((line) => line !== "" && !line.startsWith("#")).sort()];
-    }),
-  );
+/** A million entries that packets write, not `dp`. */
+const PLAYERS = "dp_players";
+
+function maps(pinRoot: string): Record<string, string[]> {
+  const names = readdirSync(join(pinRoot, "maps")).filter((name) => name !== PLAYERS);
+  return Object.fromEntries(names.map((name) => [name, mapUnder(pinRoot, name)]));
+}
+
+/** The entries of a pinned map: the kernel prints one that has BTF as text to whoever reads the file. */
+export function mapUnder(pinRoot: string, name: string): string[] {
+  const lines = readFileSync(join(pinRoot, "maps", name), "utf8").split("\n");
+  return lines.filter((line) => line !== "" && !line.startsWith("#")).sort();
 }
