@@ -28,13 +28,23 @@ export const EVERY_FRAME = 3;
 /** `ifindex` 0: every interface. */
 function packetSocket(namespace: NetworkNamespace, etherType: number, ifindex: number): Fd {
   using netns = openNetns(namespace.path);
-  const fd = withNetns(netns, () => socket(AF_PACKET, SOCK_RAW, 0, "open a packet socket"));
+  const fd = withNetns(netns, rawSocket);
+  bindTo(fd, etherType, ifindex);
+  return fd;
+}
+
+/** In the calling thread's namespace. Receives nothing before it is bound. */
+export function rawSocket(): Fd {
+  return socket(AF_PACKET, SOCK_RAW, 0, "open a packet socket");
+}
+
+/** Throws `SyscallError` ENODEV when there is no such interface. */
+export function bindTo(fd: Fd, etherType: number, ifindex: number): void {
   const address = new DataView(new ArrayBuffer(20)); // struct sockaddr_ll
   address.setUint16(0, AF_PACKET, true);
   address.setUint16(2, etherType);
   address.setUint32(4, ifindex, true);
   bindSocket(fd, new Uint8Array(address.buffer), "bind a packet socket");
-  return fd;
 }
 
 const on = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
@@ -114,12 +124,13 @@ export class Sniffer implements Disposable {
     this.#fds = fds;
   }
 
+  /** `ifname` undefined: whatever interfaces there are, now and later. */
   static async open(
     namespace: NetworkNamespace,
-    ifname: string,
+    ifname: string | undefined,
     etherTypes: readonly number[] = [EVERY_FRAME],
   ): Promise<Sniffer> {
-    const ifindex = await indexOf(namespace, ifname);
+    const ifindex = ifname === undefined ? 0 : await indexOf(namespace, ifname);
     const fds = etherTypes.map((etherType) => {
       const fd = packetSocket(namespace, etherType, ifindex);
       setSocketOption(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, on(1), "see what is received only");
