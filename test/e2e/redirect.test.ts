@@ -12,7 +12,7 @@ import { describe, expect, test } from "bun:test";
 import { openPinned } from "@dp/core";
 import { listen, start, talk } from "./redirect/redirect.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Event } from "./topology/program.ts";
+import { type Event, must } from "./topology/program.ts";
 import { converse, serve, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -159,6 +159,28 @@ test("other ports for the listeners hold for servers already there, and what is 
   expect(await talk(lobby, "query", resolver)).toMatchObject([{ text: "11053 question 1 to 192.0.2.53:53" }]);
   await open.event("echo", open.events.length + 5);
   expect(open.events.filter(({ event }) => event === "failed")).toEqual([]);
+});
+
+test("a firewall that tracks connections and drops what it does not know needs one rule", async () => {
+  await using net = await twoContainers();
+  await listen(net.host, HTTP, DNS, TCP);
+  const rules = `
+    table inet filter {
+      chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname "dp*" accept
+      }
+    }`;
+  await must(net.host.inside(["nft", rules]));
+  const expected = { "192.0.2.80:80": HTTP, "192.0.2.53:53": DNS, "192.0.2.1:443": TCP };
+  const to = Object.keys(expected);
+  expect(await talk(net.container("lobby"), "ask", { to })).toEqual(told("10.2.0.1", expected));
+  const events = await talk(net.container("lobby"), "hold", { to, sourcePort: 40_000 });
+  expect(events.filter(({ event, last }) => event === "echoed" && last !== undefined)).toHaveLength(3);
+  const resolvers = ["192.0.2.53:53", "192.0.2.54:53"];
+  const replies = await talk(net.container("lobby"), "query", { to: resolvers, bytes: 4096 });
+  expect(replies.map(({ from }) => from).sort()).toEqual(resolvers);
 });
 
 test("nobody listens: refused at once, and by whom it was asked", async () => {
