@@ -4,6 +4,7 @@
  *     container 10.2.0.1 -- dp25570 host up0 203.0.113.10    the host's own address is what it connects to
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync } from "node:fs";
 import { EXECUTABLE, execute, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
 import type { Outcome } from "./support/terminal.ts";
 
@@ -234,6 +235,32 @@ test.each<[string, ...string[]]>([
   expect([outcome.code, outcome.stdout]).toEqual([2, ""]);
   expect(outcome.stderr).toStartWith("dp: ");
   expect(outcome.stderr).toContain(says);
+});
+
+/** What to put before the executable to run it as an ordinary user, who may read all, with this capability if any. */
+function asNobody(executable: string, capability: string): string[] {
+  // The executable may lie where only root can enter: its descriptor is handed over.
+  const capabilities = ["--inh-caps", "--ambient-caps"].map((option) => `${option}=-all${capability}`).join(" ");
+  const user = `setpriv --reuid=65534 --regid=65534 --clear-groups ${capabilities}`;
+  return ["bash", "-c", `exec ${user} /proc/self/fd/9 "$@" 9<"$0"`, executable];
+}
+
+test("needs no more than permission to open the pins, and says so without", async () => {
+  const { host, container } = await loaded();
+  using _host = host;
+  await using _server = await serve(host, "4000");
+  chmodSync(host.folder, 0o755);
+  const without = await host.other([...asNobody(host.executable, ""), "proxy", "--pin-root", host.pinRoot]);
+  expect([without.code, without.stdout]).toEqual([6, ""]);
+  expect(without.stderr).toContain("may not be read and written\nhint: run it as root, or with CAP_DAC_OVERRIDE");
+  const command = [...asNobody(host.executable, ",+dac_override"), "proxy", "--allow", "203.0.113.10:4000"];
+  await using proxy = host.startOther(command);
+  await proxy.written(1);
+  const { stdout } = await execute("grep", ["-E", "^(Uid|CapEff)", `/proc/${proxy.pid}/status`]);
+  expect(stdout).toMatch(/^Uid:\s+65534\s[^]*CapEff:\s+0000000000000002$/m);
+  expect(await from(container, 4000)).toMatchObject({ code: 0, stdout: "hello\n" });
+  proxy.kill("SIGTERM");
+  expect([await proxy.ended(), proxy.stderr]).toEqual([0, ""]);
 });
 
 test("refuses to ask itself", async () => {

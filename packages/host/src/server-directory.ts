@@ -1,11 +1,10 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type HostConfig, type Objects, openPinned } from "@dp/core";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, Errno, SyscallError, UnsupportedError } from "@dp/sys";
 import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./cgroup.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { openLoaded } from "./pin-root.ts";
-import { requirePrivileges } from "./privileges.ts";
 
 /** A server, as the proxy's log names it. */
 export interface KnownServer {
@@ -33,13 +32,18 @@ export class ServerDirectory implements Disposable {
   #openedAt = performance.now();
 
   /**
-   * Opens what is loaded.
+   * Opens what is loaded. That takes no more than permission to read and write the pins: root has it, and who has
+   * CAP_DAC_OVERRIDE.
    *
-   * @throws DatapathError `NOT_LOADED`, `UNSUPPORTED` without the privileges
+   * @throws DatapathError `NOT_LOADED`, `UNSUPPORTED` without that permission
    */
   static open(options: HostOptions = {}, op = "look servers up"): ServerDirectory {
-    requirePrivileges(op);
-    return new ServerDirectory(op, pinRootOf(options), openLoaded(options, op));
+    const pinRoot = pinRootOf(options);
+    try {
+      return new ServerDirectory(op, pinRoot, openLoaded(options, op));
+    } catch (error) {
+      throw isDenied(error) ? denied(op, pinRoot, error) : error;
+    }
   }
 
   private constructor(op: string, pinRoot: string, objects: Objects) {
@@ -136,4 +140,19 @@ export class ServerDirectory implements Disposable {
   [Symbol.dispose](): void {
     this.#objects.close();
   }
+}
+
+function isDenied(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (each instanceof SyscallError && (each.errno === Errno.EACCES || each.errno === Errno.EPERM)) return true;
+  }
+  return false;
+}
+
+function denied(op: string, pinRoot: string, cause: unknown): UnsupportedError {
+  return new UnsupportedError("permission", "run it as root, or with CAP_DAC_OVERRIDE as the only capability", {
+    op,
+    reason: `what is pinned under ${pinRoot} may not be read and written`,
+    cause,
+  });
 }
