@@ -71,13 +71,18 @@ export class DnsForwarder {
     const exchange: Exchange = transport === "udp" ? exchangeUdp : exchangeTcp;
     const deadline = performance.now() + this.#limits.queryTimeoutMs;
     const resolvers = this.#resolvers.inOrder();
+    // A few resolvers are waited for longer than many: all of the time is theirs.
+    const patience = Math.max(
+      this.#limits.resolverTimeoutMs,
+      this.#limits.queryTimeoutMs / (ROUNDS * resolvers.length),
+    );
     let unhelpful: DnsReply | undefined;
     let failure = resolvers.length === 0 ? "NO_RESOLVER" : "timeout";
     // A resolver that answered "not me" is not asked again.
     const candidates = new Set<Endpoint>(resolvers);
     for (let round = 0; round < ROUNDS; round++) {
       for (const resolver of candidates) {
-        const timeout = Math.min(this.#limits.resolverTimeoutMs, deadline - performance.now());
+        const timeout = Math.min(patience, deadline - performance.now());
         if (timeout <= 0) break;
         const result = await exchange(resolver, query, timeout);
         if ("failure" in result) {

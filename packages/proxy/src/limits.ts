@@ -20,7 +20,7 @@ export interface ProxyLimits {
   readonly idleTimeoutMs: number;
   /** Idle time after which TCP keepalive probes are sent to both sides, in milliseconds. Default 60 s. */
   readonly keepAliveMs: number;
-  /** How long one resolver has to answer before the next one is asked, in milliseconds. Default 1.5 s. */
+  /** How long one resolver has at least to answer before the next one is asked, in milliseconds. Default 1.5 s. */
   readonly resolverTimeoutMs: number;
   /** How long a DNS query may take altogether, in milliseconds. Default 6 s. */
   readonly queryTimeoutMs: number;

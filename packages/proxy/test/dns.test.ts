@@ -258,6 +258,17 @@ describe("a resolver", () => {
     expect(silent.seen.length).toBe(1);
   });
 
+  test("that is the only one is waited for longer, and asked again", async () => {
+    await using proxy = await start([A]);
+    // Silent the first time.
+    const late = (received: Received) => void setTimeout(() => answering("late")(received), 500);
+    using server = await resolver(A, (received) => server.seen.length > 1 && late(received));
+    const [answer] = await ask([query({ name: "a.example" })]);
+    expect(answer?.message.toString("latin1")).toContain("late");
+    expect(await proxy.nextLog()).toMatchObject({ resolver: A, outcome: "answered" });
+    expect(server.seen.length).toBe(2);
+  });
+
   test.each([
     ["refuses", "203.0.113.12:54"],
     ["cannot be reached", "198.51.100.7"],

@@ -511,6 +511,32 @@ describe("a destination", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "reset:client", bytesOut: 1 });
   });
 
+  test("or client that vanished is found out by keepalive, and the other side is reset", async () => {
+    await using proxy = await ProxyUnderTest.start(sandbox, { limits: { keepAliveMs: 1000 } });
+    const origin = Promise.withResolvers<TestSocket>();
+    using _ = listen(7000, origin.resolve);
+    using __ = listen(7000, (socket) => void socket.write("x"), "203.0.113.11");
+    const vanishing = connect("c1", ORIGIN.address, 7000);
+    await vanishing.write("x");
+    await (await origin.promise).until(1);
+    const staying = connect("c2", "203.0.113.11", 7000);
+    await staying.until(1);
+    // The first one's client, the second one's destination.
+    sandbox.nft(`
+      table ip pxtest-gone {
+        chain pre { type filter hook prerouting priority raw; ip saddr { 10.2.0.2, 203.0.113.11 } drop; }
+      }`);
+    try {
+      expect(await (await origin.promise).closed.promise).toBe("ECONNRESET");
+      expect(await staying.closed.promise).toBe("ECONNRESET");
+      const lines = [await proxy.nextLog(), await proxy.nextLog()];
+      for (const line of lines) expect(line.outcome).toBe("timeout:keepalive");
+    } finally {
+      sandbox.nft("delete table ip pxtest-gone");
+    }
+    vanishing.reset();
+  }, 60_000);
+
   test("and client that say nothing are closed after the idle time", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { idleTimeoutMs: 1000 } });
     const origin = Promise.withResolvers<TestSocket>();
