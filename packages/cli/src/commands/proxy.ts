@@ -44,8 +44,8 @@ export class ProxyCommand extends DpCommand {
       "It listens where dp load redirects to, also when that changes, passes TCP on to where it was going, forwards " +
       "DNS, and prints a line for each connection when it ends. Private, link-local, metadata and other addresses that " +
       "are not the internet's are refused unless a rule allows them, the host's own and those of containers unless a " +
-      "rule for that very address does. The most specific rule decides: the longest prefix, then the fewest ports; " +
-      "--deny before --allow. RULE is ADDRESS[/PREFIX][:PORT[-PORT]].",
+      "rule for that very address does. The most specific rule decides: the longest prefix, then the fewest ports, then " +
+      "--deny before --allow. RULE is ADDRESS[/PREFIX][:PORT[-PORT]]. Needs root, or CAP_DAC_OVERRIDE for what is pinned.",
     examples: [
       ["With the resolvers of the host", "dp proxy"],
       [
