@@ -758,11 +758,10 @@ describe("with short lives", () => {
 
   test("two thousand are all forgotten, whether or not the kernel had memory for their timers", async () => {
     for (let src = 1; src <= 2000; src++) expect(brief().run(syn({ src })).verdict).toBe("next");
-    await Bun.sleep(2500);
+    while (brief().entries("dp_origins").length > 0) await Bun.sleep(50);
     expect(brief().entries("dp_flows")).toEqual([]);
-    expect(brief().entries("dp_origins")).toEqual([]);
     expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
-  });
+  }, 60_000);
 
   test("an established connection has no end", async () => {
     brief().run(syn());
