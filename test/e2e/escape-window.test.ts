@@ -67,7 +67,8 @@ test(`nothing gets out while a server is added and removed, ${CYCLES} times`, as
   }
 
   for (const sniffer of [uplink, host]) {
-    expect(sniffer.frames.filter((frame) => frame.includes(MARK))).toEqual([]);
+    const through = sniffer.frames.filter((frame) => frame.includes(MARK)).map((frame) => frame.toString("hex"));
+    expect([...new Set(through)]).toEqual([]);
   }
   // They watch: an ordinary frame is seen by both.
   using onTheWire = await Injector.open(net.host, "eth0");
@@ -98,8 +99,8 @@ test("an interface that the container has deleted and made again leads nowhere",
     for (const { name, frames } of PROBES) {
       const mark = world.mark();
       for (const frame of frames(ground, mark)) remade.send(frame as Uint8Array);
+      while (!other.frames.some((frame) => frame.includes(mark))) await Bun.sleep(1);
       expect([name, world.seen(mark)]).toEqual([name, {}]);
-      expect(other.frames.some((frame) => frame.includes(mark))).toBe(true);
     }
   }
   // The host is rid of it as of one whose container has died, and takes it in again.
