@@ -5,9 +5,9 @@ import type { Sink, Written } from "./line-writer.ts";
 const AGAIN_MS = 20;
 
 /**
- * Writes to a file descriptor, on a thread of the runtime's pool: a pipe that nobody reads from holds up that thread and
- * nothing else. `process.stdout` will not do: it is of no use any more after an error, such as a disk that is full for a
- * while.
+ * Writes to a file descriptor, on a thread of the runtime's pool: a pipe that nobody reads from holds up that thread
+ * and nothing else. `process.stdout` will not do: it is of no use any more after an error, such as a disk that is full
+ * for a while.
  */
 export function descriptorSink(fd: number): Sink {
   return async (bytes) => {

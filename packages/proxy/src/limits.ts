@@ -7,12 +7,15 @@ export interface ProxyLimits {
   /** DNS queries of one container that may wait for an answer at a time. Default 128. */
   readonly queriesPerServer: number;
   /**
-   * Bytes of one container's connections the proxy holds in memory before it stops reading from all of them. Default 32
-   * MiB. Passed by one read for each connection, which is 512 KiB in Bun for the first sixteen connections, and the less
-   * the more there are.
+   * Bytes of one container's connections the proxy holds in memory before it stops reading from all of them. Default
+   * 32 MiB. Passed by one read for each connection, which is 512 KiB in Bun for the first sixteen connections, and the
+   * less the more there are.
    */
   readonly bufferedBytesPerServer: number;
-  /** Descriptors all connections (two each) and queries (one each) may use, one container half of them. Default: RLIMIT_NOFILE less 128. */
+  /**
+   * Descriptors all connections (two each) and queries (one each) may use, one container half of them. Default:
+   * RLIMIT_NOFILE less 128.
+   */
   readonly descriptors: number;
   /** How long to wait for the destination to accept, in milliseconds. Default 10 s. */
   readonly connectTimeoutMs: number;

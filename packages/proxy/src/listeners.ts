@@ -14,7 +14,7 @@ export interface ListenersOptions {
   readonly address: string;
   readonly onConnection: (kind: ListenerKind, socket: Socket) => void;
   readonly openDatagrams: (port: number) => Promise<DnsUdpListener>;
-  /** How long a datagram socket that was given up stays, for answers on their way to leave from where they were asked. */
+  /** How long a datagram socket that was given up stays: answers on their way leave from where they were asked. */
   readonly lingerMs: number;
   readonly warn: (message: string) => void;
 }
