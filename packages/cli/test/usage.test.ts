@@ -83,6 +83,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["proxy", "--deny", "example.org"], "not an IPv4 address", "ADDRESS[/PREFIX]"],
     [["proxy", "--dns", "resolver"], "not an address of a resolver", "IP:port"],
     [["proxy", "--max-connections", "0"], "--max-connections is 0: expected a whole number from 1 to 1000000", ""],
+    [["proxy", "--max-rate", "0"], "--max-rate is 0: expected a whole number from 1 to 1000000", ""],
     [["proxy", "--max-buffer", "1000001"], "--max-buffer is 1000001", ""],
     [["proxy", "--idle-timeout", "soon"], '--idle-timeout is "soon"', ""],
     [["load", "--http-port", "0"], "the http port is 0", ""],

@@ -1,4 +1,5 @@
 import type { ProxyLimits } from "./limits.ts";
+import { Rates } from "./rates.ts";
 
 /** Something that reads from a container's connection and can be told to stop for a while. */
 export interface Throttled {
@@ -17,14 +18,19 @@ export interface Usage {
 export class Accounts {
   readonly #limits: ProxyLimits;
   readonly #accounts = new Map<string, Account>();
+  readonly #connectionRates: Rates;
+  readonly #queryRates: Rates;
   #descriptors = 0;
 
   constructor(limits: ProxyLimits) {
     this.#limits = limits;
+    this.#connectionRates = new Rates(limits.ratePerServer);
+    this.#queryRates = new Rates(limits.ratePerServer);
   }
 
   /** Takes a place for a connection, or returns undefined when there is none left. Give it back with `close`. */
   openConnection(address: string): Account | undefined {
+    if (!this.#connectionRates.take(address)) return undefined;
     const account = this.#account(address);
     if (account.connections >= this.#limits.connectionsPerServer || !this.#takeDescriptors(account, 2))
       return undefined;
@@ -41,6 +47,7 @@ export class Accounts {
 
   /** Takes a place for a DNS query, or returns undefined when there is none left. Give it back with `closeQuery`. */
   openQuery(address: string): Account | undefined {
+    if (!this.#queryRates.take(address)) return undefined;
     const account = this.#account(address);
     if (account.queries >= this.#limits.queriesPerServer || !this.#takeDescriptors(account, 1)) return undefined;
     account.queries++;
@@ -52,6 +59,12 @@ export class Accounts {
     account.queries--;
     this.#descriptors--;
     this.#drop(account);
+  }
+
+  /** Forgets who has been quiet. To be called now and then. */
+  forget(): void {
+    this.#connectionRates.forget();
+    this.#queryRates.forget();
   }
 
   usage(): Usage[] {

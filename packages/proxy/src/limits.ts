@@ -7,6 +7,12 @@ export interface ProxyLimits {
   /** DNS queries of one container that may wait for an answer at a time. Default 128. */
   readonly queriesPerServer: number;
   /**
+   * Connections, and beside them DNS queries, that one container may open in a second on average; ten seconds' worth at
+   * once. One container alone must not use up the host's ports towards a destination all others need too, nor what a
+   * resolver answers to the host. Default 100.
+   */
+  readonly ratePerServer: number;
+  /**
    * Bytes of one container's connections the proxy holds in memory before it stops reading from all of them. Default
    * 32 MiB. Passed by one read for each connection, which is 512 KiB in Bun for the first sixteen connections, and the
    * less the more there are.
@@ -36,6 +42,7 @@ export interface ProxyLimits {
 const DEFAULTS: Omit<ProxyLimits, "descriptors"> = {
   connectionsPerServer: 512,
   queriesPerServer: 128,
+  ratePerServer: 100,
   bufferedBytesPerServer: 32 * 1024 * 1024,
   connectTimeoutMs: 10_000,
   idleTimeoutMs: 3_600_000,

@@ -150,6 +150,7 @@ class RunningProxy implements Proxy {
     const departures = new Departures(options.identify);
     this.#sweep = setInterval(() => {
       const now = performance.now();
+      this.#accounts.forget();
       const gone = departures.look(now);
       for (const session of this.#sessions) {
         const { source, server } = session.entry;

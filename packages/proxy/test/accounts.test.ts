@@ -30,6 +30,15 @@ describe("accounts", () => {
     expect(accounts.openConnection("10.2.0.4")).toBeDefined();
   });
 
+  test("let a container open so many a second, queries beside connections", () => {
+    const accounts = new Accounts(completeLimits({ ratePerServer: 1 }));
+    const opened = (open: () => unknown) =>
+      Array.from({ length: 30 }, open).filter((each) => each !== undefined).length;
+    expect(opened(() => accounts.openConnection("10.2.0.1"))).toBe(10);
+    expect(opened(() => accounts.openQuery("10.2.0.1"))).toBe(10);
+    expect(opened(() => accounts.openConnection("10.2.0.2"))).toBe(10);
+  });
+
   test("give no container more than half of the descriptors", () => {
     const accounts = new Accounts(completeLimits({ descriptors: 20 }));
     const opened = Array.from({ length: 10 }, () => accounts.openConnection("10.2.0.1"));
@@ -40,7 +49,9 @@ describe("accounts", () => {
 
   test("give connections the less of the kernel's buffers the more there are, and the first ones what they like", () => {
     const MIB = 1024 * 1024;
-    const accounts = new Accounts(completeLimits({ bufferedBytesPerServer: 32 * MIB, connectionsPerServer: 2000 }));
+    const accounts = new Accounts(
+      completeLimits({ bufferedBytesPerServer: 32 * MIB, connectionsPerServer: 2000, ratePerServer: 2000 }),
+    );
     const shares = Array.from({ length: 2000 }, () => accounts.openConnection("10.2.0.1")?.bufferShare);
     expect([shares[0], shares[15]]).toEqual([undefined, undefined]);
     expect(shares[16]).toBeWithin(0.9 * MIB, MIB);

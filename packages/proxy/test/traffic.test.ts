@@ -184,7 +184,7 @@ describe("a connection through the proxy", () => {
   }, 30_000);
 
   test("thousands of short ones leave no descriptor, no memory and no account behind", async () => {
-    await using proxy = await ProxyUnderTest.start(sandbox);
+    await using proxy = await ProxyUnderTest.start(sandbox, { limits: { ratePerServer: 10_000 } });
     using _ = listen(7000, async (socket) => {
       await socket.until(4);
       await socket.write("pong");

@@ -61,6 +61,7 @@ export class ProxyCommand extends DpCommand {
     "--deny": "RULE",
     "--max-connections": "N",
     "--max-queries": "N",
+    "--max-rate": "N",
     "--max-buffer": "MIB",
     "--connect-timeout": "SECONDS",
     "--idle-timeout": "SECONDS",
@@ -78,6 +79,9 @@ export class ProxyCommand extends DpCommand {
   wait = Option.Boolean("--wait", false, { description: "when nothing is loaded, wait for dp load" });
   maxConnections = Option.String("--max-connections", { description: "open at once, per server (default 512)" });
   maxQueries = Option.String("--max-queries", { description: "DNS queries at once, per server (default 128)" });
+  maxRate = Option.String("--max-rate", {
+    description: "new connections a second, and as many queries, per server (default 100); ten seconds' worth at once",
+  });
   maxBuffer = Option.String("--max-buffer", { description: "what is on its way, per server (default 32)" });
   connectTimeout = Option.String("--connect-timeout", { description: "for a destination to answer (default 10)" });
   idleTimeout = Option.String("--idle-timeout", { description: "closes what carries nothing so long (default 3600)" });
@@ -156,6 +160,7 @@ export class ProxyCommand extends DpCommand {
     return {
       ...limit("connectionsPerServer", this.maxConnections, "--max-connections"),
       ...limit("queriesPerServer", this.maxQueries, "--max-queries"),
+      ...limit("ratePerServer", this.maxRate, "--max-rate"),
       ...limit("bufferedBytesPerServer", this.maxBuffer, "--max-buffer", { factor: MEBIBYTE }),
       ...limit("connectTimeoutMs", this.connectTimeout, "--connect-timeout", { factor: 1000 }),
       ...limit("idleTimeoutMs", this.idleTimeout, "--idle-timeout", { factor: 1000 }),
