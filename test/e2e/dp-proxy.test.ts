@@ -274,6 +274,28 @@ test("a server at its limit of connections is refused more, and takes nothing fr
   expect(await attempt(net.container("lobby"), TARGET)).toEqual({ [TARGET]: "hello" });
 });
 
+test("with few descriptors, a server that wants them all gets half of them, and the others are served", async () => {
+  await using net = await world();
+  const command = ["bash", "-c", 'ulimit -n 256; exec "$0" proxy --json', DP];
+  const proxy = net.host.spawn(["env", `DP_PIN_ROOT=${net.dp.pinRoot}`, ...command]);
+  await proxy.event("listening");
+  await using holder = await stall(net.container("lobby"), 400, MEBIBYTE);
+  // 128 are the process's own; of the others half, two for each connection.
+  expect((await holder.event("stalled"))["open"]).toBe(32);
+  expect(await attempt(net.container("survival"), TARGET)).toEqual({ [TARGET]: "hello" });
+  resume(holder);
+  await expectWhole(holder, 32);
+  expect(await attempt(net.container("lobby"), TARGET)).toEqual({ [TARGET]: "hello" });
+  proxy.kill("SIGTERM");
+  const { code, stderr } = await proxy.finished();
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/^dp: warning: it may open 256 files, .*\n$/)]);
+  const stopped = await proxy.event("stopped");
+  expect(stopped).toMatchObject({ outcomes: { closed: 34, "refused:limit": 368 } });
+  // Too many in a second have no line each, but are counted.
+  const refused = proxy.events.filter(({ outcome }) => outcome === "refused:limit");
+  expect(refused.length + Number(stopped["unlogged"])).toBe(368);
+});
+
 test("SIGTERM lets what is under way finish and takes nothing new; killed, the next one takes over", async () => {
   await using net = await world();
   const lobby = net.container("lobby");
@@ -332,4 +354,12 @@ test("follows dp load to other ports, and servers that come and go", async () =>
   expect(await attempt(lobby, TARGET)).toEqual({ [TARGET]: "hello" });
   expect(await logged(proxy, { server: "games" })).toMatchObject({ serverPort: 25580, source: "10.2.0.1" });
   await left[Symbol.asyncDispose]();
+
+  // All of it taken away, and loaded anew.
+  await net.dp.must("unload", "--force");
+  await net.dp.must("load");
+  await net.dp.addServer(25590, lobby, "--name", "again");
+  expect(await proxy.event("listening", 3)).toMatchObject({ tcp: 9111, http: 9080, dns: 9053 });
+  expect(await attempt(lobby, TARGET)).toEqual({ [TARGET]: "hello" });
+  expect(await logged(proxy, { server: "again" })).toMatchObject({ serverPort: 25590, outcome: "closed" });
 });

@@ -3,8 +3,8 @@
  *
  *     bun egress/stall.ts ADDRESS PORT COUNT BYTES
  *
- * Events: stalled, when something has arrived on each; received {received, sent}, the SHA-256 of what one got and of
- * what was sent to it; broken {code} for one that ended before.
+ * Events: stalled {open}, when something has arrived on each or it has ended; received {received, sent}, the SHA-256 of
+ * what one got and of what was sent to it; broken {code} for one that ended before.
  */
 import { connect } from "node:net";
 import { Sink } from "../traffic/stream.ts";
@@ -12,15 +12,23 @@ import { Sink } from "../traffic/stream.ts";
 const [host, port, count, bytes] = process.argv.slice(2) as [string, string, string, string];
 const tell = (event: string, fields: object = {}) => console.log(JSON.stringify({ event, ...fields }));
 
-let stalled = 0;
+let open = 0;
+let broken = 0;
+const settled = () => {
+  if (open + broken === Number(count)) tell("stalled", { open });
+};
+
 const sockets = Array.from({ length: Number(count) }, () => {
   const socket = connect({ host, port: Number(port) });
   const sink = new Sink(Number(bytes));
   socket.on("connect", () => socket.write(`send ${bytes}\n`));
   socket.once("data", () => {
     socket.pause();
-    if (++stalled === sockets.length) tell("stalled");
+    stalled = true;
+    open++;
+    settled();
   });
+  let stalled = false;
   let done = false;
   socket.on("data", (chunk: Buffer) => {
     const digests = sink.take(chunk);
@@ -34,7 +42,11 @@ const sockets = Array.from({ length: Number(count) }, () => {
     code = error.code ?? error.message;
   });
   socket.on("close", () => {
-    if (!done) tell("broken", { code });
+    if (done) return;
+    tell("broken", { code });
+    if (stalled) return;
+    broken++;
+    settled();
   });
   return socket;
 });
