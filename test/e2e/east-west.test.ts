@@ -97,7 +97,7 @@ class Neighbourhood implements AsyncDisposable {
     );
   }
 
-  /** Tries something until a packet of it is dropped, which must be for this reason; then nobody may have noticed anything. */
+  /** Tries something until a packet of it is dropped, for this reason and no other; then nobody may have noticed. */
   async isDropped(from: Name, to: Name, reason: string, start: () => Program): Promise<void> {
     const before = await this.drops(from);
     const visitors = this.visitors(to);

@@ -48,5 +48,6 @@ for (const arrangement of [...ARRANGEMENTS, DETACHED]) {
   test(`${arrangement.name}: ${PROBES.length} attempts`, async () => {
     const wanted = PROBES.map((each) => [each.name, expected(outcomeOf(arrangement, each))] as const);
     expect(await probe(world, arrangement)).toEqual(Object.fromEntries(wanted));
+    expect(await world.shownDrops()).toEqual(world.drops());
   });
 }

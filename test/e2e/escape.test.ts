@@ -24,6 +24,7 @@ for (const { title, attempts } of TOPICS) {
   test(`${title}: ${attempts.length} attempts`, async () => {
     const results = await makeAll(world, attempts);
     expect(results).toEqual(Object.fromEntries(attempts.map((attempt) => [attempt.name, expected(attempt)])));
+    expect(await world.shownDrops()).toEqual(world.drops());
     expect(await world.neighbours()).toEqual(neighbours);
   });
 }

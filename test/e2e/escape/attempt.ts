@@ -70,7 +70,7 @@ export class Attacker implements Disposable {
   static async open(world: World, { namespace = world.namespace, ifname = "eth0" }: Door = {}): Promise<Attacker> {
     const open = (options: { bypass?: boolean; offloads?: boolean }) => Injector.open(namespace, ifname, options);
     const [plain, bypass, offloads] = [await open({}), await open({ bypass: true }), await open({ offloads: true })];
-    return new Attacker(world, { plain, bypass, offloads }, await world.drops());
+    return new Attacker(world, { plain, bypass, offloads }, world.drops());
   }
 
   /** Sends its frames and tells what was dropped of them. Where they were seen is to be asked for, by the mark. */
@@ -105,13 +105,14 @@ export class Attacker implements Disposable {
     const before = this.#drops;
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
-      this.#drops = await this.#world.drops();
+      this.#drops = this.#world.drops();
       const since = Object.entries(this.#drops).map(
         ([reason, count]) => [reason, count - (before[reason] ?? 0)] as const,
       );
       const dropped = Object.fromEntries(since.filter(([, count]) => count !== 0));
       const lacks = Object.entries(wanted).some(([reason, count]) => (dropped[reason] ?? 0) < count);
       if (!lacks || performance.now() > deadline) return dropped;
+      await Bun.sleep(1);
     }
   }
 
@@ -148,9 +149,9 @@ export function observe(world: World, { mark, drops }: { mark: string; drops: Re
 export async function makeAll(world: World, attempts: readonly Attempt[]): Promise<Record<string, Observed | Error>> {
   using attacker = await Attacker.open(world);
   const results: Record<string, Observed | Error> = {};
+  await world.check();
   for (const attempt of attempts) {
     try {
-      await world.check();
       const made = await attacker.make(attempt);
       await world.check();
       results[attempt.name] = observe(world, made);

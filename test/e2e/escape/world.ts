@@ -12,6 +12,7 @@
  * Each frame carries a mark that no other has. Frames that must arrive go before and after every attempt, one for each
  * observer: they show that it watches, and that it has seen all that came between.
  */
+import { type Objects, openPinned } from "@dp/core";
 import { ethernet, icmp, ipv4, tcp } from "../../../packages/core/test/packet/frame.ts";
 import { Injector, Sniffer } from "../raw/packet-socket.ts";
 import type { Server } from "../topology/dp.ts";
@@ -77,6 +78,7 @@ interface Parts {
   readonly stranger: Server;
   readonly observers: Observers;
   readonly toStranger: Injector;
+  readonly objects: Objects;
   readonly made: AsyncDisposableStack;
 }
 
@@ -125,10 +127,11 @@ export class World implements AsyncDisposable {
       host: [await watch(net.host, attacker.hostPeer.name, WATCHED_ETHER_TYPES)],
     };
     const toStranger = made.use(await Injector.open(net.host, stranger.hostPeer.name));
+    const objects = made.use(openPinned({ pinRoot: net.dp.pinRoot }));
     // Nobody listens, but from now on the player is one.
     await refusal(net.player(), { port: HOST_PORT });
     const injector = await Injector.open(net.container("attacker"), "eth0");
-    return new World({ net, attacker, friend, stranger, observers, toStranger, made: made.move() }, injector);
+    return new World({ net, attacker, friend, stranger, observers, toStranger, objects, made: made.move() }, injector);
   }
 
   get namespace(): NetworkNamespace {
@@ -191,8 +194,14 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** Packets of the attacker that were dropped, by reason, as `dp show --json` tells it; not those of nobody. */
-  async drops(): Promise<Record<string, number>> {
+  /** Packets of the attacker that were dropped, by reason; not those of nobody. */
+  drops(): Record<string, number> {
+    const drops = this.#parts.objects.counters(this.attacker.hostPeer.ifindex)?.drops ?? {};
+    return Object.fromEntries(Object.entries(drops).map(([reason, packets]) => [reason, Number(packets)]));
+  }
+
+  /** The same as `dp show --json` tells it, which takes a hundred times longer. */
+  async shownDrops(): Promise<Record<string, number>> {
     type Shown = { counters: { drops: Record<string, number> } };
     const { counters } = await this.net.dp.json<Shown>("show", "--port", `${HOST_PORT}`);
     return counters.drops;
