@@ -50,7 +50,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
 for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
   test(`${signal} while the proxy runs ends it, and everything it made`, async () => {
     await using demo = new Program(DEMO);
-    await demo.line(/ listening on /);
+    await demo.line(/ listening: /);
     demo.kill(signal);
     expect((await demo.finished()).code).not.toBe(0);
   });

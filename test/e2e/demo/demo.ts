@@ -82,7 +82,7 @@ async function tell(): Promise<void> {
   const resolver = story.start(net.router, ["bun", "test/e2e/internet/resolver.ts", RESOLVER, `${SITE}=${WEB}`]);
   const proxy = story.start(host, ["dp", "proxy", "--dns", RESOLVER]);
   for (const each of [web, resolver]) await each.event("listening");
-  story.output(await proxy.line(/ listening on /));
+  story.output(await proxy.line(/ listening: /));
   const fetch = ["bun", "test/e2e/internet/fetch.ts", `http://${SITE}/`];
   const fetched = await story.command(container, fetch, { actual: withResolver(PUBLIC_RESOLVER, fetch) });
   story.check("the container got the page", fetched.stdout, `A page of ${SITE}\n`);
