@@ -1,5 +1,6 @@
 import type { ServerDirectory } from "@dp/host";
 import type { ListenerPorts, Proxy } from "@dp/proxy";
+import { isDatapathError } from "./exit-code.ts";
 
 /** How often it is looked whether `dp load` redirects to other ports. */
 const CHECK_MS = 1000;
@@ -12,21 +13,33 @@ export function followPorts(
   warn: (message: string) => void,
 ): () => void {
   let complaint = "";
-  let moving = false;
-  const follow = async () => {
-    const wanted = redirectedTo(servers);
-    if (moving || wanted === undefined || portsText(wanted) === portsText(proxy.ports)) return;
-    moving = true;
+  const complain = (message: string) => {
+    if (message !== complaint) warn(message);
+    complaint = message;
+  };
+  const look = async () => {
+    let wanted: ListenerPorts | undefined;
+    try {
+      wanted = redirectedTo(servers);
+    } catch (error) {
+      complain(`${(error as Error).message}; if dp was upgraded, start dp proxy anew`);
+      return;
+    }
+    if (wanted === undefined || portsText(wanted) === portsText(proxy.ports)) return;
     try {
       await proxy.moveTo(wanted);
       complaint = "";
       onMove();
     } catch (error) {
-      const message = `dp load redirects to ${portsText(wanted)}, but ${(error as Error).message}`;
-      if (message !== complaint) warn(message);
-      complaint = message;
+      complain(`dp load redirects to ${portsText(wanted)}, but ${(error as Error).message}`);
     }
-    moving = false;
+  };
+  let looking = false;
+  const follow = async () => {
+    if (looking) return;
+    looking = true;
+    await look();
+    looking = false;
   };
   const timer = setInterval(() => void follow(), CHECK_MS);
   return () => clearInterval(timer);
@@ -37,8 +50,9 @@ function redirectedTo(servers: ServerDirectory): ListenerPorts | undefined {
   try {
     const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
     return { http: httpPort, dns: dnsPort, tcp: tcpPort };
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isDatapathError(error) && error.code === "NOT_LOADED") return undefined;
+    throw error;
   }
 }
 

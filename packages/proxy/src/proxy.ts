@@ -14,6 +14,7 @@ import { OwnAddresses } from "./own-addresses.ts";
 import { Passthrough } from "./passthrough.ts";
 import { Policy, type PolicyOptions } from "./policy.ts";
 import type { ProxyContext } from "./proxy-context.ts";
+import { quietly } from "./quiet-warning.ts";
 import { ResolverList } from "./resolver-list.ts";
 
 export interface ProxyOptions {
@@ -241,7 +242,7 @@ class RunningProxy implements Proxy {
     try {
       return this.#options.identify(address);
     } catch (error) {
-      this.#warn(`cannot find out which server has ${address}: ${(error as Error).message}`);
+      this.#warn(`cannot find out which server is at an address, so it is refused: ${(error as Error).message}`);
       return undefined;
     }
   }
@@ -253,7 +254,7 @@ class RunningProxy implements Proxy {
       return isContainer(address);
     } catch (error) {
       // Not knowing must not open one server to another.
-      this.#warn(`cannot find out whether ${address} is a container's: ${(error as Error).message}`);
+      this.#warn(`cannot find out whether an address is a container's, so it is refused: ${(error as Error).message}`);
       return true;
     }
   }
@@ -275,5 +276,5 @@ class RunningProxy implements Proxy {
     }
   }
 
-  readonly #warn = (message: string): void => this.#options.warn?.(message);
+  readonly #warn = quietly((message) => this.#options.warn?.(message));
 }
