@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * dp_guard: netfilter, IPv4, prerouting of the host's network namespace, before
- * everything else there. What comes from a container without having passed
+ * dp_guard: netfilter, prerouting of IPv4 and of IPv6 in the host's network
+ * namespace, before everything else there. What comes from a container without having passed
  * dp_snat goes no further.
  *
  *  1. from an interface that is no host peer             accept

@@ -4,11 +4,11 @@
  *     dp1 10.2.0.1 ─── dp0 10.1.0.1        one namespace; what is sent out of dp1 comes in at dp0
  */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { bindSocket, type Fd, send, socket } from "@dp/sys";
 import { type Interface, loadBpf, type Objects, readInterface } from "../src/index.ts";
 import { Link } from "../src/libbpf/index.ts";
-import { ethernet, icmp, ipv4 } from "./packet/frame.ts";
+import { ethernet, icmp, ipv4, ipv6, raw } from "./packet/frame.ts";
 import { Bpffs, Namespace, openKernelFds, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
@@ -25,6 +25,8 @@ beforeEach(() => {
   bpffs = new Bpffs();
   namespace = new Namespace();
   namespace.ip("address", "add", `${GATEWAY}/32`, "dev", "dp0");
+  // Or the kernel says something of its own.
+  for (const iface of ["dp0", "dp1"]) setIpv6(iface, false);
   for (const iface of ["dp0", "dp1"]) namespace.ip("link", "set", iface, "up");
   namespace.ip("route", "add", `${CONTAINER}/32`, "dev", "dp0");
   [hostPeer, containerPeer] = namespace.inside(() => [readInterface("dp0"), readInterface("dp1")]);
@@ -36,13 +38,24 @@ afterEach(() => {
   expect(openKernelFds()).toEqual([]);
 });
 
+function setIpv6(iface: string, on: boolean): void {
+  namespace.inside(() => writeFileSync(`/proc/sys/net/ipv6/conf/${iface}/disable_ipv6`, on ? "0" : "1"));
+}
+
 function inside<T>(body: (objects: Objects) => T extends PromiseLike<unknown> ? never : T): T {
   using objects = loadBpf({ pinRoot: bpffs.path });
   return namespace.inside<unknown>(() => body(objects)) as T;
 }
 
+const outer = () => ({ src: containerPeer.mac, dst: hostPeer.mac });
+const pingFrame = () => ethernet(outer(), ipv4({ src: CONTAINER, dst: GATEWAY }, icmp({ type: 8 })));
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+}
+
 /** Out of dp1, as it is. */
-function sendPing(): void {
+function sendFrame(frame: Uint8Array): void {
   const AF_PACKET = 17;
   const SOCK_RAW = 3;
   const address = new DataView(new ArrayBuffer(20)); // struct sockaddr_ll
@@ -50,8 +63,7 @@ function sendPing(): void {
   address.setUint32(4, containerPeer.index, true);
   using fd: Fd = socket(AF_PACKET, SOCK_RAW, 0);
   bindSocket(fd, new Uint8Array(address.buffer));
-  const outer = { src: containerPeer.mac, dst: hostPeer.mac };
-  send(fd, ethernet(outer, ipv4({ src: CONTAINER, dst: GATEWAY }, icmp({ type: 8 }))), "send a ping");
+  send(fd, frame, "send a frame");
 }
 
 /** Pings that the stack of the calling thread's namespace got to see (icmpInEchos of RFC 2011). */
@@ -67,12 +79,11 @@ function pingsDelivered(): number {
 function fate(objects: Objects): "delivered" | "dropped" {
   const counted = () => objects.counters(hostPeer.index)?.drops.around ?? 0n;
   const [delivered, dropped] = [pingsDelivered(), counted()];
-  sendPing();
-  const clock = new Int32Array(new SharedArrayBuffer(4));
+  sendFrame(pingFrame());
   for (let tries = 0; tries < 5000; tries++) {
     if (pingsDelivered() > delivered) return "delivered";
     if (counted() > dropped) return "dropped";
-    Atomics.wait(clock, 0, 0, 1);
+    pause();
   }
   throw new Error("it is lost");
 }
@@ -126,7 +137,7 @@ test("a later load puts its own in the other's place, and a detached one is gone
       objects.addCounters(hostPeer.index);
       const attached = objects.attachAndPinGuard();
       expect(fate(objects)).toBe("dropped");
-      using link = Link.fromPin(bpffs.join("progs", "dp_guard_host"));
+      using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
       return [attached, link.info().id] as const;
     }),
   );
@@ -139,15 +150,39 @@ test("a later load puts its own in the other's place, and a detached one is gone
   });
 });
 
+test("IPv6 is dropped and counted as well, where it is on", () => {
+  setIpv6("dp0", true);
+  inside((objects) => {
+    objects.addCounters(hostPeer.index);
+    objects.attachAndPinGuard();
+    sendFrame(ethernet(outer(), ipv6(raw(59, ""))));
+    while (objects.counters(hostPeer.index)?.drops.around !== 1n) pause();
+  });
+});
+
+test("roots beside each other have their own", () => {
+  using other = new Bpffs();
+  inside((objects) => {
+    using others = loadBpf({ pinRoot: other.path });
+    for (const each of [objects, others, objects, others]) each.attachAndPinGuard();
+    others.addCounters(hostPeer.index);
+    sendFrame(pingFrame());
+    while (others.counters(hostPeer.index)?.drops.around !== 1n) pause();
+    others.unpinAll();
+    objects.addCounters(hostPeer.index);
+    expect(fate(objects)).toBe("dropped");
+  });
+});
+
 test("taking everything out takes it out", () => {
   inside((objects) => {
     objects.addCounters(hostPeer.index);
     objects.attachAndPinGuard();
-    using link = Link.fromPin(bpffs.join("progs", "dp_guard_host"));
+    using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
     objects.unpinAll();
     const before = pingsDelivered();
-    sendPing();
-    while (pingsDelivered() === before) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    sendFrame(pingFrame());
+    while (pingsDelivered() === before) pause();
     expect(link.info().kind).toBe("other");
   });
   expect(bpffs.list()).toEqual([]);

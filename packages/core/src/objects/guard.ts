@@ -10,25 +10,50 @@ import type { Program } from "../libbpf/program.ts";
 import { rawCodecs } from "./load.ts";
 import type { PinRoot } from "./pin-root.ts";
 
-/** Before all else. Two, since a link of this kind cannot be updated: the new one goes beside the old. */
-const PRIORITIES = [-2_000_000_000, -1_999_999_999] as const;
+/** Each has a hook of its own. */
+const FAMILIES = ["ipv4", "ipv6"] as const;
+type Family = (typeof FAMILIES)[number];
+
+/**
+ * Before all else. No two programs of a hook may have the same: a link of this kind cannot be updated, so that a later
+ * load's goes beside the one before, and there may be other pin roots.
+ */
+const PRIORITIES = Array.from({ length: 64 }, (_, index) => -2_000_000_000 + index);
 
 /** Attaches it to the calling thread's network namespace; in place of what is pinned there, without a gap. */
 export function attachGuard(root: PinRoot, image = images.guard()): "attached" | "updated" | "unsupported" {
   using object = loadGuard(root, image);
   if (object === undefined) return "unsupported";
-  using old = Link.findPin(root.guardLink);
-  using link = attachBeside(object.program("dp_guard"));
-  pinOver(link.fd, root.guardLink);
-  old?.detach();
-  return old === undefined ? "attached" : "updated";
+  const program = object.program("dp_guard");
+  const attached: Family[] = [];
+  try {
+    for (const family of FAMILIES) if (upsert(root, family, program) === "attached") attached.push(family);
+  } catch (error) {
+    for (const family of attached) detach(root, family);
+    throw error;
+  }
+  return attached.length > 0 ? "attached" : "updated";
 }
 
 /** False when it is not pinned. */
 export function detachGuard(root: PinRoot): boolean {
-  using link = Link.findPin(root.guardLink);
+  return FAMILIES.map((family) => detach(root, family)).includes(true);
+}
+
+function upsert(root: PinRoot, family: Family, program: Program): "attached" | "updated" {
+  const path = root.guardLink(family);
+  using old = Link.findPin(path);
+  using link = attachBeside(family, program);
+  pinOver(link.fd, path);
+  old?.detach();
+  return old === undefined ? "attached" : "updated";
+}
+
+function detach(root: PinRoot, family: Family): boolean {
+  const path = root.guardLink(family);
+  using link = Link.findPin(path);
   link?.detach();
-  return unpin(root.guardLink);
+  return unpin(path);
 }
 
 /** With the maps that are pinned. undefined on a kernel that has no such programs. */
@@ -48,13 +73,14 @@ function loadGuard(root: PinRoot, image: Uint8Array): BpfObject | undefined {
   }
 }
 
-function attachBeside(program: Program): Link {
-  const [priority, other] = PRIORITIES;
-  const hook = { program, family: "ipv4", hook: "prerouting" } as const;
-  try {
-    return attachNetfilter({ ...hook, priority });
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.errno === Errno.EBUSY)) throw error;
-    return attachNetfilter({ ...hook, priority: other });
+function attachBeside(family: Family, program: Program): Link {
+  for (const [index, priority] of PRIORITIES.entries()) {
+    try {
+      return attachNetfilter({ program, family, hook: "prerouting", priority });
+    } catch (error) {
+      const taken = error instanceof SyscallError && error.errno === Errno.EBUSY;
+      if (!taken || index === PRIORITIES.length - 1) throw error;
+    }
   }
+  throw new RangeError("there are priorities");
 }

@@ -75,9 +75,8 @@ export class PinRoot {
     return join(this.progs, `${functionName(program)}_cgroup`);
   }
 
-  /** There is one host. */
-  get guardLink(): string {
-    return join(this.progs, "dp_guard_host");
+  guardLink(family: "ipv4" | "ipv6"): string {
+    return join(this.progs, `dp_guard_${family}`);
   }
 
   /** The links to interfaces that are pinned here. */
