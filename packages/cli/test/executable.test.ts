@@ -10,13 +10,12 @@ requireExecutable();
 setDefaultTimeout(60_000);
 
 describe("without doing anything", () => {
-  test("--version is the package's, and takes under 40 ms", async () => {
+  test("--version is the package's, and takes under 40 ms of a processor", () => {
     const times: number[] = [];
     for (let i = 0; i < 15; i++) {
-      const start = performance.now();
-      const { stdout } = await execute(EXECUTABLE, ["--version"]);
-      times.push(performance.now() - start);
-      expect(stdout).toBe(`${packageJson.version}\n`);
+      const { stdout, resourceUsage } = Bun.spawnSync([EXECUTABLE, "--version"]);
+      times.push(Number(resourceUsage.cpuTime.total) / 1000);
+      expect(stdout.toString()).toBe(`${packageJson.version}\n`);
     }
     // The best of many: what else runs on the machine is not what is measured.
     expect(Math.min(...times)).toBeLessThan(40);

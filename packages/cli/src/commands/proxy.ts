@@ -80,7 +80,7 @@ export class ProxyCommand extends DpCommand {
   maxConnections = Option.String("--max-connections", { description: "open at once, per server (default 512)" });
   maxQueries = Option.String("--max-queries", { description: "DNS queries at once, per server (default 128)" });
   maxRate = Option.String("--max-rate", {
-    description: "new connections a second, and as many queries, per server (default 100); ten seconds' worth at once",
+    description: "new connections a second, and queries, per server (default 100); ten times that at once",
   });
   maxBuffer = Option.String("--max-buffer", { description: "what is on its way, per server (default 32)" });
   connectTimeout = Option.String("--connect-timeout", { description: "for a destination to answer (default 10)" });
