@@ -15,7 +15,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { withResolver } from "./internet/with-resolver.ts";
 import { DP } from "./topology/dp.ts";
-import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
+import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
 import type { Event, Program } from "./topology/program.ts";
 import { serve } from "./traffic/traffic.ts";
@@ -195,6 +195,16 @@ test("the host, other servers, private networks and metadata are out of reach, e
     [`${PRIVATE}:${PORT}`]: "hello",
     [TARGET]: "hello",
   });
+  // Who was not redirected: somebody on the internet, and a container that knows where the proxy listens.
+  for (const [place, target] of [
+    [net.player(), `${PUBLIC_ADDRESS}:9111`],
+    [net.container("lobby"), "10.1.0.1:9111"],
+  ] as const) {
+    expect(await attempt(place, target)).toEqual({ [target]: "ECONNRESET" });
+  }
+  const stranger = await logged(proxy, { source: PLAYER_ADDRESSES[0] });
+  expect(stranger).toMatchObject({ server: null, destination: null, outcome: "refused:no-original-destination" });
+  expect(await logged(proxy, { outcome: "refused:no-original-destination", server: "lobby" })).toBeDefined();
   // An address that the host gets while the proxy runs.
   await net.host.ip("address add 192.0.2.9/32 dev lo");
   expect(await attempt(net.container("lobby"), `192.0.2.9:${PORT}`)).toEqual({ [`192.0.2.9:${PORT}`]: "ECONNRESET" });
