@@ -14,6 +14,7 @@ import {
   dpDropNames,
   dpFlow,
   dpFlowKey,
+  dpAnswerSource,
   dpFragment,
   dpFragmentKey,
   dpHostAddr,
@@ -138,6 +139,7 @@ const STRUCTS: Record<string, Golden> = {
     "c6336407 | cb00710a | beef | ....",
   ),
   dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
+  dp_answer_source: golden(dpAnswerSource, { addr: "9.9.9.9" }, "09090909"),
   dp_veth_pair: golden(
     dpVethPair,
     {
@@ -276,6 +278,7 @@ const ARBITRARIES = {
   }),
   dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
   dp_fragment: fc.record({ port: u16s }),
+  dp_answer_source: fc.record({ addr: ipv4 }),
   dp_veth_pair: fc.record({
     hostPeer: u32s,
     hostAddr: ipv4,
@@ -402,6 +405,7 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
       [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
     ),
   ).toEqual([
+    "dp_answer_fragments 9 struct dp_fragment_key 12 struct dp_answer_source 4 4096",
     "dp_configs 2 __u32 4 struct dp_config 80 1",
     "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
