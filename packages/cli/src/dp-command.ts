@@ -33,13 +33,18 @@ export abstract class DpCommand extends Command<DpContext> {
     try {
       const result = await this.perform();
       this.context.stdout.write(this.json ? this.document(result) : this.present(result));
-      return EXIT_DONE;
+      return this.exitCode(result);
     } catch (error) {
       // "dp: add-server: ..." rather than "dp: usage: ..."
       if (error instanceof UsageError) error.op = this.path.join(" ");
       this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
       return exitCodeOf(error);
     }
+  }
+
+  /** The exit code of a command that did its work, but found something. */
+  protected exitCode(_result: unknown): number {
+    return EXIT_DONE;
   }
 
   protected document(result: unknown): string {
