@@ -442,11 +442,19 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
       objects.attachAndPinDnat(dp0);
       objects.attachAndPinSnat(readInterface("dp1"));
       expect(objects.attachments()).toEqual([
-        { program: "dnat", iface: "dp0", ifindex: dp0.index, path: bpffs.join("progs", "dp_dnat_dp0"), mechanism },
+        {
+          program: "dnat",
+          iface: "dp0",
+          ifindex: dp0.index,
+          programId: objects.programId("dnat"),
+          path: bpffs.join("progs", "dp_dnat_dp0"),
+          mechanism,
+        },
         {
           program: "snat",
           iface: "dp1",
           ifindex: readInterface("dp1").index,
+          programId: objects.programId("snat"),
           path: bpffs.join("progs", "dp_snat_dp1"),
           mechanism,
         },
@@ -532,6 +540,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
           program: "tproxy_container",
           iface: "dp0",
           ifindex: mechanism === "tcx" ? ctrPeer.index : hostPeer.index,
+          programId: mechanism === "tcx" ? programId("dp_tproxy_container") : undefined,
           path: bpffs.join("progs", "dp_tproxy_container_dp0"),
           mechanism,
         },
@@ -539,10 +548,12 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
           program: "tproxy_host",
           iface: "dp0",
           ifindex: hostPeer.index,
+          programId: programId("dp_tproxy_host"),
           path: bpffs.join("progs", "dp_tproxy_host_dp0"),
           mechanism,
         },
       ]);
+      expect(objects.containerProgram(ctrPeer, place)).toBe(programId("dp_tproxy_container"));
     });
     const atHost = () => namespace.inside(() => egress(hostPeer.index));
     const atContainer = () => container.inside(() => egress(ctrPeer.index));
@@ -626,10 +637,14 @@ describe("the programs on a cgroup", () => {
     expect(objects.detachGetsockopt()).toBe(false);
     expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("attached");
     expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("updated");
-    expect(objects.cgroupAttachments()).toEqual([
-      { program: "getsockopt", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_getsockopt_cgroup") },
-      { program: "sockops", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_sockops_cgroup") },
-    ]);
+    expect(objects.cgroupAttachments()).toEqual(
+      (["getsockopt", "sockops"] as const).map((program) => ({
+        program,
+        cgroupId: idOf(cgroup.path),
+        programId: objects.programId(program),
+        path: bpffs.join("progs", `dp_${program}_cgroup`),
+      })),
+    );
     expect(objects.attachments()).toEqual([]);
     using link = Link.fromPin(bpffs.join("progs", "dp_sockops_cgroup"));
     using upgraded = load();

@@ -36,10 +36,13 @@ export function detachCgroup(path: string): boolean {
   return unpin(path);
 }
 
-/** The id of the cgroup a pinned link is on, 0 when that is gone; undefined when nothing is pinned there. */
-export function pinnedCgroup(path: string): bigint | undefined {
+/** What a pinned link is on, and what it runs: both 0 when its cgroup is gone. undefined: nothing is pinned there. */
+export function pinnedCgroup(path: string): { cgroupId: bigint; programId: number } | undefined {
   using link = Link.findPin(path);
-  return link === undefined ? undefined : cgroupOf(link);
+  if (link === undefined) return undefined;
+  const info = link.info();
+  const attached = info.kind === "cgroup" && info.cgroupId !== 0n;
+  return attached ? { cgroupId: info.cgroupId, programId: info.programId } : { cgroupId: 0n, programId: 0 };
 }
 
 function attach(program: Program, attachType: CgroupAttachName, cgroup: string): Link {

@@ -7,7 +7,7 @@ import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
-import { clsact } from "./attach-clsact.ts";
+import { clsact, clsactProgram } from "./attach-clsact.ts";
 import { tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
 import {
@@ -63,6 +63,11 @@ export interface Attachment {
    * with clsact, the host peer's, which goes when that goes.
    */
   ifindex: number;
+  /**
+   * The kernel's number of the program that runs there, 0 when none does: the interface is gone, or somebody took the
+   * program off it. Of `tproxy_container` with clsact undefined: see {@link Objects.containerProgram}.
+   */
+  programId: number | undefined;
   /** The pin that keeps it. */
   path: string;
   mechanism: "tcx" | "clsact";
@@ -73,6 +78,8 @@ export interface CgroupAttachment {
   program: CgroupProgram;
   /** The inode number of the cgroup's folder; 0 when it is gone. */
   cgroupId: bigint;
+  /** The kernel's number of the program that runs there; 0 when the cgroup is gone. */
+  programId: number;
   /** The pin that keeps it. */
   path: string;
 }
@@ -307,6 +314,11 @@ export class Objects implements Disposable {
     return { in: sumTraffic(into), out: sumTraffic(out), drops: sumDrops(drops) };
   }
 
+  /** The host peers whose drops are counted. */
+  countedHostPeers(): number[] {
+    return [...this.#maps.dropCounts.keys()].filter((hostPeer) => hostPeer !== HOST_WIDE);
+  }
+
   /** False when there were none. The host's own stay: 0 is refused. */
   delCounters(hostPeer: number): boolean {
     if (hostPeer === HOST_WIDE) {
@@ -412,9 +424,33 @@ export class Objects implements Disposable {
     return this.#root.links().flatMap(({ program, iface, path }) => {
       const mechanism = mechanismOf(path);
       if (mechanism === undefined) return [];
-      const ifindex = mechanism.ifindex({ program, path, ifaceName: iface });
-      return [{ program, iface, ifindex, path, mechanism: mechanism.name }];
+      const state = mechanism.state({ program, path, ifaceName: iface });
+      return [{ program, iface, ...state, path, mechanism: mechanism.name }];
     });
+  }
+
+  /**
+   * The kernel's number of the program on a container peer's egress that is pinned under this root; 0 when there is
+   * none, be it that somebody took it off.
+   */
+  containerProgram(ctrPeer: Interface | VethPeer, { netns, hostPeerName }: ContainerPlace): number {
+    const { index } = interfaceOf(ctrPeer);
+    const program = "tproxy_container";
+    const path = this.#root.link(program, hostPeerName);
+    const mechanism = mechanismOf(path);
+    if (mechanism === clsact) return withNetns(netns, () => clsactProgram(program, index));
+    const state = mechanism?.state({ program, path, ifaceName: hostPeerName });
+    return state?.ifindex === index ? (state.programId ?? 0) : 0;
+  }
+
+  /** The kernel's number of a program as it is pinned, which is what everything attached should run. */
+  programId(program: ProgramName): number {
+    return this.#programs[program].id;
+  }
+
+  /** Removes what a process that was killed in the middle of replacing a pin has left. */
+  sweep(): void {
+    this.#root.sweep();
   }
 
   /**
@@ -485,8 +521,8 @@ export class Objects implements Disposable {
   cgroupAttachments(): CgroupAttachment[] {
     return CGROUP_PROGRAMS.flatMap((program) => {
       const path = this.#root.cgroupLink(program);
-      const cgroupId = pinnedCgroup(path);
-      return cgroupId === undefined ? [] : [{ program, cgroupId, path }];
+      const state = pinnedCgroup(path);
+      return state === undefined ? [] : [{ program, ...state, path }];
     });
   }
 
