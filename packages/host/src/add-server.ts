@@ -3,7 +3,7 @@ import { type Link, Netlink, type Namespace, openNamespace } from "@dp/netlink";
 import { currentNetns, DatapathError, netnsCookie, netnsInode } from "@dp/sys";
 import { containerMac, isHostIndex, lowestFreeIndex, lowestFreePort } from "./allocate.ts";
 import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
-import { containerPid } from "./container.ts";
+import { changed, containerName, type ContainerNamespace, containerNamespace } from "./container.ts";
 import { groupId } from "./group.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
@@ -32,7 +32,7 @@ export interface AddServerOptions extends HostOptions {
   port: number | "auto";
   /** The container's network namespace: a path, a name in /run/netns, or "pid:N". This, or `container`. */
   netns?: string | undefined;
-  /** A container of docker, podman or nerdctl, by name or id. */
+  /** A container of docker, podman, nerdctl, ctr or runc, by name or id; "podman:NAME" for one of that engine. */
   container?: string | undefined;
   /** Default: the container's name, or "server-PORT". */
   name?: string | undefined;
@@ -72,9 +72,9 @@ export async function addServer(options: AddServerOptions): Promise<Server> {
   checkOptions(options, op);
   requirePrivileges(op);
   // Before the lock: a container engine takes its time.
-  const ref = await namespaceRef(options, op);
+  const found = options.container === undefined ? undefined : await containerNamespace(options.container, op);
   return withLoaded(options, op, (objects) => {
-    using namespace = openNamespace(ref);
+    using namespace = openAsked(options, found, op);
     using host = Netlink.open();
     using inside = Netlink.open({ netns: namespace.fd });
     recoverServers(objects, host, options);
@@ -101,8 +101,25 @@ function checkOptions(options: AddServerOptions, op: string): void {
   }
 }
 
-async function namespaceRef({ netns, container }: AddServerOptions, op: string): Promise<string> {
-  return container === undefined ? (netns as string) : `pid:${await containerPid(container, op)}`;
+function openAsked(
+  { netns, container }: AddServerOptions,
+  found: ContainerNamespace | undefined,
+  op: string,
+): Namespace {
+  if (found === undefined || container === undefined) return openNamespace(netns as string);
+  const namespace = openContainer(found, container, op);
+  // The lock may have been waited for while the container was started anew.
+  if (netnsCookie(namespace.fd) === found.cookie) return namespace;
+  namespace[Symbol.dispose]();
+  throw changed(container, op);
+}
+
+function openContainer({ ref }: ContainerNamespace, container: string, op: string): Namespace {
+  try {
+    return openNamespace(ref);
+  } catch {
+    throw changed(container, op);
+  }
 }
 
 interface Situation {
@@ -136,7 +153,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   checkInside(inside, ifname, namespace.path, op);
 
   const hostPort = choosePort(options, config.portRange, records, op);
-  const name = options.name ?? defaultName(options.container, hostPort, records);
+  const name = options.name ?? defaultName(options, hostPort, records);
   const namesake = records.find((record) => record.name === name);
   if (namesake !== undefined) {
     throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`);
@@ -256,9 +273,10 @@ function choosePort(
   return port;
 }
 
-function defaultName(container: string | undefined, port: number, records: readonly ServerRecord[]): string {
-  const fits = container !== undefined && container.length <= 63;
-  return fits && !records.some(({ name }) => name === container) ? container : `server-${port}`;
+function defaultName({ container }: AddServerOptions, port: number, records: readonly ServerRecord[]): string {
+  const name = container === undefined ? "" : containerName(container);
+  const fits = name !== "" && name.length <= 63 && !records.some((record) => record.name === name);
+  return fits ? name : `server-${port}`;
 }
 
 /** The interface a server's replies leave by. */

@@ -16,7 +16,7 @@ export class AddServerCommand extends DpCommand {
       "It happens as a whole or not at all. The container must have no network of its own (--network none).",
     examples: [
       [
-        "A container of docker, podman or nerdctl, on the lowest free port",
+        "A container of docker, podman or containerd, on the lowest free port",
         "dp add-server --port auto --container lobby",
       ],
       ["A network namespace made with ip netns", "dp add-server --port 25570 --netns lobby --name lobby"],
@@ -26,7 +26,7 @@ export class AddServerCommand extends DpCommand {
   static override metavars = {
     "--port": "N|auto",
     "--netns": "PATH|NAME|pid:N",
-    "--container": "NAME",
+    "--container": "[ENGINE:]NAME",
     "--name": "S",
     "--group": "G",
     "--address": "IP",
@@ -39,7 +39,7 @@ export class AddServerCommand extends DpCommand {
 
   port = Option.String("--port", { description: "the host port players connect to" });
   netns = Option.String("--netns", { description: "the container's network namespace" });
-  container = Option.String("--container", { description: "a container of docker, podman or nerdctl" });
+  container = Option.String("--container", { description: "a container of docker, podman, nerdctl, ctr or runc" });
   name = Option.String("--name", { description: "default: the container's, or server-PORT" });
   group = Option.String("--group", { description: "servers of one group reach each other's game port" });
   address = Option.String("--address", { description: "the public address (default: that of dp load)" });
