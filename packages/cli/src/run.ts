@@ -2,6 +2,7 @@ import { Cli } from "clipanion";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
+import { GcCommand } from "./commands/gc.ts";
 import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
 import { ProxyCommand } from "./commands/proxy.ts";
@@ -21,6 +22,7 @@ import { version } from "./version.ts";
 const COMMANDS = [
   LoadCommand,
   UnloadCommand,
+  GcCommand,
   AddServerCommand,
   DelServerCommand,
   ListCommand,

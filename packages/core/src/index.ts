@@ -31,4 +31,5 @@ export {
 } from "./objects/pin-root.ts";
 export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
+export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";

@@ -8,6 +8,7 @@ export { addServer, type AddServerOptions } from "./add-server.ts";
 export { delServer, type DelServerOptions, type ServerSelector } from "./del-server.ts";
 export { type Finding, isHealthy } from "./finding.ts";
 export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./freeze-server.ts";
+export { gc, type GcOptions, type GcResult } from "./gc.ts";
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";

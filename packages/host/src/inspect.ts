@@ -1,0 +1,13 @@
+import { inspectHost } from "./inspect-host.ts";
+import { inspectLeftovers } from "./inspect-leftovers.ts";
+import { inspectServers } from "./inspect-servers.ts";
+import type { Problem } from "./problem.ts";
+import type { Scene } from "./scene.ts";
+
+/**
+ * Compares what is written down with what is there. What shuts out comes before what lets in: leftovers go before
+ * anything is given back, and servers before the door they share.
+ */
+export function inspect(scene: Scene): Problem[] {
+  return [...inspectLeftovers(scene), ...inspectServers(scene), ...inspectHost(scene)];
+}
