@@ -12,7 +12,7 @@ import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
-import { label, type Server, toServer } from "./server.ts";
+import { isHostPeer, label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
@@ -152,11 +152,13 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const ifname = options.ifname ?? DEFAULT_IFNAME;
   checkInside(inside, ifname, namespace.path, op);
 
-  const hostPort = choosePort(options, config.portRange, records, op);
+  const hostPort = choosePort(options, config.portRange, records, host, op);
   const name = options.name ?? defaultName(options, hostPort, records);
   const namesake = records.find((record) => record.name === name);
   if (namesake !== undefined) {
-    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`);
+    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`, {
+      hint: goneHint(namesake, host),
+    });
   }
   const hostName = hostPeerName(hostPort);
   if (host.link(hostName) !== undefined) {
@@ -247,6 +249,7 @@ function choosePort(
   options: AddServerOptions,
   range: readonly [number, number],
   records: readonly ServerRecord[],
+  host: Netlink,
   op: string,
 ): number {
   const servers = new Map(records.map((record) => [record.hostPort, record]));
@@ -261,7 +264,11 @@ function choosePort(
   }
   const { port } = options;
   const owner = servers.get(port);
-  if (owner !== undefined) throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`);
+  if (owner !== undefined) {
+    throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
+      hint: goneHint(owner, host),
+    });
+  }
   if (listening.has(port)) {
     throw new DatapathError("CONFLICT", op, `a program on the host listens on port ${port}`, {
       hint: `see which: ss -ltnp 'sport = :${port}'`,
@@ -271,6 +278,12 @@ function choosePort(
     options.warn?.(`a connection of the host itself uses port ${port}: it will break (ss -tnp 'sport = :${port}')`);
   }
   return port;
+}
+
+/** For what is taken by a server whose container ended, or was started anew. */
+function goneHint(owner: ServerRecord, host: Netlink): string | undefined {
+  if (isHostPeer(host.link(owner.veth.hostPeer.iface.index), owner)) return undefined;
+  return `its container is gone: dp del-server --port ${owner.hostPort}`;
 }
 
 function defaultName({ container }: AddServerOptions, port: number, records: readonly ServerRecord[]): string {
