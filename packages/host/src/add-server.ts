@@ -282,7 +282,8 @@ function choosePort(
 
 /** For what is taken by a server whose container ended, or was started anew. */
 function goneHint(owner: ServerRecord, host: Netlink): string | undefined {
-  if (isHostPeer(host.link(owner.veth.hostPeer.iface.index), owner)) return undefined;
+  const { index } = owner.veth.hostPeer.iface;
+  if (index !== 0 && isHostPeer(host.link(index), owner)) return undefined;
   return `its container is gone: dp del-server --port ${owner.hostPort}`;
 }
 
