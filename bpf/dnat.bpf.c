@@ -122,3 +122,17 @@ int dp_dnat(struct __sk_buff *skb)
 	dp_tcp_csum(skb, l4_off, key.addr, target->addr, key.port, target->port);
 	return deliver(skb, target);
 }
+
+/* Never attached: the loader runs it once it has made dp_players on a host with servers. */
+SEC("tc")
+int dp_start_players(struct __sk_buff *skb __attribute__((unused)))
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!config)
+		return 1;
+	config->players_from = dp_player_now();
+	return 0;
+}

@@ -28,5 +28,6 @@ enum dp_drop {
 	DP_DROP_FLOWS = 19, /* more connections at once than one container may have */
 	DP_DROP_IP_OPTIONS = 20, /* IP options to the host: source routes lead it astray */
 	DP_DROP_NOT_A_PLAYER = 21, /* a reply to an address that sent this server nothing */
+	DP_DROP_HELD = 22, /* a connection opened while an upgrade moves flows: tried again */
 	DP_DROP_MAX = 32,
 };

@@ -38,6 +38,7 @@ enum dp_flow_result {
 	DP_FLOW_FOUND,
 	DP_FLOW_NONE, /* there is none, and this packet opens none */
 	DP_FLOW_FULL,
+	DP_FLOW_HELD,
 };
 
 /* Removes both halves of a flow. */
@@ -84,9 +85,11 @@ struct dp_swept {
 static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
 			  struct dp_origin *origin, struct dp_swept *swept)
 {
-	if (origin->timed || origin->expires == DP_NEVER)
+	bool copied = origin->end == DP_FLOW_COPIED;
+
+	if (origin->end == DP_FLOW_TIMED || (origin->expires == DP_NEVER && !copied))
 		return 0;
-	if (origin->expires > swept->now)
+	if (origin->expires > swept->now || copied)
 		swept->more = 1;
 	else
 		dp_flow_forget(key, origin);
@@ -130,10 +133,21 @@ static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
 	bpf_timer_init(&origin->timer, &dp_origins, DP_MONOTONIC);
-	origin->timed = !bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
-			!bpf_timer_start(&origin->timer, ns, 0);
-	if (!origin->timed)
-		dp_sweep_later();
+	if (!bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
+	    !bpf_timer_start(&origin->timer, ns, 0)) {
+		origin->end = DP_FLOW_TIMED;
+		return;
+	}
+	origin->end = DP_FLOW_SWEPT;
+	dp_sweep_later();
+}
+
+/* As long as the proxy's socket lives. */
+static __always_inline void dp_flow_established(struct dp_origin *origin)
+{
+	origin->expires = DP_NEVER;
+	if (origin->end == DP_FLOW_COPIED)
+		origin->end = DP_FLOW_SWEPT;
 }
 
 /* How long a flow is kept that was opened just now. */
@@ -155,6 +169,20 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 		return false;
 	dp_flow_expire_in(claimed, ns);
 	return true;
+}
+
+/*
+ * Flows are moving to maps of another layout. One that was opened meanwhile
+ * would be known to some programs and not to others. The loader that asks for
+ * this may be killed: it says until when.
+ */
+static __always_inline bool dp_flows_are_held(void)
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	return config && config->held_until && bpf_ktime_get_ns() < config->held_until;
 }
 
 static __always_inline void dp_flow_unclaim(struct dp_origin_key *key, struct dp_veth_pair *pair)
@@ -181,6 +209,8 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair 
 	struct dp_flow *known;
 	bool claimed;
 
+	if (dp_flows_are_held())
+		return DP_FLOW_HELD;
 	if (pair->flows >= dp_max_flows)
 		return DP_FLOW_FULL;
 	claimed = dp_flow_claim(&as_seen, &origin, ns);

@@ -21,6 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
   flows: "more connections at once than a container may have",
   ipOptions: "to the host with IP options",
   notAPlayer: "to an address that never connected to it",
+  held: "connections opened while an upgrade moved flows (tried again)",
 };
 
 export function describeDrop(reason: string): string {

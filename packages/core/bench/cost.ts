@@ -83,6 +83,8 @@ const config = {
   uplink: LO,
   hostOctets: [0n, 0n, 0n, 0n],
   playerKey: 0x9e3779b97f4a7c15n,
+  playersFrom: 0,
+  heldUntil: 0n,
 };
 for (const object of [dnat, snat]) object.map("dp_configs", u32, dpConfig).set(0, config);
 const reply = {

@@ -48,6 +48,7 @@ const PINS = [
   "maps/dp_flows",
   "maps/dp_fragments",
   "maps/dp_host_addrs",
+  "maps/dp_meta",
   "maps/dp_net_records",
   "maps/dp_origins",
   "maps/dp_players",
@@ -347,7 +348,7 @@ describe("maps", () => {
 
     /** Bits of dp_config.host_octets, read around the API. */
     function octets(): number[] {
-      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(80));
+      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(88));
       const bits = (configs.get(0) ?? new Uint8Array()).subarray(40, 72);
       return Array.from({ length: 256 }, (_, bit) => bit).filter((bit) => ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1);
     }

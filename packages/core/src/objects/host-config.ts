@@ -20,8 +20,11 @@ export interface HostConfig {
   tcpPort: number;
 }
 
-/** What else the entry holds is kept: `hostOctets` (see setHostAddresses), and the secret, made the first time. */
-export function encodeConfig(config: HostConfig, stored: Pick<DpConfig, "hostOctets" | "playerKey">): DpConfig {
+/** What the entry holds that is not the host's to say. */
+export type StoredConfig = Pick<DpConfig, "hostOctets" | "playerKey" | "playersFrom" | "heldUntil">;
+
+/** What else the entry holds is kept; the secret is made the first time. */
+export function encodeConfig(config: HostConfig, stored: StoredConfig): DpConfig {
   const host = parseSubnet(config.hostSubnet);
   const container = parseSubnet(config.containerSubnet);
   const [portFirst, portLast] = config.portRange;
@@ -41,6 +44,8 @@ export function encodeConfig(config: HostConfig, stored: Pick<DpConfig, "hostOct
     publicAddr: config.publicAddress,
     uplink: config.uplink,
     hostOctets: stored.hostOctets,
+    playersFrom: stored.playersFrom,
+    heldUntil: stored.heldUntil,
     playerKey: stored.playerKey === 0n ? randomBytes(8).readBigUInt64LE() | 1n : stored.playerKey,
   };
 }

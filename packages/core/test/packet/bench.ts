@@ -90,6 +90,8 @@ export const CONFIG: DpConfig = {
       .reduce((bits, octet) => bits | (1n << BigInt(octet & 63)), 0n),
   ),
   playerKey: 0x9e3779b97f4a7c15n,
+  playersFrom: 0,
+  heldUntil: 0n,
 };
 
 /** What the programs' return values mean, in the words of their comments. */

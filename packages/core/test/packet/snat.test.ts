@@ -420,7 +420,7 @@ table(bench, [
   ),
   ...(["tcp", "udp"] as const).flatMap((protocol) => {
     const layer = { tcp, udp }[protocol]({ src: 40000, dst: 7777 });
-    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, timed: 0, expires: 0n };
+    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, end: 0, expires: 0n };
     const key = { container: A.address, sport: 40000, protocol: Protocol[protocol] };
     const name = protocol.toUpperCase();
     const old = (from: Partial<typeof key>, listener = 7777): Partial<Case> => ({
