@@ -1,7 +1,16 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { loadBpf, type Objects, openPinned } from "@dp/core";
-import { DatapathError, type Fd, isBpffs, lockDirectory, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import {
+  beforeChange,
+  DatapathError,
+  type Fd,
+  isBpffs,
+  lockDirectory,
+  mountBpffs,
+  SyscallError,
+  unmount,
+} from "@dp/sys";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
 import { messageOf } from "./transaction.ts";
 
@@ -143,6 +152,7 @@ function makeFolder(path: string, op: string): string[] {
   const missing: string[] = [];
   for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
   try {
+    beforeChange("make", path);
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new DatapathError("FAILED", op, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
@@ -153,6 +163,7 @@ function makeFolder(path: string, op: string): string[] {
 
 function removeIfEmpty(folder: string): void {
   try {
+    beforeChange("remove", folder);
     rmdirSync(folder);
   } catch (error) {
     if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;

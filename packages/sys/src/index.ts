@@ -6,4 +6,6 @@ export { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, open } from "./fd.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
 export { currentNetns, netnsCookie, netnsInode, openNetns, withNetns } from "./netns.ts";
 export { lockDirectory } from "./lock.ts";
+export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
+export { beforeChange } from "./fault.ts";
 export { bindSocket, getSocketOption, MSG_PEEK, MSG_TRUNC, receive, send, setSocketOption, socket } from "./socket.ts";

@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { callError, check } from "./errors.ts";
 
@@ -21,6 +21,7 @@ const KIND_BY_FILE: Readonly<Record<string, PinKind>> = {
  * the path is taken.
  */
 export function pin(fd: number, path: string): void {
+  beforeChange("pin", path);
   // SAFETY: libbpf and the kernel read the path during the call only.
   const result = libbpf.objectPin(fd, path);
   if (result >= 0) return;
@@ -47,6 +48,7 @@ export function pinOver(fd: number, path: string): void {
   const temporary = join(dirname(path), `tmp_${process.pid}_${temporaryNumber++}`);
   pin(fd, temporary);
   try {
+    beforeChange("rename to", path);
     renameSync(temporary, path);
   } catch (cause) {
     rmSync(temporary, { force: true });
@@ -61,6 +63,7 @@ export function unpin(path: string): boolean {
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
     if (!isBpffs(path)) throw new DatapathError("FAILED", `unpin ${path}`, "it is not on a bpffs");
+    beforeChange("unpin", path);
     rmSync(path);
     return true;
   } catch (cause) {

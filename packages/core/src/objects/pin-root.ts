@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { DatapathError, Errno, isBpffs } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, isBpffs } from "@dp/sys";
 import { callError } from "../libbpf/errors.ts";
 import { unpin } from "../libbpf/pin.ts";
 import type { Undo } from "./undo.ts";
@@ -91,8 +91,12 @@ export class PinRoot {
     this.#requireBpffs();
     for (const folder of [this.path, this.progs, this.maps]) {
       try {
+        beforeChange("make", folder);
         mkdirSync(folder, { mode: 0o700 });
-        undo.add(() => rmdirSync(folder));
+        undo.add(() => {
+          beforeChange("remove", folder);
+          rmdirSync(folder);
+        });
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw folderError("make", "mkdir", folder, cause);
       }
@@ -126,6 +130,7 @@ export class PinRoot {
   removeFolders(): void {
     for (const folder of [this.progs, this.maps]) {
       try {
+        beforeChange("remove", folder);
         rmdirSync(folder);
       } catch (cause) {
         const code = (cause as NodeJS.ErrnoException).code ?? "";
