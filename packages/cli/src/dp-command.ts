@@ -9,6 +9,9 @@ import { UsageError } from "./usage-error.ts";
 /** The names of what every command takes, for the help. */
 export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
 
+/** What stands for the values of options that more than one command has, in the help. */
+export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
+
 /** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
 export abstract class DpCommand extends Command<DpContext> {
   /** What stands for an option's value in the help: {"--port": "N|auto"}. */

@@ -10,6 +10,7 @@ import { ShowCommand } from "./commands/show.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
 import type { DpContext } from "./context.ts";
+import { COMMON_METAVARS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
 import { type CommandHelp, renderCommand, renderOverview } from "./help.ts";
 import { nearest } from "./nearest.ts";
@@ -90,7 +91,7 @@ function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], e
     });
   }
   const last = rest.at(-1);
-  if (last !== undefined && known.includes(last) && (last in metavars || last === "--pin-root")) {
+  if (last !== undefined && known.includes(last) && (last in metavars || last in COMMON_METAVARS)) {
     return new UsageError(`${last} lacks its value`, { op: name, hint });
   }
   const stray = rest.find((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
@@ -101,7 +102,7 @@ function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], e
 }
 
 function takesValue(word: string | undefined, metavars: Readonly<Record<string, string>>): boolean {
-  return word !== undefined && (word in metavars || word === "--pin-root");
+  return word !== undefined && (word in metavars || word in COMMON_METAVARS);
 }
 
 function allHelp(cli: Cli<DpContext>): CommandHelp[] {

@@ -31,6 +31,14 @@ describe("help", () => {
     }
   });
 
+  test("of what changes something, and of nothing else, tells how to wait for other changes", async () => {
+    const changes = ["load", "unload", "add-server", "del-server", "gc", "freeze", "thaw"];
+    for (const command of COMMANDS) {
+      const { stdout } = await dp([command, "--help"]);
+      expect([command, stdout.includes("--wait SECONDS")]).toEqual([command, changes.includes(command)]);
+    }
+  });
+
   test("fits 120 columns", async () => {
     for (const argv of [[], ...COMMANDS.map((command) => [command, "--help"])]) {
       const { stdout } = await dp(argv);
@@ -59,6 +67,9 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["list", "extra"], 'unexpected "extra"', "dp list --help"],
     [["show", "--port", "1", "extra"], 'unexpected "extra"', "dp show --help"],
     [["show", "--port"], "--port lacks its value", "dp show --help"],
+    [["unload", "--wait"], "--wait lacks its value", "dp unload --help"],
+    [["unload", "--wait", "soon"], '--wait is "soon": expected a whole number', ""],
+    [["list", "--wait", "1"], "unknown option --wait", "dp list --help"],
     [["list", "--pin-root"], "--pin-root lacks its value", "dp list --help"],
     [["show"], "--port is missing", "--port N"],
     [["show", "--port", "abc"], '--port is "abc": expected a whole number', ""],

@@ -16,8 +16,10 @@ import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
 function lock(path: string, options: HostOptions): Promise<Fd> {
-  const onWait = () => options.warn?.(`waiting for another change of ${path} to finish`);
-  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait);
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (holder) => {
+    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
+    options.warn?.(`waiting for ${who}, which is changing ${path}`);
+  });
 }
 
 /** Runs `body` under the lock of a pin root, which exists. */

@@ -1,14 +1,14 @@
 import type { Server } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parsePort } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
-export class AddServerCommand extends DpCommand {
+export class AddServerCommand extends ChangeCommand {
   static override paths = [["add-server"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Servers",
     description: "put a container behind a port of the host",
     details:

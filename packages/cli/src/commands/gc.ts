@@ -1,13 +1,13 @@
 import type { GcResult } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-code.ts";
 import { renderFindings } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
 
-export class GcCommand extends DpCommand {
+export class GcCommand extends ChangeCommand {
   static override paths = [["gc"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Host",
     description: "collect what died or was left half done, and mend what is alive",
     details:

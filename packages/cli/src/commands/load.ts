@@ -1,13 +1,13 @@
 import type { LoadResult } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parseRange } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 
-export class LoadCommand extends DpCommand {
+export class LoadCommand extends ChangeCommand {
   static override paths = [["load"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Host",
     description: "load the programs and attach them to the uplink; again = upgrade in place",
     details:
