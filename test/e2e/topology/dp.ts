@@ -41,7 +41,13 @@ export class Dp {
 
   /** Runs it, whatever its exit status. */
   run(...args: string[]): Promise<Output> {
-    return this.host.run([DP, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
+    return this.runIn({}, ...args);
+  }
+
+  /** As `run`, with more in its environment: also another PATH, which is not that of what starts it. */
+  runIn(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Output> {
+    const more = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return this.host.run(["env", ...more, DP, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
   }
 
   /** Runs it; it must succeed and say nothing on standard error. */
