@@ -1,18 +1,18 @@
 import type { Interface, Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink, type Namespace, openNamespace } from "@dp/netlink";
 import { currentNetns, DatapathError, netnsCookie, netnsInode } from "@dp/sys";
-import { containerMac, isHostIndex, lowestFreeIndex, lowestFreePort } from "./allocate.ts";
+import { containerMac, isHostIndex, lowestFreeIndex } from "./allocate.ts";
 import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
+import { choosePort } from "./choose-port.ts";
 import { changed, containerName, type ContainerNamespace, containerNamespace } from "./container.ts";
 import { groupId } from "./group.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
-import { portsInUse } from "./host-sockets.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
-import { isHostPeer, label, type Server, toServer } from "./server.ts";
+import { goneHint, label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
@@ -50,6 +50,11 @@ export interface AddServerOptions extends HostOptions {
   gamePort?: number | undefined;
   /** Default: the uplink's. */
   mtu?: number | undefined;
+  /**
+   * Also a port of the host's ephemeral range. It is reserved like any other (net.ipv4.ip_local_reserved_ports), so the
+   * kernel gives it to no new connection. Default false.
+   */
+  force?: boolean | undefined;
 }
 
 const DEFAULT_GAME_PORT = 25565;
@@ -152,7 +157,8 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const ifname = options.ifname ?? DEFAULT_IFNAME;
   checkInside(inside, ifname, namespace.path, op);
 
-  const hostPort = choosePort(options, config.portRange, records, host, op);
+  const { port, force = false, warn } = options;
+  const hostPort = choosePort({ port, range: config.portRange, force, records, host, warn }, op);
   const name = options.name ?? defaultName(options, hostPort, records);
   const namesake = records.find((record) => record.name === name);
   if (namesake !== undefined) {
@@ -243,48 +249,6 @@ function checkInside(inside: Netlink, ifname: string, path: string, op: string):
   if (inside.routes({ family: "inet" }).some(({ destination }) => destination === "default")) {
     throw new DatapathError("CONFLICT", op, `${path} already has a default route`, { hint });
   }
-}
-
-function choosePort(
-  options: AddServerOptions,
-  range: readonly [number, number],
-  records: readonly ServerRecord[],
-  host: Netlink,
-  op: string,
-): number {
-  const servers = new Map(records.map((record) => [record.hostPort, record]));
-  const { listening, connected } = portsInUse();
-  if (options.port === "auto") {
-    const taken = (port: number) => servers.has(port) || listening.has(port) || connected.has(port);
-    const port = lowestFreePort(range, taken);
-    if (port !== undefined) return port;
-    throw new DatapathError("CONFLICT", op, `every port from ${range[0]} to ${range[1]} is taken`, {
-      hint: "give the host a larger range: dp load --port-range FIRST-LAST",
-    });
-  }
-  const { port } = options;
-  const owner = servers.get(port);
-  if (owner !== undefined) {
-    throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
-      hint: goneHint(owner, host),
-    });
-  }
-  if (listening.has(port)) {
-    throw new DatapathError("CONFLICT", op, `a program on the host listens on port ${port}`, {
-      hint: `see which: ss -ltnp 'sport = :${port}'`,
-    });
-  }
-  if (connected.has(port)) {
-    options.warn?.(`a connection of the host itself uses port ${port}: it will break (ss -tnp 'sport = :${port}')`);
-  }
-  return port;
-}
-
-/** For what is taken by a server whose container ended, or was started anew. */
-function goneHint(owner: ServerRecord, host: Netlink): string | undefined {
-  const { index } = owner.veth.hostPeer.iface;
-  if (index !== 0 && isHostPeer(host.link(index), owner)) return undefined;
-  return `its container is gone: dp del-server --port ${owner.hostPort}`;
 }
 
 function defaultName({ container }: AddServerOptions, port: number, records: readonly ServerRecord[]): string {

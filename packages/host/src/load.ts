@@ -4,6 +4,7 @@ import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { openServerNetns } from "./container-processes.ts";
+import { ephemeralRange, overlap, type PortRange } from "./ephemeral-range.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
@@ -94,6 +95,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
     using previous = openOrRepair(options);
     if (previous !== undefined) recoverServers(previous, netlink, options);
     const plan = planLoad(netlink, previous, options);
+    if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
     return carryOut(plan, netlink, previous, options);
   });
 }
@@ -238,6 +240,14 @@ function checkProxyPorts({ httpPort, dnsPort, tcpPort }: HostConfig): void {
     "BAD_USAGE",
     OP,
     `the proxy's listeners need three different ports: HTTP has ${httpPort}, DNS ${dnsPort}, TCP ${tcpPort}`,
+  );
+}
+
+function warnOfEphemeralPorts(range: PortRange, { warn }: LoadOptions): void {
+  const shared = overlap(range, ephemeralRange());
+  if (shared === undefined) return;
+  warn?.(
+    `the host's own connections use the ports ${shared.join("-")} (net.ipv4.ip_local_port_range): "auto" leaves them out`,
   );
 }
 

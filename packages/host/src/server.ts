@@ -1,5 +1,5 @@
 import type { Counters, ServerRecord, ServerState, VethPeer } from "@dp/core";
-import type { Link } from "@dp/netlink";
+import type { Link, Netlink } from "@dp/netlink";
 
 /** One end of a server's veth pair. */
 export interface ServerPeer {
@@ -75,6 +75,13 @@ function toPeer({ iface, addr }: VethPeer): ServerPeer {
 export function isHostPeer(link: Link | undefined, record: ServerRecord): link is Link {
   const { iface } = record.veth.hostPeer;
   return link !== undefined && link.index === iface.index && link.kind === "veth" && link.mac === iface.mac;
+}
+
+/** For what is taken by a server whose container ended, or was started anew. */
+export function goneHint(record: ServerRecord, host: Netlink): string | undefined {
+  const { index } = record.veth.hostPeer.iface;
+  if (index !== 0 && isHostPeer(host.link(index), record)) return undefined;
+  return `its container is gone: dp del-server --port ${record.hostPort}`;
 }
 
 /** JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */

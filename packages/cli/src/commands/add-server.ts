@@ -48,6 +48,7 @@ export class AddServerCommand extends ChangeCommand {
   ifname = Option.String("--ifname", { description: "the interface inside the container (default eth0)" });
   gamePort = Option.String("--game-port", { description: "where the server listens (default 25565)" });
   mtu = Option.String("--mtu", { description: "default: the uplink's" });
+  force = Option.Boolean("--force", false, { description: "also a port of the host's ephemeral range" });
 
   override async perform(): Promise<Server> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: '--port N, or "--port auto"' });
@@ -69,6 +70,7 @@ export class AddServerCommand extends ChangeCommand {
       ifname: this.ifname,
       gamePort: parseOptionalNumber(this.gamePort, "--game-port"),
       mtu: parseOptionalNumber(this.mtu, "--mtu"),
+      force: this.force,
     };
     const { addServer } = await hostLibrary();
     return addServer(options);
