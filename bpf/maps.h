@@ -105,6 +105,27 @@ struct {
 } dp_snat_targets SEC(".maps");
 
 /*
+ * The interfaces packets may be sent out of: host peers by their container's
+ * address (in the host's byte order: the kernel takes its low bits for the
+ * hash), uplinks by their ifindex. The kernel takes an interface out of such a
+ * map the moment it is deleted. So an index another one has by now is never
+ * taken for the first: what is looked up here is that very interface, or none.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__type(key, __u32);
+	__type(value, __u32); /* ifindex */
+} dp_host_peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32); /* ifindex, the same */
+} dp_uplinks SEC(".maps");
+
+/*
  * The record of a server: what the host's tools know of it. No packet program
  * reads it. Key: the public port.
  */

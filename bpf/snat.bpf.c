@@ -15,6 +15,7 @@
  *  8. TCP to another container (where no address of the host is)
  *      a. of the same group, to its game port, or from
  *         the own game port and opening nothing          redirect, into it
+ *         where it is gone                               drop GONE
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the game port (see reply())
  *      a. opening a connection                           drop GAME_PORT_SYN
@@ -23,7 +24,8 @@
  *      d. to an address that has sent this server no
  *         TCP for hours (players.h)                      drop NOT_A_PLAYER
  *      e. whose checksum would be written somewhere else drop MALFORMED
- *      f. to a player: translated                        redirect
+ *      f. where the uplink is gone                       drop GONE
+ *      g. to a player: translated                        redirect
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
@@ -37,6 +39,7 @@
 #include "drop_count.h"
 #include "flow_maps.h"
 #include "packet.h"
+#include "devices.h"
 #include "players.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -80,6 +83,7 @@ static __always_inline int to_container(struct __sk_buff *skb, const struct dp_s
 {
 	struct dp_veth_pair *other;
 	__be32 addr = ip->daddr;
+	__u32 host_peer;
 	bool answers;
 
 	other = bpf_map_lookup_elem(&dp_veth_pairs, &addr);
@@ -88,8 +92,11 @@ static __always_inline int to_container(struct __sk_buff *skb, const struct dp_s
 	answers = tcp->source == target->game_port && !dp_is_bare_syn(tcp);
 	if (tcp->dest != other->game_port && !answers)
 		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
+	host_peer = dp_host_peer_of(addr);
+	if (!host_peer)
+		return dp_drop(skb->ifindex, DP_DROP_GONE);
 	__builtin_memcpy(eth->h_dest, other->mac, ETH_ALEN);
-	return bpf_redirect_peer(other->host_peer, 0);
+	return bpf_redirect_peer(host_peer, 0);
 }
 
 /* Rule 9. */
@@ -109,6 +116,8 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return dp_drop(skb->ifindex, DP_DROP_NOT_A_PLAYER);
 	if (!dp_tcp_csum_is_sound(skb, l4_off))
 		return dp_drop(skb->ifindex, DP_DROP_MALFORMED);
+	if (!dp_is_uplink(target->uplink))
+		return dp_drop(skb->ifindex, DP_DROP_GONE);
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);

@@ -48,6 +48,7 @@ export const DpDrop = {
   ipOptions: 20,
   notAPlayer: 21,
   held: 22,
+  gone: 23,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -77,6 +78,7 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   20: "ipOptions",
   21: "notAPlayer",
   22: "held",
+  23: "gone",
 };
 
 /** enum dp_flow_end */
@@ -946,6 +948,16 @@ export const mapLayouts = {
     valueType: "struct dp_host_addr",
     value: dpHostAddr,
   } satisfies MapLayout<string, DpHostAddr>,
+  dp_host_peers: {
+    name: "dp_host_peers",
+    type: 25,
+    maxEntries: 65536,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "__u32",
+    value: u32,
+  } satisfies MapLayout<number, number>,
   dp_meta: {
     name: "dp_meta",
     type: 2,
@@ -1006,6 +1018,16 @@ export const mapLayouts = {
     valueType: "struct dp_sweep",
     value: dpSweep,
   } satisfies MapLayout<number, DpSweep>,
+  dp_uplinks: {
+    name: "dp_uplinks",
+    type: 25,
+    maxEntries: 256,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "__u32",
+    value: u32,
+  } satisfies MapLayout<number, number>,
   dp_veth_pairs: {
     name: "dp_veth_pairs",
     type: 1,

@@ -419,12 +419,14 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 262144",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
+    "dp_host_peers 25 __u32 4 __u32 4 65536",
     "dp_meta 2 __u32 4 struct dp_meta 48 1",
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
     "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 262144",
     "dp_players 2 __u32 4 __u32 4 4194304",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
     "dp_sweeps 2 __u32 4 struct dp_sweep 24 1",
+    "dp_uplinks 25 __u32 4 __u32 4 256",
     "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 40 65536",
   ]);
 });

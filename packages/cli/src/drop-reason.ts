@@ -20,6 +20,7 @@ const REASONS: Readonly<Record<string, string>> = {
   noFlow: "TCP that continues no connection",
   flows: "more connections at once than a container may have",
   ipOptions: "to the host with IP options",
+  gone: "to a container, or by an uplink, whose interface is gone",
   notAPlayer: "to an address that never connected to it",
   held: "connections opened while an upgrade moved flows (tried again)",
 };

@@ -9,6 +9,7 @@ export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./o
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
 export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/flow.ts";
 export { type HostConfig } from "./objects/host-config.ts";
+export { type HostPeerEntry } from "./objects/host-peer.ts";
 export {
   type Interface,
   readAddress,

@@ -48,12 +48,14 @@ const PINS = [
   "maps/dp_flows",
   "maps/dp_fragments",
   "maps/dp_host_addrs",
+  "maps/dp_host_peers",
   "maps/dp_meta",
   "maps/dp_net_records",
   "maps/dp_origins",
   "maps/dp_players",
   "maps/dp_snat_targets",
   "maps/dp_sweeps",
+  "maps/dp_uplinks",
   "maps/dp_veth_pairs",
   "progs/dp_arp",
   "progs/dp_dnat",
@@ -295,6 +297,31 @@ describe("maps", () => {
     expect(objects.delSnatTarget(70_000)).toBe(true);
     expect(objects.delSnatTarget(70_000)).toBe(false);
     expect(objects.getSnatTarget(70_000)).toBeUndefined();
+  });
+
+  test("the kernel takes out host peers and uplinks with their interfaces, for good", () => {
+    using objects = load();
+    namespace.inside(() => {
+      namespace.addPair("dp6", "dp7");
+      const { index } = readInterface("dp6");
+      objects.addHostPeer("10.2.255.7", index);
+      objects.addHostPeer("10.2.0.8", readInterface("dp0").index);
+      objects.addUplink(index);
+      expect(objects.getHostPeer("10.2.255.7")).toBe(index);
+      expect(objects.hostPeers()).toContainEqual({ containerAddress: "10.2.255.7", hostPeer: index });
+      expect(objects.uplinks()).toEqual([index]);
+
+      namespace.ip("link", "delete", "dp6");
+      namespace.ip("link", "add", "dp6", "index", `${index}`, "type", "veth", "peer", "name", "dp7");
+      expect(objects.getHostPeer("10.2.255.7")).toBeUndefined();
+      expect(objects.uplinks()).toEqual([]);
+      expect(objects.hostPeers()).toEqual([{ containerAddress: "10.2.0.8", hostPeer: readInterface("dp0").index }]);
+      expect(objects.delHostPeer("10.2.0.8")).toBe(true);
+      expect(objects.delHostPeer("10.2.0.8")).toBe(false);
+      expect(objects.delUplink(index)).toBe(false);
+      expect(thrown(SyscallError, () => objects.addHostPeer("10.2.0.8", 70_000)).errno).toBe(Errno.EINVAL);
+      namespace.ip("link", "delete", "dp6");
+    });
   });
 
   test("records are made once, changed, listed by port and deleted", () => {

@@ -401,6 +401,13 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
     // Noted at once: whoever finds the record pending must know which interface is its own.
     transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
 
+    // From then on nothing is sent to another interface, whoever gets this index one day.
+    transaction.step(
+      "host peer",
+      () => objects.addHostPeer(veth.containerAddress, hostPeer.index),
+      () => objects.delHostPeer(veth.containerAddress),
+    );
+
     const place = { netns: veth.netns, hostPeerName: hostPeer.name };
     transaction.step(
       "attach tproxy_container",

@@ -369,6 +369,9 @@ function carryOut(
         () => refreshHostAddresses(objects, addresses),
         () => objects.setHostAddresses(oldAddresses),
       );
+      for (const { name, index } of uplinks) {
+        transaction.step(`uplink ${name}`, () => objects.addUplink(index));
+      }
       for (const { record, uplink } of moved) {
         transaction.step(
           `uplink of server ${record.hostPort}`,
@@ -396,6 +399,13 @@ function carryOut(
           () => objects.detach("dnat", iface),
           () => link !== undefined && previous?.attachAndPinDnat(toInterface(link)),
         );
+        if (ifindex !== 0) {
+          transaction.step(
+            `no uplink ${iface}`,
+            () => objects.delUplink(ifindex),
+            () => objects.addUplink(ifindex),
+          );
+        }
       }
       const { uplink: _, portRange, ...settings } = config;
       return {
@@ -442,6 +452,7 @@ function attach({ transaction, objects, previous }: Change, program: keyof typeo
 /** The programs of a server. */
 function guard(change: Change, record: ServerRecord, options: LoadOptions): void {
   const { iface } = record.veth.hostPeer;
+  addHostPeer(change, record);
   attach(change, "arp", iface);
   attach(change, "snat", iface);
   attach(change, "tproxy_host", iface);
@@ -479,6 +490,16 @@ function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
     options.warn?.(`the program in the container of ${label(record)} stays as it was: ${messageOf(error)}`);
     return undefined;
   }
+}
+
+/** For a server that was added by a build that trusted interface indexes. */
+function addHostPeer({ transaction, objects }: Change, { veth: { hostPeer, podPeer } }: ServerRecord): void {
+  if (objects.getHostPeer(podPeer.addr) !== undefined) return;
+  transaction.step(
+    `host peer ${hostPeer.iface.name}`,
+    () => objects.addHostPeer(podPeer.addr, hostPeer.iface.index),
+    () => objects.delHostPeer(podPeer.addr),
+  );
 }
 
 /** For a server that was added by a build that redirected nothing. */

@@ -74,7 +74,9 @@ function toPeer({ iface, addr }: VethPeer): ServerPeer {
 /** Whether an interface is a server's host peer, and no other that has its index by now. */
 export function isHostPeer(link: Link | undefined, record: ServerRecord): link is Link {
   const { iface } = record.veth.hostPeer;
-  return link !== undefined && link.index === iface.index && link.kind === "veth" && link.mac === iface.mac;
+  if (link === undefined || link.index !== iface.index || link.kind !== "veth") return false;
+  // All host peers have the same MAC.
+  return link.mac === iface.mac && link.name === iface.name;
 }
 
 /** For what is taken by a server whose container ended, or was started anew. */

@@ -30,6 +30,7 @@ const PER_SERVER: Readonly<Record<string, number>> = {
   dp_net_records: 0,
   dp_drop_counts: 1,
   dp_veth_pairs: 0,
+  dp_host_peers: 0,
 };
 
 /**

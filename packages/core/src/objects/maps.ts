@@ -27,6 +27,8 @@ import type { PinRoot } from "./pin-root.ts";
 export interface Maps {
   dnatTargets: PerCpuMap<DpPublicKey, DpDnatTarget>;
   snatTargets: PerCpuMap<number, DpSnatTarget>;
+  hostPeers: BpfMap<number, number>;
+  uplinks: BpfMap<number, number>;
   netRecords: BpfMap<DpNetKey, DpNetData>;
   hostAddrs: BpfMap<string, DpHostAddr>;
   configs: BpfMap<number, DpConfig>;
@@ -86,6 +88,8 @@ export function openMaps(root: PinRoot): Maps {
     return {
       dnatTargets: openPerCpu(mapLayouts.dp_dnat_targets),
       snatTargets: openPerCpu(mapLayouts.dp_snat_targets),
+      hostPeers: open(mapLayouts.dp_host_peers),
+      uplinks: open(mapLayouts.dp_uplinks),
       netRecords: open(mapLayouts.dp_net_records),
       hostAddrs: open(mapLayouts.dp_host_addrs),
       configs: open(mapLayouts.dp_configs),

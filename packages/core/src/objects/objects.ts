@@ -30,6 +30,7 @@ import {
 } from "./flow.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
+import { decodeAddress, encodeAddress, type HostPeerEntry } from "./host-peer.ts";
 import type { Interface, VethPair, VethPeer } from "./interface.ts";
 import type { Maps } from "./maps.ts";
 import {
@@ -185,6 +186,47 @@ export class Objects implements Disposable {
     return [...this.#maps.snatTargets].flatMap(([hostPeer, [target]]) =>
       target === undefined ? [] : [{ hostPeer, ...decodeSnatTarget(target) }],
     );
+  }
+
+  /**
+   * Lets packets into a container by this interface, of the calling thread's network namespace. It ends with the
+   * interface: the kernel takes it out the moment it is deleted, whoever gets its index after. Throws `SyscallError`
+   * EINVAL without such an interface.
+   */
+  addHostPeer(containerAddress: string, hostPeer: number): void {
+    this.#maps.hostPeers.set(encodeAddress(containerAddress), hostPeer);
+  }
+
+  /** From then on nothing gets into that container. False when there was none: its interface is gone. */
+  delHostPeer(containerAddress: string): boolean {
+    return this.#maps.hostPeers.delete(encodeAddress(containerAddress));
+  }
+
+  /** ifindex of the interface a container is entered by; undefined when that is gone. */
+  getHostPeer(containerAddress: string): number | undefined {
+    return this.#maps.hostPeers.get(encodeAddress(containerAddress));
+  }
+
+  hostPeers(): HostPeerEntry[] {
+    return [...this.#maps.hostPeers].map(([address, hostPeer]) => ({
+      containerAddress: decodeAddress(address),
+      hostPeer,
+    }));
+  }
+
+  /** Lets replies to players leave by this interface, until it is deleted; see {@link addHostPeer}. */
+  addUplink(ifindex: number): void {
+    this.#maps.uplinks.set(ifindex, ifindex);
+  }
+
+  /** False when there was none. */
+  delUplink(ifindex: number): boolean {
+    return this.#maps.uplinks.delete(ifindex);
+  }
+
+  /** ifindexes of the interfaces replies may leave by. */
+  uplinks(): number[] {
+    return [...this.#maps.uplinks.keys()];
   }
 
   /**

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import {
   A,
+  addressNumber,
   B,
   type Bench,
   CONFIG,
@@ -187,6 +188,10 @@ test("a wrong checksum stays wrong: the player, not the translation, is to find 
 });
 
 table(bench, [
+  drop("a reply whose uplink is gone, whoever has its index now", "gone", reply(), {
+    given: (maps) => maps.delete("dp_uplinks", UPLINK.index),
+  }),
+
   // Rule 1.
   drop("a packet from an interface no server has", "unknownInterface", reply(), {
     run: { ifindex: STRANGER.index },
@@ -604,6 +609,12 @@ table(bench, [
     given: (maps) => {
       groups(9, 9)(maps);
       maps.delete("dp_veth_pairs", B.address);
+    },
+  }),
+  drop("one to a server whose interface is gone", "gone", toB({ ...toGame, flags: "S" }), {
+    given: (maps) => {
+      groups(9, 9)(maps);
+      maps.delete("dp_host_peers", addressNumber(B.address));
     },
   }),
   drop("UDP to a server of the same group", "udp", fromContainer(udp(toGame), { dst: B.address }), {
