@@ -20,7 +20,14 @@ export {
 } from "./objects/interface.ts";
 export { LayoutError } from "./objects/layout-error.ts";
 export { type Attachment, type CgroupAttachment, type ContainerPlace, Objects } from "./objects/objects.ts";
-export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions } from "./objects/open.ts";
+export {
+  loadBpf,
+  type LoadBpfOptions,
+  openPinned,
+  type OpenPinnedOptions,
+  openPrevious,
+  snapshotPins,
+} from "./objects/open.ts";
 export {
   type CgroupProgram,
   DEFAULT_PIN_ROOT,
@@ -30,7 +37,9 @@ export {
   type ProgramName,
   PROGRAMS,
 } from "./objects/pin-root.ts";
+export { PinSnapshot } from "./objects/pin-snapshot.ts";
 export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";
+export { sockDestroyRefusal, verifyPrograms } from "./objects/verify-programs.ts";

@@ -4,7 +4,7 @@ export { errnoText } from "./libc.ts";
 export { raiseDescriptorLimit } from "./descriptor-limit.ts";
 export { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, open } from "./fd.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
-export { currentNetns, netnsCookie, netnsInode, openNetns, withNetns } from "./netns.ts";
+export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns } from "./netns.ts";
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
 export { beforeChange } from "./fault.ts";
