@@ -145,16 +145,46 @@ describe("loading", () => {
     expect(() => objects.addCounters(3)).toThrow(MapFullError);
   });
 
-  test("with another number of servers than the root has is a conflict, and changes nothing", () => {
+  test("with another number of servers than before makes room for them, and keeps those there are", () => {
     load({ maxServers: 2 }).close();
-    const before = programIds();
-    load({ maxServers: 2 }).close();
-    const error = thrown(DatapathError, () => load({ maxServers: 3 }));
-    expect(error.code).toBe("CONFLICT");
-    expect(programIds()).not.toEqual(before);
+    using objects = load({ maxServers: 3 });
+    const add = (those: Objects, port: number) =>
+      those.addDnatTarget(
+        { address: "192.0.2.1", port },
+        { hostPeer: port, containerAddress: "10.2.0.1", gamePort: 1, containerMac: "02:00:00:00:00:01" },
+      );
+    for (const port of [1, 2, 3]) add(objects, port);
+    expect(() => add(objects, 4)).toThrow(MapFullError);
+    objects.finishUpgrade();
+    using more = load({ maxServers: 4 });
+    add(more, 4);
+    expect(
+      more
+        .dnatTargets()
+        .map(({ port }) => port)
+        .sort(),
+    ).toEqual([1, 2, 3, 4]);
+    expect(more.finishUpgrade()).toContain("dp_dnat_targets");
+    expect(bpffs.list()).toEqual(PINS);
     for (const maxServers of [0, -1, 1.5, 2_000_000]) {
       expect(thrown(DatapathError, () => load({ maxServers })).code).toBe("BAD_USAGE");
     }
+  });
+
+  test("with less room than the servers there are need is refused, and changes nothing", () => {
+    using objects = load({ maxServers: 2 });
+    for (const port of [1, 2]) {
+      const target = { hostPeer: port, containerAddress: "10.2.0.1", gamePort: 1, containerMac: "02:00:00:00:00:01" };
+      objects.addDnatTarget({ address: "192.0.2.1", port }, target);
+    }
+    const before = programIds();
+    const error = thrown(MapFullError, () => load({ maxServers: 1 }));
+    expect(error.message).toContain("map dp_dnat_targets: it is full: it has room for 1 entries");
+    expect(programIds()).toEqual(before);
+    expect(bpffs.list()).toEqual(PINS);
+    using still = openPinned({ pinRoot: bpffs.path });
+    expect(still.dnatTargets()).toHaveLength(2);
+    expect(still.needsLoad).toBeUndefined();
   });
 });
 
@@ -213,7 +243,7 @@ describe("a load that fails", () => {
     mkdirSync(bpffs.join("maps"));
     other.map("slots", u32, u32).pin(bpffs.join("maps", "dp_configs"));
     const error = thrown(LayoutError, () => load());
-    expect(error).toMatchObject({ struct: "map dp_configs", field: "(value)", actual: "4 bytes" });
+    expect(error).toMatchObject({ struct: "map dp_configs", field: "(value)", actual: "__u32" });
     expect(error.hint).toContain("unload");
     expect(bpffs.list()).toEqual(["maps/dp_configs"]);
   });

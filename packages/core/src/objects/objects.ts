@@ -36,13 +36,16 @@ import type { Maps } from "./maps.ts";
 import {
   CGROUP_PROGRAMS,
   type CgroupProgram,
+  functionName,
   INTERFACE_PROGRAMS,
   type InterfaceProgram,
   type PinRoot,
   type ProgramName,
+  PROGRAMS,
 } from "./pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
 import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
+import { needsLoad } from "./stamp.ts";
 import {
   decodeDnatTarget,
   decodeSnatTarget,
@@ -53,6 +56,7 @@ import {
   type PublicEndpoint,
   type SnatTarget,
 } from "./target.ts";
+import { finishUpgrade } from "./upgrade.ts";
 
 /** A program attached to an interface. */
 export interface Attachment {
@@ -112,7 +116,7 @@ export class Objects implements Disposable {
   /** The folder everything is pinned under. */
   readonly pinRoot: string;
   readonly #root: PinRoot;
-  readonly #programs: Readonly<Record<ProgramName, Program>>;
+  readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
   readonly #mechanism: "tcx" | "clsact" | undefined;
   #destroyer: SockDestroyer | undefined;
@@ -120,7 +124,7 @@ export class Objects implements Disposable {
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
   constructor(
     root: PinRoot,
-    programs: Readonly<Record<ProgramName, Program>>,
+    programs: Readonly<Partial<Record<ProgramName, Program>>>,
     maps: Maps,
     mechanism?: "tcx" | "clsact",
   ) {
@@ -421,7 +425,7 @@ export class Objects implements Disposable {
    */
   attachAndPinGetsockopt(cgroupPath: string): "attached" | "updated" {
     const upsert = (name: CgroupProgram, attachType: "sockOps" | "getsockopt") =>
-      upsertCgroup(this.#programs[name], { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
+      upsertCgroup(this.#program(name), { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
     // Before any proxy can ask where a flow was going, its end is watched for.
     const sockops = upsert("sockops", "sockOps");
     try {
@@ -438,10 +442,43 @@ export class Objects implements Disposable {
     return CGROUP_PROGRAMS.map((name) => detachCgroup(this.#root.cgroupLink(name))).includes(true);
   }
 
+  #program(name: ProgramName): Program {
+    const program = this.#programs[name];
+    if (program !== undefined) return program;
+    throw new DatapathError("NOT_LOADED", `attach ${functionName(name)}`, "it is not loaded", {
+      hint: "run `dp load`",
+    });
+  }
+
+  /** The loaded programs, by what the kernel knows of them: `id` is unique, `tag` the same for the same code. */
+  programs(): { program: ProgramName; id: number; tag: string }[] {
+    return PROGRAMS.flatMap((program) => {
+      const loaded = this.#programs[program]?.info();
+      return loaded === undefined ? [] : [{ program, id: loaded.id, tag: loaded.tag }];
+    });
+  }
+
+  /**
+   * Why this must not be changed before it was loaded anew; undefined when it may be. It is then an older build's, or
+   * an upgrade was killed before it was done.
+   */
+  get needsLoad(): string | undefined {
+    return needsLoad(this.#root);
+  }
+
+  /**
+   * Ends an upgrade that replaced maps, once all programs are swapped: what programs wrote into the old maps meanwhile
+   * (counts, flows) is carried over, then those go. Returns their names; none when no map was replaced. Killed halfway,
+   * it can be done again.
+   */
+  finishUpgrade(): string[] {
+    return finishUpgrade(this.#root);
+  }
+
   #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
     const path = this.#root.link(name, pinName);
     const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, pinName) };
-    const program = this.#programs[name];
+    const program = this.#program(name);
     if (mechanismOf(path)?.update(place, program) === true) return "updated";
     (this.mechanism === "tcx" ? tcx : clsact).attach(place, program);
     return "attached";
@@ -487,7 +524,7 @@ export class Objects implements Disposable {
 
   /** The kernel's number of a program as it is pinned, which is what everything attached should run. */
   programId(program: ProgramName): number {
-    return this.#programs[program].id;
+    return this.#program(program).id;
   }
 
   /** Removes what a process that was killed in the middle of replacing a pin has left. */
@@ -585,6 +622,7 @@ export class Objects implements Disposable {
       unpin(path);
     }
     for (const path of maps) unpin(path);
+    for (const { path } of this.#root.replaced()) unpin(path);
     this.#root.removeFolders();
   }
 

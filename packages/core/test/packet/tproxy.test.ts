@@ -504,7 +504,10 @@ describe("a flow", () => {
 
   test("is not opened while flows are held; those there are go on; a hold that nobody ends lapses", () => {
     bench().run(syn());
-    const flows = () => bench().entries("dp_origins").map(([key]) => key);
+    const flows = () =>
+      bench()
+        .entries("dp_origins")
+        .map(([key]) => key);
     const before = flows();
     const now = monotonicNow();
     bench().set("dp_configs", 0, { ...CONFIG, heldUntil: now + 3_600_000_000_000n });

@@ -1,0 +1,77 @@
+/** Maps whose pins were removed: programs still have them, and so they can be pinned again. */
+import { mapLayouts } from "@dp/bpf";
+import { Errno, SyscallError } from "@dp/sys";
+import { Link } from "../libbpf/link.ts";
+import { openPin, pinnedKind } from "../libbpf/pin.ts";
+import { Program } from "../libbpf/program.ts";
+import { openRawById, type RawMap } from "../libbpf/raw-map.ts";
+import { type MapName, shapesOf } from "./layout-change.ts";
+import { replaceTimers } from "./move-flows.ts";
+import { type PinRoot, PROGRAMS } from "./pin-root.ts";
+
+/**
+ * Pins again what the programs that are pinned or attached still have, and returns the names of those maps. One that
+ * nothing holds any more is gone, with all that was in it.
+ */
+export function recoverMaps(root: PinRoot): MapName[] {
+  const missing = (Object.keys(mapLayouts) as MapName[]).filter((name) => {
+    using fd = openPin(root.map(name), "map");
+    return fd === undefined;
+  });
+  if (missing.length === 0 || root.pins().progs.length === 0) return [];
+  const found = new Map<string, number>();
+  for (const id of mapsInUse(root)) {
+    using map = openIfThere(id);
+    // Those of pinned programs come first: what is attached may be a predecessor's.
+    if (map !== undefined && !found.has(map.name)) found.set(map.name, id);
+  }
+  return missing.filter((name) => {
+    const id = found.get(name);
+    using map = id === undefined ? undefined : openIfThere(id);
+    if (map === undefined) return false;
+    map.pin(root.map(name));
+    if (name === "dp_origins") replaceTimers(map, shapesOf(map, name).value);
+    return true;
+  });
+}
+
+/** The ids of the maps of programs under this root, those of pinned programs before those of attached ones. */
+function mapsInUse(root: PinRoot): Set<number> {
+  const ids = new Set<number>();
+  const add = (program: Program) => {
+    for (const id of program.info().mapIds) ids.add(id);
+  };
+  for (const name of PROGRAMS) {
+    const path = root.program(name);
+    if (pinnedKind(path) !== "program") continue;
+    using program = Program.fromPin(path);
+    add(program);
+  }
+  for (const path of root.pins().progs) {
+    using program = programAt(path);
+    if (program !== undefined) add(program);
+  }
+  return ids;
+}
+
+/** The program that is pinned there, or that the link there runs. */
+function programAt(path: string): Program | undefined {
+  const kind = pinnedKind(path);
+  if (kind === "program") return Program.fromPin(path);
+  if (kind !== "link") return undefined;
+  using link = Link.fromPin(path);
+  return unlessGone(() => Program.fromId(link.info().programId));
+}
+
+function openIfThere(id: number): RawMap | undefined {
+  return unlessGone(() => openRawById(id));
+}
+
+function unlessGone<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
+    throw error;
+  }
+}
