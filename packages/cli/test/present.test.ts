@@ -101,10 +101,15 @@ describe("results", () => {
       tcpPort: 9111,
       cgroup: "/sys/fs/cgroup",
       servers: 0,
+      programs: [{ name: "dp_dnat", id: 7, tag: "0123456789abcdef" }],
+      migrated: [],
     };
     expect(presented(new LoadCommand(), result).split("\n")[0]).toBe("loaded on eth0, eth1");
     const again = presented(new LoadCommand(), { ...result, upgraded: true, servers: 2 });
     expect(again.split("\n")[0]).toBe("upgraded on eth0, eth1, 2 servers");
+    expect(again).not.toContain("maps made anew");
+    const migrated = presented(new LoadCommand(), { ...result, upgraded: true, migrated: ["dp_flows", "dp_origins"] });
+    expect(migrated).toContain("maps made anew   dp_flows, dp_origins\n");
   });
 });
 

@@ -47,7 +47,7 @@ export async function gc(options: GcOptions = {}): Promise<GcResult> {
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return collectStrays(options);
   return withLock(options, () => {
-    using objects = options.dryRun ? openWhole(pinRoot) : openOrRepair(options);
+    using objects = options.dryRun ? openWhole(pinRoot) : openOrRepair(options, OP);
     if (objects === undefined) return collectStrays(options);
     using netlink = Netlink.open();
     if (!options.dryRun) objects.sweep();

@@ -1,4 +1,13 @@
-import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, type ServerRecord } from "@dp/core";
+import {
+  type Attachment,
+  functionName,
+  type HostConfig,
+  type Interface,
+  loadBpf,
+  type Objects,
+  type ServerRecord,
+  snapshotPins,
+} from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
@@ -7,8 +16,7 @@ import { openServerNetns } from "./container-processes.ts";
 import { ephemeralRange, overlap, type PortRange } from "./ephemeral-range.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
-import { PinnedPrograms } from "./pinned-programs.ts";
+import { openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { isHostPeer, label, labels } from "./server.ts";
@@ -34,8 +42,10 @@ export interface LoadOptions extends HostOptions {
   tcpPort?: number | undefined;
   /** A cgroup2 folder: proxies in it, or below, learn where connections were going. Default: the cgroup2 mount. */
   cgroup?: string | undefined;
-  /** How many servers there is room for; at the first load only. Default 65,536. */
+  /** How many servers there is room for. Default: as many as before, 65,536 at the first load. */
   maxServers?: number | undefined;
+  /** The version of who loads, for people who find it loaded by another. */
+  build?: string | undefined;
 }
 
 export interface UplinkInfo {
@@ -64,6 +74,10 @@ export interface LoadResult {
   cgroup: string;
   /** How many there are. */
   servers: number;
+  /** What is attached now, with the kernel's number of it; equal tags are equal code. */
+  programs: { name: string; id: number; tag: string }[];
+  /** The maps that got another layout or size, with what was in them. */
+  migrated: string[];
 }
 
 const DEFAULTS = {
@@ -92,7 +106,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   // A root that is not loaded yet is not even made when there is something wrong with the options.
   if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
   return await withPreparedPinRoot(options, OP, () => {
-    using previous = openOrRepair(options);
+    using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, options);
     const plan = planLoad(netlink, previous, options);
     if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
@@ -346,15 +360,15 @@ function carryOut(
   options: LoadOptions,
 ): LoadResult {
   const pinRoot = pinRootOf(options);
-  const { maxServers } = options;
-  using pins = previous === undefined ? undefined : PinnedPrograms.open(pinRoot);
+  const { maxServers, build = "" } = options;
+  using before = snapshotPins({ pinRoot });
   let opened: Objects | undefined;
   try {
     return Transaction.run(OP, options.onStep, (transaction) => {
       const objects = transaction.step(
         "load programs",
-        () => loadBpf({ pinRoot, ...(maxServers === undefined ? {} : { maxServers }) }),
-        (loaded) => (pins === undefined ? loaded.unpinAll() : pins.restore()),
+        () => loadBpf({ pinRoot, build, ...(maxServers === undefined ? {} : { maxServers }) }),
+        (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
       );
       opened = objects;
       const oldConfig = previous?.config();
@@ -387,7 +401,8 @@ function carryOut(
           else objects.detachGetsockopt();
         },
       );
-      const change = { transaction, objects, previous };
+      const unreached = new Set<string>();
+      const change = { transaction, objects, previous, unreached };
       // The guards of the containers before the door for their players.
       for (const record of present) guard(change, record, options);
       for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
@@ -407,6 +422,12 @@ function carryOut(
           );
         }
       }
+      const reached = present.map(({ veth }) => veth.hostPeer.iface.name).filter((name) => !unreached.has(name));
+      transaction.step("verify programs", () =>
+        verify(objects, new Set([...reached, ...uplinks.map(({ name }) => name)])),
+      );
+      // Nothing runs the previous programs any more: what they wrote into maps of theirs is complete.
+      const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
       const { uplink: _, portRange, ...settings } = config;
       return {
         upgraded: previous !== undefined,
@@ -417,6 +438,8 @@ function carryOut(
         portRange: [portRange[0], portRange[1]],
         cgroup,
         servers,
+        programs: objects.programs().map(({ program, id, tag }) => ({ name: functionName(program), id, tag })),
+        migrated,
       };
     });
   } finally {
@@ -428,6 +451,8 @@ interface Change {
   transaction: Transaction;
   objects: Objects;
   previous: Objects | undefined;
+  /** Host peers whose containers could not be entered. */
+  unreached: Set<string>;
 }
 
 const ATTACH = {
@@ -460,27 +485,46 @@ function guard(change: Change, record: ServerRecord, options: LoadOptions): void
   addVethPairEntry(change, record);
 }
 
-/** As {@link attach}, on the container's end. One whose namespace cannot be entered keeps the program it has. */
+/**
+ * As {@link attach}, on the container's end. Where that means to enter the namespace (to attach anew, or to replace a
+ * filter) and that cannot be, the container keeps the program it has.
+ */
 function attachToContainer(
-  { transaction, objects, previous }: Change,
+  { transaction, objects, previous, unreached }: Change,
   record: ServerRecord,
   options: LoadOptions,
 ): void {
   const { hostPeer, podPeer } = record.veth;
-  const attachIn = (netns: Fd, those: Objects) =>
-    those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: hostPeer.iface.name });
+  const { name } = hostPeer.iface;
+  const attachIn = (netns: Fd, those: Objects) => those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: name });
   transaction.step(
-    `attach tproxy_container for ${hostPeer.iface.name}`,
+    `attach tproxy_container for ${name}`,
     () => {
+      if (objects.swapTproxyCtrEgress(name)) return "updated";
       using netns = enterable(record, options);
+      if (netns === undefined) unreached.add(name);
       return netns === undefined ? undefined : attachIn(netns, objects);
     },
     (done) => {
+      if (done === "updated" && previous?.swapTproxyCtrEgress(name) === true) return;
       using netns = done === "updated" ? enterable(record, options) : undefined;
       if (netns !== undefined && previous !== undefined) attachIn(netns, previous);
       else if (done !== undefined) objects.detach("tproxy_container", hostPeer.iface);
     },
   );
+}
+
+/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, and no others. */
+function verify(objects: Objects, names: ReadonlySet<string>): void {
+  const attached = objects
+    .attachments()
+    .filter(({ iface, ifindex, programId }) => names.has(iface) && ifindex !== 0 && programId !== undefined);
+  const onCgroup = objects.cgroupAttachments().filter(({ cgroupId }) => cgroupId !== 0n);
+  const other = [...attached, ...onCgroup].find(({ program, programId }) => programId !== objects.programId(program));
+  if (other === undefined) return;
+  throw new DatapathError("FAILED", OP, `${other.path} runs program ${other.programId}, which was not just loaded`, {
+    hint: "somebody else changes what is attached: see bpftool net",
+  });
 }
 
 function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { loadBpf, type Objects, openPinned } from "@dp/core";
+import { existsSync, mkdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
 import {
   beforeChange,
   DatapathError,
@@ -31,17 +31,19 @@ export async function withLock<T>(options: HostOptions, body: () => T): Promise<
 /**
  * Runs `body` with the loaded datapath, under the pin root's lock.
  *
- * @throws DatapathError `NOT_LOADED` when nothing is loaded there
+ * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded anew: by an older build, or
+ *   an upgrade was not finished. `CONFLICT` when a newer build has loaded it
  */
 export async function withLoaded<T>(options: HostOptions, op: string, body: (objects: Objects) => T): Promise<T> {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(op, path);
   using _lock = await lock(path, options);
   using objects = open(path, op);
+  requireUpToDate(objects, op);
   return body(objects);
 }
 
-/** As {@link withLoaded}, without the lock: for reading. */
+/** As {@link withLoaded}, without the lock: for reading, which an older build's maps allow. */
 export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
   using objects = openLoaded(options, op);
   return body(objects);
@@ -55,29 +57,38 @@ export function openLoaded(options: HostOptions, op: string): Objects {
 }
 
 /**
- * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
- * whole first, so that it can be upgraded or taken down like any other.
+ * Opens whatever is loaded, to be loaded anew or taken down: also an older build's, and what is loaded only in part;
+ * undefined when nothing is. What running programs still have is pinned again.
+ *
+ * @throws DatapathError `CONFLICT` when a newer build has loaded it
  */
-export function openOrRepair(options: HostOptions): Objects | undefined {
+export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
-  try {
-    return openPinned({ pinRoot: path });
-  } catch (error) {
-    if (!(error instanceof DatapathError) || error.code !== "NOT_LOADED") throw error;
-    if (!hasPins(path)) return undefined;
-    options.warn?.(`${path} was loaded only in part (${error.reason}); what was missing has been loaded`);
-    return loadBpf({ pinRoot: path });
-  }
+  const previous = openPrevious({ pinRoot: path });
+  if (previous === undefined || previous.needsLoad !== undefined) return previous;
+  const missing = previous.missing();
+  if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
+  return previous;
 }
 
-function hasPins(path: string): boolean {
-  return ["progs", "maps"].some((folder) => {
-    try {
-      return readdirSync(join(path, folder)).some((name) => name.startsWith("dp_"));
-    } catch {
-      return false;
-    }
-  });
+/**
+ * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
+ * whole first.
+ *
+ * @throws DatapathError `NOT_LOADED` when it has to be loaded anew
+ */
+export function openOrRepair(options: HostOptions, op: string): Objects | undefined {
+  const path = pinRootOf(options);
+  using previous = openPreviousLoad(options);
+  if (previous === undefined) return undefined;
+  requireUpToDate(previous, op);
+  return previous.missing().length === 0 ? openPinned({ pinRoot: path }) : loadBpf({ pinRoot: path });
+}
+
+function requireUpToDate(objects: Objects, op: string): void {
+  const { needsLoad } = objects;
+  if (needsLoad === undefined) return;
+  throw new DatapathError("NOT_LOADED", op, needsLoad, { hint: "run `dp load` first" });
 }
 
 function open(path: string, op: string): Objects {

@@ -11,7 +11,7 @@ import { holdFlows } from "./hold-flows.ts";
 import { LayoutError } from "./layout-error.ts";
 import { FAMILIES, type FamilyName, functionName, type PinRoot } from "./pin-root.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
-import { recoverMaps } from "./recover-maps.ts";
+import { recoverPins } from "./recover-pins.ts";
 import { newStamp, readStamp, requireNotNewer } from "./stamp.ts";
 import { type Replaced, takeOver, type TakeOverOptions } from "./take-over.ts";
 import { Undo } from "./undo.ts";
@@ -52,7 +52,7 @@ export function loadInto(root: PinRoot, { images, build, maxServers, prepare }: 
   try {
     root.create(undo);
     root.sweep();
-    recoverMaps(root);
+    recoverPins(root);
     const before = undo.keep(PinSnapshot.take(root));
     undo.add(() => before.restore());
     using loading = new Loading({ root, maxServers, mayDrop: stamp !== undefined });

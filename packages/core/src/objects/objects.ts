@@ -1,4 +1,4 @@
-import type { DpConfig } from "@dp/bpf";
+import { type DpConfig, mapLayouts } from "@dp/bpf";
 import { DatapathError, type Fd, withNetns } from "@dp/sys";
 import { hasTcx } from "../libbpf/feature.ts";
 import { Link } from "../libbpf/link.ts";
@@ -8,7 +8,7 @@ import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clsact, clsactProgram } from "./attach-clsact.ts";
-import { tcx } from "./attach-tcx.ts";
+import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
 import {
   block,
@@ -409,6 +409,15 @@ export class Objects implements Disposable {
     return withNetns(netns, () => this.#upsert("tproxy_container", interfaceOf(ctrPeer), hostPeerName));
   }
 
+  /**
+   * Swaps the program of a container peer in place, without entering the container's namespace. False when that cannot
+   * be done: nothing is attached there, or it is a clsact filter; see {@link attachTproxyCtrEgress}.
+   */
+  swapTproxyCtrEgress(hostPeerName: string): boolean {
+    const path = this.#root.link("tproxy_container", hostPeerName);
+    return mechanismOf(path) === tcx && swapTcx(path, this.#program("tproxy_container"));
+  }
+
   /** Puts dp_tproxy_host on a host peer's egress: the way back from the proxy; see {@link attachAndPinDnat}. */
   attachTproxyHostEgress(hostPeer: Interface | VethPeer): "attached" | "updated" {
     return this.#upsert("tproxy_host", interfaceOf(hostPeer));
@@ -448,6 +457,16 @@ export class Objects implements Disposable {
     throw new DatapathError("NOT_LOADED", `attach ${functionName(name)}`, "it is not loaded", {
       hint: "run `dp load`",
     });
+  }
+
+  /** Pins that are missing: what is loaded only in part was not loaded by this build, or pins were removed. */
+  missing(): string[] {
+    const { progs, maps } = this.#root.pins();
+    const expected = [
+      ...PROGRAMS.map((program) => this.#root.program(program)),
+      ...Object.keys(mapLayouts).map((name) => this.#root.map(name)),
+    ];
+    return expected.filter((path) => !progs.includes(path) && !maps.includes(path));
   }
 
   /** The loaded programs, by what the kernel knows of them: `id` is unique, `tag` the same for the same code. */

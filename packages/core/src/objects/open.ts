@@ -7,7 +7,7 @@ import { openMaps, type Opening } from "./maps.ts";
 import { Objects } from "./objects.ts";
 import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
-import { recoverMaps } from "./recover-maps.ts";
+import { recoverPins } from "./recover-pins.ts";
 import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
 
 export interface OpenPinnedOptions {
@@ -88,7 +88,7 @@ export function openPrevious(options: OpenPinnedOptions = {}): Objects | undefin
   const { progs, maps } = root.pins();
   if (progs.length === 0 && maps.length === 0) return undefined;
   requireNotNewer(root, readStamp(root));
-  recoverMaps(root);
+  recoverPins(root);
   return openRoot(root, "partly", options);
 }
 
