@@ -1,6 +1,7 @@
 import { Cli } from "clipanion";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
+import { DoctorCommand } from "./commands/doctor.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
 import { GcCommand } from "./commands/gc.ts";
 import { ListCommand } from "./commands/list.ts";
@@ -24,6 +25,7 @@ const COMMANDS = [
   LoadCommand,
   UnloadCommand,
   GcCommand,
+  DoctorCommand,
   AddServerCommand,
   DelServerCommand,
   ListCommand,

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import packageJson from "../package.json" with { type: "json" };
 import { dp } from "./support/terminal.ts";
 
-const COMMANDS = ["load", "unload", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
+const COMMANDS = ["load", "unload", "doctor", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
 
 describe("help", () => {
   test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {

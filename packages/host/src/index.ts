@@ -6,6 +6,8 @@
  */
 export { addServer, type AddServerOptions } from "./add-server.ts";
 export { delServer, type DelServerOptions, type ServerSelector } from "./del-server.ts";
+export type { DoctorCheck } from "./doctor/check.ts";
+export { doctor, type DoctorReport } from "./doctor.ts";
 export { type Finding, isHealthy } from "./finding.ts";
 export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./freeze-server.ts";
 export { gc, type GcOptions, type GcResult } from "./gc.ts";
