@@ -32,7 +32,9 @@ export function checkHooks(patient: Patient): Verdict {
   if (patient.objects === undefined) return "nothing is attached";
   const findings = [...hostHooks(patient)].flatMap((hook) => inspect(hook, patient.netlink));
   for (const record of patient.records) findings.push(...inspectContainer(patient, record));
-  return findings.length > 0 ? findings : "nobody else's programs are where ours stand";
+  // Some kinds of filters come with a table of their own, listed like a filter.
+  const distinct = [...new Map(findings.map((finding) => [finding.what, finding])).values()];
+  return distinct.length > 0 ? distinct : "nobody else's programs are where ours stand";
 }
 
 function* hostHooks({ attachments, uplinks, records }: Patient): Generator<Hook> {
