@@ -12,7 +12,7 @@ import { LayoutError } from "./layout-error.ts";
 import { FAMILIES, type FamilyName, functionName, type PinRoot } from "./pin-root.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
 import { recoverPins } from "./recover-pins.ts";
-import { newStamp, readStamp, requireNotNewer } from "./stamp.ts";
+import { isOlder, newStamp, readStamp, requireNotNewer } from "./stamp.ts";
 import { type Replaced, takeOver, type TakeOverOptions } from "./take-over.ts";
 import { Undo } from "./undo.ts";
 import { resumeUpgrade } from "./upgrade.ts";
@@ -33,9 +33,6 @@ export interface LoadInto {
 
 const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
 
-/** Maps that all programs hold on to, though no packet program uses them: so they are found when their pin is lost. */
-const BOUND = ["dp_meta", "dp_net_records"];
-
 /**
  * Loads the programs and pins them. Pinned maps are kept; those of another layout or size get a new one in their place
  * with what is in them, and stay pinned aside until finishUpgrade, for the programs that go on using them. The missing
@@ -55,7 +52,7 @@ export function loadInto(root: PinRoot, { images, build, maxServers, prepare }: 
     recoverPins(root);
     const before = undo.keep(PinSnapshot.take(root));
     undo.add(() => before.restore());
-    using loading = new Loading({ root, maxServers, mayDrop: stamp !== undefined });
+    using loading = new Loading({ root, maxServers, mayDrop: isOlder(stamp) });
     for (const family of FAMILY_NAMES) loading.load(family, images[family], prepare);
     loading.copy();
     loading.pin(build);
@@ -119,7 +116,8 @@ class Loading implements Disposable {
   /** Pins the maps that were replaced aside, then the new ones and the programs where they belong. */
   pin(build: string): void {
     const { root } = this.#options;
-    for (const object of this.programs()) for (const name of BOUND) object.bindMap(this.#map(name));
+    // Each holds on to all maps, also to those it does not use: one that runs is enough to find them again.
+    for (const program of this.#programs()) for (const map of this.#maps.values()) program.bindMap(map);
     for (const { name, old } of this.#replaced.values()) pinOver(old.fd, root.pathForReplaced(name, old.info.id));
     // From here on, older builds keep their hands off.
     const meta = mapLayouts.dp_meta;
@@ -141,7 +139,7 @@ class Loading implements Disposable {
     return (this.#objects.get(family) as BpfObject).program(name);
   }
 
-  *programs(): Generator<Program> {
+  *#programs(): Generator<Program> {
     for (const family of FAMILY_NAMES) {
       for (const program of FAMILIES[family]) yield this.program(family, functionName(program));
     }

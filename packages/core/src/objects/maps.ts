@@ -123,7 +123,7 @@ function openOne<K, E, V>(
   const options = { name, growHint: GROW };
   const fd = openPin(path, "map");
   if (fd === undefined) {
-    if (opening !== "partly") throw missing(path, root);
+    if (opening !== "partly") throw missingMap(root, name);
     return BpfMap.fromFd(makeMap(name, type, key.size, value.size), key, wrap(value), options);
   }
   if (opening !== "known") return openTranslated(fd, path, layout, wrap);
@@ -155,6 +155,8 @@ function openTranslated<K, E, V>(
   }
 }
 
-function missing(path: string, root: PinRoot): DatapathError {
-  return new DatapathError("NOT_LOADED", `open ${root.path}`, `${path} is missing`, { hint: "run `dp load`" });
+export function missingMap(root: PinRoot, name: string): DatapathError {
+  return new DatapathError("NOT_LOADED", `open ${root.path}`, `${root.map(name)} is missing`, {
+    hint: "run `dp load`",
+  });
 }

@@ -3,7 +3,7 @@ import { DatapathError } from "@dp/sys";
 import { openPin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { type Images, loadInto, type Prepare } from "./load.ts";
-import { openMaps, type Opening } from "./maps.ts";
+import { missingMap, openMaps, type Opening } from "./maps.ts";
 import { Objects } from "./objects.ts";
 import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
@@ -105,13 +105,15 @@ function rootOf({ pinRoot }: OpenPinnedOptions): PinRoot {
 }
 
 function openRoot(root: PinRoot, opening: Opening, { mechanism }: OpenPinnedOptions): Objects {
-  requireNotNewer(root, readStamp(root));
+  const stamp = readStamp(root);
+  requireNotNewer(root, stamp);
   const programs: Partial<Record<ProgramName, Program>> = {};
   try {
     for (const name of PROGRAMS) {
       const program = opening === "partly" ? findProgram(root, name) : requireProgram(root, name);
       if (program !== undefined) programs[name] = program;
     }
+    if (stamp === undefined && opening !== "partly") throw missingMap(root, "dp_meta");
     const maps = openMaps(root, opening);
     return new Objects(root, programs, maps, mechanism);
   } catch (error) {

@@ -106,11 +106,11 @@ export class PinRoot {
   }
 
   /** Makes the folders that are missing. Throws `DatapathError` when this is not on a bpffs. */
-  create(undo: Undo): void {
+  create(undo?: Undo): void {
     this.#requireBpffs();
     for (const folder of [this.path, this.progs, this.maps]) {
       if (!makeFolder(folder)) continue;
-      undo.add(() => {
+      undo?.add(() => {
         beforeChange("remove", folder);
         rmdirSync(folder);
       });

@@ -53,6 +53,7 @@ function recoverMaps(root: PinRoot): void {
     const id = found.get(name);
     using map = id === undefined ? undefined : openIfThere(id);
     if (map === undefined) continue;
+    root.create();
     map.pin(root.map(name));
     if (name === "dp_origins") replaceTimers(map, shapesOf(map, name).value);
   }

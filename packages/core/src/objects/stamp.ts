@@ -45,11 +45,16 @@ export function requireNotNewer(root: PinRoot, stamp: Stamp | undefined): void {
   });
 }
 
+/** Whether a build loaded it that knew less than this one. Without a stamp nobody can tell. */
+export function isOlder(stamp: Stamp | undefined): stamp is Stamp {
+  return stamp !== undefined && stamp.layoutVersion < LAYOUT_VERSION;
+}
+
 /** Why what is pinned must not be changed before it was loaded anew; undefined when it may be. */
 export function needsLoad(root: PinRoot): string | undefined {
   const stamp = readStamp(root);
   if (root.replaced().length > 0) return "an upgrade was not finished";
-  if (stamp === undefined || stamp.layoutVersion >= LAYOUT_VERSION) return undefined;
+  if (!isOlder(stamp)) return undefined;
   const who = stamp.build === "" ? "an older build" : `an older build, ${stamp.build}`;
   return `${who}, loaded it: its maps are of layout ${stamp.layoutVersion}, this build has ${LAYOUT_VERSION}`;
 }
