@@ -8,6 +8,7 @@ import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
 import { ProxyCommand } from "./commands/proxy.ts";
 import { ShowCommand } from "./commands/show.ts";
+import { StatusCommand } from "./commands/status.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
 import type { DpContext } from "./context.ts";
@@ -24,6 +25,7 @@ import { version } from "./version.ts";
 const COMMANDS = [
   LoadCommand,
   UnloadCommand,
+  StatusCommand,
   GcCommand,
   DoctorCommand,
   AddServerCommand,

@@ -169,7 +169,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const hostName = hostPeerName(hostPort);
   if (host.link(hostName) !== undefined) {
     throw new DatapathError("CONFLICT", op, `the host has an interface ${hostName} already, and it is no server's`, {
-      hint: `if nothing needs it: ip link delete ${hostName}`,
+      hint: `dp gc removes it if it is of a server that is gone; else: ip link delete ${hostName}`,
     });
   }
 

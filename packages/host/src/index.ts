@@ -16,6 +16,7 @@ export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
+export { status, type Status } from "./status.ts";
 export { thawServer, type ThawedServer, type ThawServerOptions } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";
 export { unload, type UnloadOptions, type UnloadResult } from "./unload.ts";

@@ -13,6 +13,9 @@ export function inspectEntries(scene: Scene, record: ServerRecord): Problem[] {
   const report = (code: string, what: string, run: () => void) =>
     found.push(serverProblem(record, { code, severity: "error", what }, mend(run)));
 
+  if (objects.getHostPeer(podPeer.addr) !== index) {
+    report("host-peer-entry", "nothing is let into its container", () => objects.addHostPeer(podPeer.addr, index));
+  }
   if (!scene.counted.has(index)) {
     report("counters-missing", "its drops are not counted", () => objects.addCounters(index));
   }

@@ -1,6 +1,7 @@
 import type { Attachment, CgroupProgram } from "@dp/core";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { refreshHostAddresses } from "./host-addresses.ts";
+import { inspectDefaultHome } from "./inspect-home.ts";
 import { mend, type Problem, problem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 import { toInterface } from "./uplink.ts";
@@ -11,7 +12,12 @@ export function inspectHost(scene: Scene): Problem[] {
     const what = "the last load did not finish";
     return [problem({ code: "load-unfinished", severity: "error", what }, "dp load")];
   }
-  return [...inspectUplinks(scene), ...inspectCgroup(scene), ...inspectHostAddresses(scene)];
+  return [
+    ...inspectUplinks(scene),
+    ...inspectDefaultHome(scene),
+    ...inspectCgroup(scene),
+    ...inspectHostAddresses(scene),
+  ];
 }
 
 function inspectUplinks(scene: Scene): Problem[] {
@@ -30,10 +36,17 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Attachment):
     const what = `the uplink ${iface} is gone: no player gets in there`;
     return [problem({ code: "uplink-gone", severity: "error", what }, "bring it back, then dp load")];
   }
-  const cure = mend(() => objects.attachAndPinDnat(toInterface(link)));
+  const cure = mend(() => {
+    objects.attachAndPinDnat(toInterface(link));
+    objects.addUplink(link.index);
+  });
   if (ifindex !== link.index || programId === 0) {
     const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or somebody took the program off`;
     return [problem({ code: "program-detached", severity: "error", what }, cure)];
+  }
+  if (!objects.uplinks().includes(link.index)) {
+    const what = `replies may not leave by the uplink ${iface}`;
+    return [problem({ code: "uplink-entry-missing", severity: "error", what }, cure)];
   }
   if (programId === objects.programId("dnat")) return [];
   const what = `the uplink ${iface} runs another dp_dnat than the one that is loaded`;

@@ -25,6 +25,17 @@ export function inspectLeftovers(scene: Scene): Problem[] {
     const what = `there is an entry that lets replies out for interface ${hostPeer}, which is no server's`;
     report("snat-target-of-nobody", "error", what, () => objects.delSnatTarget(hostPeer));
   }
+  for (const { containerAddress, hostPeer } of objects.hostPeers()) {
+    if (containers.has(containerAddress)) continue;
+    const what = `packets for ${containerAddress}, which is no server's, are let into interface ${hostPeer}`;
+    report("host-peer-entry-of-nobody", "error", what, () => objects.delHostPeer(containerAddress));
+  }
+  const uplinks = new Set(scene.uplinks.map(({ index }) => index));
+  for (const ifindex of objects.uplinks()) {
+    if (uplinks.has(ifindex)) continue;
+    const what = `replies may leave by interface ${ifindex}, which is no uplink`;
+    report("uplink-of-nobody", "error", what, () => objects.delUplink(ifindex));
+  }
   for (const { containerAddress } of objects.vethPairEntries()) {
     if (containers.has(containerAddress)) continue;
     const what = `there is an entry for the container address ${containerAddress}, which is no server's`;

@@ -1,12 +1,14 @@
 import type { ServerRecord } from "@dp/core";
-import type { Link } from "@dp/netlink";
+import { type Link, type Netlink, NetlinkError } from "@dp/netlink";
+import { Errno } from "@dp/sys";
 import { inspectContainer } from "./inspect-container.ts";
 import { inspectEntries } from "./inspect-entries.ts";
+import { inspectHome } from "./inspect-home.ts";
+import { presentHostPeer } from "./present.ts";
 import { collect, mend, type Problem, serverProblem } from "./problem.ts";
 import { removeServer } from "./remove.ts";
 import { reservePort } from "./reserved-ports.ts";
 import type { Scene } from "./scene.ts";
-import { isHostPeer } from "./server.ts";
 
 /** What is wrong with the servers there are records of. */
 export function inspectServers(scene: Scene): Problem[] {
@@ -20,14 +22,16 @@ function inspectServer(scene: Scene, record: ServerRecord): Problem[] {
     const what = "it was left half added or half removed, by a command that was killed";
     return [serverProblem(record, { code: "server-pending", severity: "error", what }, removal)];
   }
-  const hostPeer = scene.link(record.veth.hostPeer.iface.index);
-  if (!isHostPeer(hostPeer, record)) return [serverProblem(record, absence(scene, record, hostPeer), removal)];
+  const link = scene.link(record.veth.hostPeer.iface.index);
+  const hostPeer = presentHostPeer(objects, record, link);
+  if (hostPeer === undefined) return [serverProblem(record, absence(scene, record, link), removal)];
   // What guards comes before what it guards, and the door for players last.
   return [
     ...inspectPrograms(scene, record),
     ...inspectHostPeer(scene, record, hostPeer),
     ...inspectContainer(scene, record),
     ...inspectPort(scene, record),
+    ...inspectHome(scene, record),
     ...inspectEntries(scene, record),
   ];
 }
@@ -75,6 +79,14 @@ function inspectHostPeer(scene: Scene, record: ServerRecord, link: Link): Proble
   const report = (code: string, what: string, run: () => void) =>
     found.push(serverProblem(record, { code, severity: "error", what }, mend(run)));
 
+  const { name, mac } = hostPeer.iface;
+  if (link.name !== name) {
+    report("host-peer-renamed", `its interface ${name} is called ${link.name} now`, () => rename(netlink, link, name));
+  }
+  if (link.mac !== mac) {
+    const what = `${link.name} has the MAC ${link.mac} instead of ${mac}: containers send to another`;
+    report("host-peer-mac", what, () => netlink.setLink(ifindex, { mac }));
+  }
   if (!scene.addressesOf(ifindex).some(({ address }) => address === hostPeer.addr)) {
     report("host-peer-address-missing", `${link.name} lacks the gateway's address ${hostPeer.addr}`, () =>
       netlink.addAddress({ ifindex, address: hostPeer.addr, prefix: 32, scope: "link" }),
@@ -97,6 +109,17 @@ function inspectHostPeer(scene: Scene, record: ServerRecord, link: Link): Proble
     );
   }
   return found;
+}
+
+/** Kernels before 6.2 rename an interface that is down only. What goes with that is mended after. */
+function rename(netlink: Netlink, { index }: Link, name: string): void {
+  try {
+    netlink.setLink(index, { name });
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.errno !== Errno.EBUSY) throw error;
+    netlink.setLink(index, { up: false });
+    netlink.setLink(index, { name });
+  }
 }
 
 function inspectPort(scene: Scene, record: ServerRecord): Problem[] {

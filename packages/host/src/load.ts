@@ -14,12 +14,18 @@ import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { openServerNetns } from "./container-processes.ts";
 import { ephemeralRange, overlap, type PortRange } from "./ephemeral-range.ts";
+import type { Finding } from "./finding.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
+import { inspect } from "./inspect.ts";
+import { type Home, moveServer } from "./move-server.ts";
+import { openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
+import { putRight } from "./put-right.ts";
 import { recoverServers } from "./remove.ts";
+import { Scene } from "./scene.ts";
 import { isHostPeer, label, labels } from "./server.ts";
+import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
 import { messageOf, Transaction } from "./transaction.ts";
 import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
@@ -78,6 +84,10 @@ export interface LoadResult {
   programs: { name: string; id: number; tag: string }[];
   /** The maps that got another layout or size, with what was in them. */
   migrated: string[];
+  /** What servers that are alive lacked, and were given back. */
+  mended: Finding[];
+  /** What is wrong still: each says who can put it right. */
+  remaining: Finding[];
 }
 
 const DEFAULTS = {
@@ -104,14 +114,37 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   requirePrivileges(OP);
   using netlink = Netlink.open();
   // A root that is not loaded yet is not even made when there is something wrong with the options.
-  if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
+  if (!isBpffs(pinRootOf(options))) {
+    clearStrayInterfaces(netlink, [], options);
+    planLoad(netlink, undefined, options);
+  }
   return await withPreparedPinRoot(options, OP, () => {
     using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, options);
+    clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
     const plan = planLoad(netlink, previous, options);
     if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
-    return carryOut(plan, netlink, previous, options);
+    const loaded = carryOut(plan, netlink, previous, options);
+    return { ...loaded, ...mendServers(netlink, options) };
   });
+}
+
+/**
+ * Where the bpffs was unmounted, and what was on it is gone, servers' interfaces are left without their programs and
+ * records. They are of no use, and their addresses would be in the way.
+ */
+function clearStrayInterfaces(netlink: Netlink, records: readonly ServerRecord[], options: LoadOptions): void {
+  const { done } = putRight(() => inspectStrayInterfaces(netlink, netlink.links(), records), options);
+  for (const { finding } of done) options.warn?.(`removed: ${finding.what}`);
+}
+
+/** What is loaded is right by then; this is for what is around it: routes, addresses, entries that were lost. */
+function mendServers(netlink: Netlink, options: LoadOptions): Pick<LoadResult, "mended" | "remaining"> {
+  using objects = openIfLoaded(options);
+  if (objects === undefined) return { mended: [], remaining: [] };
+  const look = () => inspect(new Scene(objects, netlink, options));
+  const { done, remaining } = putRight(look, { ...options, only: "mend" });
+  return { mended: done.map(({ finding }) => finding), remaining };
 }
 
 function checkOptions(options: LoadOptions): void {
@@ -138,8 +171,8 @@ interface LoadPlan {
   oldCgroup: string | undefined;
   /** Those whose host peer is still there. */
   present: readonly ServerRecord[];
-  /** Those that leave by another interface than they did: theirs was deleted and made again. */
-  moved: readonly { record: ServerRecord; uplink: number }[];
+  /** Those that get another address or uplink than they had: the interface was deleted and made again. */
+  moved: readonly { record: ServerRecord; home: Home }[];
   servers: number;
 }
 
@@ -165,7 +198,7 @@ function planLoad(netlink: Netlink, previous: Objects | undefined, options: Load
   };
   checkProxyPorts(config);
   checkSubnets(config, old, records, addresses, netlink);
-  const moved = moveServers(records, netlink, interfaces, addresses, options);
+  const moved = moveServers({ records, old, config, netlink, uplinks: interfaces, addresses, options });
   const present = records.filter((record) => {
     const { index } = record.veth.hostPeer.iface;
     return index !== 0 && isHostPeer(netlink.link(index), record);
@@ -323,23 +356,35 @@ function checkSubnets(
   }
 }
 
-/** Finds each server's uplink anew. One whose uplink would not be one any more is a conflict. */
-function moveServers(
-  records: readonly ServerRecord[],
-  netlink: Netlink,
-  uplinks: readonly Interface[],
-  addresses: readonly HostAddress[],
-  options: LoadOptions,
-): { record: ServerRecord; uplink: number }[] {
+interface Move {
+  records: readonly ServerRecord[];
+  old: HostConfig | undefined;
+  config: HostConfig;
+  netlink: Netlink;
+  uplinks: readonly Interface[];
+  addresses: readonly HostAddress[];
+  options: LoadOptions;
+}
+
+/**
+ * Finds each server's uplink anew, and another address for those whose address was the host's default and is not on the
+ * host any more. One whose uplink would not be one any more is a conflict.
+ */
+function moveServers({ records, old, config, netlink, uplinks, addresses, options }: Move): LoadPlan["moved"] {
   const stranded: ServerRecord[] = [];
   const moved = records.flatMap((record) => {
-    if (!addresses.some(({ address }) => address === record.publicAddress)) {
-      options.warn?.(`${record.publicAddress}, the address of ${labels([record])}, is not on this host any more`);
-      return [];
+    let { publicAddress } = record;
+    if (!addresses.some(({ address }) => address === publicAddress)) {
+      if (publicAddress !== old?.publicAddress) {
+        options.warn?.(`${publicAddress}, the address of ${labels([record])}, is not on this host any more`);
+        return [];
+      }
+      ({ publicAddress } = config);
     }
     try {
-      const { index } = uplinkOf(record.publicAddress, uplinks, addresses, netlink, OP);
-      return index === record.uplink ? [] : [{ record, uplink: index }];
+      const uplink = uplinkOf(publicAddress, uplinks, addresses, netlink, OP).index;
+      const stays = uplink === record.uplink && publicAddress === record.publicAddress;
+      return stays ? [] : [{ record, home: { publicAddress, uplink } }];
     } catch {
       stranded.push(record);
       return [];
@@ -358,7 +403,7 @@ function carryOut(
   netlink: Netlink,
   previous: Objects | undefined,
   options: LoadOptions,
-): LoadResult {
+): Omit<LoadResult, "mended" | "remaining"> {
   const pinRoot = pinRootOf(options);
   const { maxServers, build = "" } = options;
   using before = snapshotPins({ pinRoot });
@@ -383,14 +428,19 @@ function carryOut(
         () => refreshHostAddresses(objects, addresses),
         () => objects.setHostAddresses(oldAddresses),
       );
+      const oldUplinks = objects.uplinks();
       for (const { name, index } of uplinks) {
-        transaction.step(`uplink ${name}`, () => objects.addUplink(index));
-      }
-      for (const { record, uplink } of moved) {
         transaction.step(
-          `uplink of server ${record.hostPort}`,
-          () => setUplink(objects, record, uplink),
-          () => setUplink(objects, record, record.uplink),
+          `uplink ${name}`,
+          () => objects.addUplink(index),
+          () => oldUplinks.includes(index) || objects.delUplink(index),
+        );
+      }
+      for (const { record, home } of moved) {
+        transaction.step(
+          `address and uplink of server ${record.hostPort}`,
+          () => moveServer(objects, record, home),
+          () => moveServer(objects, { ...record, ...home }, record),
         );
       }
       transaction.step(
@@ -556,11 +606,4 @@ function addVethPairEntry({ transaction, objects }: Change, record: ServerRecord
     () => objects.addVethPairEntry(veth, { gamePort, group: target.group, netnsCookie }),
     () => objects.delVethPairEntry(veth),
   );
-}
-
-function setUplink(objects: Objects, record: ServerRecord, uplink: number): void {
-  const { index } = record.veth.hostPeer.iface;
-  const target = objects.getSnatTarget(index);
-  if (target !== undefined) objects.addSnatTarget(index, { ...target, uplink });
-  objects.addNetData({ ...record, uplink }, "replace");
 }

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
 import {
   beforeChange,
@@ -89,6 +89,27 @@ function requireUpToDate(objects: Objects, op: string): void {
   const { needsLoad } = objects;
   if (needsLoad === undefined) return;
   throw new DatapathError("NOT_LOADED", op, needsLoad, { hint: "run `dp load` first" });
+}
+
+/** Opens what is loaded as a whole, to be looked at; undefined when nothing is, or only a part. */
+export function openIfLoaded(options: HostOptions): Objects | undefined {
+  try {
+    return openPinned({ pinRoot: pinRootOf(options) });
+  } catch (error) {
+    if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
+    throw error;
+  }
+}
+
+/** Whether anything of datapath's is pinned there. */
+export function hasPins(path: string): boolean {
+  return ["progs", "maps"].some((folder) => {
+    try {
+      return readdirSync(join(path, folder)).some((name) => name.startsWith("dp_"));
+    } catch {
+      return false;
+    }
+  });
 }
 
 function open(path: string, op: string): Objects {

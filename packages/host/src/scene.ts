@@ -19,6 +19,8 @@ export class Scene {
   /** The host's own. */
   readonly addresses: readonly HostAddress[];
   readonly attachments: readonly Attachment[];
+  /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
+  readonly uplinks: readonly Link[];
   readonly reserved: ReadonlySet<number>;
   /** The host peers whose drops are counted. */
   readonly counted: ReadonlySet<number>;
@@ -52,6 +54,15 @@ export class Scene {
     this.#routes = byInterface(netlink.routes({ family: "inet" }));
     this.#neighbours = byInterface(netlink.neighbours({ family: "inet" }));
     this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
+    this.uplinks = this.attachments
+      .filter(({ program }) => program === "dnat")
+      .flatMap(({ iface }) => this.link(iface) ?? [])
+      .sort((one, other) => this.#rank(other) - this.#rank(one));
+  }
+
+  #rank({ index }: Link): number {
+    if (index === this.config?.uplink) return 2;
+    return Number(this.addressesOf(index).some(({ address }) => address === this.config?.publicAddress));
   }
 
   link(ref: number | string): Link | undefined {

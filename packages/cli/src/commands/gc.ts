@@ -2,7 +2,7 @@ import type { GcResult } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-code.ts";
-import { renderFindings } from "../findings.ts";
+import { describeFinding, renderFindings } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
 
 export class GcCommand extends ChangeCommand {
@@ -37,10 +37,7 @@ export class GcCommand extends ChangeCommand {
     const lines = [
       ...collected.map(({ port, name }) => `${verb("collected", "collect")} server ${port} (${name})\n`),
       ...removed.map(({ what }) => `${verb("cleared", "clear")} ${what}\n`),
-      ...mended.map(({ server, what }) => {
-        const whose = server === undefined ? "" : `server ${server.port} (${server.name}): `;
-        return `${verb("mended", "mend")} ${whose}${what}\n`;
-      }),
+      ...mended.map((finding) => `${verb("mended", "mend")} ${describeFinding(finding)}\n`),
     ];
     if (lines.length === 0 && remaining.length === 0) return "there was nothing to collect\n";
     return `${lines.join("")}${renderFindings(remaining, this.style)}`;

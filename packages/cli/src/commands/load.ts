@@ -1,6 +1,7 @@
 import type { LoadResult } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
+import { describeFinding, renderFindings } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parseRange } from "../option-value.ts";
 import { renderFields } from "../table.ts";
@@ -87,7 +88,9 @@ export class LoadCommand extends ChangeCommand {
           ...(result.migrated.length > 0 ? [["maps made anew", result.migrated.join(", ")] as [string, string]] : []),
         ],
         this.style,
-      )
+      ) +
+      result.mended.map((finding) => `${green("mended")} ${describeFinding(finding)}\n`).join("") +
+      renderFindings(result.remaining, this.style)
     );
   }
 }

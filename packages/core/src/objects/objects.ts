@@ -118,7 +118,7 @@ export class Objects implements Disposable {
   readonly #root: PinRoot;
   readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
-  readonly #mechanism: "tcx" | "clsact" | undefined;
+  #mechanism: "tcx" | "clsact" | undefined;
   #destroyer: SockDestroyer | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
@@ -135,9 +135,17 @@ export class Objects implements Disposable {
     this.#mechanism = mechanism;
   }
 
-  /** How programs are attached: as was asked for, or as this kernel can. Throws without the privileges to find out. */
+  /**
+   * How programs are attached: as was asked for, or as those are that are attached already, or as this kernel can.
+   * Throws without the privileges to find out.
+   */
   get mechanism(): "tcx" | "clsact" {
-    return this.#mechanism ?? (hasTcx() ? "tcx" : "clsact");
+    return (this.#mechanism ??= this.#mechanismInUse() ?? (hasTcx() ? "tcx" : "clsact"));
+  }
+
+  #mechanismInUse(): "tcx" | "clsact" | undefined {
+    const [first] = this.#root.links();
+    return first === undefined ? undefined : mechanismOf(first.path)?.name;
   }
 
   /**
