@@ -18,3 +18,11 @@ export type {
 } from "./operations/route.ts";
 export { Connection, type ConnectionOptions, type Describe, type Request } from "./connection.ts";
 export type { NetlinkSocket } from "./socket.ts";
+export {
+  type Change,
+  type News,
+  type Notification,
+  Subscription,
+  type SubscriptionOptions,
+  type Topic,
+} from "./subscription.ts";
