@@ -11,6 +11,7 @@ import { ShowCommand } from "./commands/show.ts";
 import { StatusCommand } from "./commands/status.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
+import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
 import { COMMON_METAVARS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
@@ -27,6 +28,7 @@ const COMMANDS = [
   UnloadCommand,
   StatusCommand,
   GcCommand,
+  WatchCommand,
   DoctorCommand,
   AddServerCommand,
   DelServerCommand,

@@ -1,9 +1,11 @@
+import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import type { Finding } from "./finding.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
-import { openIfLoaded, openOrRepair, withLock } from "./pin-root.ts";
+import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pin-root.ts";
+import { pinsMissing } from "./pins-missing.ts";
 import { requirePrivileges } from "./privileges.ts";
 import type { Remedy } from "./problem.ts";
 import { type PutRight, putRight } from "./put-right.ts";
@@ -45,22 +47,54 @@ export async function gc(options: GcOptions = {}): Promise<GcResult> {
   requirePrivileges(OP);
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return collectStrays(options);
-  return withLock(options, () => {
-    using objects = options.dryRun ? openIfLoaded(options) : openOrRepair(options, OP);
-    if (objects === undefined) return collectStrays(options);
-    using netlink = Netlink.open();
-    if (!options.dryRun) objects.sweep();
-    return report(
-      options,
-      putRight(() => inspect(new Scene(objects, netlink, options)), options),
-    );
-  });
+  return withLock(options, () => (options.dryRun ? preview(options) : collectAll(options)));
 }
 
-function collectStrays(options: GcOptions): GcResult {
+function collectAll(options: GcOptions): GcResult {
+  const unfinished = takeDownUnfinished(options);
+  using objects = openOrRepair(options, OP);
+  if (objects === undefined) return collectStrays(options, unfinished);
+  objects.sweep();
+  return collect(objects, options);
+}
+
+function preview(options: GcOptions): GcResult {
+  using objects = openIfLoaded(options);
+  return objects === undefined ? collectStrays(options, pinsMissing(pinRootOf(options))) : collect(objects, options);
+}
+
+function collect(objects: Objects, options: GcOptions): GcResult {
   using netlink = Netlink.open();
-  const done = putRight(() => inspectStrayInterfaces(netlink, netlink.links(), []), options);
-  return report(options, done);
+  return report(
+    options,
+    putRight(() => inspect(new Scene(objects, netlink, options)), options),
+  );
+}
+
+/** @param pins what was found wrong with what is pinned: removed by now, but in a dry run */
+function collectStrays(options: GcOptions, pins: readonly Finding[] = []): GcResult {
+  using netlink = Netlink.open();
+  const result = report(
+    options,
+    putRight(() => inspectStrayInterfaces(netlink, netlink.links(), []), options),
+  );
+  const place = options.dryRun ? result.remaining : result.removed;
+  place.unshift(...pins);
+  return result;
+}
+
+/**
+ * What a first load or an unload leaves that was killed: no server, and no door for players. (What was loaded as a
+ * whole has its dp_dnat pinned, on whatever became of the uplink.)
+ */
+function takeDownUnfinished(options: GcOptions): Finding[] {
+  using objects = openPreviousLoad({ ...options, warn: undefined });
+  if (objects === undefined || objects.netData().length > 0) return [];
+  if (objects.attachments().some(({ program }) => program === "dnat")) return [];
+  options.onStep?.("take down what a load or unload has left");
+  objects.unpinAll();
+  const what = `there were pins under ${pinRootOf(options)} of a load or an unload that was killed, and no servers`;
+  return [{ code: "load-unfinished", severity: "error", what, fix: "dp gc, or dp load" }];
 }
 
 function report(options: GcOptions, { done, remaining }: PutRight): GcResult {

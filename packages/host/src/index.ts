@@ -17,6 +17,7 @@ export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
 export { status, type Status } from "./status.ts";
+export { watch, type WatchEvent, type WatchOptions } from "./watch.ts";
 export { thawServer, type ThawedServer, type ThawServerOptions } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";
 export { unload, type UnloadOptions, type UnloadResult } from "./unload.ts";

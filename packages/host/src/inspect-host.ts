@@ -1,4 +1,4 @@
-import type { Attachment, CgroupProgram } from "@dp/core";
+import type { CgroupProgram } from "@dp/core";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { refreshHostAddresses } from "./host-addresses.ts";
 import { inspectDefaultHome } from "./inspect-home.ts";
@@ -21,15 +21,14 @@ export function inspectHost(scene: Scene): Problem[] {
 }
 
 function inspectUplinks(scene: Scene): Problem[] {
-  const uplinks = scene.attachments.filter(({ program }) => program === "dnat");
-  if (uplinks.length === 0) {
+  if (scene.doors.length === 0) {
     const what = "dp_dnat is on no uplink: no player gets in";
     return [problem({ code: "uplink-missing", severity: "error", what }, "dp load")];
   }
-  return uplinks.flatMap((uplink) => inspectUplink(scene, uplink));
+  return scene.doors.flatMap((door) => inspectUplink(scene, door));
 }
 
-function inspectUplink(scene: Scene, { iface, ifindex, programId }: Attachment): Problem[] {
+function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors"][number]): Problem[] {
   const { objects } = scene;
   const link = scene.link(iface);
   if (link === undefined) {

@@ -19,6 +19,8 @@ export class Scene {
   /** The host's own. */
   readonly addresses: readonly HostAddress[];
   readonly attachments: readonly Attachment[];
+  /** What dp_dnat is on, or should be. Where no pin says so any more, it is what replies may leave by. */
+  readonly doors: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
   /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
   readonly uplinks: readonly Link[];
   readonly reserved: ReadonlySet<number>;
@@ -54,10 +56,16 @@ export class Scene {
     this.#routes = byInterface(netlink.routes({ family: "inet" }));
     this.#neighbours = byInterface(netlink.neighbours({ family: "inet" }));
     this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
-    this.uplinks = this.attachments
-      .filter(({ program }) => program === "dnat")
+    const pinned = this.attachments.filter(({ program }) => program === "dnat");
+    this.doors = pinned.length > 0 ? pinned : objects.uplinks().flatMap((ifindex) => this.#unpinnedDoor(ifindex));
+    this.uplinks = this.doors
       .flatMap(({ iface }) => this.link(iface) ?? [])
       .sort((one, other) => this.#rank(other) - this.#rank(one));
+  }
+
+  #unpinnedDoor(ifindex: number): Scene["doors"] {
+    const link = this.link(ifindex);
+    return link === undefined ? [] : [{ iface: link.name, ifindex: 0, programId: 0 }];
   }
 
   #rank({ index }: Link): number {

@@ -5,7 +5,8 @@ import { type Finding, isHealthy } from "./finding.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
 import type { UplinkInfo } from "./load.ts";
-import { hasPins, openIfLoaded, withLock } from "./pin-root.ts";
+import { openIfLoaded, withLock } from "./pin-root.ts";
+import { pinsMissing } from "./pins-missing.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { Scene } from "./scene.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
@@ -76,10 +77,8 @@ function notLoaded(options: HostOptions): Status {
     servers: count(records ?? []),
     drops: {},
   };
-  if (!hasPins(pinRoot)) return { ...status, loaded: false, findings: strays };
-  const what = `only a part of what was loaded is pinned under ${pinRoot}: somebody removed the rest`;
-  const missing: Finding = { code: "pins-missing", severity: "error", what, fix: "dp gc, or dp load" };
-  return { ...status, loaded: true, findings: [missing, ...strays] };
+  const missing = pinsMissing(pinRoot);
+  return { ...status, loaded: missing.length > 0, findings: [...missing, ...strays] };
 }
 
 /** undefined when they are among what is missing. */
