@@ -1,6 +1,7 @@
-import { mkdtempSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { removeCgroup } from "../topology/cgroup.ts";
 import { makeRootFilesystem } from "./root-filesystem.ts";
 
 /** A real container engine, with storage and cgroups of its own. Disposing of it ends its containers first. */
@@ -36,26 +37,9 @@ export class Scratch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const roots = ["", ...readdirSync("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, this.cgroup));
-    // An engine's own processes end a moment after their container.
-    for (let tries = 0; !roots.map(removeFolders).every(Boolean); tries++) {
-      if (tries === 600) throw new Error(`there is still somebody in the cgroup ${this.cgroup}`);
-      await Bun.sleep(50);
+    for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
+      await removeCgroup(join("/sys/fs/cgroup", hierarchy, this.cgroup));
     }
     rmSync(this.folder, { recursive: true });
-  }
-}
-
-/** A cgroup's files cannot be removed: they go with its folder. False when there are processes in it. */
-function removeFolders(folder: string): boolean {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return true;
-  try {
-    const folders = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    if (!folders.map(({ name }) => removeFolders(join(folder, name))).every(Boolean)) return false;
-    rmdirSync(folder);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
-    return false;
   }
 }
