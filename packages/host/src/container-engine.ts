@@ -42,8 +42,8 @@ function dockerLike(name: string): ContainerEngine {
 }
 
 /**
- * containerd's own: a container is what could run, a task what does. Both belong to a namespace of containerd, "default"
- * unless the environment has CONTAINERD_NAMESPACE.
+ * containerd's own: a container is what could run, a task what does. Both belong to a namespace of containerd,
+ * "default" unless the environment has CONTAINERD_NAMESPACE.
  */
 const ctr: ContainerEngine = {
   name: "ctr",

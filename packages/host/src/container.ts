@@ -15,8 +15,8 @@ export interface ContainerNamespace {
  * Finds the network namespace of a container, asked of docker, podman, nerdctl, ctr and runc; or of one of them:
  * "podman:lobby".
  *
- * @throws DatapathError `BAD_USAGE` for what cannot be a name, `CONFLICT` when engines have different containers of that
- *   name, `FAILED` when none knows it, or it is not running
+ * @throws DatapathError `BAD_USAGE` for what cannot be a name, `CONFLICT` when engines have different containers of
+ *   that name, `FAILED` when none knows it, or it is not running
  */
 export async function containerNamespace(container: string, op: string): Promise<ContainerNamespace> {
   const { name, engines } = parseContainer(container, op);

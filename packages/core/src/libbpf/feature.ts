@@ -47,7 +47,7 @@ export const hasTcx: () => boolean = remembered(() => {
   throw callError(result, { op, call: "bpf_link_create" });
 });
 
-/** TC filters on the clsact qdisc (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF), tried in a network namespace of its own. */
+/** TC filters on clsact (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF), tried in a network namespace of its own. */
 export const hasClsact: () => boolean = remembered(() => {
   const op = "probe for clsact filters";
   const loopback = 1;
