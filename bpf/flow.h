@@ -15,6 +15,7 @@
 #pragma once
 
 #include "flow_maps.h"
+#include "hold.h"
 #include "packet.h"
 
 #define DP_NS_PER_SEC 1000000000ULL
@@ -38,7 +39,7 @@ enum dp_flow_result {
 	DP_FLOW_FOUND,
 	DP_FLOW_NONE, /* there is none, and this packet opens none */
 	DP_FLOW_FULL,
-	DP_FLOW_HELD,
+	DP_FLOW_HELD, /* none may be opened now: hold.h */
 };
 
 /* Removes both halves of a flow. */
@@ -171,20 +172,6 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 	return true;
 }
 
-/*
- * Flows are moving to maps of another layout. One that was opened meanwhile
- * would be known to some programs and not to others. The loader that asks for
- * this may be killed: it says until when.
- */
-static __always_inline bool dp_flows_are_held(void)
-{
-	struct dp_config *config;
-	__u32 zero = 0;
-
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	return config && config->held_until && bpf_ktime_get_ns() < config->held_until;
-}
-
 static __always_inline void dp_flow_unclaim(struct dp_origin_key *key, struct dp_veth_pair *pair)
 {
 	if (!bpf_map_delete_elem(&dp_origins, key))
@@ -206,10 +193,13 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair 
 		.sport = key->sport,
 		.listener = listener,
 	};
+	struct dp_config *config;
 	struct dp_flow *known;
+	__u32 zero = 0;
 	bool claimed;
 
-	if (dp_flows_are_held())
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (config && dp_flows_are_held(config))
 		return DP_FLOW_HELD;
 	if (pair->flows >= dp_max_flows)
 		return DP_FLOW_FULL;

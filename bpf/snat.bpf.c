@@ -29,6 +29,7 @@
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ *     TCP and UDP while an upgrade moves flows (hold.h)  drop HELD
  * 13. what would pass to the host has IP options         drop IP_OPTIONS
  *
  * A container does not fragment what it sends: TCP does path-MTU discovery, and
@@ -38,6 +39,7 @@
  */
 #include "drop_count.h"
 #include "flow_maps.h"
+#include "hold.h"
 #include "packet.h"
 #include "devices.h"
 #include "players.h"
@@ -127,6 +129,13 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
 
+/* Rule 12: what was not redirected. */
+static __always_inline int around_proxy(const struct dp_config *config, __u32 host_peer,
+					enum dp_drop reason)
+{
+	return dp_drop(host_peer, dp_flows_are_held(config) ? DP_DROP_HELD : reason);
+}
+
 /* Rule 10. A flow keeps the listener it began with when the ports are changed under it. */
 static __always_inline bool is_for_proxy(const struct dp_config *config,
 					 const struct dp_snat_target *target,
@@ -209,14 +218,14 @@ int dp_snat(struct __sk_buff *skb)
 			return reply(skb, config, target, ip, tcp, l4_off);
 		if (is_for_proxy(config, target, ip, tcp->source, tcp->dest))
 			return to_host(skb, ip);
-		return dp_drop(host_peer, DP_DROP_TCP);
+		return around_proxy(config, host_peer, DP_DROP_TCP);
 	case IPPROTO_UDP:
 		udp = data + l4_off;
 		if ((void *)(udp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*udp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
 		if (is_for_proxy(config, target, ip, udp->source, udp->dest))
 			return to_host(skb, ip);
-		return dp_drop(host_peer, DP_DROP_UDP);
+		return around_proxy(config, host_peer, DP_DROP_UDP);
 	case IPPROTO_ICMP:
 		icmp = data + l4_off;
 		if ((void *)(icmp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*icmp)))

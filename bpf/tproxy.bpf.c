@@ -17,7 +17,7 @@
  *  7. TCP that continues no flow of its own                   drop NO_FLOW
  *  8. a new flow: more than one container may have, or no
  *     port free                                               drop FLOWS
- *     while an upgrade moves flows to new maps                drop HELD
+ *     while an upgrade moves flows: dp_snat's to drop         next
  *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
  *     all other TCP -> TCP listener                           next, rewritten
  *
@@ -216,7 +216,7 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	case DP_FLOW_FULL:
 		return dp_drop(pair->host_peer, DP_DROP_FLOWS);
 	case DP_FLOW_HELD:
-		return dp_drop(pair->host_peer, DP_DROP_HELD);
+		return DP_NEXT;
 	case DP_FLOW_FOUND:
 		break;
 	}

@@ -215,6 +215,37 @@ describe("under 50 streams and 200 new connections a second", () => {
   });
 });
 
+test("an upgrade that is killed at later and later moments is finished by the next, and nobody notices", async () => {
+  await using all = await world();
+  const { net, players, servers } = all;
+  const newer = net.dp.as(next.dp);
+  const before = await net.dp.list();
+  let kills = 0;
+  let unfinished = 0;
+  for (let at = 20; ; at += 5) {
+    const { code, stdout, stderr } = await newer.runIn({ DP_FAULT: `kill:${at}` }, "load", "--json");
+    if (code === 0) {
+      const result = JSON.parse(stdout) as LoadResult;
+      await expectAttached(newer, result);
+      break;
+    }
+    expect([code, stderr]).toEqual([137, expect.stringContaining("killed before change")]);
+    kills += 1;
+    expect(await newer.list()).toEqual(before);
+    const { code: added, stderr: why } = await newer.run("del-server", "--port", "25570");
+    expect(added).toBe(3);
+    if (why.includes("an upgrade was not finished")) unfinished += 1;
+    // Its streams; who comes to the proxy anew is held back until the end.
+    await Promise.all([players.goesOn(), servers.goesOn()]);
+  }
+  expect(kills).toBeGreaterThan(5);
+  expect(unfinished).toBeGreaterThan(3);
+  expect(readdirSync(newer.pinRoot)).not.toContain("replaced");
+  expect(await newer.list()).toEqual(before);
+  expect(await players.finish()).toBeGreaterThan(100);
+  expect(await servers.finish()).toBeGreaterThan(10);
+});
+
 interface Details {
   counters: { in: { packets: number } };
 }

@@ -107,7 +107,9 @@ class Loading implements Disposable {
   /** Copies what is in the maps that are replaced. Programs go on writing into them: see finishUpgrade. */
   copy(): void {
     const { root } = this.#options;
-    if (this.#replaced.has("dp_flows") || this.#replaced.has("dp_origins")) holdFlows(root, true);
+    // Also those of an upgrade that was not finished.
+    const moving = new Set([...this.#replaced.keys(), ...root.replaced().map(({ name }) => name)]);
+    if (moving.has("dp_flows") || moving.has("dp_origins")) holdFlows(root, true);
     for (const { name, old, change } of this.#replaced.values()) {
       copyEntries({ name, from: old, to: this.#map(name), change });
     }

@@ -1,5 +1,6 @@
 /** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
 import { expect, test } from "bun:test";
+import { monotonicNow } from "../../src/ffi/libc.ts";
 import {
   A,
   addressNumber,
@@ -469,6 +470,15 @@ table(bench, [
   }),
 
   // Rule 12.
+  drop("TCP that is not redirected while flows are held", "held", fromContainer(tcp({ src: 40000, dst: 443 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() + 3_600_000_000_000n }),
+  }),
+  drop("UDP that is not redirected while flows are held", "held", fromContainer(udp({ src: 40000, dst: 53 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() + 3_600_000_000_000n }),
+  }),
+  drop("TCP that is not redirected once a hold has lapsed", "tcp", fromContainer(tcp({ src: 40000, dst: 443 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() }),
+  }),
   drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
   drop(
     "TCP to a player that is not from the game port",
