@@ -742,7 +742,7 @@ describe("with short lives", () => {
     expect(brief().entries("dp_flows")).toEqual([]);
     expect(brief().entries("dp_origins")).toEqual([]);
     expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
-  });
+  }, 60_000);
 
   test("an established connection has no end", async () => {
     brief().run(syn());
