@@ -148,7 +148,9 @@ interface ServerPlan {
 function planServer({ objects, host, inside, namespace, options, op }: Situation): ServerPlan {
   const config = objects.config();
   if (config === undefined) {
-    throw new DatapathError("NOT_LOADED", op, "the last load did not finish", { hint: "run `dp load` again" });
+    throw new DatapathError("NOT_LOADED", op, "the last load, or unload, did not finish", {
+      hint: "run `dp load` again",
+    });
   }
   const records = objects.netData();
   const addresses = hostAddresses(host, records);

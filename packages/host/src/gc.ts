@@ -84,13 +84,12 @@ function collectStrays(options: GcOptions, pins: readonly Finding[] = []): GcRes
 }
 
 /**
- * What a first load or an unload leaves that was killed: no server, and no door for players. (What was loaded as a
- * whole has its dp_dnat pinned, on whatever became of the uplink.)
+ * What a first load or an unload leaves that was killed: no server, and no configuration, which a load sets last and an
+ * unload takes away first.
  */
 function takeDownUnfinished(options: GcOptions): Finding[] {
   using objects = openPreviousLoad({ ...options, warn: undefined });
-  if (objects === undefined || objects.netData().length > 0) return [];
-  if (objects.attachments().some(({ program }) => program === "dnat")) return [];
+  if (objects === undefined || objects.config() !== undefined || objects.netData().length > 0) return [];
   options.onStep?.("take down what a load or unload has left");
   objects.unpinAll();
   const what = `there were pins under ${pinRootOf(options)} of a load or an unload that was killed, and no servers`;

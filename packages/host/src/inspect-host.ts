@@ -9,7 +9,7 @@ import { toInterface } from "./uplink.ts";
 /** What is wrong with what all servers share: uplinks, the proxies' cgroup, the host's own addresses. */
 export function inspectHost(scene: Scene): Problem[] {
   if (scene.config === undefined) {
-    const what = "the last load did not finish";
+    const what = "the last load, or unload, did not finish";
     return [problem({ code: "load-unfinished", severity: "error", what }, "dp load")];
   }
   return [

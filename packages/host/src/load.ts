@@ -417,11 +417,13 @@ function carryOut(
       );
       opened = objects;
       const oldConfig = previous?.config();
-      transaction.step(
-        "configuration",
-        () => objects.setConfig(config),
-        () => oldConfig !== undefined && objects.setConfig(oldConfig),
-      );
+      if (oldConfig !== undefined) {
+        transaction.step(
+          "configuration",
+          () => objects.setConfig(config),
+          () => objects.setConfig(oldConfig),
+        );
+      }
       const oldAddresses = objects.hostAddresses();
       transaction.step(
         "host addresses",
@@ -478,6 +480,8 @@ function carryOut(
       );
       // Nothing runs the previous programs any more: what they wrote into maps of theirs is complete.
       const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
+      // Last: whoever finds none knows that what is there was not finished.
+      if (oldConfig === undefined) transaction.step("configuration", () => objects.setConfig(config));
       const { uplink: _, portRange, ...settings } = config;
       return {
         upgraded: previous !== undefined,

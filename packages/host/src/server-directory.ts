@@ -56,7 +56,9 @@ export class ServerDirectory implements Disposable {
     this.#reopenIfReplaced();
     const config = this.#objects.config();
     if (config === undefined) {
-      throw new DatapathError("NOT_LOADED", this.#op, "the last load did not finish", { hint: "run `dp load` again" });
+      throw new DatapathError("NOT_LOADED", this.#op, "the last load, or unload, did not finish", {
+        hint: "run `dp load` again",
+      });
     }
     return { httpPort: config.httpPort, dnsPort: config.dnsPort, tcpPort: config.tcpPort };
   }

@@ -50,6 +50,8 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
     });
   }
   const removed = removeServers(objects, netlink, records, options, OP);
+  // Killed from here on, it is left like a load that did not finish.
+  if (objects.needsLoad === undefined) objects.clearConfig();
   objects.unpinAll();
   return removed;
 }

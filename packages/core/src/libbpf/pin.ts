@@ -44,8 +44,8 @@ function pinHint(path: string, errno: number): string | undefined {
  * It pins beside it, then renames over it, which bpffs does atomically within a folder.
  */
 export function pinOver(fd: number, path: string): void {
-  // Process id and a counter: two processes, or two calls, never meet on one name.
-  const temporary = join(dirname(path), `tmp_${process.pid}_${temporaryNumber++}`);
+  // Two processes, or two calls, do not meet on one name: nor a process and one of its number that was killed here.
+  const temporary = join(dirname(path), `tmp_${process.pid}_${Math.floor(Math.random() * 2 ** 48)}`);
   pin(fd, temporary);
   try {
     beforeChange("rename to", path);
@@ -55,8 +55,6 @@ export function pinOver(fd: number, path: string): void {
     throw fileError(`pin at ${path}`, "rename", path, cause);
   }
 }
-
-let temporaryNumber = 0;
 
 /** Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. */
 export function unpin(path: string): boolean {

@@ -50,7 +50,7 @@ export function encodeConfig(config: HostConfig, stored: StoredConfig): DpConfig
   };
 }
 
-/** undefined for the zeroes the map starts with. */
+/** undefined for the zeroes the map starts with, and for {@link withoutConfig}. */
 export function decodeConfig(data: DpConfig): HostConfig | undefined {
   if (data.hostMask === "0.0.0.0") return undefined;
   return {
@@ -63,6 +63,11 @@ export function decodeConfig(data: DpConfig): HostConfig | undefined {
     dnsPort: data.dnsPort,
     tcpPort: data.tcpPort,
   };
+}
+
+/** What reads as none; see {@link decodeConfig}. */
+export function withoutConfig(stored: DpConfig): DpConfig {
+  return { ...stored, hostMask: "0.0.0.0" };
 }
 
 const OP = "set the host's configuration";

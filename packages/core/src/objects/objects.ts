@@ -29,7 +29,7 @@ import {
   type VethPairOptions,
 } from "./flow.ts";
 import { octetFilter } from "./host-address.ts";
-import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
+import { decodeConfig, encodeConfig, type HostConfig, withoutConfig } from "./host-config.ts";
 import { decodeAddress, encodeAddress, type HostPeerEntry } from "./host-peer.ts";
 import type { Interface, VethPair, VethPeer } from "./interface.ts";
 import type { Maps } from "./maps.ts";
@@ -323,6 +323,11 @@ export class Objects implements Disposable {
   /** Takes effect with the next packet. */
   setConfig(config: HostConfig): void {
     this.#maps.configs.set(0, encodeConfig(config, this.#storedConfig()));
+  }
+
+  /** From then on {@link config} is undefined: what is loaded is being taken down. */
+  clearConfig(): void {
+    this.#maps.configs.set(0, withoutConfig(this.#storedConfig()));
   }
 
   #storedConfig(): DpConfig {
