@@ -38,8 +38,7 @@ static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *i
 }
 
 /* Rule 5. The TCP checksum is in the first fragment, and was set right there for all of them. */
-static __always_inline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth,
-					  struct iphdr *ip)
+static __noinline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth, struct iphdr *ip)
 {
 	struct dp_fragment_key fragment = fragment_key(ip);
 	struct dp_public_key key = { .addr = ip->daddr };
@@ -128,7 +127,7 @@ int dp_dnat(struct __sk_buff *skb)
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
 	tcp->dest = target->port;
-	dp_tcp_csum(skb, l4_off, key.addr, target->addr, key.port, target->port);
+	dp_tcp_csum(skb, tcp, l4_off, key.addr, target->addr, key.port, target->port);
 	return deliver(skb, target, host_peer);
 }
 

@@ -124,7 +124,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
 	tcp->source = target->public_port;
-	dp_tcp_csum(skb, l4_off, target->addr, target->public_addr, target->game_port,
+	dp_tcp_csum(skb, tcp, l4_off, target->addr, target->public_addr, target->game_port,
 		    target->public_port);
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
