@@ -5,6 +5,7 @@ import { containerMac, isHostIndex, lowestFreeIndex } from "./allocate.ts";
 import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
 import { choosePort } from "./choose-port.ts";
 import { changed, containerName, type ContainerNamespace, containerNamespace } from "./container.ts";
+import { groupMembers } from "./group-members.ts";
 import { groupId } from "./group.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
@@ -181,11 +182,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const { hostAddress, containerAddress } = chooseAddresses(options, subnets, records, addresses, op);
   const mac = containerMac(containerAddress);
   const group = options.group ?? "";
-  const grouped = group === "" ? [] : records.filter((record) => record.group !== "");
-  const members = grouped.flatMap((record) => {
-    const target = objects.getSnatTarget(record.veth.hostPeer.iface.index);
-    return target === undefined ? [] : [{ name: record.group, id: target.group }];
-  });
+  const members = group === "" ? [] : groupMembers(objects, records);
 
   return {
     veth: {

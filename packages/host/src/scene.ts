@@ -1,6 +1,7 @@
 import type { Attachment, HostConfig, InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
-import { type GroupMember, groupIds } from "./group.ts";
+import { groupMembers } from "./group-members.ts";
+import { groupIds } from "./group.ts";
 import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { reservedPorts } from "./reserved-ports.ts";
@@ -48,7 +49,7 @@ export class Scene {
     this.counted = new Set(objects.countedHostPeers());
     this.groupIds = groupIds(
       this.records.map(({ group }) => group),
-      membersOf(objects, this.records),
+      groupMembers(objects, this.records),
     );
     this.#byIndex = new Map(this.links.map((link) => [link.index, link]));
     this.#byName = new Map(this.links.map((link) => [link.name, link]));
@@ -103,16 +104,4 @@ function byInterface<T extends { readonly ifindex: number | undefined }>(entries
     else group.push(entry);
   }
   return groups;
-}
-
-/** Which numbers the entries of a group's servers have. */
-function membersOf(objects: Objects, records: readonly ServerRecord[]): GroupMember[] {
-  return records.flatMap(({ group, hostPort, veth }) => {
-    const { index } = veth.hostPeer.iface;
-    const target = objects.getSnatTarget(index);
-    const pair = objects.getVethPairEntry(veth.podPeer.addr);
-    // Under its index or its address there may be another's.
-    const own = [target?.publicPort === hostPort ? target : undefined, pair?.hostPeer === index ? pair : undefined];
-    return own.flatMap((entry) => (entry === undefined ? [] : { name: group, id: entry.group }));
-  });
 }
