@@ -134,11 +134,23 @@ async function expectAttached(dp: Dp, { programs }: LoadResult): Promise<void> {
 }
 
 /** Nothing that must not be touched when a build is refused. */
-async function state(dp: Dp): Promise<unknown> {
+async function state(dp: Dp): Promise<object> {
   return {
     pins: readdirSync(dp.pinRoot, { recursive: true }).map(String).sort(),
     attached: await attached(dp),
   };
+}
+
+/** Name → the kernel's number of each pinned map: another number is another map. */
+async function mapIds(dp: Dp): Promise<Map<string, number>> {
+  const folder = join(dp.pinRoot, "maps");
+  const ids = readdirSync(folder).map(async (name) => {
+    const { id } = JSON.parse(await must(["bpftool", "-j", "map", "show", "pinned", join(folder, name)])) as {
+      id: number;
+    };
+    return [name, id] as const;
+  });
+  return new Map(await Promise.all(ids));
 }
 
 describe("under 50 streams and 200 new connections a second", () => {
@@ -242,6 +254,33 @@ test("an upgrade that is killed at later and later moments is finished by the ne
   expect(unfinished).toBeGreaterThan(3);
   expect(readdirSync(newer.pinRoot)).not.toContain("replaced");
   expect(await newer.list()).toEqual(before);
+  expect(await players.finish()).toBeGreaterThan(100);
+  expect(await servers.finish()).toBeGreaterThan(10);
+});
+
+test("an upgrade that fails at whatever step leaves the older build running, and its maps", async () => {
+  await using all = await world();
+  const { net, players, servers } = all;
+  const newer = net.dp.as(next.dp);
+  const was = { ...(await state(net.dp)), maps: await mapIds(net.dp) };
+  const before = await net.dp.list();
+  let failures = 0;
+  // Beyond the programs are the entries of flows, as many as there are at the time.
+  for (let at = 5; ; at += at < 70 ? 9 : at) {
+    const { code, stderr } = await newer.runIn({ DP_FAULT: `fail:${at}` }, "load");
+    if (code === 0) break;
+    failures += 1;
+    expect([at, code, stderr]).toEqual([at, 1, expect.stringMatching(/^dp: .+\n$/)]);
+    expect({ ...(await state(net.dp)), maps: await mapIds(net.dp) }).toEqual(was);
+    expect(await net.dp.list()).toEqual(before);
+    // What it was asked to do is done by the older build, as if nothing had been.
+    await net.dp.addServer(25571, net.container("later"));
+    await net.dp.must("del-server", "--port", "25571");
+    await Promise.all([players.goesOn(), servers.goesOn()]);
+  }
+  expect(failures).toBeGreaterThan(5);
+  expect(await newer.list()).toEqual(before);
+  await Promise.all([players.goesOn(), servers.goesOn()]);
   expect(await players.finish()).toBeGreaterThan(100);
   expect(await servers.finish()).toBeGreaterThan(10);
 });

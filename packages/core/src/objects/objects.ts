@@ -6,7 +6,7 @@ import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
-import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
+import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clsact, clsactProgram } from "./attach-clsact.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
@@ -448,13 +448,16 @@ export class Objects implements Disposable {
   attachAndPinGetsockopt(cgroupPath: string): "attached" | "updated" {
     const upsert = (name: CgroupProgram, attachType: "sockOps" | "getsockopt") =>
       upsertCgroup(this.#program(name), { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
+    using before = programOnCgroup(this.#root.cgroupLink("sockops"));
     // Before any proxy can ask where a flow was going, its end is watched for.
     const sockops = upsert("sockops", "sockOps");
     try {
       const getsockopt = upsert("getsockopt", "getsockopt");
       return sockops === "updated" ? getsockopt : "attached";
     } catch (error) {
-      if (sockops === "attached") detachCgroup(this.#root.cgroupLink("sockops"));
+      const path = this.#root.cgroupLink("sockops");
+      if (sockops === "attached") detachCgroup(path);
+      else if (before !== undefined) upsertCgroup(before, { attachType: "sockOps", cgroup: cgroupPath, path });
       throw error;
     }
   }
