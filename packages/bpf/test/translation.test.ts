@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,9 @@ import {
   shapeOfType,
   translation,
 } from "../src/index.ts";
+
+// A compiler for each shape.
+setDefaultTimeout(60_000);
 
 /** The shape of `struct dp_value` with this body, as a compiler lays it. */
 function shape(body: string, more = ""): Shape {

@@ -2,7 +2,7 @@
  * Loading over what another build has loaded. The other build is real: bpf/ with changed declarations, compiled, loaded
  * and pinned as one would have. Then this build loads.
  */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import {
   type DpConfig,
@@ -42,6 +42,8 @@ import { type Edits, loadOther, otherBuild, pinnedProgram } from "./support/othe
 import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
+// Other builds are compiled.
+setDefaultTimeout(60_000);
 
 let bpffs: Bpffs;
 
