@@ -11,22 +11,25 @@
  *  5. later fragment: of a datagram rule 8 sent on                  redirect
  *                     of any other                                  next
  *  6. no whole TCP header (truncated, or a tiny first fragment)     next
- *  7. no server at (destination address, destination port)          next
+ *  7. no server at (destination address, destination port), or the
+ *     interface of its container is gone                            next
  *  8. a server's: translated (a first fragment is remembered, and
  *     the sender as a player: dp_snat's rule 9)                     redirect
  *
  * It drops nothing: what is not a server's is the host's own.
  */
 #include "packet.h"
+#include "devices.h"
 #include "players.h"
 #include "verdict.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline int deliver(struct __sk_buff *skb, struct dp_dnat_target *target)
+static __always_inline int deliver(struct __sk_buff *skb, struct dp_dnat_target *target,
+				   __u32 host_peer)
 {
 	dp_count(&target->traffic, skb);
-	return bpf_redirect_peer(target->host_peer, 0);
+	return bpf_redirect_peer(host_peer, 0);
 }
 
 static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
@@ -35,13 +38,13 @@ static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *i
 }
 
 /* Rule 5. The TCP checksum is in the first fragment, and was set right there for all of them. */
-static __always_inline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth,
-					  struct iphdr *ip)
+static __noinline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth, struct iphdr *ip)
 {
 	struct dp_fragment_key fragment = fragment_key(ip);
 	struct dp_public_key key = { .addr = ip->daddr };
 	struct dp_dnat_target *target;
 	struct dp_fragment *first;
+	__u32 host_peer;
 
 	first = bpf_map_lookup_elem(&dp_fragments, &fragment);
 	if (!first)
@@ -50,10 +53,13 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct ethhdr *
 	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
 	if (!target)
 		return DP_NEXT;
+	host_peer = dp_host_peer_of(target->addr);
+	if (!host_peer)
+		return DP_NEXT;
 
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
-	return deliver(skb, target);
+	return deliver(skb, target, host_peer);
 }
 
 /* A datagram of the host's own must not inherit what an earlier one of the same id left behind. */
@@ -78,6 +84,7 @@ int dp_dnat(struct __sk_buff *skb)
 	struct ethhdr *eth;
 	struct tcphdr *tcp;
 	struct iphdr *ip;
+	__u32 host_peer;
 	__u32 zero = 0;
 	__u32 l4_off;
 	void *data, *end;
@@ -93,12 +100,10 @@ int dp_dnat(struct __sk_buff *skb)
 	ip = (void *)(eth + 1);
 	if ((void *)(ip + 1) > end)
 		return DP_NEXT;
-	if (eth->h_proto != bpf_htons(ETH_P_IP) || !dp_ipv4_is_sound(skb, ip, 0))
-		return DP_NEXT;
-	if (ip->protocol != IPPROTO_TCP)
+	if (eth->h_proto != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_TCP)
 		return DP_NEXT;
 	if (ip->frag_off & DP_IP_OFFSET)
-		return later_fragment(skb, eth, ip);
+		return dp_ipv4_is_sound(skb, ip, 0) ? later_fragment(skb, eth, ip) : DP_NEXT;
 
 	l4_off = ETH_HLEN + dp_ipv4_header_len(ip);
 	tcp = data + l4_off;
@@ -112,6 +117,9 @@ int dp_dnat(struct __sk_buff *skb)
 		first_fragment(ip, key.port, target);
 	if (!target)
 		return DP_NEXT;
+	host_peer = dp_host_peer_of(target->addr);
+	if (!host_peer)
+		return DP_NEXT;
 	config = bpf_map_lookup_elem(&dp_configs, &zero);
 	if (config)
 		dp_player_seen(config, target->addr, ip->saddr);
@@ -119,6 +127,20 @@ int dp_dnat(struct __sk_buff *skb)
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
 	tcp->dest = target->port;
-	dp_tcp_csum(skb, l4_off, key.addr, target->addr, key.port, target->port);
-	return deliver(skb, target);
+	dp_tcp_csum(skb, tcp, l4_off, key.addr, target->addr, key.port, target->port);
+	return deliver(skb, target, host_peer);
+}
+
+/* Never attached: the loader runs it once it has made dp_players on a host with servers. */
+SEC("tc")
+int dp_start_players(struct __sk_buff *skb __attribute__((unused)))
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!config)
+		return 1;
+	config->players_from = dp_player_now();
+	return 0;
 }

@@ -29,5 +29,7 @@ enum dp_drop {
 	DP_DROP_IP_OPTIONS = 20, /* IP options to the host: source routes lead it astray */
 	DP_DROP_NOT_A_PLAYER = 21, /* a reply to an address that sent this server nothing */
 	DP_DROP_AROUND = 22, /* to the host, past the programs on the host peer */
+	DP_DROP_HELD = 23, /* a connection opened while an upgrade moves flows: tried again */
+	DP_DROP_GONE = 24, /* to a container, or by an uplink, whose interface is gone */
 	DP_DROP_MAX = 32,
 };

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "flow_maps.h"
+#include "hold.h"
 #include "packet.h"
 
 #define DP_NS_PER_SEC 1000000000ULL
@@ -38,6 +39,7 @@ enum dp_flow_result {
 	DP_FLOW_FOUND,
 	DP_FLOW_NONE, /* there is none, and this packet opens none */
 	DP_FLOW_FULL,
+	DP_FLOW_HELD, /* none may be opened now: hold.h */
 };
 
 /* Removes both halves of a flow. */
@@ -84,9 +86,11 @@ struct dp_swept {
 static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
 			  struct dp_origin *origin, struct dp_swept *swept)
 {
-	if (origin->timed || origin->expires == DP_NEVER)
+	bool copied = origin->end == DP_FLOW_COPIED;
+
+	if (origin->end == DP_FLOW_TIMED || (origin->expires == DP_NEVER && !copied))
 		return 0;
-	if (origin->expires > swept->now)
+	if (origin->expires > swept->now || copied)
 		swept->more = 1;
 	else
 		dp_flow_forget(key, origin);
@@ -130,10 +134,21 @@ static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
 	bpf_timer_init(&origin->timer, &dp_origins, DP_MONOTONIC);
-	origin->timed = !bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
-			!bpf_timer_start(&origin->timer, ns, 0);
-	if (!origin->timed)
-		dp_sweep_later();
+	if (!bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
+	    !bpf_timer_start(&origin->timer, ns, 0)) {
+		origin->end = DP_FLOW_TIMED;
+		return;
+	}
+	origin->end = DP_FLOW_SWEPT;
+	dp_sweep_later();
+}
+
+/* As long as the proxy's socket lives. */
+static __always_inline void dp_flow_established(struct dp_origin *origin)
+{
+	origin->expires = DP_NEVER;
+	if (origin->end == DP_FLOW_COPIED)
+		origin->end = DP_FLOW_SWEPT;
 }
 
 /* How long a flow is kept that was opened just now. */
@@ -178,9 +193,14 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair 
 		.sport = key->sport,
 		.listener = listener,
 	};
+	struct dp_config *config;
 	struct dp_flow *known;
+	__u32 zero = 0;
 	bool claimed;
 
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (config && dp_flows_are_held(config))
+		return DP_FLOW_HELD;
 	if (pair->flows >= dp_max_flows)
 		return DP_FLOW_FULL;
 	claimed = dp_flow_claim(&as_seen, &origin, ns);

@@ -68,13 +68,19 @@ struct dp_origin_key {
 	__u8 pad;
 };
 
+enum dp_flow_end {
+	DP_FLOW_SWEPT = 0, /* it could have no timer: the sweep removes it */
+	DP_FLOW_TIMED = 1, /* its timer removes it */
+	DP_FLOW_COPIED = 2, /* what its predecessor in another map comes to is yet to be seen */
+};
+
 struct dp_origin {
 	__be32 dst; /* where it was going */
 	__be16 dport;
 	__be16 sport; /* as the container sees it */
 	__be16 listener;
 	__u16 pad;
-	__u32 timed; /* 1: its timer removes it; 0: it could have none, and the sweep does */
+	__u32 end; /* enum dp_flow_end */
 	__u64 expires; /* ns since boot; DP_NEVER: established */
 	struct bpf_timer timer;
 };

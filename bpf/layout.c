@@ -5,7 +5,10 @@
  * has it; the enums below have none, since the maps hold them as plain
  * integers.
  */
+#include "flow_maps.h"
 #include "maps.h"
 
 enum dp_drop dp_drop;
+enum dp_flow_end dp_flow_end;
+enum dp_layout dp_layout;
 enum dp_server_state dp_server_state;

@@ -15,12 +15,36 @@
 
 #include "drop.h"
 
+/*
+ * Raised with every change of what is declared here or in flow_maps.h: a build
+ * takes over the maps of older layouts, and keeps its hands off newer ones.
+ */
+enum dp_layout {
+	DP_LAYOUT_VERSION = 1,
+};
+
 /* A default for 65,536 servers; the loader may set another before it loads. */
 #define DP_MAX_SERVERS 65536
 
 #define DP_NAME_LEN 64
 #define DP_NETNS_LEN 128
 #define DP_IFNAME_LEN 16
+#define DP_BUILD_LEN 32
+
+/* Who loaded last. Every build reads it before all else, of whatever build it is: this one never changes. */
+struct dp_meta {
+	__u32 layout_version; /* enum dp_layout */
+	__u32 pad;
+	__u64 loaded_at; /* nanoseconds since 1970-01-01 UTC */
+	char build[DP_BUILD_LEN]; /* its version, for people */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dp_meta);
+} dp_meta SEC(".maps");
 
 /* Where players connect: a public address and port of the host. */
 struct dp_public_key {
@@ -79,6 +103,27 @@ struct {
 	__type(key, __u32);
 	__type(value, struct dp_snat_target);
 } dp_snat_targets SEC(".maps");
+
+/*
+ * The interfaces packets may be sent out of: host peers by their container's
+ * address (in the host's byte order: the kernel takes its low bits for the
+ * hash), uplinks by their ifindex. The kernel takes an interface out of such a
+ * map the moment it is deleted. So an index another one has by now is never
+ * taken for the first: what is looked up here is that very interface, or none.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__type(key, __u32);
+	__type(value, __u32); /* ifindex */
+} dp_host_peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32); /* ifindex, the same */
+} dp_uplinks SEC(".maps");
 
 /*
  * The record of a server: what the host's tools know of it. No packet program
@@ -163,10 +208,11 @@ struct dp_config {
 	__u16 port_last;
 	__be32 public_addr; /* default for servers added without an address */
 	__u32 uplink; /* ifindex of the interface that has public_addr */
-	__u32 pad2;
+	__u32 players_from; /* nobody before this step was noted in dp_players: see players.h */
 	/* Bit n: an address in dp_host_addrs ends in .n. Spares players' packets the look-up. */
 	__u64 host_octets[4];
 	__u64 player_key; /* odd, random, a secret: see players.h */
+	__u64 held_until; /* ns since boot: containers open nothing until then; see flow.h */
 };
 
 struct {

@@ -110,21 +110,6 @@ static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, __be32 *field, __
 	*field = addr;
 }
 
-/*
- * Brings the TCP checksum up to date after an address and a port were
- * replaced. Two calls, not one sum: of a packet whose checksum the device has
- * yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is there.
- * Packet pointers are void after it.
- */
-static __always_inline void dp_tcp_csum(struct __sk_buff *skb, __u32 l4_off, __be32 old_addr,
-					__be32 addr, __be16 old_port, __be16 port)
-{
-	__u32 check = l4_off + offsetof(struct tcphdr, check);
-
-	bpf_l4_csum_replace(skb, check, old_addr, addr, BPF_F_PSEUDO_HDR | sizeof(addr));
-	bpf_l4_csum_replace(skb, check, old_port, port, sizeof(port));
-}
-
 /* The kernel's own packet, of which a program's context shows a part. */
 struct sk_buff {
 	__u8 ip_summed : 2;
@@ -133,6 +118,7 @@ struct sk_buff {
 	__u16 mac_header;
 } __attribute__((preserve_access_index));
 
+#define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL 3
 
 /* Linux 6.2. There is no asking for it without a newer libbpf; whoever has TCX links (6.6) has it. */
@@ -140,6 +126,48 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
 struct tcx_link {
 };
+
+/* Replaces four bytes and, unless they are none, two more in a sum of 16-bit words. */
+static __always_inline __u16 dp_sum_replace(__u16 old_sum, __be32 old_addr, __be32 addr,
+					    __be16 old_port, __be16 port)
+{
+	__u32 sum = old_sum;
+
+	sum += (__u16)~old_addr + (__u16) ~(old_addr >> 16) + (__u16)addr + (__u16)(addr >> 16);
+	sum += (__u16)~old_port + port;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/*
+ * Brings the TCP checksum up to date after an address and a port were
+ * replaced. Two calls, not one sum: of a packet whose checksum the device has
+ * yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is there.
+ * Where the kernel lets a program see which it is, it needs neither, unless the
+ * sum of the packet's bytes is kept beside it, too. Packet pointers are void
+ * after it.
+ */
+static __always_inline void dp_tcp_csum(struct __sk_buff *ctx, struct tcphdr *tcp, __u32 l4_off,
+					__be32 old_addr, __be32 addr, __be16 old_port, __be16 port)
+{
+	__u32 check = l4_off + offsetof(struct tcphdr, check);
+
+	if (bpf_core_type_exists(struct tcx_link)) {
+		struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+		__u8 summed = BPF_CORE_READ_BITFIELD(skb, ip_summed);
+
+		if (summed == CHECKSUM_PARTIAL) {
+			tcp->check = dp_sum_replace(tcp->check, old_addr, addr, 0, 0);
+			return;
+		}
+		if (summed != CHECKSUM_COMPLETE) {
+			tcp->check = ~dp_sum_replace(~tcp->check, old_addr, addr, old_port, port);
+			return;
+		}
+	}
+	bpf_l4_csum_replace(ctx, check, old_addr, addr, BPF_F_PSEUDO_HDR | sizeof(addr));
+	bpf_l4_csum_replace(ctx, check, old_port, port, sizeof(port));
+}
 
 static __always_inline bool dp_csum_goes_to(__u16 start, __u16 offset, __u16 mac, __u32 l4_off)
 {

@@ -64,10 +64,16 @@ static __always_inline void dp_player_seen(const struct dp_config *config, __be3
 		*slot = now;
 }
 
+/*
+ * A table that was made while servers had players knows none of them: until it
+ * is so old that all who are left were noted, everybody counts as a player.
+ */
 static __always_inline bool dp_is_player(const struct dp_config *config, __be32 container,
 					 __be32 player)
 {
 	__u32 *slot = dp_player_slot(config, container, player);
+	__u32 now = dp_player_now();
 
-	return slot && dp_player_now() - *slot <= dp_player_steps;
+	return slot &&
+	       (now - *slot <= dp_player_steps || now - config->players_from <= dp_player_steps);
 }

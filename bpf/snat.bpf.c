@@ -15,6 +15,7 @@
  *  8. TCP to another container (where no address of the host is)
  *      a. of the same group, to its game port, or from
  *         the own game port and opening nothing          redirect, into it
+ *         where it is gone                               drop GONE
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the game port (see reply())
  *      a. opening a connection                           drop GAME_PORT_SYN
@@ -23,10 +24,12 @@
  *      d. to an address that has sent this server no
  *         TCP for hours (players.h)                      drop NOT_A_PLAYER
  *      e. whose checksum would be written somewhere else drop MALFORMED
- *      f. to a player: translated                        redirect
+ *      f. where the uplink is gone                       drop GONE
+ *      g. to a player: translated                        redirect
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
  * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ *     TCP and UDP while an upgrade moves flows (hold.h)  drop HELD
  * 13. what would pass to the host has IP options         drop IP_OPTIONS
  *
  * What passes is marked for dp_guard, which lets nothing else of a container
@@ -37,8 +40,10 @@
  * containers. The host could obey a source route (accept_source_route), and
  * what it sends on or answers would leave by the uplink.
  */
+#include "devices.h"
 #include "drop_count.h"
 #include "flow_maps.h"
+#include "hold.h"
 #include "packet.h"
 #include "passed.h"
 #include "players.h"
@@ -87,6 +92,7 @@ static __always_inline int to_container(struct __sk_buff *skb, const struct dp_s
 {
 	struct dp_veth_pair *other;
 	__be32 addr = ip->daddr;
+	__u32 host_peer;
 	bool answers;
 
 	other = bpf_map_lookup_elem(&dp_veth_pairs, &addr);
@@ -95,8 +101,11 @@ static __always_inline int to_container(struct __sk_buff *skb, const struct dp_s
 	answers = tcp->source == target->game_port && !dp_is_bare_syn(tcp);
 	if (tcp->dest != other->game_port && !answers)
 		return dp_drop(skb->ifindex, DP_DROP_EAST_WEST);
+	host_peer = dp_host_peer_of(addr);
+	if (!host_peer)
+		return dp_drop(skb->ifindex, DP_DROP_GONE);
 	__builtin_memcpy(eth->h_dest, other->mac, ETH_ALEN);
-	return bpf_redirect_peer(other->host_peer, 0);
+	return bpf_redirect_peer(host_peer, 0);
 }
 
 /* Rule 9. */
@@ -116,13 +125,22 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return dp_drop(skb->ifindex, DP_DROP_NOT_A_PLAYER);
 	if (!dp_tcp_csum_is_sound(skb, l4_off))
 		return dp_drop(skb->ifindex, DP_DROP_MALFORMED);
+	if (!dp_is_uplink(target->uplink))
+		return dp_drop(skb->ifindex, DP_DROP_GONE);
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
 	tcp->source = target->public_port;
-	dp_tcp_csum(skb, l4_off, target->addr, target->public_addr, target->game_port,
+	dp_tcp_csum(skb, tcp, l4_off, target->addr, target->public_addr, target->game_port,
 		    target->public_port);
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
+}
+
+/* Rule 12: what was not redirected. */
+static __always_inline int around_proxy(const struct dp_config *config, __u32 host_peer,
+					enum dp_drop reason)
+{
+	return dp_drop(host_peer, dp_flows_are_held(config) ? DP_DROP_HELD : reason);
 }
 
 /* Rule 10. A flow keeps the listener it began with when the ports are changed under it. */
@@ -207,14 +225,14 @@ int dp_snat(struct __sk_buff *skb)
 			return reply(skb, config, target, ip, tcp, l4_off);
 		if (is_for_proxy(config, target, ip, tcp->source, tcp->dest))
 			return to_host(skb, ip);
-		return dp_drop(host_peer, DP_DROP_TCP);
+		return around_proxy(config, host_peer, DP_DROP_TCP);
 	case IPPROTO_UDP:
 		udp = data + l4_off;
 		if ((void *)(udp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*udp)))
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
 		if (is_for_proxy(config, target, ip, udp->source, udp->dest))
 			return to_host(skb, ip);
-		return dp_drop(host_peer, DP_DROP_UDP);
+		return around_proxy(config, host_peer, DP_DROP_UDP);
 	case IPPROTO_ICMP:
 		icmp = data + l4_off;
 		if ((void *)(icmp + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*icmp)))

@@ -15,7 +15,9 @@
  *  5. TCP to port 25565 (servers reach each other directly)   next
  *  6. neither TCP nor UDP to port 53                          next
  *  7. TCP that continues no flow of its own                   drop NO_FLOW
- *  8. more flows than one container may have, or no port free drop FLOWS
+ *  8. a new flow: more than one container may have, or no
+ *     port free                                               drop FLOWS
+ *     while an upgrade moves flows: dp_snat's to drop         next
  *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
  *     all other TCP -> TCP listener                           next, rewritten
  *
@@ -219,6 +221,8 @@ int dp_tproxy_container(struct __sk_buff *skb)
 		return dp_drop(pair->host_peer, DP_DROP_NO_FLOW);
 	case DP_FLOW_FULL:
 		return dp_drop(pair->host_peer, DP_DROP_FLOWS);
+	case DP_FLOW_HELD:
+		return DP_NEXT;
 	case DP_FLOW_FOUND:
 		break;
 	}
@@ -313,7 +317,11 @@ int dp_start_sweep(struct __sk_buff *skb __attribute__((unused)))
 	__u32 zero = 0;
 	struct dp_sweep *sweep = bpf_map_lookup_elem(&dp_sweeps, &zero);
 
-	return sweep && dp_sweep_init(sweep) ? 0 : 1;
+	if (!sweep || !dp_sweep_init(sweep))
+		return 1;
+	/* Once at least: there may be flows from before whose timers were lost. */
+	sweep->armed = 1;
+	return bpf_timer_start(&sweep->timer, dp_sweep_ns, 0) ? 1 : 0;
 }
 
 #define SOL_IP 0
@@ -441,7 +449,7 @@ int dp_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		origin = accepted_by(ctx, &key);
 		if (origin) {
-			origin->expires = DP_NEVER;
+			dp_flow_established(origin);
 			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
 							       BPF_SOCK_OPS_STATE_CB_FLAG);
 		}

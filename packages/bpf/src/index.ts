@@ -5,4 +5,6 @@ export type { Codec, FieldLayout, MapLayout, StructLayout } from "./layout.ts";
 export * from "./layout.gen.ts";
 export { type MapDefinition, mapDefinitions } from "./map-definition.ts";
 export { type ObjectName, objects } from "./objects.ts";
+export { isSameShape, type Leaf, type Shape, shapeOfLayout, shapeOfType } from "./shape.ts";
+export { type Refusal, type Translation, translation, type TranslationOptions } from "./translation.ts";
 export { be32, u32 } from "./wire.ts";

@@ -48,6 +48,8 @@ export const DpDrop = {
   ipOptions: 20,
   notAPlayer: 21,
   around: 22,
+  held: 23,
+  gone: 24,
   max: 32,
 } as const;
 export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
@@ -77,6 +79,28 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   20: "ipOptions",
   21: "notAPlayer",
   22: "around",
+  23: "held",
+  24: "gone",
+};
+
+/** enum dp_flow_end */
+export const DpFlowEnd = { swept: 0, timed: 1, copied: 2 } as const;
+export type DpFlowEnd = (typeof DpFlowEnd)[keyof typeof DpFlowEnd];
+
+/** The names of {@link DpFlowEnd}, by number. */
+export const dpFlowEndNames: Readonly<Record<number, Exclude<keyof typeof DpFlowEnd, "max">>> = {
+  0: "swept",
+  1: "timed",
+  2: "copied",
+};
+
+/** enum dp_layout */
+export const DpLayout = { version: 1 } as const;
+export type DpLayout = (typeof DpLayout)[keyof typeof DpLayout];
+
+/** The names of {@link DpLayout}, by number. */
+export const dpLayoutNames: Readonly<Record<number, Exclude<keyof typeof DpLayout, "max">>> = {
+  1: "version",
 };
 
 /** enum dp_server_state */
@@ -89,6 +113,40 @@ export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof Dp
   1: "pending",
   2: "active",
   3: "frozen",
+};
+
+/** struct dp_meta */
+export interface DpMeta {
+  layoutVersion: number;
+  loadedAt: bigint;
+  build: string;
+}
+
+/** struct dp_meta: 48 bytes. */
+export const dpMeta: StructLayout<DpMeta> = {
+  name: "dp_meta",
+  size: 48,
+  fields: [
+    { name: "layout_version", offset: 0, size: 4, type: "__u32" },
+    { name: "pad", offset: 4, size: 4, type: "__u32" },
+    { name: "loaded_at", offset: 8, size: 8, type: "__u64" },
+    { name: "build", offset: 16, size: 32, type: "char[32]" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 48, "struct dp_meta");
+    return {
+      layoutVersion: view.getUint32(0, true),
+      loadedAt: view.getBigUint64(8, true),
+      build: getText(view, 16, 32),
+    };
+  },
+  write(value) {
+    const view = blank(48);
+    setU32(view, 0, value.layoutVersion, "dp_meta.layout_version");
+    setU64(view, 8, value.loadedAt, "dp_meta.loaded_at");
+    setText(view, 16, 32, value.build, "dp_meta.build");
+    return bytesOf(view);
+  },
 };
 
 /** struct dp_public_key */
@@ -424,14 +482,16 @@ export interface DpConfig {
   portLast: number;
   publicAddr: string;
   uplink: number;
+  playersFrom: number;
   hostOctets: readonly bigint[];
   playerKey: bigint;
+  heldUntil: bigint;
 }
 
-/** struct dp_config: 80 bytes. */
+/** struct dp_config: 88 bytes. */
 export const dpConfig: StructLayout<DpConfig> = {
   name: "dp_config",
-  size: 80,
+  size: 88,
   fields: [
     { name: "http_port", offset: 0, size: 2, type: "__be16" },
     { name: "dns_port", offset: 2, size: 2, type: "__be16" },
@@ -445,12 +505,13 @@ export const dpConfig: StructLayout<DpConfig> = {
     { name: "port_last", offset: 26, size: 2, type: "__u16" },
     { name: "public_addr", offset: 28, size: 4, type: "__be32" },
     { name: "uplink", offset: 32, size: 4, type: "__u32" },
-    { name: "pad2", offset: 36, size: 4, type: "__u32" },
+    { name: "players_from", offset: 36, size: 4, type: "__u32" },
     { name: "host_octets", offset: 40, size: 32, type: "__u64[4]" },
     { name: "player_key", offset: 72, size: 8, type: "__u64" },
+    { name: "held_until", offset: 80, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 80, "struct dp_config");
+    const view = viewOf(bytes, 88, "struct dp_config");
     return {
       httpPort: view.getUint16(0),
       dnsPort: view.getUint16(2),
@@ -463,12 +524,14 @@ export const dpConfig: StructLayout<DpConfig> = {
       portLast: view.getUint16(26, true),
       publicAddr: getIpv4(view, 28),
       uplink: view.getUint32(32, true),
+      playersFrom: view.getUint32(36, true),
       hostOctets: getU64s(view, 40, 4),
       playerKey: view.getBigUint64(72, true),
+      heldUntil: view.getBigUint64(80, true),
     };
   },
   write(value) {
-    const view = blank(80);
+    const view = blank(88);
     setBe16(view, 0, value.httpPort, "dp_config.http_port");
     setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
     setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
@@ -480,8 +543,10 @@ export const dpConfig: StructLayout<DpConfig> = {
     setU16(view, 26, value.portLast, "dp_config.port_last");
     setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
     setU32(view, 32, value.uplink, "dp_config.uplink");
+    setU32(view, 36, value.playersFrom, "dp_config.players_from");
     setU64s(view, 40, 4, value.hostOctets, "dp_config.host_octets");
     setU64(view, 72, value.playerKey, "dp_config.player_key");
+    setU64(view, 80, value.heldUntil, "dp_config.held_until");
     return bytesOf(view);
   },
 };
@@ -732,7 +797,7 @@ export interface DpOrigin {
   dport: number;
   sport: number;
   listener: number;
-  timed: number;
+  end: number;
   expires: bigint;
 }
 
@@ -746,7 +811,7 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     { name: "sport", offset: 6, size: 2, type: "__be16" },
     { name: "listener", offset: 8, size: 2, type: "__be16" },
     { name: "pad", offset: 10, size: 2, type: "__u16" },
-    { name: "timed", offset: 12, size: 4, type: "__u32" },
+    { name: "end", offset: 12, size: 4, type: "__u32" },
     { name: "expires", offset: 16, size: 8, type: "__u64" },
     { name: "timer", offset: 24, size: 16, type: "struct bpf_timer" },
   ],
@@ -757,7 +822,7 @@ export const dpOrigin: StructLayout<DpOrigin> = {
       dport: view.getUint16(4),
       sport: view.getUint16(6),
       listener: view.getUint16(8),
-      timed: view.getUint32(12, true),
+      end: view.getUint32(12, true),
       expires: view.getBigUint64(16, true),
     };
   },
@@ -767,7 +832,7 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     setBe16(view, 4, value.dport, "dp_origin.dport");
     setBe16(view, 6, value.sport, "dp_origin.sport");
     setBe16(view, 8, value.listener, "dp_origin.listener");
-    setU32(view, 12, value.timed, "dp_origin.timed");
+    setU32(view, 12, value.end, "dp_origin.end");
     setU64(view, 16, value.expires, "dp_origin.expires");
     return bytesOf(view);
   },
@@ -825,6 +890,7 @@ export const dpAnswerSource: StructLayout<DpAnswerSource> = {
 
 /** All structs, each after those it contains. */
 export const structLayouts = [
+  dpMeta,
   dpPublicKey,
   dpTraffic,
   dpDnatTarget,
@@ -918,6 +984,26 @@ export const mapLayouts = {
     valueType: "struct dp_host_addr",
     value: dpHostAddr,
   } satisfies MapLayout<string, DpHostAddr>,
+  dp_host_peers: {
+    name: "dp_host_peers",
+    type: 25,
+    maxEntries: 65536,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "__u32",
+    value: u32,
+  } satisfies MapLayout<number, number>,
+  dp_meta: {
+    name: "dp_meta",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_meta",
+    value: dpMeta,
+  } satisfies MapLayout<number, DpMeta>,
   dp_net_records: {
     name: "dp_net_records",
     type: 1,
@@ -968,6 +1054,16 @@ export const mapLayouts = {
     valueType: "struct dp_sweep",
     value: dpSweep,
   } satisfies MapLayout<number, DpSweep>,
+  dp_uplinks: {
+    name: "dp_uplinks",
+    type: 25,
+    maxEntries: 256,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "__u32",
+    value: u32,
+  } satisfies MapLayout<number, number>,
   dp_veth_pairs: {
     name: "dp_veth_pairs",
     type: 1,

@@ -18,6 +18,7 @@ import {
   dpFragment,
   dpFragmentKey,
   dpHostAddr,
+  dpMeta,
   dpNetData,
   dpNetKey,
   dpOrigin,
@@ -65,6 +66,11 @@ const CONTAINER_PEER = { ifindex: 2, addr: "10.2.0.2", mac: "02:00:00:00:00:01",
 const TRAFFIC = { packets: 1n, bytes: 0x1234n };
 
 const STRUCTS: Record<string, Golden> = {
+  dp_meta: golden(
+    dpMeta,
+    { layoutVersion: 7, loadedAt: 0x0102030405060708n, build: "1.2.3" },
+    "07000000 | ........ | 0807060504030201 | 312e322e33 ..*27",
+  ),
   dp_public_key: golden(dpPublicKey, { addr: "203.0.113.10", port: 25570 }, "cb00710a | 63e2 | ...."),
   dp_dnat_target: golden(
     dpDnatTarget,
@@ -129,9 +135,11 @@ const STRUCTS: Record<string, Golden> = {
       uplink: 3,
       hostOctets: [1n, 0n, 0n, 1n << 63n],
       playerKey: 0x0807060504030201n,
+      playersFrom: 0x80000001,
+      heldUntil: 0x100n,
     },
     `2378 | 235d | 2397 | .... | 0a010000 | ffff0000 | 0a020000 | ffff0000 | dd63 | 6477 | cb00710a | 03000000
-       | ........ | 01 ..*7 ..*16 ..*7 80 | 0102030405060708`,
+       | 01000080 | 01 ..*7 ..*16 ..*7 80 | 0102030405060708 | 0001000000000000`,
   ),
   dp_fragment_key: golden(
     dpFragmentKey,
@@ -166,7 +174,7 @@ const STRUCTS: Record<string, Golden> = {
   ),
   dp_origin: golden(
     dpOrigin,
-    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, timed: 1, expires: 0x0102030405060708n },
+    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, end: 1, expires: 0x0102030405060708n },
     // At the end the timer, which is the kernel's.
     "c6336407 | 01bb | 9c40 | 2397 | .... | 01000000 | 0807060504030201 | ..*16",
   ),
@@ -229,6 +237,7 @@ const traffic = fc.record({ packets: u64s, bytes: u64s });
 const vethPeer = fc.record({ ifindex: u32s, addr: ipv4, mac, name: text(16) });
 
 const ARBITRARIES = {
+  dp_meta: fc.record({ layoutVersion: u32s, loadedAt: u64s, build: text(32) }),
   dp_public_key: fc.record({ addr: ipv4, port: u16s }),
   dp_dnat_target: fc.record({ hostPeer: u32s, addr: ipv4, port: u16s, mac, traffic }),
   dp_snat_target: fc.record({
@@ -275,6 +284,8 @@ const ARBITRARIES = {
     uplink: u32s,
     hostOctets: fc.array(u64s, { minLength: 4, maxLength: 4 }),
     playerKey: u64s,
+    playersFrom: u32s,
+    heldUntil: u64s,
   }),
   dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
   dp_fragment: fc.record({ port: u16s }),
@@ -291,7 +302,7 @@ const ARBITRARIES = {
   dp_flow_key: fc.record({ container: ipv4, dst: ipv4, sport: u16s, dport: u16s, protocol: octet }),
   dp_flow: fc.record({ sport: u16s, listener: u16s }),
   dp_origin_key: fc.record({ container: ipv4, sport: u16s, protocol: octet }),
-  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, timed: u32s, expires: u64s }),
+  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
   dp_sweep: fc.record({ armed: u32s }),
   dp_traffic: traffic,
   dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
@@ -406,17 +417,20 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     ),
   ).toEqual([
     "dp_answer_fragments 9 struct dp_fragment_key 12 struct dp_answer_source 4 4096",
-    "dp_configs 2 __u32 4 struct dp_config 80 1",
+    "dp_configs 2 __u32 4 struct dp_config 88 1",
     "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
     "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 262144",
     "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
     "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
+    "dp_host_peers 25 __u32 4 __u32 4 65536",
+    "dp_meta 2 __u32 4 struct dp_meta 48 1",
     "dp_net_records 1 struct dp_net_key 4 struct dp_net_data 368 65536",
     "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 262144",
     "dp_players 2 __u32 4 __u32 4 4194304",
     "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
     "dp_sweeps 2 __u32 4 struct dp_sweep 24 1",
+    "dp_uplinks 25 __u32 4 __u32 4 256",
     "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 40 65536",
   ]);
 });

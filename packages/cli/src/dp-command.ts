@@ -9,6 +9,9 @@ import { UsageError } from "./usage-error.ts";
 /** The names of what every command takes, for the help. */
 export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
 
+/** What stands for the values of options that more than one command has, in the help. */
+export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
+
 /** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
 export abstract class DpCommand extends Command<DpContext> {
   /** What stands for an option's value in the help: {"--port": "N|auto"}. */
@@ -33,13 +36,18 @@ export abstract class DpCommand extends Command<DpContext> {
     try {
       const result = await this.perform();
       this.context.stdout.write(this.json ? this.document(result) : this.present(result));
-      return EXIT_DONE;
+      return this.exitCode(result);
     } catch (error) {
       // "dp: add-server: ..." rather than "dp: usage: ..."
       if (error instanceof UsageError) error.op = this.path.join(" ");
       this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
       return exitCodeOf(error);
     }
+  }
+
+  /** The exit code of a command that did its work, but found something. */
+  protected exitCode(_result: unknown): number {
+    return EXIT_DONE;
   }
 
   protected document(result: unknown): string {

@@ -20,8 +20,10 @@ const REASONS: Readonly<Record<string, string>> = {
   noFlow: "TCP that continues no connection",
   flows: "more connections at once than a container may have",
   ipOptions: "to the host with IP options",
+  gone: "to a container, or by an uplink, whose interface is gone",
   notAPlayer: "to an address that never connected to it",
   around: "to the host, past the programs on the host peer",
+  held: "connections opened while an upgrade moved flows (tried again)",
 };
 
 export function describeDrop(reason: string): string {

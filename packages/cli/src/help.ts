@@ -1,5 +1,5 @@
 import type { Definition } from "clipanion";
-import { GLOBAL_OPTIONS } from "./dp-command.ts";
+import { COMMON_METAVARS, GLOBAL_OPTIONS } from "./dp-command.ts";
 import type { Style } from "./style.ts";
 
 /** A command, as the help needs it. */
@@ -82,15 +82,13 @@ function optionLines(
     const names = text.split(" ")[0] ?? "";
     const long = names.split(",").find((name) => name.startsWith("--")) ?? names;
     if (!wanted(long)) return [];
-    const metavar = metavars[long] ?? GLOBAL_METAVARS[long];
+    const metavar = metavars[long] ?? COMMON_METAVARS[long];
     const left = `${names.replace(",", ", ")}${metavar === undefined ? "" : ` ${metavar}`}`;
     return [{ left, description: oneLine(description) }];
   });
   const column = width ?? Math.max(...rows.map(({ left }) => left.length)) + 2;
   return rows.map(({ left, description }) => `${" ".repeat(OPTION_INDENT)}${left.padEnd(column)}${description}`);
 }
-
-const GLOBAL_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH" };
 
 /** clipanion ends its texts with a newline, and breaks them into lines of its own. */
 function oneLine(text: string | undefined): string {

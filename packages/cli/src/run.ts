@@ -1,14 +1,19 @@
 import { Cli } from "clipanion";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
+import { DoctorCommand } from "./commands/doctor.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
+import { GcCommand } from "./commands/gc.ts";
 import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
 import { ProxyCommand } from "./commands/proxy.ts";
 import { ShowCommand } from "./commands/show.ts";
+import { StatusCommand } from "./commands/status.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
+import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
+import { COMMON_METAVARS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
 import { type CommandHelp, renderCommand, renderOverview } from "./help.ts";
 import { nearest } from "./nearest.ts";
@@ -21,6 +26,10 @@ import { version } from "./version.ts";
 const COMMANDS = [
   LoadCommand,
   UnloadCommand,
+  StatusCommand,
+  GcCommand,
+  WatchCommand,
+  DoctorCommand,
   AddServerCommand,
   DelServerCommand,
   ListCommand,
@@ -88,7 +97,7 @@ function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], e
     });
   }
   const last = rest.at(-1);
-  if (last !== undefined && known.includes(last) && (last in metavars || last === "--pin-root")) {
+  if (last !== undefined && known.includes(last) && (last in metavars || last in COMMON_METAVARS)) {
     return new UsageError(`${last} lacks its value`, { op: name, hint });
   }
   const stray = rest.find((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
@@ -99,7 +108,7 @@ function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], e
 }
 
 function takesValue(word: string | undefined, metavars: Readonly<Record<string, string>>): boolean {
-  return word !== undefined && (word in metavars || word === "--pin-root");
+  return word !== undefined && (word in metavars || word in COMMON_METAVARS);
 }
 
 function allHelp(cli: Cli<DpContext>): CommandHelp[] {

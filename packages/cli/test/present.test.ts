@@ -1,13 +1,15 @@
 /** What people read. */
 import { describe, expect, test } from "bun:test";
-import type { LoadResult, Server, ServerDetails } from "@dp/host";
+import type { Finding, GcResult, LoadResult, Server, ServerDetails, Status } from "@dp/host";
 import { DatapathError, SyscallError } from "@dp/sys";
 import { formatAge, formatBytes } from "../src/amount.ts";
 import { AddServerCommand } from "../src/commands/add-server.ts";
 import { DelServerCommand } from "../src/commands/del-server.ts";
+import { GcCommand } from "../src/commands/gc.ts";
 import { ListCommand } from "../src/commands/list.ts";
 import { LoadCommand } from "../src/commands/load.ts";
 import { ShowCommand } from "../src/commands/show.ts";
+import { StatusCommand } from "../src/commands/status.ts";
 import type { DpCommand } from "../src/dp-command.ts";
 import { exitCodeOf } from "../src/exit-code.ts";
 import { nearest } from "../src/nearest.ts";
@@ -101,10 +103,90 @@ describe("results", () => {
       tcpPort: 9111,
       cgroup: "/sys/fs/cgroup",
       servers: 0,
+      programs: [{ name: "dp_dnat", id: 7, tag: "0123456789abcdef" }],
+      migrated: [],
+      mended: [],
+      remaining: [],
     };
     expect(presented(new LoadCommand(), result).split("\n")[0]).toBe("loaded on eth0, eth1");
     const again = presented(new LoadCommand(), { ...result, upgraded: true, servers: 2 });
     expect(again.split("\n")[0]).toBe("upgraded on eth0, eth1, 2 servers");
+    expect(again).not.toContain("maps made anew");
+    const migrated = presented(new LoadCommand(), { ...result, upgraded: true, migrated: ["dp_flows", "dp_origins"] });
+    expect(migrated).toContain("maps made anew   dp_flows, dp_origins\n");
+  });
+});
+
+const GONE_FINDING: Finding = {
+  code: "host-peer-gone",
+  severity: "error",
+  server: { port: 25570, name: "lobby" },
+  what: "its interface dp25570 is gone",
+  fix: "dp gc",
+};
+
+describe("findings", () => {
+  const HEALTHY: Status = {
+    loaded: true,
+    healthy: true,
+    pinRoot: "/sys/fs/bpf",
+    mechanism: "tcx",
+    uplinks: [{ name: "eth0", ifindex: 2, mac: "02:00:00:00:00:01" }],
+    publicAddress: "203.0.113.10",
+    servers: { total: 3, active: 2, frozen: 1, pending: 0 },
+    drops: { noFlow: 1234, ipv6: 1 },
+    findings: [],
+  };
+  const exitCode = (result: Status) => new StatusCommand()["exitCode"](result);
+
+  test("a healthy host is told in a few lines, with what was dropped", () => {
+    expect(presented(new StatusCommand(), HEALTHY)).toBe(
+      "healthy\n" +
+        "  uplinks         eth0\n" +
+        "  public address  203.0.113.10\n" +
+        "  attached by     TCX links\n" +
+        "  servers         2 active, 1 frozen\n" +
+        "  dropped         1,235 packets\n" +
+        "                  1,234  TCP that continues no connection\n" +
+        "                  1  IPv6\n",
+    );
+    expect(exitCode(HEALTHY)).toBe(0);
+  });
+
+  test("what is wrong is told with its server and what to do, and in the exit code", () => {
+    const status = { ...HEALTHY, healthy: false, findings: [GONE_FINDING] };
+    const text = presented(new StatusCommand(), status);
+    expect(text).toStartWith("not healthy\n");
+    expect(text).toEndWith("error: server 25570 (lobby): its interface dp25570 is gone\n  fix: dp gc\n");
+    expect(exitCode(status)).toBe(1);
+    expect(exitCode({ ...status, loaded: false })).toBe(3);
+    expect(presented(new StatusCommand(), { ...status, loaded: false, findings: [] })).toBe(
+      "not loaded at /sys/fs/bpf\n",
+    );
+  });
+
+  test("collecting says what was done, or would be", () => {
+    const { server: _, ...stray } = GONE_FINDING;
+    const result: GcResult = {
+      pinRoot: "/sys/fs/bpf",
+      dryRun: false,
+      collected: [GONE],
+      removed: [{ ...stray, what: "there is an interface dp9 of nobody" }],
+      mended: [{ ...GONE_FINDING, what: "dp25570 is down" }],
+      remaining: [],
+    };
+    expect(presented(new GcCommand(), result)).toBe(
+      "collected server 80 (a-longer-name)\n" +
+        "cleared there is an interface dp9 of nobody\n" +
+        "mended server 25570 (lobby): dp25570 is down\n",
+    );
+    const dry = presented(new GcCommand(), { ...result, dryRun: true, remaining: [GONE_FINDING] });
+    expect(dry).toStartWith("would collect server 80");
+    expect(dry).toEndWith("its interface dp25570 is gone\n  fix: dp gc\n");
+    const nothing = { ...result, collected: [], removed: [], mended: [] };
+    expect(presented(new GcCommand(), nothing)).toBe("there was nothing to collect\n");
+    expect(new GcCommand()["exitCode"](nothing)).toBe(0);
+    expect(new GcCommand()["exitCode"]({ ...nothing, remaining: [GONE_FINDING] })).toBe(1);
   });
 });
 

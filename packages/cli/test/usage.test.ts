@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import packageJson from "../package.json" with { type: "json" };
 import { dp } from "./support/terminal.ts";
 
-const COMMANDS = ["load", "unload", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
+const COMMANDS = ["load", "unload", "doctor", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
 
 describe("help", () => {
   test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {
@@ -28,6 +28,14 @@ describe("help", () => {
       expect(stdout).toContain(`\n  dp ${command}`);
       // What clipanion writes for a value without a name.
       expect(stdout).not.toContain("#0");
+    }
+  });
+
+  test("of what changes something, and of nothing else, tells how to wait for other changes", async () => {
+    const changes = ["load", "unload", "add-server", "del-server", "gc", "freeze", "thaw"];
+    for (const command of COMMANDS) {
+      const { stdout } = await dp([command, "--help"]);
+      expect([command, stdout.includes("--wait SECONDS")]).toEqual([command, changes.includes(command)]);
     }
   });
 
@@ -59,6 +67,9 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["list", "extra"], 'unexpected "extra"', "dp list --help"],
     [["show", "--port", "1", "extra"], 'unexpected "extra"', "dp show --help"],
     [["show", "--port"], "--port lacks its value", "dp show --help"],
+    [["unload", "--wait"], "--wait lacks its value", "dp unload --help"],
+    [["unload", "--wait", "soon"], '--wait is "soon": expected a whole number', ""],
+    [["list", "--wait", "1"], "unknown option --wait", "dp list --help"],
     [["list", "--pin-root"], "--pin-root lacks its value", "dp list --help"],
     [["show"], "--port is missing", "--port N"],
     [["show", "--port", "abc"], '--port is "abc": expected a whole number', ""],

@@ -83,6 +83,8 @@ const config = {
   uplink: LO,
   hostOctets: [0n, 0n, 0n, 0n],
   playerKey: 0x9e3779b97f4a7c15n,
+  playersFrom: 0,
+  heldUntil: 0n,
 };
 for (const object of [dnat, snat]) object.map("dp_configs", u32, dpConfig).set(0, config);
 const reply = {
@@ -96,6 +98,9 @@ const reply = {
   mac: "00:00:00:00:00:00",
   traffic,
 };
+// Host order: the container's interface is the loopback interface, and so is the uplink.
+dnat.map("dp_host_peers", u32, u32).set(0x0a020002, LO);
+snat.map("dp_uplinks", u32, u32).set(LO, LO);
 snat.map("dp_snat_targets", u32, perCpu(dpSnatTarget)).set(LO, everyCpu(reply));
 
 const contenders: { name: string; program: Program; data: Uint8Array }[] = [

@@ -1,6 +1,8 @@
 /** What the library does on machines that lack something: each case in a process of its own. */
 import { expect, test } from "bun:test";
-import { realpathSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fixture } from "./support/fixture.ts";
 import { requireRoot } from "./support/sandbox.ts";
 
@@ -40,6 +42,34 @@ test("without libbpf, the error says what to install", () => {
     message: expect.stringContaining("load libbpf.so.1: "),
     hint: "install it: apt-get install libbpf1",
   });
+});
+
+test("with a libbpf that lacks something, the error says what, and that a newer one is needed", () => {
+  const library = realpathSync("/usr/lib/x86_64-linux-gnu/libbpf.so.1");
+  const folder = mkdtempSync(join(tmpdir(), "old-libbpf-"));
+  writeFileSync(
+    join(folder, "old.c"),
+    'const char *libbpf_version_string(void) { return "v1.0"; } void *libbpf_set_print(void *f) { return 0; }',
+  );
+  const build = ["clang", "-shared", "-fPIC", "-Wl,-soname,libbpf.so.1", "-o", "old.so", "old.c"];
+  expect(Bun.spawnSync(build, { cwd: folder }).exitCode).toBe(0);
+  const bound = `mount --bind ${folder}/old.so ${library} && exec "$@"`;
+  const { stdout, stderr } = run(
+    ["unshare", "--mount", "sh", "-c", bound, "sh"],
+    `attempt(() => libbpf.libbpfVersion()); attempt(() => libbpf.requireLibbpf()); attempt(() => libbpf.hasTcx());`,
+  );
+  rmSync(folder, { recursive: true });
+  expect(stderr).toBe("");
+  const [version, ...errors] = stdout.trimEnd().split("\n");
+  expect(version).toBe("done 1.0");
+  expect(errors).toHaveLength(2);
+  for (const error of errors) {
+    expect(JSON.parse(error)).toMatchObject({
+      name: "UnsupportedError",
+      message: expect.stringMatching(/^load libbpf.so.1: it has no \w+$/),
+      hint: "install it: apt-get install libbpf1",
+    });
+  }
 });
 
 // An ordinary user, but for this: the clone may lie where only root can read.

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { type Fields, NativeStruct, struct, type StructType } from "../src/ffi/native-struct.ts";
 import { TC_HOOK, TC_OPTS } from "../src/libbpf/clsact.ts";
-import { MAP_INFO, PROGRAM_INFO } from "../src/libbpf/info.ts";
+import { BTF_INFO, MAP_INFO, PROGRAM_INFO } from "../src/libbpf/info.ts";
 import { ITER_CREATE_OPTS } from "../src/libbpf/iter.ts";
 import { CGROUP_LINK_INFO, ITER_LINK_INFO, TCX_LINK_INFO } from "../src/libbpf/link.ts";
 import { BATCH_OPTS } from "../src/libbpf/map-batch.ts";
@@ -34,6 +34,7 @@ const CLAIMS: Claim[] = [
   { type: ITER_CREATE_OPTS, c: "struct bpf_link_create_opts", whole: false },
   { type: PROGRAM_INFO, c: "struct bpf_prog_info", whole: false },
   { type: MAP_INFO, c: "struct bpf_map_info", whole: false },
+  { type: BTF_INFO, c: "struct bpf_btf_info", whole: false },
   // Debian 12's headers are older than TCX: other members of the union have the same fields in the same places.
   {
     type: TCX_LINK_INFO,

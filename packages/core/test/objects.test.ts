@@ -49,11 +49,14 @@ const PINS = [
   "maps/dp_flows",
   "maps/dp_fragments",
   "maps/dp_host_addrs",
+  "maps/dp_host_peers",
+  "maps/dp_meta",
   "maps/dp_net_records",
   "maps/dp_origins",
   "maps/dp_players",
   "maps/dp_snat_targets",
   "maps/dp_sweeps",
+  "maps/dp_uplinks",
   "maps/dp_veth_pairs",
   "progs/dp_arp",
   "progs/dp_dnat",
@@ -143,16 +146,46 @@ describe("loading", () => {
     expect(() => objects.addCounters(3)).toThrow(MapFullError);
   });
 
-  test("with another number of servers than the root has is a conflict, and changes nothing", () => {
+  test("with another number of servers than before makes room for them, and keeps those there are", () => {
     load({ maxServers: 2 }).close();
-    const before = programIds();
-    load({ maxServers: 2 }).close();
-    const error = thrown(DatapathError, () => load({ maxServers: 3 }));
-    expect(error.code).toBe("CONFLICT");
-    expect(programIds()).not.toEqual(before);
+    using objects = load({ maxServers: 3 });
+    const add = (those: Objects, port: number) =>
+      those.addDnatTarget(
+        { address: "192.0.2.1", port },
+        { hostPeer: port, containerAddress: "10.2.0.1", gamePort: 1, containerMac: "02:00:00:00:00:01" },
+      );
+    for (const port of [1, 2, 3]) add(objects, port);
+    expect(() => add(objects, 4)).toThrow(MapFullError);
+    objects.finishUpgrade();
+    using more = load({ maxServers: 4 });
+    add(more, 4);
+    expect(
+      more
+        .dnatTargets()
+        .map(({ port }) => port)
+        .sort(),
+    ).toEqual([1, 2, 3, 4]);
+    expect(more.finishUpgrade()).toContain("dp_dnat_targets");
+    expect(bpffs.list()).toEqual(PINS);
     for (const maxServers of [0, -1, 1.5, 2_000_000]) {
       expect(thrown(DatapathError, () => load({ maxServers })).code).toBe("BAD_USAGE");
     }
+  });
+
+  test("with less room than the servers there are need is refused, and changes nothing", () => {
+    using objects = load({ maxServers: 2 });
+    for (const port of [1, 2]) {
+      const target = { hostPeer: port, containerAddress: "10.2.0.1", gamePort: 1, containerMac: "02:00:00:00:00:01" };
+      objects.addDnatTarget({ address: "192.0.2.1", port }, target);
+    }
+    const before = programIds();
+    const error = thrown(MapFullError, () => load({ maxServers: 1 }));
+    expect(error.message).toContain("map dp_dnat_targets: it is full: it has room for 1 entries");
+    expect(programIds()).toEqual(before);
+    expect(bpffs.list()).toEqual(PINS);
+    using still = openPinned({ pinRoot: bpffs.path });
+    expect(still.dnatTargets()).toHaveLength(2);
+    expect(still.needsLoad).toBeUndefined();
   });
 });
 
@@ -211,7 +244,7 @@ describe("a load that fails", () => {
     mkdirSync(bpffs.join("maps"));
     other.map("slots", u32, u32).pin(bpffs.join("maps", "dp_configs"));
     const error = thrown(LayoutError, () => load());
-    expect(error).toMatchObject({ struct: "map dp_configs", field: "(value)", actual: "4 bytes" });
+    expect(error).toMatchObject({ struct: "map dp_configs", field: "(value)", actual: "__u32" });
     expect(error.hint).toContain("unload");
     expect(bpffs.list()).toEqual(["maps/dp_configs"]);
   });
@@ -297,6 +330,31 @@ describe("maps", () => {
     expect(objects.getSnatTarget(70_000)).toBeUndefined();
   });
 
+  test("the kernel takes out host peers and uplinks with their interfaces, for good", () => {
+    using objects = load();
+    namespace.inside(() => {
+      namespace.addPair("dp6", "dp7");
+      const { index } = readInterface("dp6");
+      objects.addHostPeer("10.2.255.7", index);
+      objects.addHostPeer("10.2.0.8", readInterface("dp0").index);
+      objects.addUplink(index);
+      expect(objects.getHostPeer("10.2.255.7")).toBe(index);
+      expect(objects.hostPeers()).toContainEqual({ containerAddress: "10.2.255.7", hostPeer: index });
+      expect(objects.uplinks()).toEqual([index]);
+
+      namespace.ip("link", "delete", "dp6");
+      namespace.ip("link", "add", "dp6", "index", `${index}`, "type", "veth", "peer", "name", "dp7");
+      expect(objects.getHostPeer("10.2.255.7")).toBeUndefined();
+      expect(objects.uplinks()).toEqual([]);
+      expect(objects.hostPeers()).toEqual([{ containerAddress: "10.2.0.8", hostPeer: readInterface("dp0").index }]);
+      expect(objects.delHostPeer("10.2.0.8")).toBe(true);
+      expect(objects.delHostPeer("10.2.0.8")).toBe(false);
+      expect(objects.delUplink(index)).toBe(false);
+      expect(thrown(SyscallError, () => objects.addHostPeer("10.2.0.8", 70_000)).errno).toBe(Errno.EINVAL);
+      namespace.ip("link", "delete", "dp6");
+    });
+  });
+
   test("records are made once, changed, listed by port and deleted", () => {
     using objects = load();
     objects.addNetData(RECORD, "create");
@@ -348,7 +406,7 @@ describe("maps", () => {
 
     /** Bits of dp_config.host_octets, read around the API. */
     function octets(): number[] {
-      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(80));
+      using configs = BpfMap.fromPin(bpffs.join("maps", "dp_configs"), u32, rawBytes(88));
       const bits = (configs.get(0) ?? new Uint8Array()).subarray(40, 72);
       return Array.from({ length: 256 }, (_, bit) => bit).filter((bit) => ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1);
     }
@@ -443,11 +501,19 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
       objects.attachAndPinDnat(dp0);
       objects.attachAndPinSnat(readInterface("dp1"));
       expect(objects.attachments()).toEqual([
-        { program: "dnat", iface: "dp0", ifindex: dp0.index, path: bpffs.join("progs", "dp_dnat_dp0"), mechanism },
+        {
+          program: "dnat",
+          iface: "dp0",
+          ifindex: dp0.index,
+          programId: objects.programId("dnat"),
+          path: bpffs.join("progs", "dp_dnat_dp0"),
+          mechanism,
+        },
         {
           program: "snat",
           iface: "dp1",
           ifindex: readInterface("dp1").index,
+          programId: objects.programId("snat"),
           path: bpffs.join("progs", "dp_snat_dp1"),
           mechanism,
         },
@@ -533,6 +599,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
           program: "tproxy_container",
           iface: "dp0",
           ifindex: mechanism === "tcx" ? ctrPeer.index : hostPeer.index,
+          programId: mechanism === "tcx" ? programId("dp_tproxy_container") : undefined,
           path: bpffs.join("progs", "dp_tproxy_container_dp0"),
           mechanism,
         },
@@ -540,10 +607,12 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
           program: "tproxy_host",
           iface: "dp0",
           ifindex: hostPeer.index,
+          programId: programId("dp_tproxy_host"),
           path: bpffs.join("progs", "dp_tproxy_host_dp0"),
           mechanism,
         },
       ]);
+      expect(objects.containerProgram(ctrPeer, place)).toBe(programId("dp_tproxy_container"));
     });
     const atHost = () => namespace.inside(() => egress(hostPeer.index));
     const atContainer = () => container.inside(() => egress(ctrPeer.index));
@@ -627,10 +696,14 @@ describe("the programs on a cgroup", () => {
     expect(objects.detachGetsockopt()).toBe(false);
     expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("attached");
     expect(objects.attachAndPinGetsockopt(cgroup.path)).toBe("updated");
-    expect(objects.cgroupAttachments()).toEqual([
-      { program: "getsockopt", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_getsockopt_cgroup") },
-      { program: "sockops", cgroupId: idOf(cgroup.path), path: bpffs.join("progs", "dp_sockops_cgroup") },
-    ]);
+    expect(objects.cgroupAttachments()).toEqual(
+      (["getsockopt", "sockops"] as const).map((program) => ({
+        program,
+        cgroupId: idOf(cgroup.path),
+        programId: objects.programId(program),
+        path: bpffs.join("progs", `dp_${program}_cgroup`),
+      })),
+    );
     expect(objects.attachments()).toEqual([]);
     using link = Link.fromPin(bpffs.join("progs", "dp_sockops_cgroup"));
     using upgraded = load();

@@ -22,7 +22,7 @@ const CONFIG: HostConfig = {
   tcpPort: 9111,
 };
 
-const NOTHING_STORED = { hostOctets: [0n, 0n, 0n, 0n], playerKey: 0n };
+const NOTHING_STORED = { hostOctets: [0n, 0n, 0n, 0n], playerKey: 0n, playersFrom: 0, heldUntil: 0n };
 
 describe("the host's configuration", () => {
   test("survives the way into the map and back", () => {

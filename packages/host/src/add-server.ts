@@ -1,18 +1,19 @@
 import type { Interface, Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink, type Namespace, openNamespace } from "@dp/netlink";
 import { currentNetns, DatapathError, netnsCookie, netnsInode } from "@dp/sys";
-import { containerMac, isHostIndex, lowestFreeIndex, lowestFreePort } from "./allocate.ts";
+import { containerMac, isHostIndex, lowestFreeIndex } from "./allocate.ts";
 import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
-import { containerPid } from "./container.ts";
+import { choosePort } from "./choose-port.ts";
+import { changed, containerName, type ContainerNamespace, containerNamespace } from "./container.ts";
+import { groupMembers } from "./group-members.ts";
 import { groupId } from "./group.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
-import { portsInUse } from "./host-sockets.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { isReserved, releasePort, reservePort } from "./reserved-ports.ts";
-import { label, type Server, toServer } from "./server.ts";
+import { goneHint, label, type Server, toServer } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { Transaction } from "./transaction.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
@@ -32,7 +33,7 @@ export interface AddServerOptions extends HostOptions {
   port: number | "auto";
   /** The container's network namespace: a path, a name in /run/netns, or "pid:N". This, or `container`. */
   netns?: string | undefined;
-  /** A container of docker, podman or nerdctl, by name or id. */
+  /** A container of docker, podman, nerdctl, ctr or runc, by name or id; "podman:NAME" for one of that engine. */
   container?: string | undefined;
   /** Default: the container's name, or "server-PORT". */
   name?: string | undefined;
@@ -50,6 +51,11 @@ export interface AddServerOptions extends HostOptions {
   gamePort?: number | undefined;
   /** Default: the uplink's. */
   mtu?: number | undefined;
+  /**
+   * Also a port of the host's ephemeral range. It is reserved like any other (net.ipv4.ip_local_reserved_ports), so the
+   * kernel gives it to no new connection. Default false.
+   */
+  force?: boolean | undefined;
 }
 
 const DEFAULT_GAME_PORT = 25565;
@@ -72,9 +78,9 @@ export async function addServer(options: AddServerOptions): Promise<Server> {
   checkOptions(options, op);
   requirePrivileges(op);
   // Before the lock: a container engine takes its time.
-  const ref = await namespaceRef(options, op);
+  const found = options.container === undefined ? undefined : await containerNamespace(options.container, op);
   return withLoaded(options, op, (objects) => {
-    using namespace = openNamespace(ref);
+    using namespace = openAsked(options, found, op);
     using host = Netlink.open();
     using inside = Netlink.open({ netns: namespace.fd });
     recoverServers(objects, host, options);
@@ -101,8 +107,25 @@ function checkOptions(options: AddServerOptions, op: string): void {
   }
 }
 
-async function namespaceRef({ netns, container }: AddServerOptions, op: string): Promise<string> {
-  return container === undefined ? (netns as string) : `pid:${await containerPid(container, op)}`;
+function openAsked(
+  { netns, container }: AddServerOptions,
+  found: ContainerNamespace | undefined,
+  op: string,
+): Namespace {
+  if (found === undefined || container === undefined) return openNamespace(netns as string);
+  const namespace = openContainer(found, container, op);
+  // The lock may have been waited for while the container was started anew.
+  if (netnsCookie(namespace.fd) === found.cookie) return namespace;
+  namespace[Symbol.dispose]();
+  throw changed(container, op);
+}
+
+function openContainer({ ref }: ContainerNamespace, container: string, op: string): Namespace {
+  try {
+    return openNamespace(ref);
+  } catch {
+    throw changed(container, op);
+  }
 }
 
 interface Situation {
@@ -126,7 +149,9 @@ interface ServerPlan {
 function planServer({ objects, host, inside, namespace, options, op }: Situation): ServerPlan {
   const config = objects.config();
   if (config === undefined) {
-    throw new DatapathError("NOT_LOADED", op, "the last load did not finish", { hint: "run `dp load` again" });
+    throw new DatapathError("NOT_LOADED", op, "the last load, or unload, did not finish", {
+      hint: "run `dp load` again",
+    });
   }
   const records = objects.netData();
   const addresses = hostAddresses(host, records);
@@ -135,16 +160,19 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const ifname = options.ifname ?? DEFAULT_IFNAME;
   checkInside(inside, ifname, namespace.path, op);
 
-  const hostPort = choosePort(options, config.portRange, records, op);
-  const name = options.name ?? defaultName(options.container, hostPort, records);
+  const { port, force = false, warn } = options;
+  const hostPort = choosePort({ port, range: config.portRange, force, records, host, warn }, op);
+  const name = options.name ?? defaultName(options, hostPort, records);
   const namesake = records.find((record) => record.name === name);
   if (namesake !== undefined) {
-    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`);
+    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`, {
+      hint: goneHint(namesake, host),
+    });
   }
   const hostName = hostPeerName(hostPort);
   if (host.link(hostName) !== undefined) {
     throw new DatapathError("CONFLICT", op, `the host has an interface ${hostName} already, and it is no server's`, {
-      hint: `if nothing needs it: ip link delete ${hostName}`,
+      hint: `dp gc removes it if it is of a server that is gone; else: ip link delete ${hostName}`,
     });
   }
 
@@ -154,11 +182,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
   const { hostAddress, containerAddress } = chooseAddresses(options, subnets, records, addresses, op);
   const mac = containerMac(containerAddress);
   const group = options.group ?? "";
-  const grouped = group === "" ? [] : records.filter((record) => record.group !== "");
-  const members = grouped.flatMap((record) => {
-    const target = objects.getSnatTarget(record.veth.hostPeer.iface.index);
-    return target === undefined ? [] : [{ name: record.group, id: target.group }];
-  });
+  const members = group === "" ? [] : groupMembers(objects, records);
 
   return {
     veth: {
@@ -226,39 +250,10 @@ function checkInside(inside: Netlink, ifname: string, path: string, op: string):
   }
 }
 
-function choosePort(
-  options: AddServerOptions,
-  range: readonly [number, number],
-  records: readonly ServerRecord[],
-  op: string,
-): number {
-  const servers = new Map(records.map((record) => [record.hostPort, record]));
-  const { listening, connected } = portsInUse();
-  if (options.port === "auto") {
-    const taken = (port: number) => servers.has(port) || listening.has(port) || connected.has(port);
-    const port = lowestFreePort(range, taken);
-    if (port !== undefined) return port;
-    throw new DatapathError("CONFLICT", op, `every port from ${range[0]} to ${range[1]} is taken`, {
-      hint: "give the host a larger range: dp load --port-range FIRST-LAST",
-    });
-  }
-  const { port } = options;
-  const owner = servers.get(port);
-  if (owner !== undefined) throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`);
-  if (listening.has(port)) {
-    throw new DatapathError("CONFLICT", op, `a program on the host listens on port ${port}`, {
-      hint: `see which: ss -ltnp 'sport = :${port}'`,
-    });
-  }
-  if (connected.has(port)) {
-    options.warn?.(`a connection of the host itself uses port ${port}: it will break (ss -tnp 'sport = :${port}')`);
-  }
-  return port;
-}
-
-function defaultName(container: string | undefined, port: number, records: readonly ServerRecord[]): string {
-  const fits = container !== undefined && container.length <= 63;
-  return fits && !records.some(({ name }) => name === container) ? container : `server-${port}`;
+function defaultName({ container }: AddServerOptions, port: number, records: readonly ServerRecord[]): string {
+  const name = container === undefined ? "" : containerName(container);
+  const fits = name !== "" && name.length <= 63 && !records.some((record) => record.name === name);
+  return fits ? name : `server-${port}`;
 }
 
 /** The interface a server's replies leave by. */
@@ -404,6 +399,13 @@ function carryOut(plan: ServerPlan, { objects, host, inside, options, op }: Mean
     };
     // Noted at once: whoever finds the record pending must know which interface is its own.
     transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
+
+    // From then on nothing is sent to another interface, whoever gets this index one day.
+    transaction.step(
+      "host peer",
+      () => objects.addHostPeer(veth.containerAddress, hostPeer.index),
+      () => objects.delHostPeer(veth.containerAddress),
+    );
 
     const place = { netns: veth.netns, hostPeerName: hostPeer.name };
     transaction.step(

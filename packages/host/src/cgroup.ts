@@ -2,27 +2,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatapathError, isCgroup2, UnsupportedError } from "@dp/sys";
-
-/** A place where a cgroup2 hierarchy, or a part of it, is mounted. */
-export interface Cgroup2Mount {
-  /** The folder. */
-  path: string;
-  /** The cgroup that is seen there: "/" for all of them. */
-  root: string;
-}
+import { type Mount, parseMounts } from "./mountinfo.ts";
 
 /** The cgroup2 mounts in /proc/PID/mountinfo, those that show more first. */
-export function parseCgroup2Mounts(mountinfo: string): Cgroup2Mount[] {
-  // ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [TAG]... - TYPE SOURCE SUPER-OPTIONS, blanks as \040 (proc(5)).
-  const mounts = mountinfo.split("\n").flatMap((line) => {
-    const [, root, path] = /^\S+ \S+ \S+ (\S+) (\S+) .*? - cgroup2 /.exec(line) ?? [];
-    return root === undefined || path === undefined ? [] : [{ root: unescape(root), path: unescape(path) }];
-  });
-  return mounts.sort((one, other) => one.root.length - other.root.length);
-}
-
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+export function parseCgroup2Mounts(mountinfo: string): Mount[] {
+  return parseMounts(mountinfo, "cgroup2").sort((one, other) => one.root.length - other.root.length);
 }
 
 /** The cgroup2 path in /proc/PID/cgroup; undefined for a cgroup that was removed, and without cgroup2. */
@@ -100,6 +84,6 @@ export function cgroup2Mount(op: string): string {
 }
 
 /** Those that are not hidden under another mount. */
-function cgroup2Mounts(): Cgroup2Mount[] {
+function cgroup2Mounts(): Mount[] {
   return parseCgroup2Mounts(readFileSync("/proc/self/mountinfo", "utf8")).filter(({ path }) => isCgroup2(path));
 }

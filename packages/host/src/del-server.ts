@@ -33,6 +33,7 @@ export async function delServer(selector: ServerSelector, options: DelServerOpti
     const chosen = select(objects, selector, options.ifExists ?? false, op);
     const removed = removeServers(objects, netlink, chosen, options, op);
     recoverServers(objects, netlink, options);
+    objects.sweep();
     refreshHostAddresses(objects, hostAddresses(netlink, objects.netData()));
     return removed;
   });

@@ -53,6 +53,8 @@ export async function freezeServer(options: FreezeServerOptions): Promise<Frozen
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverServers(objects, host, options);
+    // What a freeze that was killed has left may refuse connections still.
+    objects.sweep();
     const { record, hostPeer } = presentServer(objects, host, options.port, op);
     using netns = openServerNetns(record, op);
     const cgroup = chooseCgroup(record, options, op);

@@ -24,3 +24,19 @@ export function groupId(name: string, members: readonly GroupMember[]): number {
   while (taken.has(id)) id++;
   return id;
 }
+
+/**
+ * The numbers of all groups: those their members have, and new ones for groups none of whose members has any.
+ *
+ * @param names "" is no group
+ */
+export function groupIds(names: Iterable<string>, members: readonly GroupMember[]): Map<string, number> {
+  const ids = new Map<string, number>();
+  const all = [...members];
+  for (const name of new Set(names)) {
+    const id = groupId(name, all);
+    ids.set(name, id);
+    all.push({ name, id });
+  }
+  return ids;
+}

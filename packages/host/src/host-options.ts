@@ -9,11 +9,11 @@ export interface HostOptions {
   warn?: ((message: string) => void) | undefined;
   /** Told of every step of a change before it is taken; what it throws fails the step, and the change is undone. */
   onStep?: StepListener | undefined;
-  /** How long to wait for other changes of the same pin root, in milliseconds. Default two minutes. */
+  /** How long to wait for other changes of the same pin root, in milliseconds. Default 30 seconds. */
   lockTimeoutMs?: number | undefined;
 }
 
-export const LOCK_TIMEOUT_MS = 120_000;
+export const LOCK_TIMEOUT_MS = 30_000;
 
 export function pinRootOf(options: HostOptions): string {
   return options.pinRoot ?? DEFAULT_PIN_ROOT;

@@ -7,23 +7,30 @@ export interface TcpSocket {
   address: string;
   port: number;
   state: "listen" | "time-wait" | "other";
+  /** By which the processes that have it open are found; "0" when there are none. */
+  inode: string;
 }
 
 const TCP_TIME_WAIT = 6;
 const TCP_LISTEN = 10;
 
 /**
- * The rows of /proc/net/tcp or tcp6: `sl: LOCAL:PORT REMOTE:PORT STATE ...`, numbers in hex, an address as the kernel's
- * own 32-bit words. Lines that are not rows are left out.
+ * The rows of /proc/net/tcp or tcp6: `sl: LOCAL:PORT REMOTE:PORT STATE ... INODE ...`, numbers in hex but the inode's,
+ * an address as the kernel's own 32-bit words. Lines that are not rows are left out.
  */
 export function parseProcNetTcp(text: string): TcpSocket[] {
   return text.split("\n").flatMap((line) => {
-    const row = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /.exec(line);
-    const [, address, port, state] = row ?? [];
-    if (address === undefined || port === undefined || state === undefined) return [];
-    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)) }];
+    const [, address, port, state, inode] = ROW.exec(line) ?? [];
+    if (address === undefined || port === undefined || state === undefined || inode === undefined) return [];
+    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)), inode }];
   });
 }
+
+const ROW = new RegExp(
+  /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /.source +
+    // Queues, timer, retransmits, user, timeout.
+    /\S+ \S+ +\S+ +\S+ +\S+ (\d+)/.source,
+);
 
 function addressOf(hex: string): string {
   if (hex.length === 32) return hex.toLowerCase();
@@ -46,8 +53,8 @@ function stateOf(state: number): TcpSocket["state"] {
 
 /** The local ports of a host's TCP sockets. */
 export interface PortsInUse {
-  /** Somebody waits for connections there. */
-  listening: ReadonlySet<number>;
+  /** Somebody waits for connections there: the inode numbers of the sockets. */
+  listening: ReadonlyMap<number, readonly string[]>;
   /** The host's end of a connection has it, and nobody listens. */
   connected: ReadonlySet<number>;
 }
@@ -64,7 +71,10 @@ export function portsInUse(): PortsInUse {
       throw error;
     }
   });
-  const listening = new Set(sockets.filter(({ state }) => state === "listen").map(({ port }) => port));
+  const listening = new Map<number, string[]>();
+  for (const { state, port, inode } of sockets) {
+    if (state === "listen") listening.set(port, [...(listening.get(port) ?? []), inode]);
+  }
   const connected = sockets.filter(({ state, port }) => state === "other" && !listening.has(port));
   return { listening, connected: new Set(connected.map(({ port }) => port)) };
 }

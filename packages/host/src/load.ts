@@ -1,16 +1,31 @@
-import { type Attachment, type HostConfig, type Interface, loadBpf, type Objects, type ServerRecord } from "@dp/core";
+import {
+  type Attachment,
+  functionName,
+  type HostConfig,
+  type Interface,
+  loadBpf,
+  type Objects,
+  type ServerRecord,
+  snapshotPins,
+} from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { openServerNetns } from "./container-processes.ts";
+import { ephemeralRange, overlap, type PortRange } from "./ephemeral-range.ts";
+import type { Finding } from "./finding.ts";
 import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
-import { PinnedPrograms } from "./pinned-programs.ts";
+import { inspect } from "./inspect.ts";
+import { type Home, moveServer } from "./move-server.ts";
+import { openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
+import { putRight } from "./put-right.ts";
 import { recoverServers } from "./remove.ts";
+import { Scene } from "./scene.ts";
 import { isHostPeer, label, labels } from "./server.ts";
+import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
 import { messageOf, Transaction } from "./transaction.ts";
 import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
@@ -33,8 +48,10 @@ export interface LoadOptions extends HostOptions {
   tcpPort?: number | undefined;
   /** A cgroup2 folder: proxies in it, or below, learn where connections were going. Default: the cgroup2 mount. */
   cgroup?: string | undefined;
-  /** How many servers there is room for; at the first load only. Default 65,536. */
+  /** How many servers there is room for. Default: as many as before, 65,536 at the first load. */
   maxServers?: number | undefined;
+  /** The version of who loads, for people who find it loaded by another. */
+  build?: string | undefined;
 }
 
 export interface UplinkInfo {
@@ -63,6 +80,14 @@ export interface LoadResult {
   cgroup: string;
   /** How many there are. */
   servers: number;
+  /** What is attached now, with the kernel's number of it; equal tags are equal code. */
+  programs: { name: string; id: number; tag: string }[];
+  /** The maps that got another layout or size, with what was in them. */
+  migrated: string[];
+  /** What servers that are alive lacked, and were given back. */
+  mended: Finding[];
+  /** What is wrong still: each says who can put it right. */
+  remaining: Finding[];
 }
 
 const DEFAULTS = {
@@ -89,13 +114,37 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   requirePrivileges(OP);
   using netlink = Netlink.open();
   // A root that is not loaded yet is not even made when there is something wrong with the options.
-  if (!isBpffs(pinRootOf(options))) planLoad(netlink, undefined, options);
+  if (!isBpffs(pinRootOf(options))) {
+    clearStrayInterfaces(netlink, [], options);
+    planLoad(netlink, undefined, options);
+  }
   return await withPreparedPinRoot(options, OP, () => {
-    using previous = openOrRepair(options);
+    using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, options);
+    clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
     const plan = planLoad(netlink, previous, options);
-    return carryOut(plan, netlink, previous, options);
+    if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
+    const loaded = carryOut(plan, netlink, previous, options);
+    return { ...loaded, ...mendServers(netlink, options) };
   });
+}
+
+/**
+ * Where the bpffs was unmounted, and what was on it is gone, servers' interfaces are left without their programs and
+ * records. They are of no use, and their addresses would be in the way.
+ */
+function clearStrayInterfaces(netlink: Netlink, records: readonly ServerRecord[], options: LoadOptions): void {
+  const { done } = putRight(() => inspectStrayInterfaces(netlink, netlink.links(), records), options);
+  for (const { finding } of done) options.warn?.(`removed: ${finding.what}`);
+}
+
+/** What is loaded is right by then; this is for what is around it: routes, addresses, entries that were lost. */
+function mendServers(netlink: Netlink, options: LoadOptions): Pick<LoadResult, "mended" | "remaining"> {
+  using objects = openIfLoaded(options);
+  if (objects === undefined) return { mended: [], remaining: [] };
+  const look = () => inspect(new Scene(objects, netlink, options));
+  const { done, remaining } = putRight(look, { ...options, only: "mend" });
+  return { mended: done.map(({ finding }) => finding), remaining };
 }
 
 function checkOptions(options: LoadOptions): void {
@@ -122,8 +171,8 @@ interface LoadPlan {
   oldCgroup: string | undefined;
   /** Those whose host peer is still there. */
   present: readonly ServerRecord[];
-  /** Those that leave by another interface than they did: theirs was deleted and made again. */
-  moved: readonly { record: ServerRecord; uplink: number }[];
+  /** Those that get another address or uplink than they had: the interface was deleted and made again. */
+  moved: readonly { record: ServerRecord; home: Home }[];
   servers: number;
 }
 
@@ -149,7 +198,7 @@ function planLoad(netlink: Netlink, previous: Objects | undefined, options: Load
   };
   checkProxyPorts(config);
   checkSubnets(config, old, records, addresses, netlink);
-  const moved = moveServers(records, netlink, interfaces, addresses, options);
+  const moved = moveServers({ records, old, config, netlink, uplinks: interfaces, addresses, options });
   const present = records.filter((record) => {
     const { index } = record.veth.hostPeer.iface;
     return index !== 0 && isHostPeer(netlink.link(index), record);
@@ -241,6 +290,14 @@ function checkProxyPorts({ httpPort, dnsPort, tcpPort }: HostConfig): void {
   );
 }
 
+function warnOfEphemeralPorts(range: PortRange, { warn }: LoadOptions): void {
+  const shared = overlap(range, ephemeralRange());
+  if (shared === undefined) return;
+  warn?.(
+    `the host's own connections use the ports ${shared.join("-")} (net.ipv4.ip_local_port_range): "auto" leaves them out`,
+  );
+}
+
 /** Every server has one address of each subnet; below /30 there is room for none. */
 const LONGEST_PREFIX = 30;
 
@@ -299,23 +356,35 @@ function checkSubnets(
   }
 }
 
-/** Finds each server's uplink anew. One whose uplink would not be one any more is a conflict. */
-function moveServers(
-  records: readonly ServerRecord[],
-  netlink: Netlink,
-  uplinks: readonly Interface[],
-  addresses: readonly HostAddress[],
-  options: LoadOptions,
-): { record: ServerRecord; uplink: number }[] {
+interface Move {
+  records: readonly ServerRecord[];
+  old: HostConfig | undefined;
+  config: HostConfig;
+  netlink: Netlink;
+  uplinks: readonly Interface[];
+  addresses: readonly HostAddress[];
+  options: LoadOptions;
+}
+
+/**
+ * Finds each server's uplink anew, and another address for those whose address was the host's default and is not on the
+ * host any more. One whose uplink would not be one any more is a conflict.
+ */
+function moveServers({ records, old, config, netlink, uplinks, addresses, options }: Move): LoadPlan["moved"] {
   const stranded: ServerRecord[] = [];
   const moved = records.flatMap((record) => {
-    if (!addresses.some(({ address }) => address === record.publicAddress)) {
-      options.warn?.(`${record.publicAddress}, the address of ${labels([record])}, is not on this host any more`);
-      return [];
+    let { publicAddress } = record;
+    if (!addresses.some(({ address }) => address === publicAddress)) {
+      if (publicAddress !== old?.publicAddress) {
+        options.warn?.(`${publicAddress}, the address of ${labels([record])}, is not on this host any more`);
+        return [];
+      }
+      ({ publicAddress } = config);
     }
     try {
-      const { index } = uplinkOf(record.publicAddress, uplinks, addresses, netlink, OP);
-      return index === record.uplink ? [] : [{ record, uplink: index }];
+      const uplink = uplinkOf(publicAddress, uplinks, addresses, netlink, OP).index;
+      const stays = uplink === record.uplink && publicAddress === record.publicAddress;
+      return stays ? [] : [{ record, home: { publicAddress, uplink } }];
     } catch {
       stranded.push(record);
       return [];
@@ -334,36 +403,46 @@ function carryOut(
   netlink: Netlink,
   previous: Objects | undefined,
   options: LoadOptions,
-): LoadResult {
+): Omit<LoadResult, "mended" | "remaining"> {
   const pinRoot = pinRootOf(options);
-  const { maxServers } = options;
-  using pins = previous === undefined ? undefined : PinnedPrograms.open(pinRoot);
+  const { maxServers, build = "" } = options;
+  using before = snapshotPins({ pinRoot });
   let opened: Objects | undefined;
   try {
     return Transaction.run(OP, options.onStep, (transaction) => {
       const objects = transaction.step(
         "load programs",
-        () => loadBpf({ pinRoot, ...(maxServers === undefined ? {} : { maxServers }) }),
-        (loaded) => (pins === undefined ? loaded.unpinAll() : pins.restore()),
+        () => loadBpf({ pinRoot, build, ...(maxServers === undefined ? {} : { maxServers }) }),
+        (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
       );
       opened = objects;
       const oldConfig = previous?.config();
-      transaction.step(
-        "configuration",
-        () => objects.setConfig(config),
-        () => oldConfig !== undefined && objects.setConfig(oldConfig),
-      );
+      if (oldConfig !== undefined) {
+        transaction.step(
+          "configuration",
+          () => objects.setConfig(config),
+          () => objects.setConfig(oldConfig),
+        );
+      }
       const oldAddresses = objects.hostAddresses();
       transaction.step(
         "host addresses",
         () => refreshHostAddresses(objects, addresses),
         () => objects.setHostAddresses(oldAddresses),
       );
-      for (const { record, uplink } of moved) {
+      const oldUplinks = objects.uplinks();
+      for (const { name, index } of uplinks) {
         transaction.step(
-          `uplink of server ${record.hostPort}`,
-          () => setUplink(objects, record, uplink),
-          () => setUplink(objects, record, record.uplink),
+          `uplink ${name}`,
+          () => objects.addUplink(index),
+          () => oldUplinks.includes(index) || objects.delUplink(index),
+        );
+      }
+      for (const { record, home } of moved) {
+        transaction.step(
+          `address and uplink of server ${record.hostPort}`,
+          () => moveServer(objects, record, home),
+          () => moveServer(objects, { ...record, ...home }, record),
         );
       }
       transaction.step(
@@ -374,7 +453,8 @@ function carryOut(
           else objects.detachGetsockopt();
         },
       );
-      const change = { transaction, objects, previous };
+      const unreached = new Set<string>();
+      const change = { transaction, objects, previous, unreached };
       // The guards of the containers before the door for their players.
       for (const record of present) guard(change, record, options);
       // It wants the mark of dp_snat, which that of before may not give: after all of those have been swapped.
@@ -393,7 +473,22 @@ function carryOut(
           () => objects.detach("dnat", iface),
           () => link !== undefined && previous?.attachAndPinDnat(toInterface(link)),
         );
+        if (ifindex !== 0) {
+          transaction.step(
+            `no uplink ${iface}`,
+            () => objects.delUplink(ifindex),
+            () => objects.addUplink(ifindex),
+          );
+        }
       }
+      const reached = present.map(({ veth }) => veth.hostPeer.iface.name).filter((name) => !unreached.has(name));
+      transaction.step("verify programs", () =>
+        verify(objects, new Set([...reached, ...uplinks.map(({ name }) => name)])),
+      );
+      // Nothing runs the previous programs any more: what they wrote into maps of theirs is complete.
+      const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
+      // Last: whoever finds none knows that what is there was not finished.
+      if (oldConfig === undefined) transaction.step("configuration", () => objects.setConfig(config));
       const { uplink: _, portRange, ...settings } = config;
       return {
         upgraded: previous !== undefined,
@@ -404,6 +499,8 @@ function carryOut(
         portRange: [portRange[0], portRange[1]],
         cgroup,
         servers,
+        programs: objects.programs().map(({ program, id, tag }) => ({ name: functionName(program), id, tag })),
+        migrated,
       };
     });
   } finally {
@@ -426,6 +523,8 @@ interface Change {
   transaction: Transaction;
   objects: Objects;
   previous: Objects | undefined;
+  /** Host peers whose containers could not be entered. */
+  unreached: Set<string>;
 }
 
 const ATTACH = {
@@ -450,6 +549,7 @@ function attach({ transaction, objects, previous }: Change, program: keyof typeo
 /** The programs of a server. */
 function guard(change: Change, record: ServerRecord, options: LoadOptions): void {
   const { iface } = record.veth.hostPeer;
+  addHostPeer(change, record);
   attach(change, "arp", iface);
   attach(change, "snat", iface);
   attach(change, "tproxy_host", iface);
@@ -457,27 +557,46 @@ function guard(change: Change, record: ServerRecord, options: LoadOptions): void
   addVethPairEntry(change, record);
 }
 
-/** As {@link attach}, on the container's end. One whose namespace cannot be entered keeps the program it has. */
+/**
+ * As {@link attach}, on the container's end. Where that means to enter the namespace (to attach anew, or to replace a
+ * filter) and that cannot be, the container keeps the program it has.
+ */
 function attachToContainer(
-  { transaction, objects, previous }: Change,
+  { transaction, objects, previous, unreached }: Change,
   record: ServerRecord,
   options: LoadOptions,
 ): void {
   const { hostPeer, podPeer } = record.veth;
-  const attachIn = (netns: Fd, those: Objects) =>
-    those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: hostPeer.iface.name });
+  const { name } = hostPeer.iface;
+  const attachIn = (netns: Fd, those: Objects) => those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: name });
   transaction.step(
-    `attach tproxy_container for ${hostPeer.iface.name}`,
+    `attach tproxy_container for ${name}`,
     () => {
+      if (objects.swapTproxyCtrEgress(name)) return "updated";
       using netns = enterable(record, options);
+      if (netns === undefined) unreached.add(name);
       return netns === undefined ? undefined : attachIn(netns, objects);
     },
     (done) => {
+      if (done === "updated" && previous?.swapTproxyCtrEgress(name) === true) return;
       using netns = done === "updated" ? enterable(record, options) : undefined;
       if (netns !== undefined && previous !== undefined) attachIn(netns, previous);
       else if (done !== undefined) objects.detach("tproxy_container", hostPeer.iface);
     },
   );
+}
+
+/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, and no others. */
+function verify(objects: Objects, names: ReadonlySet<string>): void {
+  const attached = objects
+    .attachments()
+    .filter(({ iface, ifindex, programId }) => names.has(iface) && ifindex !== 0 && programId !== undefined);
+  const onCgroup = objects.cgroupAttachments().filter(({ cgroupId }) => cgroupId !== 0n);
+  const other = [...attached, ...onCgroup].find(({ program, programId }) => programId !== objects.programId(program));
+  if (other === undefined) return;
+  throw new DatapathError("FAILED", OP, `${other.path} runs program ${other.programId}, which was not just loaded`, {
+    hint: "somebody else changes what is attached: see bpftool net",
+  });
 }
 
 function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
@@ -487,6 +606,16 @@ function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
     options.warn?.(`the program in the container of ${label(record)} stays as it was: ${messageOf(error)}`);
     return undefined;
   }
+}
+
+/** For a server that was added by a build that trusted interface indexes. */
+function addHostPeer({ transaction, objects }: Change, { veth: { hostPeer, podPeer } }: ServerRecord): void {
+  if (objects.getHostPeer(podPeer.addr) !== undefined) return;
+  transaction.step(
+    `host peer ${hostPeer.iface.name}`,
+    () => objects.addHostPeer(podPeer.addr, hostPeer.iface.index),
+    () => objects.delHostPeer(podPeer.addr),
+  );
 }
 
 /** For a server that was added by a build that redirected nothing. */
@@ -499,11 +628,4 @@ function addVethPairEntry({ transaction, objects }: Change, record: ServerRecord
     () => objects.addVethPairEntry(veth, { gamePort, group: target.group, netnsCookie }),
     () => objects.delVethPairEntry(veth),
   );
-}
-
-function setUplink(objects: Objects, record: ServerRecord, uplink: number): void {
-  const { index } = record.veth.hostPeer.iface;
-  const target = objects.getSnatTarget(index);
-  if (target !== undefined) objects.addSnatTarget(index, { ...target, uplink });
-  objects.addNetData({ ...record, uplink }, "replace");
 }

@@ -1,14 +1,25 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { loadBpf, type Objects, openPinned } from "@dp/core";
-import { DatapathError, type Fd, isBpffs, lockDirectory, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
+import {
+  beforeChange,
+  DatapathError,
+  type Fd,
+  isBpffs,
+  lockDirectory,
+  mountBpffs,
+  SyscallError,
+  unmount,
+} from "@dp/sys";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
 import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
 function lock(path: string, options: HostOptions): Promise<Fd> {
-  const onWait = () => options.warn?.(`waiting for another change of ${path} to finish`);
-  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait);
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (holder) => {
+    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
+    options.warn?.(`waiting for ${who}, which is changing ${path}`);
+  });
 }
 
 /** Runs `body` under the lock of a pin root, which exists. */
@@ -20,17 +31,19 @@ export async function withLock<T>(options: HostOptions, body: () => T): Promise<
 /**
  * Runs `body` with the loaded datapath, under the pin root's lock.
  *
- * @throws DatapathError `NOT_LOADED` when nothing is loaded there
+ * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded anew: by an older build, or
+ *   an upgrade was not finished. `CONFLICT` when a newer build has loaded it
  */
 export async function withLoaded<T>(options: HostOptions, op: string, body: (objects: Objects) => T): Promise<T> {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(op, path);
   using _lock = await lock(path, options);
   using objects = open(path, op);
+  requireUpToDate(objects, op);
   return body(objects);
 }
 
-/** As {@link withLoaded}, without the lock: for reading. */
+/** As {@link withLoaded}, without the lock: for reading, which an older build's maps allow. */
 export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
   using objects = openLoaded(options, op);
   return body(objects);
@@ -44,22 +57,52 @@ export function openLoaded(options: HostOptions, op: string): Objects {
 }
 
 /**
- * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
- * whole first, so that it can be upgraded or taken down like any other.
+ * Opens whatever is loaded, to be loaded anew or taken down: also an older build's, and what is loaded only in part;
+ * undefined when nothing is. What running programs still have is pinned again.
+ *
+ * @throws DatapathError `CONFLICT` when a newer build has loaded it
  */
-export function openOrRepair(options: HostOptions): Objects | undefined {
+export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
+  const previous = openPrevious({ pinRoot: path });
+  if (previous === undefined || previous.needsLoad !== undefined) return previous;
+  const missing = previous.missing();
+  if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
+  return previous;
+}
+
+/**
+ * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
+ * whole first.
+ *
+ * @throws DatapathError `NOT_LOADED` when it has to be loaded anew
+ */
+export function openOrRepair(options: HostOptions, op: string): Objects | undefined {
+  const path = pinRootOf(options);
+  using previous = openPreviousLoad(options);
+  if (previous === undefined) return undefined;
+  requireUpToDate(previous, op);
+  return previous.missing().length === 0 ? openPinned({ pinRoot: path }) : loadBpf({ pinRoot: path });
+}
+
+function requireUpToDate(objects: Objects, op: string): void {
+  const { needsLoad } = objects;
+  if (needsLoad === undefined) return;
+  throw new DatapathError("NOT_LOADED", op, needsLoad, { hint: "run `dp load` first" });
+}
+
+/** Opens what is loaded as a whole, to be looked at; undefined when nothing is, or only a part. */
+export function openIfLoaded(options: HostOptions): Objects | undefined {
   try {
-    return openPinned({ pinRoot: path });
+    return openPinned({ pinRoot: pinRootOf(options) });
   } catch (error) {
-    if (!(error instanceof DatapathError) || error.code !== "NOT_LOADED") throw error;
-    if (!hasPins(path)) return undefined;
-    options.warn?.(`${path} was loaded only in part (${error.reason}); what was missing has been loaded`);
-    return loadBpf({ pinRoot: path });
+    if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
+    throw error;
   }
 }
 
-function hasPins(path: string): boolean {
+/** Whether anything of datapath's is pinned there. */
+export function hasPins(path: string): boolean {
   return ["progs", "maps"].some((folder) => {
     try {
       return readdirSync(join(path, folder)).some((name) => name.startsWith("dp_"));
@@ -143,6 +186,7 @@ function makeFolder(path: string, op: string): string[] {
   const missing: string[] = [];
   for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
   try {
+    beforeChange("make", path);
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new DatapathError("FAILED", op, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
@@ -153,6 +197,7 @@ function makeFolder(path: string, op: string): string[] {
 
 function removeIfEmpty(folder: string): void {
   try {
+    beforeChange("remove", folder);
     rmdirSync(folder);
   } catch (error) {
     if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;

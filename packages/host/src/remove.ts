@@ -24,6 +24,8 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
   const ownsIndex = index !== 0 && (owner === undefined || owner.publicPort === hostPort);
 
   const { addr: containerAddress } = record.veth.podPeer;
+  // The kernel vouches for the index as long as the interface is the one that was entered.
+  const vouched = index !== 0 && objects.getHostPeer(containerAddress) === index;
   // An interface that cannot be deleted keeps its guards.
   let gone = false;
   const detach = (program: InterfaceProgram) => gone && objects.detach(program, name);
@@ -36,10 +38,11 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
     [
       "veth pair",
       () => {
-        deleteVethPair(netlink, record);
+        deleteVethPair(netlink, record, vouched);
         gone = true;
       },
     ],
+    ["host peer", () => objects.delHostPeer(containerAddress)],
     ["detach tproxy_container", () => detach("tproxy_container")],
     ["detach tproxy_host", () => detach("tproxy_host")],
     ["detach snat", () => detach("snat")],
@@ -90,10 +93,10 @@ function findUnnotedHostPeer(netlink: Netlink, record: ServerRecord) {
 }
 
 /** Both ends go with one. An interface that has the index or the name by now, and is another, stays. */
-function deleteVethPair(netlink: Netlink, record: ServerRecord): void {
+function deleteVethPair(netlink: Netlink, record: ServerRecord, vouched: boolean): void {
   const noted = record.veth.hostPeer.iface.index;
   const link = noted === 0 ? findUnnotedHostPeer(netlink, record) : netlink.link(noted);
-  if (link === undefined || (noted !== 0 && !isHostPeer(link, record))) return;
+  if (link === undefined || (noted !== 0 && !vouched && !isHostPeer(link, record))) return;
   netlink.deleteLink(link.index);
 }
 

@@ -28,20 +28,25 @@ export function formatPorts(ports: ReadonlySet<number>): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
 }
 
+/** All that are reserved now. */
+export function reservedPorts(): Set<number> {
+  return parsePorts(readSysctl(RESERVED_PORTS) ?? "");
+}
+
 /** One that is reserved before it is given to a server is somebody else's: not ours to release. */
 export function isReserved(port: number): boolean {
-  return parsePorts(readSysctl(RESERVED_PORTS) ?? "").has(port);
+  return reservedPorts().has(port);
 }
 
 /** Adds a port to those that are there. */
 export function reservePort(port: number): void {
-  const ports = parsePorts(readSysctl(RESERVED_PORTS) ?? "");
+  const ports = reservedPorts();
   writeSysctl(RESERVED_PORTS, formatPorts(ports.add(port)), `reserve port ${port}`);
 }
 
 /** Takes a port out again; all others stay. */
 export function releasePort(port: number): void {
-  const ports = parsePorts(readSysctl(RESERVED_PORTS) ?? "");
+  const ports = reservedPorts();
   if (!ports.delete(port)) return;
   // The kernel takes an empty list as a line of its own.
   writeSysctl(RESERVED_PORTS, `${formatPorts(ports)}\n`, `release port ${port}`);

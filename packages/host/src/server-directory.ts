@@ -19,6 +19,9 @@ export type ProxyPorts = Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort">;
 /** How often, at most, the pins are opened anew for an address nobody has, in milliseconds. */
 const REOPEN_MS = 1000;
 
+/** Nothing is loaded at the moment; or a newer build's, of maps this one cannot read. */
+const NOT_READABLE = new Set<string>(["NOT_LOADED", "CONFLICT"]);
+
 /**
  * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
  * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up for a
@@ -100,7 +103,9 @@ export class ServerDirectory implements Disposable {
   }
 
   #unfinished(): DatapathError {
-    return new DatapathError("NOT_LOADED", this.#op, "the last load did not finish", { hint: "run `dp load` again" });
+    return new DatapathError("NOT_LOADED", this.#op, "the last load, or unload, did not finish", {
+      hint: "run `dp load` again",
+    });
   }
 
   #lookUp(address: string): KnownServer | undefined {
@@ -120,7 +125,7 @@ export class ServerDirectory implements Disposable {
     return record?.veth.podPeer.addr === address ? { name: record.name, port } : undefined;
   }
 
-  /** True when other pins were opened. Where nothing is loaded at the moment, the old ones stay: they know nobody. */
+  /** True when other pins were opened. Where there are none to read, the old ones stay: they know whom they knew. */
   #reopenIfReplaced(): boolean {
     const now = performance.now();
     if (now - this.#openedAt < REOPEN_MS) return false;
@@ -129,7 +134,7 @@ export class ServerDirectory implements Disposable {
     try {
       reopened = openPinned({ pinRoot: this.#pinRoot });
     } catch (error) {
-      if (error instanceof DatapathError && error.code === "NOT_LOADED") return false;
+      if (error instanceof DatapathError && NOT_READABLE.has(error.code)) return false;
       throw error;
     }
     this.#objects.close();

@@ -1,5 +1,5 @@
 import type { Counters, ServerRecord, ServerState, VethPeer } from "@dp/core";
-import type { Link } from "@dp/netlink";
+import type { Link, Netlink } from "@dp/netlink";
 
 /** One end of a server's veth pair. */
 export interface ServerPeer {
@@ -74,7 +74,16 @@ function toPeer({ iface, addr }: VethPeer): ServerPeer {
 /** Whether an interface is a server's host peer, and no other that has its index by now. */
 export function isHostPeer(link: Link | undefined, record: ServerRecord): link is Link {
   const { iface } = record.veth.hostPeer;
-  return link !== undefined && link.index === iface.index && link.kind === "veth" && link.mac === iface.mac;
+  if (link === undefined || link.index !== iface.index || link.kind !== "veth") return false;
+  // All host peers have the same MAC.
+  return link.mac === iface.mac && link.name === iface.name;
+}
+
+/** For what is taken by a server whose container ended, or was started anew. */
+export function goneHint(record: ServerRecord, host: Netlink): string | undefined {
+  const { index } = record.veth.hostPeer.iface;
+  if (index !== 0 && isHostPeer(host.link(index), record)) return undefined;
+  return `its container is gone: dp del-server --port ${record.hostPort}`;
 }
 
 /** JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
-import { SyscallError } from "@dp/sys";
+import { beforeChange, SyscallError } from "@dp/sys";
 
 /**
  * Sysctls below net/, of the calling thread's network namespace: the kernel answers for whoever opens the file, so this
@@ -32,6 +32,7 @@ export function readSysctl(name: string): string | undefined {
 
 /** Throws `SyscallError`. */
 export function writeSysctl(name: string, value: string, op = `set net/${name}`): void {
+  beforeChange("set", name);
   try {
     // "r+": a setting that is not there must not be created, and never truncated by opening it.
     writeFileSync(pathOf(name), value, { flag: "r+" });

@@ -32,6 +32,8 @@ export async function thawServer(options: ThawServerOptions): Promise<ThawedServ
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverServers(objects, host, options);
+    // What a freeze that was killed has left may refuse connections still.
+    objects.sweep();
     const { record, hostPeer } = presentServer(objects, host, options.port, op);
     const name = blockName(record);
     if (record.state !== "frozen") return { ...toServer(record, hostPeer), thawed: false };

@@ -3,7 +3,7 @@ import { Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openOrRepair, withLock } from "./pin-root.ts";
+import { openPreviousLoad, withLock } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { labels, type Server } from "./server.ts";
@@ -34,7 +34,7 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
   return withLock(options, () => {
-    using objects = openOrRepair(options);
+    using objects = openPreviousLoad(options);
     if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
     return { pinRoot, unloaded: true, removed: takeDown(objects, options) };
   });
@@ -50,6 +50,8 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
     });
   }
   const removed = removeServers(objects, netlink, records, options, OP);
+  // Killed from here on, it is left like a load that did not finish.
+  if (objects.needsLoad === undefined) objects.clearConfig();
   objects.unpinAll();
   return removed;
 }

@@ -3,7 +3,7 @@
  */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Flow, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
@@ -232,7 +232,7 @@ describe("loading again", () => {
     await unload({ ...options, force: true });
   });
 
-  test("leaves the program of a container whose namespace nobody can name as it was, and says so", async () => {
+  test("swaps the program of a container whose namespace nobody can name; one that is gone is missed", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     const container = sandbox.container();
@@ -241,10 +241,20 @@ describe("loading again", () => {
     // An open descriptor is all that keeps it.
     const namespace = openNamespace(container);
     run("ip", "netns", "delete", container);
-    expect(await load(options)).toMatchObject({ upgraded: true, servers: 1 });
+    const { programs, ...loaded } = await load(options);
+    expect(loaded).toMatchObject({ upgraded: true, servers: 1 });
+    expect(sandbox.warnings).toEqual([]);
+    const { links } = pinsOf(sandbox.observe()) as { links: object[] };
+    expect(links).toContainEqual(
+      expect.objectContaining({
+        program: "tproxy_container",
+        programId: programs.find(({ name }) => name === "dp_tproxy_container")?.id,
+      }),
+    );
+    rmSync(join(sandbox.pinRoot, "progs", `dp_tproxy_container_dp${PORT}`));
+    await load(options);
     expect(sandbox.warnings).toHaveLength(1);
     expect(sandbox.warnings[0]).toContain("the container of server 25570 (lobby) stays as it was");
-    expect(attached(sandbox, `dp${PORT}`)).toEqual(EVERY_SERVERS);
     namespace.fd.close();
     await unload({ ...options, force: true });
   });

@@ -8,10 +8,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { openPinned, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Holder } from "../../core/test/support/holder.ts";
 import { Cgroup } from "../../core/test/support/sandbox.ts";
-import { addServer, delServer, freezeServer, list, load, show, thawServer, unload } from "../src/index.ts";
+import { addServer, delServer, freezeServer, gc, list, load, show, status, thawServer, unload } from "../src/index.ts";
 import { PUBLIC_ADDRESS, requireRoot, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
@@ -342,3 +343,40 @@ test("what cannot be is refused before anything is changed", async () => {
   expect(sandbox.observe()).toEqual(before);
   expect(statSync(cgroup.path).isDirectory()).toBe(true);
 });
+
+test(
+  "a frozen server is whole as it is; what freezes it halfway, or nobody, is found",
+  async () => {
+    const { options, pinRoot } = sandbox;
+    await addListening(LOBBY, netns, cgroup);
+    await freeze();
+    expect(await status(options)).toMatchObject({ healthy: true, servers: { total: 1, frozen: 1 }, findings: [] });
+    expect(await gc(options)).toMatchObject({ collected: [], removed: [], mended: [], remaining: [] });
+
+    const other = makeCgroup();
+    {
+      using objects = openPinned({ pinRoot });
+      const { veth, gamePort, publicAddress } = objects.getNetData(LOBBY) as ServerRecord;
+      objects.addDnatTarget(
+        { address: publicAddress, port: LOBBY },
+        {
+          hostPeer: veth.hostPeer.iface.index,
+          containerAddress: veth.podPeer.addr,
+          gamePort,
+          containerMac: veth.podPeer.iface.mac,
+        },
+      );
+      objects.unblockIp6Connections({ name: `${LOBBY}` });
+      objects.blockIp4Connections(other.path, { name: "999" });
+    }
+    const found = (await status(options)).findings.map(({ code }) => code).sort();
+    expect(found).toEqual(["block-of-nobody", "dnat-entry", "freeze-incomplete"]);
+    const { removed, mended, remaining } = await gc(options);
+    expect(removed.map(({ code }) => code)).toEqual(["block-of-nobody"]);
+    expect(mended.map(({ code }) => code)).toEqual(["dnat-entry"]);
+    expect(remaining.map(({ code }) => code)).toEqual(["freeze-incomplete"]);
+    await freeze();
+    expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
+  },
+  TIMEOUT_MS,
+);

@@ -419,7 +419,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { port: 0 }, "from 1 to 65535"],
       ["BAD_USAGE", { port: 65536 }, "from 1 to 65535"],
       ["CONFLICT", { port: PORT }, "port 25570 is taken by server 25570 (lobby)"],
-      ["CONFLICT", { port: 25999 }, "a program on the host listens on port 25999"],
+      ["CONFLICT", { port: 25999 }, "listens on port 25999 of the host"],
       ["FAILED", { netns: "hosttest-none" }, "there is none of that name"],
       ["FAILED", { netns: "pid:4194399" }, "there is no process"],
       ["CONFLICT", { netns: taken }, "is already server 25570 (lobby)"],

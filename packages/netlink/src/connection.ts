@@ -1,4 +1,4 @@
-import { Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
+import { beforeChange, Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
 import { type Acknowledgement, readAcknowledgement } from "./codec/acknowledgement.ts";
 import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "./codec/frame.ts";
 import { InterruptedDumpError, NetlinkError } from "./error.ts";
@@ -72,6 +72,7 @@ export class Connection implements Disposable {
    * @throws NetlinkError
    */
   change(request: Request, describe: Describe): Frame[] {
+    beforeChange(typeof describe === "string" ? describe : "netlink message", request.type);
     const { answer, overrun } = this.#exchange(request, NLM_F_ACK, describe);
     if (!overrun) return answer;
     throw new NetlinkError(text(describe), Errno.ENOBUFS, {

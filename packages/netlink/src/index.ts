@@ -4,6 +4,7 @@ export { type Namespace, openNamespace } from "./namespace.ts";
 export { MalformedMessageError } from "./codec/malformed.ts";
 export type { Family } from "./codec/family.ts";
 export type { Address, AddressFilter, AddressOptions, Scope } from "./operations/address.ts";
+export type { Filter, FilterQuery } from "./operations/filter.ts";
 export type { Link, LinkChange, LinkQuery, LinkStats, VethEnd, VethOptions } from "./operations/link.ts";
 export type { Neighbour, NeighbourFilter, NeighbourOptions, NeighbourState } from "./operations/neighbour.ts";
 export type {
@@ -17,3 +18,11 @@ export type {
 } from "./operations/route.ts";
 export { Connection, type ConnectionOptions, type Describe, type Request } from "./connection.ts";
 export type { NetlinkSocket } from "./socket.ts";
+export {
+  type Change,
+  type News,
+  type Notification,
+  Subscription,
+  type SubscriptionOptions,
+  type Topic,
+} from "./subscription.ts";

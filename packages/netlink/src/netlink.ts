@@ -8,6 +8,7 @@ import {
   deleteAddress,
   listAddresses,
 } from "./operations/address.ts";
+import { type Filter, type FilterQuery, listFilters } from "./operations/filter.ts";
 import {
   createVeth,
   deleteLink,
@@ -151,6 +152,14 @@ export class Netlink implements Disposable {
   /** Deletes an entry of the neighbour table. False if there was none. */
   deleteNeighbour(options: Pick<NeighbourOptions, "ifindex" | "address">): boolean {
     return deleteNeighbour(this.#connection, options);
+  }
+
+  /**
+   * The filters on one side of an interface, in the order they run; of the chain they begin with and all others. Empty
+   * without a clsact or ingress qdisc, and for an interface that does not exist.
+   */
+  filters(query: FilterQuery): Filter[] {
+    return listFilters(this.#connection, query);
   }
 
   /** Closes the socket. */

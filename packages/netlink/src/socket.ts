@@ -1,4 +1,4 @@
-import { type Fd, MSG_TRUNC, receive, send, setSocketOption, socket, withNetns } from "@dp/sys";
+import { bindSocket, type Fd, MSG_TRUNC, receive, send, setSocketOption, socket, withNetns } from "@dp/sys";
 import { LITTLE_ENDIAN } from "./codec/scalar.ts";
 
 /** The three system calls a {@link Connection} makes, so that its logic can be tested without a kernel. */
@@ -13,8 +13,12 @@ export interface NetlinkSocket {
 export interface SocketOptions {
   /** The network namespace the socket works in, for life. Default: the calling thread's. The caller keeps it. */
   netns?: Fd | undefined;
-  /** How long to wait for the kernel's answer, in milliseconds. */
+  /** How long to wait for the kernel's answer, in milliseconds. 0: for ever. */
   timeoutMs: number;
+  /** Bytes that may wait to be received. Default 1 MiB. */
+  room?: number | undefined;
+  /** Groups of enum rtnetlink_groups to hear of. Default: none. */
+  groups?: readonly number[] | undefined;
 }
 
 const AF_NETLINK = 16;
@@ -26,12 +30,13 @@ const SO_RCVBUF = 8;
 const SO_RCVTIMEO = 20;
 
 const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 
 /** Opens a NETLINK_ROUTE socket. Throws `SyscallError`. */
-export function openRouteSocket({ netns, timeoutMs }: SocketOptions): NetlinkSocket {
+export function openRouteSocket({ netns, timeoutMs, room = 1 << 20, groups = [] }: SocketOptions): NetlinkSocket {
   const op = "open a netlink socket";
   const create = (): Fd => socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, op);
   const fd = netns === undefined ? create() : withNetns(netns, create);
@@ -42,8 +47,11 @@ export function openRouteSocket({ netns, timeoutMs }: SocketOptions): NetlinkSoc
     setSocketOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, on, op);
     // The kernel refuses what it does not understand in a get, and filters dumps itself.
     setSocketOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, on, op);
-    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, intBytes(1 << 20), op);
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, intBytes(room), op);
     setSocketOption(fd, SOL_SOCKET, SO_RCVTIMEO, timevalBytes(timeoutMs), op);
+    // The kernel passes over who has no address yet: it takes them for who made the change.
+    if (groups.length > 0) bindSocket(fd, anyAddress(), op);
+    for (const group of groups) setSocketOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, intBytes(group), op);
   } catch (error) {
     fd.close();
     throw error;
@@ -53,6 +61,13 @@ export function openRouteSocket({ netns, timeoutMs }: SocketOptions): NetlinkSoc
     receive: (buffer, flags, receiveOp) => receive(fd, buffer, flags | MSG_TRUNC, receiveOp),
     close: () => fd.close(),
   };
+}
+
+/** struct sockaddr_nl: the family; port 0, for which the kernel chooses one; no groups of the first 32. */
+function anyAddress(): Uint8Array {
+  const bytes = new Uint8Array(12);
+  new DataView(bytes.buffer).setUint16(0, AF_NETLINK, LITTLE_ENDIAN);
+  return bytes;
 }
 
 function intBytes(value: number): Uint8Array {

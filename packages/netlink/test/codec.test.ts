@@ -8,6 +8,7 @@ import {
   formatIp,
   formatMac,
   type Frame,
+  filterMessage,
   linkAttributes,
   linkMessage,
   MalformedMessageError,
@@ -34,6 +35,7 @@ const codecs: Record<string, Codec<unknown>> = {
   addressMessage,
   routeMessage,
   neighbourMessage,
+  filterMessage,
   vethAttributes,
   linkAttributes,
 };

@@ -7,7 +7,10 @@ import {
   addressMessage,
   AF_INET,
   AF_INET6,
+  bpfFilterAttributes,
+  ClsactParent,
   type Codec,
+  filterMessage,
   linkInfoAttributes,
   linkMessage,
   MessageFlag,
@@ -39,8 +42,8 @@ function attribute<K extends string, T>(name: K, value: T, flags = 0): { name: K
   return { name, value, flags };
 }
 
-function unknown(type: number, value: Uint8Array, flags = 0): { name: undefined } & Record<string, unknown> {
-  return { name: undefined, type, flags, value };
+function unknown(type: number, value: Uint8Array, flags = 0) {
+  return { name: undefined, type, flags, value } as const;
 }
 
 function both<T>(codec: Codec<T>, golden: Uint8Array, value: NoInfer<T>): void {
@@ -407,6 +410,48 @@ test("a neighbour as the kernel lists it", () => {
       ],
     },
   );
+});
+
+test("a BPF filter as the kernel lists it, with what is of its kind", () => {
+  const options = `
+      0d 00  07 00                   // TCA_BPF_NAME "p.o:[tc]"
+      70 2e 6f 3a 5b 74 63 5d 00  00 00 00
+      08 00  0b 00  37 51 01 00      // TCA_BPF_ID 86327
+      0c 00  0a 00                   // TCA_BPF_TAG, not known here
+      f0 3f 3c 89 31 09 83 0e
+      08 00  08 00  01 00 00 00      // TCA_BPF_FLAGS TCA_BPF_FLAG_ACT_DIRECT
+      08 00  09 00  08 00 00 00      // TCA_BPF_FLAGS_GEN, not known here
+  `;
+  both(
+    filterMessage,
+    bytes(`
+      00 00 00 00                    // tcm_family AF_UNSPEC, pads
+      03 00 00 00                    // tcm_ifindex 3
+      d9 00 00 00                    // tcm_handle 0xd9
+      f2 ff ff ff                    // tcm_parent: ingress of clsact
+      00 03 03 00                    // tcm_info: ETH_P_ALL, priority 3
+      08 00  01 00  62 70 66 00      // TCA_KIND "bpf"
+      08 00  0b 00  00 00 00 00      // TCA_CHAIN 0
+      38 00  02 00  ${options}       // TCA_OPTIONS, without NLA_F_NESTED
+    `),
+    {
+      header: {
+        tcm_family: 0,
+        tcm_ifindex: 3,
+        tcm_handle: 0xd9,
+        tcm_parent: ClsactParent.ingress,
+        tcm_info: (3 << 16) | 0x0300,
+      },
+      attributes: [attribute("TCA_KIND", "bpf"), attribute("TCA_CHAIN", 0), attribute("TCA_OPTIONS", bytes(options))],
+    },
+  );
+  both(bpfFilterAttributes, bytes(options), [
+    attribute("TCA_BPF_NAME", "p.o:[tc]"),
+    attribute("TCA_BPF_ID", 86327),
+    unknown(10, bytes("f0 3f 3c 89 31 09 83 0e")),
+    attribute("TCA_BPF_FLAGS", 1),
+    unknown(9, bytes("08 00 00 00")),
+  ]);
 });
 
 describe("acknowledgements", () => {

@@ -554,6 +554,41 @@ describe("neighbours", () => {
   });
 });
 
+describe("filters of traffic control", () => {
+  test("are listed in the order they run, on clsact and on ingress", () => {
+    using pair = new Pair();
+    const { netlink, dp0, inside, eth0 } = pair;
+    const tc = (...args: string[]) => run("tc", "-n", pair.host.name, ...args);
+    expect(netlink.filters({ ifindex: dp0, direction: "ingress" })).toEqual([]);
+    tc("qdisc", "add", "dev", "dp0", "clsact");
+    expect(netlink.filters({ ifindex: dp0, direction: "ingress" })).toEqual([]);
+    const add = (side: string, priority: string, ...filter: string[]) =>
+      tc("filter", "add", "dev", "dp0", side, "prio", priority, ...filter, "classid", "1:1");
+    const bytecode = ["bpf", "bytecode", "1,6 0 0 4294967295"];
+    add("ingress", "7", "handle", "0x5", ...bytecode);
+    add("ingress", "2", "protocol", "ip", "handle", "800::800", "u32", "match", "u32", "0", "0");
+    add("ingress", "3", "chain", "4", "handle", "0x1", ...bytecode);
+    add("egress", "1", "handle", "0x9", ...bytecode);
+    // Without an eBPF program: these are of the classic kind.
+    const program = undefined;
+    const filters = netlink.filters({ ifindex: dp0, direction: "ingress" });
+    expect(filters.filter(({ kind }) => kind === "bpf")).toEqual([
+      { kind: "bpf", priority: 7, chain: 0, handle: 5, program },
+      { kind: "bpf", priority: 3, chain: 4, handle: 1, program },
+    ]);
+    expect(filters[0]).toMatchObject({ kind: "u32", priority: 2, chain: 0 });
+    expect(netlink.filters({ ifindex: dp0, direction: "egress" })).toEqual([
+      { kind: "bpf", priority: 1, chain: 0, handle: 9, program },
+    ]);
+
+    run("tc", "-n", pair.container.name, "qdisc", "add", "dev", "eth0", "ingress");
+    const ingress = ["filter", "add", "dev", "eth0", "parent", "ffff:", "prio", "1", "handle", "0x1", ...bytecode];
+    run("tc", "-n", pair.container.name, ...ingress, "classid", "1:1");
+    expect(inside.filters({ ifindex: eth0, direction: "ingress" })).toMatchObject([{ kind: "bpf", priority: 1 }]);
+    expect(inside.filters({ ifindex: 4711, direction: "ingress" })).toEqual([]);
+  });
+});
+
 describe("namespaces", () => {
   test("a namespace opens by path, by name and by process, and is the same one", async () => {
     using sandbox = new Sandbox();

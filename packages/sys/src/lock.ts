@@ -3,9 +3,14 @@ import { Errno, SyscallError } from "./errno.ts";
 import { DatapathError } from "./errors.ts";
 import { type Fd, O_DIRECTORY, O_RDONLY, open } from "./fd.ts";
 import { errnoText, lastErrno, libc } from "./libc.ts";
+import { type LockHolder, lockHolder } from "./lock-holder.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+
+/** A shorter wait is nothing to speak of. */
+const PATIENCE_MS = 1000;
+const LONGEST_SLEEP_MS = 100;
 
 /**
  * Takes the exclusive flock(2) of a directory, waiting for whoever holds it. The kernel lets go of it when the holder
@@ -13,33 +18,48 @@ const LOCK_NB = 4;
  *
  * It polls rather than blocks: a thread asleep in flock(2) could neither time out nor be interrupted.
  *
- * @param timeoutMs gives up after this many milliseconds with a `CONFLICT` error
+ * @param timeoutMs gives up after this many milliseconds with a `CONFLICT` error that names the holder
+ * @param onWait told once, after a second of waiting, who is waited for, as far as that can be seen
  * @returns the lock: closing it releases it
  */
-export async function lockDirectory(directory: string, timeoutMs: number, onWait?: () => void): Promise<Fd> {
+export async function lockDirectory(
+  directory: string,
+  timeoutMs: number,
+  onWait?: (holder: LockHolder | undefined) => void,
+): Promise<Fd> {
   const fd = open(directory, O_RDONLY | O_DIRECTORY, `lock ${directory}`);
   try {
-    const deadline = performance.now() + timeoutMs;
-    for (let waits = 0; ; waits++) {
-      if (libc.flock(fd.number, LOCK_EX | LOCK_NB) === 0) return fd;
-      const errno = lastErrno();
-      if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) {
-        throw new SyscallError(`lock ${directory}`, "flock", errno, { target: directory, text: errnoText(errno) });
+    const start = performance.now();
+    for (let told = false; ;) {
+      if (tryLock(fd, directory)) return fd;
+      const waited = performance.now() - start;
+      if (waited >= timeoutMs) throw heldBy(lockHolder(directory), directory, timeoutMs);
+      if (waited >= PATIENCE_MS && !told) {
+        onWait?.(lockHolder(directory));
+        told = true;
       }
-      if (waits === 0) onWait?.();
-      if (performance.now() > deadline) {
-        throw new DatapathError(
-          "CONFLICT",
-          `lock ${directory}`,
-          `another change has held it for ${Math.round(timeoutMs / 1000)} s`,
-          { hint: "see which `dp` is still running (pgrep -a dp), then try again" },
-        );
-      }
-      // A little noise, so that a hundred waiters do not wake as one.
-      await sleep(5 + Math.random() * 20);
+      // Longer, the longer it takes: two hundred waiters would keep the processors busy with asking. And with noise, so
+      // that they do not wake as one.
+      const nap = Math.min(LONGEST_SLEEP_MS, 5 + waited / 20) * (0.5 + Math.random());
+      await sleep(Math.min(nap, timeoutMs - waited));
     }
   } catch (error) {
     fd.close();
     throw error;
   }
+}
+
+function tryLock(fd: Fd, directory: string): boolean {
+  if (libc.flock(fd.number, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = lastErrno();
+  if (errno === Errno.EAGAIN || errno === Errno.EINTR) return false;
+  throw new SyscallError(`lock ${directory}`, "flock", errno, { target: directory, text: errnoText(errno) });
+}
+
+function heldBy(holder: LockHolder | undefined, directory: string, timeoutMs: number): DatapathError {
+  const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
+  const waited = timeoutMs === 0 ? "" : `, still after ${timeoutMs / 1000} s`;
+  return new DatapathError("CONFLICT", `lock ${directory}`, `${who} is changing it${waited}`, {
+    hint: "try again when that is done, or wait longer: --wait SECONDS",
+  });
 }

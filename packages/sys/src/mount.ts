@@ -1,3 +1,4 @@
+import { beforeChange } from "./fault.ts";
 import { check, libc } from "./libc.ts";
 
 const BPF_FS_MAGIC = 0xcafe4a11n;
@@ -20,6 +21,7 @@ export function isCgroup2(path: string): boolean {
 
 /** Mounts a bpffs on an existing directory, with mode 0700: pins are root's business. Throws `SyscallError`. */
 export function mountBpffs(directory: string): void {
+  beforeChange("mount a bpffs on", directory);
   const MS_NOSUID = 2;
   const MS_NODEV = 4;
   const MS_NOEXEC = 8;
@@ -34,5 +36,6 @@ export function mountBpffs(directory: string): void {
 
 /** umount2(2). Throws `SyscallError`. */
 export function unmount(directory: string): void {
+  beforeChange("unmount", directory);
   check(libc.umount2(directory, 0), `unmount ${directory}`, "umount2", directory);
 }

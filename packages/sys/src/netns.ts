@@ -12,6 +12,21 @@ export function currentNetns(): Fd {
   return open("/proc/thread-self/ns/net", O_RDONLY, "open this thread's network namespace");
 }
 
+/**
+ * Makes a network namespace with nothing but a loopback interface, which is gone with the last descriptor of it and of
+ * the sockets in it. Throws `SyscallError` (unshare(2): EPERM without CAP_SYS_ADMIN).
+ */
+export function newNetns(): Fd {
+  const op = "make a network namespace";
+  using home = currentNetns();
+  check(libc.unshare(CLONE_NEWNET), op, "unshare");
+  try {
+    return currentNetns();
+  } finally {
+    returnTo(home);
+  }
+}
+
 /** Opens a network namespace by its path. Throws `SyscallError`, or `DatapathError` for a file that is none. */
 export function openNetns(path: string): Fd {
   const fd = open(path, O_RDONLY, `open network namespace ${path}`);
@@ -50,11 +65,14 @@ export function withNetns<T>(target: Fd, body: () => T extends PromiseLike<unkno
   try {
     return body();
   } finally {
-    if (libc.setns(home.number, CLONE_NEWNET) !== 0) {
-      process.stderr.write("datapath: cannot return to the host's network namespace; aborting\n");
-      process.abort();
-    }
+    returnTo(home);
   }
+}
+
+function returnTo(home: Fd): void {
+  if (libc.setns(home.number, CLONE_NEWNET) === 0) return;
+  process.stderr.write("datapath: cannot return to the host's network namespace; aborting\n");
+  process.abort();
 }
 
 /** getsockopt SO_NETNS_COOKIE of a fresh socket: the kernel's never-reused 64-bit number of this namespace (5.14+). */

@@ -1,16 +1,12 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmdirSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import {
   currentNetns,
-  DatapathError,
   Errno,
   errnoName,
   errnoText,
   isBpffs,
   isCgroup2,
-  lockDirectory,
   netnsCookie,
   netnsInode,
   open,
@@ -70,27 +66,6 @@ test("filesystems are told by their magic number", () => {
   expect(isBpffs("/proc")).toBe(false);
   expect(isCgroup2("/proc")).toBe(false);
   expect(isBpffs("/nonexistent")).toBe(false);
-});
-
-test("a lock is exclusive, waits for its holder, and says who is in the way", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "dp-lock-"));
-  try {
-    const first = await lockDirectory(directory, 1000);
-    let waited = 0;
-    await expect(lockDirectory(directory, 50, () => waited++)).rejects.toBeInstanceOf(DatapathError);
-    expect(waited).toBe(1);
-    const order: string[] = [];
-    const second = lockDirectory(directory, 5000).then((lock) => {
-      order.push("second");
-      return lock;
-    });
-    order.push("first lets go");
-    first.close();
-    (await second).close();
-    expect(order).toEqual(["first lets go", "second"]);
-  } finally {
-    rmdirSync(directory);
-  }
 });
 
 test("the limit of open files is raised as far as it may be", () => {

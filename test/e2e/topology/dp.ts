@@ -32,16 +32,34 @@ interface Peer {
 export class Dp {
   readonly host: NetworkNamespace;
   readonly pinRoot: string;
+  readonly #executable: string;
 
-  constructor(host: NetworkNamespace, pinRoot: string) {
-    if (!existsSync(DP)) throw new Error(`${DP} is not there: turbo run build`);
+  constructor(host: NetworkNamespace, pinRoot: string, executable = DP) {
+    if (!existsSync(executable)) throw new Error(`${executable} is not there: turbo run build`);
     this.host = host;
     this.pinRoot = pinRoot;
+    this.#executable = executable;
+  }
+
+  /** Another build, on the same host. */
+  as(executable: string): Dp {
+    return new Dp(this.host, this.pinRoot, executable);
+  }
+
+  /** What runs it, on its host: for a program that goes on. */
+  command(...args: string[]): string[] {
+    return ["env", `DP_PIN_ROOT=${this.pinRoot}`, this.#executable, ...args];
   }
 
   /** Runs it, whatever its exit status. */
   run(...args: string[]): Promise<Output> {
-    return this.host.run([DP, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
+    return this.runIn({}, ...args);
+  }
+
+  /** As `run`, with more in its environment: also another PATH, which is not that of what starts it. */
+  runIn(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Output> {
+    const more = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return this.host.run(["env", ...more, this.#executable, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
   }
 
   /** Runs it; it must succeed and say nothing on standard error. */

@@ -157,8 +157,11 @@ export async function run(command: readonly string[], options: { env?: Record<st
 }
 
 /** Runs a program that must succeed, and returns its standard output. */
-export async function must(command: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(command);
+export async function must(
+  command: readonly string[],
+  options: { env?: Record<string, string> } = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await run(command, options);
   if (code !== 0) throw new ProgramError(`${command.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
   return stdout;
 }

@@ -74,3 +74,70 @@ export async function disappointment(
   if (client.events.some(({ event }) => event === "echo")) throw new ProgramError("it led somewhere");
   return code as string;
 }
+
+/** traffic/crowd.ts, running: players who stay, and others who come and go. */
+export class Crowd implements AsyncDisposable {
+  readonly #program: Program;
+
+  private constructor(program: Program) {
+    this.#program = program;
+  }
+
+  /** Starts it, and waits until every stream goes. */
+  static async start(
+    player: NetworkNamespace,
+    { address = PUBLIC_ADDRESS, port }: Target,
+    { streams, perSecond }: { streams: number; perSecond: number },
+  ): Promise<Crowd> {
+    const crowd = new Crowd(player.spawn([...program("crowd"), address, `${port}`, `${streams}`, `${perSecond}`]));
+    await crowd.goesOn();
+    return crowd;
+  }
+
+  /** Waits until every stream has got back what it sent after this was called. Throws when a connection has failed. */
+  async goesOn(): Promise<void> {
+    const beats = () => this.#program.events.filter(({ event }) => event === "beat") as unknown as Beat[];
+    // One that is told from now on: what is under way is not what is waited for.
+    await this.#program.event("beat", beats().length + 1);
+    const from = beats().at(-1)?.rounds ?? [];
+    for (;;) {
+      this.#mustNotFail();
+      // Two: the first may have been on its way.
+      if (
+        beats()
+          .at(-1)
+          ?.rounds.every((rounds, stream) => rounds >= (from[stream] ?? 0) + 2)
+      )
+        return;
+      await this.#program.event("beat", beats().length + 1);
+    }
+  }
+
+  /** Ends it. Returns how many came and went. */
+  async finish(): Promise<number> {
+    this.#program.kill("SIGTERM");
+    const { opened, answered } = await this.#program.event("done");
+    this.#mustNotFail();
+    if (opened !== answered) throw new ProgramError(`${opened as number} were opened, ${answered as number} answered`);
+    return opened as number;
+  }
+
+  #mustNotFail(): void {
+    const failures = this.#program.events.filter(({ event }) => event === "failed");
+    if (failures.length === 0) return;
+    throw new ProgramError(
+      `${failures.length} failed:\n${failures
+        .map(({ why }) => why as string)
+        .slice(0, 10)
+        .join("\n")}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program[Symbol.asyncDispose]();
+  }
+}
+
+interface Beat {
+  readonly rounds: readonly number[];
+}

@@ -1,14 +1,14 @@
 import type { Server } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parsePort } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
-export class AddServerCommand extends DpCommand {
+export class AddServerCommand extends ChangeCommand {
   static override paths = [["add-server"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Servers",
     description: "put a container behind a port of the host",
     details:
@@ -16,7 +16,7 @@ export class AddServerCommand extends DpCommand {
       "It happens as a whole or not at all. The container must have no network of its own (--network none).",
     examples: [
       [
-        "A container of docker, podman or nerdctl, on the lowest free port",
+        "A container of docker, podman or containerd, on the lowest free port",
         "dp add-server --port auto --container lobby",
       ],
       ["A network namespace made with ip netns", "dp add-server --port 25570 --netns lobby --name lobby"],
@@ -26,7 +26,7 @@ export class AddServerCommand extends DpCommand {
   static override metavars = {
     "--port": "N|auto",
     "--netns": "PATH|NAME|pid:N",
-    "--container": "NAME",
+    "--container": "[ENGINE:]NAME",
     "--name": "S",
     "--group": "G",
     "--address": "IP",
@@ -39,7 +39,7 @@ export class AddServerCommand extends DpCommand {
 
   port = Option.String("--port", { description: "the host port players connect to" });
   netns = Option.String("--netns", { description: "the container's network namespace" });
-  container = Option.String("--container", { description: "a container of docker, podman or nerdctl" });
+  container = Option.String("--container", { description: "a container of docker, podman, nerdctl, ctr or runc" });
   name = Option.String("--name", { description: "default: the container's, or server-PORT" });
   group = Option.String("--group", { description: "servers of one group reach each other's game port" });
   address = Option.String("--address", { description: "the public address (default: that of dp load)" });
@@ -48,6 +48,7 @@ export class AddServerCommand extends DpCommand {
   ifname = Option.String("--ifname", { description: "the interface inside the container (default eth0)" });
   gamePort = Option.String("--game-port", { description: "where the server listens (default 25565)" });
   mtu = Option.String("--mtu", { description: "default: the uplink's" });
+  force = Option.Boolean("--force", false, { description: "also a port of the host's ephemeral range" });
 
   override async perform(): Promise<Server> {
     if (this.port === undefined) throw new UsageError("--port is missing", { hint: '--port N, or "--port auto"' });
@@ -69,6 +70,7 @@ export class AddServerCommand extends DpCommand {
       ifname: this.ifname,
       gamePort: parseOptionalNumber(this.gamePort, "--game-port"),
       mtu: parseOptionalNumber(this.mtu, "--mtu"),
+      force: this.force,
     };
     const { addServer } = await hostLibrary();
     return addServer(options);

@@ -1,13 +1,13 @@
 import type { Server, ServerSelector } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { UsageError } from "../usage-error.ts";
 
-export class DelServerCommand extends DpCommand {
+export class DelServerCommand extends ChangeCommand {
   static override paths = [["del-server"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Servers",
     description: "take a container away from its port",
     details:

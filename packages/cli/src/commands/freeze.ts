@@ -1,14 +1,14 @@
 import type { FrozenServer } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
-export class FreezeCommand extends DpCommand {
+export class FreezeCommand extends ChangeCommand {
   static override paths = [["freeze"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Checkpoint",
     description: "make a server ready for a checkpoint: cut off its connections, and refuse new ones",
     details:

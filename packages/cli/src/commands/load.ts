@@ -1,13 +1,15 @@
 import type { LoadResult } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
+import { describeFinding, renderFindings } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseOptionalNumber, parseRange } from "../option-value.ts";
 import { renderFields } from "../table.ts";
+import { version } from "../version.ts";
 
-export class LoadCommand extends DpCommand {
+export class LoadCommand extends ChangeCommand {
   static override paths = [["load"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Host",
     description: "load the programs and attach them to the uplink; again = upgrade in place",
     details:
@@ -46,7 +48,7 @@ export class LoadCommand extends DpCommand {
   hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
   containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
   portRange = Option.String("--port-range", { description: "what --port auto takes from (default 25565-30564)" });
-  maxServers = Option.String("--max-servers", { description: "room for so many; first load only (default 65536)" });
+  maxServers = Option.String("--max-servers", { description: "room for so many (default: as before, 65536 at first)" });
 
   override async perform(): Promise<LoadResult> {
     const options = {
@@ -61,6 +63,7 @@ export class LoadCommand extends DpCommand {
       containerSubnet: this.containerSubnet,
       portRange: this.portRange === undefined ? undefined : parseRange(this.portRange, "--port-range"),
       maxServers: parseOptionalNumber(this.maxServers, "--max-servers"),
+      build: version(),
     };
     const { load } = await hostLibrary();
     return load(options);
@@ -82,9 +85,12 @@ export class LoadCommand extends DpCommand {
           ["proxies in", result.cgroup],
           ["attached by", result.mechanism === "tcx" ? "TCX links" : "clsact filters"],
           ["pinned under", result.pinRoot],
+          ...(result.migrated.length > 0 ? [["maps made anew", result.migrated.join(", ")] as [string, string]] : []),
         ],
         this.style,
-      )
+      ) +
+      result.mended.map((finding) => `${green("mended")} ${describeFinding(finding)}\n`).join("") +
+      renderFindings(result.remaining, this.style)
     );
   }
 }

@@ -1,13 +1,13 @@
 import type { ThawedServer } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { parseNumber } from "../option-value.ts";
 import { UsageError } from "../usage-error.ts";
 
-export class ThawCommand extends DpCommand {
+export class ThawCommand extends ChangeCommand {
   static override paths = [["thaw"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Checkpoint",
     description: "let a frozen server's players in again, and the container out",
     details: "Undoes dp freeze, also one that did not finish. A server that is not frozen stays as it is.",

@@ -1,11 +1,11 @@
 import type { UnloadResult } from "@dp/host";
 import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
+import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 
-export class UnloadCommand extends DpCommand {
+export class UnloadCommand extends ChangeCommand {
   static override paths = [["unload"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ChangeCommand.Usage({
     category: "Host",
     description: "detach and unpin everything; refused while there are servers",
     details: "Not loaded is done, not failed. The bpffs stays mounted.",

@@ -49,7 +49,10 @@ function symbol(prototype: string): Native {
   }
 }
 
+const prototypes: string[] = [];
+
 function lazily<T>(prototype: string, call: (native: Native, args: unknown[]) => T): (...args: unknown[]) => T {
+  prototypes.push(prototype);
   let bound: Native | undefined;
   return (...args) => {
     bound ??= symbol(prototype);
@@ -148,11 +151,16 @@ export const libbpf = {
   programFdById: integer("int bpf_prog_get_fd_by_id(uint32_t id)"),
   mapFdById: integer("int bpf_map_get_fd_by_id(uint32_t id)"),
   linkFdById: integer("int bpf_link_get_fd_by_id(uint32_t id)"),
+  btfFdById: integer("int bpf_btf_get_fd_by_id(uint32_t id)"),
+  programBindMap: integer("int bpf_prog_bind_map(int program, int map, const void *opts)"),
 
   linkCreate: integer("int bpf_link_create(int program, int target, int attachType, const void *opts)"),
   linkUpdate: integer("int bpf_link_update(int link, int program, const void *opts)"),
   linkDetach: integer("int bpf_link_detach(int link)"),
   iterCreate: integer("int bpf_iter_create(int link)"),
+
+  probeHelper: integer("int libbpf_probe_bpf_helper(int programType, int helper, const void *opts)"),
+  probeProgramType: integer("int libbpf_probe_bpf_prog_type(int programType, const void *opts)"),
 
   tcHookCreate: integer("int bpf_tc_hook_create(void *hook)"),
   tcHookDestroy: integer("int bpf_tc_hook_destroy(void *hook)"),
@@ -160,6 +168,11 @@ export const libbpf = {
   tcDetach: integer("int bpf_tc_detach(const void *hook, const void *opts)"),
   tcQuery: integer("int bpf_tc_query(const void *hook, void *opts)"),
 } as const;
+
+/** Tries to bind everything above. Throws `UnsupportedError` for what this libbpf does not have. */
+export function requireSymbols(): void {
+  for (const prototype of prototypes) symbol(prototype);
+}
 
 /** Copies `length` bytes at an address of native memory into JavaScript's. */
 export function copyFrom(address: Pointer, length: number): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * What core needs of libc beside libbpf: bpf(2) for what libbpf 1.1 has no function for (TCX), vsnprintf for libbpf's
- * log, memory for the verifier's, and ioctl for an interface's index and address.
+ * log, memory for the verifier's, the kernel's clock, and ioctl for an interface's index and address.
  */
 import koffi from "koffi";
 
@@ -49,6 +49,17 @@ export function bpfSyscall(command: number, attr: Uint8Array): number {
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {
   // SAFETY: the kernel reads and writes `argument` during the call only; koffi keeps it in place that long.
   return orErrno(rawIoctl(fd, request, argument));
+}
+
+const rawClockGettime = bind("int clock_gettime(int clock, void *time)");
+const CLOCK_MONOTONIC = 1;
+
+/** Nanoseconds since boot, suspend not counted: bpf_ktime_get_ns(), which a runtime's own clock need not be. */
+export function monotonicNow(): bigint {
+  const time = new BigInt64Array(2);
+  // SAFETY: struct timespec is two longs; libc writes them during the call only.
+  rawClockGettime(CLOCK_MONOTONIC, new Uint8Array(time.buffer));
+  return (time[0] as bigint) * 1_000_000_000n + (time[1] as bigint);
 }
 
 const rawVsnprintf = bind("int vsnprintf(void *buffer, size_t size, const void *format, void *arguments)");

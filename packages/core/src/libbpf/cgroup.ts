@@ -1,5 +1,5 @@
 /** Links on the hooks of a cgroup (cgroup v2). */
-import { Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
+import { beforeChange, Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { CgroupAttachType, type CgroupAttachName } from "./attach-type.ts";
 import { check } from "./errors.ts";
@@ -27,6 +27,7 @@ export function attachCgroup(options: AttachCgroupOptions): Link {
   const folder = typeof cgroup === "string" ? open(cgroup, O_RDONLY | O_DIRECTORY, op) : undefined;
   try {
     const target = folder ?? (cgroup as Fd);
+    beforeChange("attach to", name);
     // SAFETY: no pointers but NULL; the kernel takes its own reference to program and cgroup.
     const result = libbpf.linkCreate(program.fd, target.number, CgroupAttachType[attachType], null);
     return new Link(new Fd(check(result, { op, call: "bpf_link_create", target: name })));

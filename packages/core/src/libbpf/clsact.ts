@@ -1,5 +1,5 @@
 /** TC filters on the clsact qdisc: how programs are attached to an interface where the kernel has no TCX. */
-import { Errno } from "@dp/sys";
+import { beforeChange, Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
@@ -44,6 +44,7 @@ export function attachClsact(program: Program, slot: ClsactSlot): "attached" | "
   const op = `attach ${program.name} to the ${slot.direction} of interface ${slot.ifindex}`;
   return withLibbpfLog((messages) => {
     using hook = hookOf(slot);
+    beforeChange("make the clsact qdisc of", slot.ifindex);
     // SAFETY (whole file): libbpf reads and writes the structures during the call only; they hold no pointers.
     const created = libbpf.tcHookCreate(hook.bytes);
     if (created !== -Errno.EEXIST) check(created, { op, call: "bpf_tc_hook_create", messages });
@@ -54,6 +55,7 @@ export function attachClsact(program: Program, slot: ClsactSlot): "attached" | "
       handle: slot.handle,
       priority: slot.priority,
     });
+    beforeChange("attach a filter to", slot.ifindex);
     check(libbpf.tcAttach(hook.bytes, opts.bytes), { op, call: "bpf_tc_attach", messages });
     return there ? "updated" : "attached";
   });
@@ -75,6 +77,7 @@ export function detachClsact(slot: ClsactSlot): boolean {
     using hook = hookOf(slot);
     if (query(hook, slot, op, messages) === undefined) return false;
     using opts = new NativeStruct(TC_OPTS, { handle: slot.handle, priority: slot.priority });
+    beforeChange("detach a filter from", slot.ifindex);
     const result = libbpf.tcDetach(hook.bytes, opts.bytes);
     if (NOTHING_THERE.has(result)) return false;
     check(result, { op, call: "bpf_tc_detach", messages });

@@ -5,12 +5,16 @@
  * A probe answers true or false, and remembers it; it throws when it cannot tell, as without the privileges.
  */
 import { accessSync, constants } from "node:fs";
-import { Errno, Fd } from "@dp/sys";
-import { libbpf } from "../ffi/libbpf.ts";
+import { Errno, Fd, newNetns, SyscallError, withNetns } from "@dp/sys";
+import { libbpf, requireSymbols } from "../ffi/libbpf.ts";
+import { NativeStruct } from "../ffi/native-struct.ts";
 import { BPF_TCX_INGRESS } from "./attach-type.ts";
+import { attachClsact } from "./clsact.ts";
 import { callError, check } from "./errors.ts";
+import { PROGRAM_INFO, readInfo } from "./info.ts";
 import { isUnsupportedBatch } from "./map-batch.ts";
 import { MapType } from "./map-type.ts";
+import { Program } from "./program.ts";
 
 function remembered(probe: () => boolean): () => boolean {
   let answer: boolean | undefined;
@@ -43,6 +47,70 @@ export const hasTcx: () => boolean = remembered(() => {
   throw callError(result, { op, call: "bpf_link_create" });
 });
 
+/** TC filters on clsact (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF), tried in a network namespace of its own. */
+export const hasClsact: () => boolean = remembered(() => {
+  const op = "probe for clsact filters";
+  const loopback = 1;
+  using program = new Program(trivialProgram(op));
+  using scratch = newNetns();
+  try {
+    withNetns(scratch, () =>
+      attachClsact(program, { ifindex: loopback, direction: "ingress", priority: 1, handle: 1 }),
+    );
+    return true;
+  } catch (error) {
+    // No such qdisc, no such classifier; or the module for it is not there.
+    const missing: number[] = [Errno.ENOENT, Errno.EOPNOTSUPP, Errno.EINVAL];
+    if (error instanceof SyscallError && missing.includes(error.errno)) return false;
+    throw error;
+  }
+});
+
+/** enum bpf_func_id and the type of the programs that call it (linux/bpf.h). */
+const HELPERS = {
+  /** Linux 5.10+ */
+  redirect_neigh: [152, SCHED_CLS],
+  /** Linux 5.10+ */
+  redirect_peer: [155, SCHED_CLS],
+  /** Linux 5.15+ */
+  timer_init: [169, SCHED_CLS],
+} as const;
+
+export type HelperName = keyof typeof HELPERS;
+
+/** A function of the kernel's for TC programs: whether the verifier knows it. */
+export function hasHelper(name: HelperName): boolean {
+  const [helper, programType] = HELPERS[name];
+  return (
+    check(libbpf.probeHelper(programType, helper, null), {
+      op: `probe for bpf_${name}`,
+      call: "libbpf_probe_bpf_helper",
+    }) === 1
+  );
+}
+
+/** enum bpf_prog_type (linux/bpf.h). */
+const PROGRAM_TYPES = {
+  /** cgroup/getsockopt (Linux 5.3+) */
+  cgroupSockopt: 25,
+  /** sockops (Linux 4.13+) */
+  sockOps: 13,
+} as const;
+
+/** A type of programs on cgroups: whether the kernel loads one. */
+export function hasProgramType(name: keyof typeof PROGRAM_TYPES): boolean {
+  const result = libbpf.probeProgramType(PROGRAM_TYPES[name], null);
+  return check(result, { op: `probe for ${name} programs`, call: "libbpf_probe_bpf_prog_type" }) === 1;
+}
+
+/** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. */
+export function hasJit(): boolean {
+  const op = "probe for the JIT compiler";
+  using program = trivialProgram(op);
+  using info = new NativeStruct(PROGRAM_INFO);
+  return readInfo(program.number, info, op).get("jited_prog_len") > 0;
+}
+
 /** Batch operations on hash maps (Linux 5.6+). */
 export const hasMapBatch: () => boolean = remembered(() => {
   const op = "probe for batch operations on maps";
@@ -63,6 +131,11 @@ export const hasKernelBtf: () => boolean = remembered(() => {
     return false;
   }
 });
+
+/** Throws `UnsupportedError` for a libbpf that lacks a function this package calls, or none at all. */
+export function requireLibbpf(): void {
+  requireSymbols();
+}
 
 /** libbpf's version: "1.1". Throws `UnsupportedError` without libbpf. */
 export function libbpfVersion(): string {

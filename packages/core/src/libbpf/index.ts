@@ -8,7 +8,18 @@ export { attachCgroup, type AttachCgroupOptions } from "./cgroup.ts";
 export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, queryClsact } from "./clsact.ts";
 export { be16, be32, bytes, type Codec, u16, u32, u64, u8 } from "./codec.ts";
 export { LibbpfError, LibbpfMessages } from "./errors.ts";
-export { hasKernelBtf, hasMapBatch, hasTcx, libbpfVersion } from "./feature.ts";
+export {
+  hasClsact,
+  hasHelper,
+  hasJit,
+  hasKernelBtf,
+  hasMapBatch,
+  hasProgramType,
+  hasTcx,
+  type HelperName,
+  libbpfVersion,
+  requireLibbpf,
+} from "./feature.ts";
 export { attachIter, type AttachIterOptions, runIter } from "./iter.ts";
 export {
   type CgroupLinkInfo,
@@ -21,6 +32,7 @@ export {
 export { BpfMap, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
 export { attachNetfilter, type AttachNetfilterOptions, type NetfilterHook, setNetfilterType } from "./netfilter.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
+export { type MapTypes, mapTypes } from "./map-types.ts";
 export { BpfObject, type OpenOptions } from "./object.ts";
 export { OpenObject } from "./open-object.ts";
 export { OpenMap, OpenProgram } from "./open-parts.ts";

@@ -27,7 +27,17 @@ export const MAP_INFO = struct("bpf_map_info", {
   max_entries: "u32",
   map_flags: "u32",
   name: "bytes16",
+  ifindex: "u32",
+  btf_vmlinux_value_type_id: "u32",
+  netns_dev: "u64",
+  netns_ino: "u64",
+  btf_id: "u32",
+  btf_key_type_id: "u32",
+  btf_value_type_id: "u32",
 });
+
+/** The head of struct bpf_btf_info (linux/bpf.h). */
+export const BTF_INFO = struct("bpf_btf_info", { btf: "pointer", btf_size: "u32", id: "u32" });
 
 /** Fills `info` with what the kernel knows of a program, map or link (BPF_OBJ_GET_INFO_BY_FD). */
 export function readInfo<F extends Fields>(fd: number, info: NativeStruct<F>, op: string): NativeStruct<F> {

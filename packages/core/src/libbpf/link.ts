@@ -1,4 +1,4 @@
-import { Errno, Fd } from "@dp/sys";
+import { beforeChange, Errno, Fd } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import { BPF_TCX_INGRESS, type CgroupAttachName, cgroupAttachName, type Direction } from "./attach-type.ts";
@@ -139,6 +139,7 @@ export class Link extends Resource {
    * there.
    */
   update(program: Program): void {
+    beforeChange("update a link to", program.name);
     const result = libbpf.linkUpdate(this.fd, program.fd, null);
     if (result >= 0) return;
     const op = `update a link to ${program.name}`;
@@ -148,6 +149,7 @@ export class Link extends Resource {
 
   /** Detaches it now, whoever else holds it or pinned it. Does nothing when it is detached already. */
   detach(): void {
+    beforeChange("detach a link");
     const result = libbpf.linkDetach(this.fd);
     if (result !== -Errno.ENOLINK) check(result, { op: "detach a link", call: "bpf_link_detach" });
   }

@@ -1,4 +1,4 @@
-import { DatapathError, Errno, Fd } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, Fd } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
@@ -138,6 +138,7 @@ export class BpfMap<K, V> extends Resource {
    * key that is there, ENOENT for "replace" of one that is not, E2BIG for a key outside an array map.
    */
   set(key: K, value: V, mode: SetMode = "any"): void {
+    beforeChange("set an entry of", this.name);
     // SAFETY: as in get.
     const result = libbpf.mapUpdate(
       this.fd,
@@ -159,6 +160,7 @@ export class BpfMap<K, V> extends Resource {
 
   /** Deletes an entry. False when there was none. */
   delete(key: K): boolean {
+    beforeChange("delete an entry of", this.name);
     // SAFETY: as in get.
     const result = libbpf.mapDelete(this.fd, this.#encode(this.#key, key));
     if (result === -Errno.ENOENT) return false;
@@ -168,6 +170,7 @@ export class BpfMap<K, V> extends Resource {
 
   /** Reads an entry and deletes it in one step (hash maps from Linux 5.14); undefined without one. */
   take(key: K): V | undefined {
+    beforeChange("take an entry of", this.name);
     const value = new Uint8Array(this.#value.size);
     // SAFETY: as in get.
     const result = libbpf.mapLookupAndDelete(this.fd, this.#encode(this.#key, key), value);
@@ -183,6 +186,7 @@ export class BpfMap<K, V> extends Resource {
   setMany(entries: Iterable<readonly [K, V]>, mode: SetMode = "any"): void {
     const list = [...entries];
     if (list.length === 0) return;
+    beforeChange("set entries of", this.name);
     const keys = concatenate(list.map(([key]) => this.#encode(this.#key, key)));
     const values = concatenate(list.map(([, value]) => this.#encode(this.#value, value)));
     const count = new Uint32Array([list.length]);
@@ -200,6 +204,7 @@ export class BpfMap<K, V> extends Resource {
     for (let next = 0; next < list.length;) {
       const rest = list.slice(next);
       const count = new Uint32Array([rest.length]);
+      beforeChange("delete entries of", this.name);
       const bytes = concatenate(rest.map((key) => this.#encode(this.#key, key)));
       // SAFETY: as in setMany.
       const result = libbpf.mapDeleteBatch(this.fd, bytes, count, null);

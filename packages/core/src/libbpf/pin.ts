@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { callError, check } from "./errors.ts";
 
@@ -21,6 +21,7 @@ const KIND_BY_FILE: Readonly<Record<string, PinKind>> = {
  * the path is taken.
  */
 export function pin(fd: number, path: string): void {
+  beforeChange("pin", path);
   // SAFETY: libbpf and the kernel read the path during the call only.
   const result = libbpf.objectPin(fd, path);
   if (result >= 0) return;
@@ -43,10 +44,11 @@ function pinHint(path: string, errno: number): string | undefined {
  * It pins beside it, then renames over it, which bpffs does atomically within a folder.
  */
 export function pinOver(fd: number, path: string): void {
-  // Process id and a counter: two processes, or two calls, never meet on one name.
-  const temporary = join(dirname(path), `tmp_${process.pid}_${temporaryNumber++}`);
+  // Two processes, or two calls, do not meet on one name: nor a process and one of its number that was killed here.
+  const temporary = join(dirname(path), `tmp_${process.pid}_${Math.floor(Math.random() * 2 ** 48)}`);
   pin(fd, temporary);
   try {
+    beforeChange("rename to", path);
     renameSync(temporary, path);
   } catch (cause) {
     rmSync(temporary, { force: true });
@@ -54,13 +56,12 @@ export function pinOver(fd: number, path: string): void {
   }
 }
 
-let temporaryNumber = 0;
-
 /** Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. */
 export function unpin(path: string): boolean {
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
     if (!isBpffs(path)) throw new DatapathError("FAILED", `unpin ${path}`, "it is not on a bpffs");
+    beforeChange("unpin", path);
     rmSync(path);
     return true;
   } catch (cause) {

@@ -3,6 +3,7 @@ import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct } from "../ffi/native-struct.ts";
 import { check } from "./errors.ts";
 import { PROGRAM_INFO, readInfo, textField } from "./info.ts";
+import type { BpfMap } from "./map.ts";
 import { pin, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
@@ -77,6 +78,15 @@ export class Program extends Resource {
   /** Pins it at `path` on a bpffs. Throws `SyscallError`: EEXIST when the path is taken. */
   pin(path: string): void {
     pin(this.fd, path);
+  }
+
+  /**
+   * Has it keep a map that its code does not use (BPF_PROG_BIND_MAP, Linux 5.10): the map then lives as long as the
+   * program, and is found by its `mapIds`.
+   */
+  bindMap<K, V>(map: BpfMap<K, V>): void {
+    const result = libbpf.programBindMap(this.fd, map.fd, null);
+    check(result, { op: `bind map ${map.name} to ${this.name}`, call: "bpf_prog_bind_map" });
   }
 
   /** Runs it on a packet, without any interface (BPF_PROG_TEST_RUN). */

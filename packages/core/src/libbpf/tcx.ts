@@ -1,5 +1,5 @@
 /** TCX: links on an interface's TC hooks, with an order (Linux 6.6+). */
-import { Errno, Fd, UnsupportedError } from "@dp/sys";
+import { beforeChange, Errno, Fd, UnsupportedError } from "@dp/sys";
 import { bpfSyscall } from "../ffi/libc.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import { BPF_TCX_EGRESS, BPF_TCX_INGRESS, type Direction } from "./attach-type.ts";
@@ -73,6 +73,7 @@ export function attachTcx(options: AttachTcxOptions): Link {
     relative_fd_or_id: relative?.fd,
     expected_revision: expectedRevision,
   });
+  beforeChange("attach to", ifindex);
   const result = bpfSyscall(BPF_LINK_CREATE, attr.bytes);
   if (result >= 0) return new Link(new Fd(result));
   const op = `attach ${program.name} to the ${direction} of interface ${ifindex}`;

@@ -4,7 +4,7 @@ import type { CgroupAttachName } from "../libbpf/attach-type.ts";
 import { attachCgroup } from "../libbpf/cgroup.ts";
 import { Link } from "../libbpf/link.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
-import type { Program } from "../libbpf/program.ts";
+import { Program } from "../libbpf/program.ts";
 
 /** One program on one cgroup, and the pin of the link between them. */
 export interface CgroupPlace {
@@ -36,10 +36,19 @@ export function detachCgroup(path: string): boolean {
   return unpin(path);
 }
 
-/** The id of the cgroup a pinned link is on, 0 when that is gone; undefined when nothing is pinned there. */
-export function pinnedCgroup(path: string): bigint | undefined {
+/** What a pinned link is on, and what it runs: both 0 when its cgroup is gone. undefined: nothing is pinned there. */
+export function pinnedCgroup(path: string): { cgroupId: bigint; programId: number } | undefined {
   using link = Link.findPin(path);
-  return link === undefined ? undefined : cgroupOf(link);
+  if (link === undefined) return undefined;
+  const info = link.info();
+  const attached = info.kind === "cgroup" && info.cgroupId !== 0n;
+  return attached ? { cgroupId: info.cgroupId, programId: info.programId } : { cgroupId: 0n, programId: 0 };
+}
+
+/** The program a pinned link runs; undefined when nothing is pinned there. */
+export function programOnCgroup(path: string): Program | undefined {
+  using link = Link.findPin(path);
+  return link === undefined ? undefined : Program.fromId(link.info().programId);
 }
 
 function attach(program: Program, attachType: CgroupAttachName, cgroup: string): Link {

@@ -1,7 +1,7 @@
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
-import { DIRECTION, type Mechanism } from "./attachment.ts";
+import { DIRECTION, type Mechanism, NOT_ATTACHED } from "./attachment.ts";
 import { readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
@@ -61,12 +61,20 @@ export const clsact: Mechanism = {
     unpin(path);
   },
 
-  ifindex({ program, ifaceName }) {
+  state({ program, ifaceName }) {
     const ifindex = findInterface(ifaceName);
-    if (program === "tproxy_container") return ifindex;
-    return ifindex !== 0 && queryClsact(slotOf(program, ifindex)) !== undefined ? ifindex : 0;
+    if (ifindex === 0) return NOT_ATTACHED;
+    // Its interface is in another namespace: what is known of it is that it is there as long as the host peer.
+    if (program === "tproxy_container") return { ifindex, programId: undefined };
+    const programId = queryClsact(slotOf(program, ifindex));
+    return programId === undefined ? NOT_ATTACHED : { ifindex, programId };
   },
 };
+
+/** The program of the filter on a container peer, told inside its namespace; 0 when there is none. */
+export function clsactProgram(program: InterfaceProgram, ifindex: number): number {
+  return queryClsact(slotOf(program, ifindex)) ?? 0;
+}
 
 function findInterface(name: string): number {
   try {

@@ -3,7 +3,7 @@ import { Link } from "../libbpf/link.ts";
 import { unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
-import { DIRECTION, type Mechanism, type Place } from "./attachment.ts";
+import { type AttachedState, DIRECTION, type Mechanism, NOT_ATTACHED, type Place } from "./attachment.ts";
 
 /** The pin is the link's. */
 export const tcx: Mechanism = {
@@ -20,7 +20,7 @@ export const tcx: Mechanism = {
   update(place, program) {
     using link = Link.findPin(place.path);
     if (link === undefined) return false;
-    if (ifindexOf(link) === place.iface.index && swap(link, program)) return true;
+    if (stateOf(link).ifindex === place.iface.index && swap(link, program)) return true;
     link.detach();
     unpin(place.path);
     return false;
@@ -32,15 +32,24 @@ export const tcx: Mechanism = {
     unpin(path);
   },
 
-  ifindex({ path }) {
+  state({ path }) {
     using link = Link.findPin(path);
-    return link === undefined ? 0 : ifindexOf(link);
+    return link === undefined ? NOT_ATTACHED : stateOf(link);
   },
 };
 
-function ifindexOf(link: Link): number {
+/** The link of an interface that is gone keeps its program, which then runs nowhere. */
+function stateOf(link: Link): AttachedState {
   const info = link.info();
-  return info.kind === "tcx" ? info.ifindex : 0;
+  return info.kind === "tcx" && info.ifindex !== 0
+    ? { ifindex: info.ifindex, programId: info.programId }
+    : NOT_ATTACHED;
+}
+
+/** Swaps the program of a pinned link, wherever its interface is. False when none is pinned, or the interface is gone. */
+export function swapTcx(path: string, program: Program): boolean {
+  using link = Link.findPin(path);
+  return link !== undefined && swap(link, program);
 }
 
 /** False when the interface was deleted meanwhile. */
@@ -59,8 +68,8 @@ function neighbourOf({ program, iface, pathOf }: Place): Link | undefined {
   if (program !== "arp" && program !== "snat") return undefined;
   const other = program === "arp" ? "snat" : "arp";
   const path = pathOf(other);
-  const there = tcx.ifindex({ program: other, path, ifaceName: iface.name });
-  return there === iface.index ? Link.findPin(path) : undefined;
+  const there = tcx.state({ program: other, path, ifaceName: iface.name });
+  return there.ifindex === iface.index ? Link.findPin(path) : undefined;
 }
 
 function positionBeside({ program }: Place, neighbour: Link | undefined): TcxPosition {

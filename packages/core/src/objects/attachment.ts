@@ -38,6 +38,15 @@ export interface Mechanism {
   update(place: Place, program: Program): boolean;
   /** Detaches and unpins. */
   detach(place: PinnedPlace): void;
-  /** ifindex of the interface that what is pinned is on; 0 when that is gone. */
-  ifindex(place: PinnedPlace): number;
+  /** What is there of what is pinned. */
+  state(place: PinnedPlace): AttachedState;
 }
+
+export interface AttachedState {
+  /** Of the interface it is on; 0 when that is gone, or the program was taken off it. */
+  ifindex: number;
+  /** The kernel's number of the program that runs there; 0 when none does, undefined when that cannot be told here. */
+  programId: number | undefined;
+}
+
+export const NOT_ATTACHED: AttachedState = { ifindex: 0, programId: 0 };

@@ -75,7 +75,7 @@ export function blocks(root: PinRoot): ConnectionBlock[] {
     const [, version, name] = /\/dp_block_connect([46])_([^/]+)$/.exec(path) ?? [];
     const cgroup = name === undefined ? undefined : pinnedCgroup(path);
     if (name === undefined || cgroup === undefined) return [];
-    return [{ ipVersion: Number(version) as IpVersion, name, cgroupId: cgroup, path }];
+    return [{ ipVersion: Number(version) as IpVersion, name, cgroupId: cgroup.cgroupId, path }];
   });
 }
 

@@ -7,7 +7,7 @@ import { attachNetfilter, setNetfilterType } from "../libbpf/netfilter.ts";
 import { BpfObject } from "../libbpf/object.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
-import { rawCodecs } from "./load.ts";
+import { rawCodecs } from "../libbpf/raw-map.ts";
 import type { PinRoot } from "./pin-root.ts";
 
 /** Each has a hook of its own. */
@@ -60,7 +60,7 @@ function detach(root: PinRoot, family: Family): boolean {
 function loadGuard(root: PinRoot, image: Uint8Array): BpfObject | undefined {
   using open = BpfObject.open(image, { name: "guard" });
   for (const map of open.maps().filter(({ internal }) => !internal)) {
-    using pinned = BpfMap.fromPin(root.map(map.name), ...rawCodecs(map));
+    using pinned = BpfMap.fromPin(root.map(map.name), ...rawCodecs(map.type, map.keySize, map.valueSize));
     map.reuse(pinned);
   }
   for (const program of open.programs()) setNetfilterType(program);

@@ -20,8 +20,11 @@ export interface HostConfig {
   tcpPort: number;
 }
 
-/** What else the entry holds is kept: `hostOctets` (see setHostAddresses), and the secret, made the first time. */
-export function encodeConfig(config: HostConfig, stored: Pick<DpConfig, "hostOctets" | "playerKey">): DpConfig {
+/** What the entry holds that is not the host's to say. */
+export type StoredConfig = Pick<DpConfig, "hostOctets" | "playerKey" | "playersFrom" | "heldUntil">;
+
+/** What else the entry holds is kept; the secret is made the first time. */
+export function encodeConfig(config: HostConfig, stored: StoredConfig): DpConfig {
   const host = parseSubnet(config.hostSubnet);
   const container = parseSubnet(config.containerSubnet);
   const [portFirst, portLast] = config.portRange;
@@ -41,11 +44,13 @@ export function encodeConfig(config: HostConfig, stored: Pick<DpConfig, "hostOct
     publicAddr: config.publicAddress,
     uplink: config.uplink,
     hostOctets: stored.hostOctets,
+    playersFrom: stored.playersFrom,
+    heldUntil: stored.heldUntil,
     playerKey: stored.playerKey === 0n ? randomBytes(8).readBigUInt64LE() | 1n : stored.playerKey,
   };
 }
 
-/** undefined for the zeroes the map starts with. */
+/** undefined for the zeroes the map starts with, and for {@link withoutConfig}. */
 export function decodeConfig(data: DpConfig): HostConfig | undefined {
   if (data.hostMask === "0.0.0.0") return undefined;
   return {
@@ -58,6 +63,11 @@ export function decodeConfig(data: DpConfig): HostConfig | undefined {
     dnsPort: data.dnsPort,
     tcpPort: data.tcpPort,
   };
+}
+
+/** What reads as none; see {@link decodeConfig}. */
+export function withoutConfig(stored: DpConfig): DpConfig {
+  return { ...stored, hostMask: "0.0.0.0" };
 }
 
 const OP = "set the host's configuration";

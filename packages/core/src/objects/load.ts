@@ -1,17 +1,21 @@
-import { checkLayouts } from "@dp/bpf";
-import { currentNetns, DatapathError, netnsCookie } from "@dp/sys";
-import { bytes, type Codec, u64 } from "../libbpf/codec.ts";
-import { isPerCpu } from "../libbpf/map-type.ts";
-import { BpfMap } from "../libbpf/map.ts";
+import { checkLayouts, mapLayouts } from "@dp/bpf";
+import { currentNetns, netnsCookie } from "@dp/sys";
+import { u64 } from "../libbpf/codec.ts";
 import { BpfObject } from "../libbpf/object.ts";
 import type { OpenObject } from "../libbpf/open-object.ts";
-import type { OpenMap } from "../libbpf/open-parts.ts";
-import { perCpu } from "../libbpf/per-cpu.ts";
-import { openPin, pinOver, unpin } from "../libbpf/pin.ts";
+import { pinOver } from "../libbpf/pin.ts";
+import type { Program } from "../libbpf/program.ts";
+import { rawCodecs, type RawMap } from "../libbpf/raw-map.ts";
+import { copyEntries } from "./carry.ts";
+import { holdFlows } from "./hold-flows.ts";
 import { LayoutError } from "./layout-error.ts";
-import { checkPinnedMap, layoutOf } from "./maps.ts";
-import { FAMILIES, type FamilyName, functionName, type PinRoot, type ProgramName } from "./pin-root.ts";
+import { FAMILIES, type FamilyName, functionName, type PinRoot } from "./pin-root.ts";
+import { PinSnapshot } from "./pin-snapshot.ts";
+import { recoverPins } from "./recover-pins.ts";
+import { isOlder, newStamp, readStamp, requireNotNewer } from "./stamp.ts";
+import { type Replaced, takeOver, type TakeOverOptions } from "./take-over.ts";
 import { Undo } from "./undo.ts";
+import { resumeUpgrade } from "./upgrade.ts";
 
 /** The object files, by family. */
 export type Images = Readonly<Record<FamilyName, Uint8Array>>;
@@ -19,45 +23,138 @@ export type Images = Readonly<Record<FamilyName, Uint8Array>>;
 /** Changes an object before it is loaded. */
 export type Prepare = (family: FamilyName, object: OpenObject) => void;
 
+export interface LoadInto {
+  images: Images;
+  /** The version of who loads, for people. */
+  build: string;
+  maxServers?: number | undefined;
+  prepare?: Prepare | undefined;
+}
+
 const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
 
-type AnyMap = BpfMap<unknown, unknown>;
-
-/** Maps with one entry per server. The drops have one more: those of no server, under key 0. */
-const PER_SERVER: Readonly<Record<string, number>> = {
-  dp_dnat_targets: 0,
-  dp_snat_targets: 0,
-  dp_net_records: 0,
-  dp_drop_counts: 1,
-  dp_veth_pairs: 0,
-};
-
 /**
- * Loads the programs and pins them, with the pinned maps reused and the missing ones made.
+ * Loads the programs and pins them. Pinned maps are kept; those of another layout or size get a new one in their place
+ * with what is in them, and stay pinned aside until finishUpgrade, for the programs that go on using them. The missing
+ * ones are made.
  *
- * All of it or nothing: programs go to their pins only after every one of them has passed the verifier, and what was
- * done by then is taken back when a pin fails. Attached programs are not touched: their links are updated after.
+ * All of it or nothing: pins change only after every program has passed the verifier and every entry is copied, and are
+ * put back when something fails. Attached programs are not touched: their links are updated after.
  */
-export function loadInto(root: PinRoot, images: Images, maxServers?: number, prepare?: Prepare): void {
+export function loadInto(root: PinRoot, { images, build, maxServers, prepare }: LoadInto): void {
   for (const family of FAMILY_NAMES) checkImage(family, images[family]);
+  const stamp = readStamp(root);
+  requireNotNewer(root, stamp);
   using undo = new Undo();
-  const loaded = new Map<FamilyName, BpfObject>();
-  const maps = new Map<string, AnyMap>();
   try {
     root.create(undo);
     root.sweep();
-    for (const family of FAMILY_NAMES)
-      loaded.set(family, loadOne(family, images[family], root, maps, maxServers, prepare));
-    startSweep(loaded.get("tproxy") as BpfObject);
-    for (const [name, map] of maps) pinMap(map, root.map(name), undo);
-    for (const [family, object] of loaded) {
-      for (const program of FAMILIES[family]) pinProgram(object, program, root, undo);
-    }
+    recoverPins(root);
+    const before = undo.keep(PinSnapshot.take(root));
+    undo.add(() => before.restore());
+    using loading = new Loading({ root, maxServers, mayDrop: isOlder(stamp) });
+    for (const family of FAMILY_NAMES) loading.load(family, images[family], prepare);
+    loading.copy();
+    loading.pin(build);
+    if (loading.startsPlayers) runOnce(loading.program("dnat", "dp_start_players"));
+    startSweep(loading.program("tproxy", "dp_start_sweep"));
+    resumeUpgrade(root);
   } catch (error) {
     throw undo.because(error);
-  } finally {
-    for (const map of maps.values()) map.close();
-    for (const object of loaded.values()) object.close();
+  }
+}
+
+/** The objects on their way into the kernel, with the maps they share. */
+class Loading implements Disposable {
+  readonly #options: TakeOverOptions;
+  readonly #objects = new Map<FamilyName, BpfObject>();
+  readonly #maps = new Map<string, RawMap>();
+  readonly #replaced = new Map<string, Replaced>();
+  readonly #made = new Set<string>();
+
+  constructor(options: TakeOverOptions) {
+    this.#options = options;
+  }
+
+  /** Loads one object with the maps known so far, and adds its own to them. */
+  load(family: FamilyName, image: Uint8Array, prepare: Prepare | undefined): void {
+    using open = BpfObject.open(image, { name: family });
+    if (family === "tproxy") open.setVariable("dp_host_netns", u64, hostNetns());
+    prepare?.(family, open);
+    const codecs = new Map<string, ReturnType<typeof rawCodecs>>();
+    for (const map of open.maps().filter(({ internal }) => !internal)) {
+      codecs.set(map.name, rawCodecs(map.type, map.keySize, map.valueSize));
+      const known = this.#maps.get(map.name);
+      if (known !== undefined) map.reuse(known);
+      else this.#takeOver(map);
+    }
+    const object = open.load();
+    this.#objects.set(family, object);
+    for (const [name, [key, value]] of codecs) {
+      if (this.#maps.has(name)) continue;
+      this.#maps.set(name, object.map(name, key, value));
+      this.#made.add(name);
+    }
+  }
+
+  #takeOver(map: Parameters<typeof takeOver>[0]): void {
+    const taken = takeOver(map, this.#options);
+    if (taken === undefined) return;
+    if ("old" in taken) this.#replaced.set(taken.name, taken);
+    else this.#maps.set(map.name, taken);
+  }
+
+  /** Copies what is in the maps that are replaced. Programs go on writing into them: see finishUpgrade. */
+  copy(): void {
+    const { root } = this.#options;
+    // Also those of an upgrade that was not finished.
+    const moving = new Set([...this.#replaced.keys(), ...root.replaced().map(({ name }) => name)]);
+    if (moving.has("dp_flows") || moving.has("dp_origins")) holdFlows(root, true);
+    for (const { name, old, change } of this.#replaced.values()) {
+      copyEntries({ name, from: old, to: this.#map(name), change });
+    }
+  }
+
+  /** Pins the maps that were replaced aside, then the new ones and the programs where they belong. */
+  pin(build: string): void {
+    const { root } = this.#options;
+    // Each holds on to all maps, also to those it does not use: one that runs is enough to find them again.
+    for (const program of this.#programs()) for (const map of this.#maps.values()) program.bindMap(map);
+    for (const { name, old } of this.#replaced.values()) pinOver(old.fd, root.pathForReplaced(name, old.info.id));
+    // From here on, older builds keep their hands off.
+    const meta = mapLayouts.dp_meta;
+    this.#map("dp_meta").set(meta.key.write(0), [meta.value.write(newStamp(build))]);
+    for (const name of this.#made) pinOver(this.#map(name).fd, root.map(name));
+    for (const family of FAMILY_NAMES) {
+      for (const program of FAMILIES[family]) {
+        pinOver(this.program(family, functionName(program)).fd, root.program(program));
+      }
+    }
+  }
+
+  /** Whether servers may have players whom nobody has noted. */
+  get startsPlayers(): boolean {
+    return this.#made.has("dp_players") && !this.#map("dp_snat_targets").keys().next().done;
+  }
+
+  program(family: FamilyName, name: string): Program {
+    return (this.#objects.get(family) as BpfObject).program(name);
+  }
+
+  *#programs(): Generator<Program> {
+    for (const family of FAMILY_NAMES) {
+      for (const program of FAMILIES[family]) yield this.program(family, functionName(program));
+    }
+  }
+
+  #map(name: string): RawMap {
+    return this.#maps.get(name) as RawMap;
+  }
+
+  [Symbol.dispose](): void {
+    for (const map of this.#maps.values()) map.close();
+    for (const { old } of this.#replaced.values()) old.close();
+    for (const object of this.#objects.values()) object.close();
   }
 }
 
@@ -68,13 +165,16 @@ const SWEEP_TRIES = 100;
  * Has the kernel set aside what removes flows that get no timer of their own. Where it refuses for a whole second, the
  * programs go on asking, with each such flow.
  */
-function startSweep(tproxy: BpfObject): void {
-  const program = tproxy.program("dp_start_sweep");
+function startSweep(program: Program): void {
   const clock = new Int32Array(new SharedArrayBuffer(4));
   for (let attempt = 0; attempt < SWEEP_TRIES; attempt++) {
-    if (program.testRun({ data: new Uint8Array(64) }).retval === 0) return;
+    if (runOnce(program) === 0) return;
     Atomics.wait(clock, 0, 0, 10);
   }
+}
+
+function runOnce(program: Program): number {
+  return program.testRun({ data: new Uint8Array(64) }).retval;
 }
 
 function checkImage(family: FamilyName, image: Uint8Array): void {
@@ -83,91 +183,8 @@ function checkImage(family: FamilyName, image: Uint8Array): void {
   throw new LayoutError(`load BPF object ${family}`, mismatch, "the package is built wrong: build @dp/bpf anew");
 }
 
-/** Loads one object with the maps known so far, and adds its own to them. */
-function loadOne(
-  family: FamilyName,
-  image: Uint8Array,
-  root: PinRoot,
-  maps: Map<string, AnyMap>,
-  maxServers: number | undefined,
-  prepare: Prepare | undefined,
-): BpfObject {
-  using open = BpfObject.open(image, { name: family });
-  if (family === "tproxy") open.setVariable("dp_host_netns", u64, hostNetns());
-  prepare?.(family, open);
-  const declared = open.maps().filter((map) => !map.internal);
-  const codecs = new Map<string, [Codec<unknown>, Codec<unknown>]>();
-  for (const map of declared) {
-    codecs.set(map.name, rawCodecs(map));
-    const known = maps.get(map.name) ?? openPinned(map, root, maxServers);
-    if (known !== undefined) {
-      maps.set(map.name, known);
-      map.reuse(known);
-    } else if (maxServers !== undefined && map.name in PER_SERVER) {
-      map.setMaxEntries(entriesFor(map.name, maxServers));
-    }
-  }
-  const object = open.load();
-  for (const [name, [key, value]] of codecs) {
-    if (!maps.has(name)) maps.set(name, object.map(name, key, value));
-  }
-  return object;
-}
-
 /** Where the proxy is, whose sockets the programs are asked about: where the programs are loaded. */
 function hostNetns(): bigint {
   using netns = currentNetns();
   return netnsCookie(netns);
-}
-
-function entriesFor(map: string, maxServers: number): number {
-  return maxServers + (PER_SERVER[map] ?? 0);
-}
-
-/** The pinned map of that name, if it is one this build can work with. */
-function openPinned(map: OpenMap, root: PinRoot, maxServers: number | undefined): AnyMap | undefined {
-  const path = root.map(map.name);
-  const fd = openPin(path, "map");
-  if (fd === undefined) return undefined;
-  try {
-    const layout = layoutOf(map.name);
-    if (layout !== undefined) checkPinnedMap(fd.number, layout, path);
-    const [key, value] = rawCodecs(map);
-    const pinned = new BpfMap(fd, key, value, { name: map.name });
-    const wanted = maxServers === undefined ? undefined : entriesFor(map.name, maxServers);
-    if (wanted !== undefined && map.name in PER_SERVER && wanted !== pinned.info.maxEntries) {
-      const reason = `${path} has room for ${pinned.info.maxEntries} entries, and a map cannot change its size`;
-      throw new DatapathError("CONFLICT", `load with room for ${maxServers} servers`, reason, {
-        hint: "take everything out first (dp unload), then load with the new size",
-      });
-    }
-    return pinned;
-  } catch (error) {
-    fd.close();
-    throw error;
-  }
-}
-
-/** Maps are only handed on here, never read: their entries are bytes. */
-export function rawCodecs(map: OpenMap): [Codec<unknown>, Codec<unknown>] {
-  const value = isPerCpu(map.type) ? perCpu(bytes(map.valueSize)) : bytes(map.valueSize);
-  return [bytes(map.keySize) as Codec<unknown>, value as Codec<unknown>];
-}
-
-function pinMap(map: AnyMap, path: string, undo: Undo): void {
-  using pinned = openPin(path, "map");
-  if (pinned !== undefined) return;
-  map.pin(path);
-  undo.add(() => unpin(path));
-}
-
-function pinProgram(object: BpfObject, program: ProgramName, root: PinRoot, undo: Undo): void {
-  const path = root.program(program);
-  const before = openPin(path, "program");
-  if (before !== undefined) undo.keep(before);
-  undo.add(() => {
-    if (before === undefined) unpin(path);
-    else pinOver(before.number, path);
-  });
-  pinOver(object.program(functionName(program)).fd, path);
 }

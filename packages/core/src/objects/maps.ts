@@ -16,10 +16,13 @@ import {
   type MapLayout,
 } from "@dp/bpf";
 import { DatapathError, type Fd } from "@dp/sys";
+import type { Codec } from "../libbpf/codec.ts";
 import { mapTypeName } from "../libbpf/map-type.ts";
 import { BpfMap, mapInfo } from "../libbpf/map.ts";
 import { perCpu, type PerCpuMap } from "../libbpf/per-cpu.ts";
 import { openPin } from "../libbpf/pin.ts";
+import { makeMap, openRaw } from "../libbpf/raw-map.ts";
+import { changeBack, changeFrom, type MapName, translated } from "./layout-change.ts";
 import { LayoutError } from "./layout-error.ts";
 import type { PinRoot } from "./pin-root.ts";
 
@@ -27,6 +30,8 @@ import type { PinRoot } from "./pin-root.ts";
 export interface Maps {
   dnatTargets: PerCpuMap<DpPublicKey, DpDnatTarget>;
   snatTargets: PerCpuMap<number, DpSnatTarget>;
+  hostPeers: BpfMap<number, number>;
+  uplinks: BpfMap<number, number>;
   netRecords: BpfMap<DpNetKey, DpNetData>;
   hostAddrs: BpfMap<string, DpHostAddr>;
   configs: BpfMap<number, DpConfig>;
@@ -36,19 +41,14 @@ export interface Maps {
   origins: BpfMap<DpOriginKey, DpOrigin>;
 }
 
-const GROW = "take everything out (dp unload), then load with a larger maxServers";
-const REBUILD = "another build pinned it: unload with that build (dp unload --force), then load this one";
+const GROW = "load again with room for more: maxServers, dp load --max-servers N";
+const REBUILD = "another build pinned it: load this one (dp load)";
 
 /** What is compared of a map, whatever its keys and values are. */
 type MapShape = Pick<MapLayout<unknown, unknown>, "name" | "type"> & {
   key: { size: number };
   value: { size: number };
 };
-
-/** The layout a map is known by; undefined for one this build does not read or write. */
-export function layoutOf(name: string): MapShape | undefined {
-  return (mapLayouts as Record<string, MapShape>)[name];
-}
 
 /** Throws {@link LayoutError} unless the map behind `fd` is of the type and sizes this build was made for. */
 export function checkPinnedMap(fd: number, layout: MapShape, path: string): void {
@@ -68,24 +68,28 @@ export function checkPinnedMap(fd: number, layout: MapShape, path: string): void
   }
 }
 
-/** Opens the pinned maps of a root. Throws `DatapathError` NOT_LOADED when one is missing. */
-export function openMaps(root: PinRoot): Maps {
+/**
+ * How pinned maps are opened: `known` when they have to be of this build's layout; `any` when they may be of an older
+ * one, whose entries are read and written as if they were of this one's; `partly` when some may be missing, too: those
+ * are empty.
+ */
+export type Opening = "known" | "any" | "partly";
+
+/** Opens the pinned maps of a root. Throws `DatapathError` NOT_LOADED when one is missing that must not. */
+export function openMaps(root: PinRoot, opening: Opening): Maps {
   const opened: Disposable[] = [];
-  const fdOf = <K, V>(layout: MapLayout<K, V>) => {
-    const path = root.map(layout.name);
-    const fd = requireMap(path, root);
-    opened.push(fd);
-    checkPinnedMap(fd.number, layout, path);
-    return fd;
+  const keep = <T extends Disposable>(map: T): T => {
+    opened.push(map);
+    return map;
   };
-  const open = <K, V>(layout: MapLayout<K, V>) =>
-    BpfMap.fromFd(fdOf(layout), layout.key, layout.value, { name: layout.name, growHint: GROW });
-  const openPerCpu = <K, V>(layout: MapLayout<K, V>) =>
-    BpfMap.fromFd(fdOf(layout), layout.key, perCpu(layout.value), { name: layout.name, growHint: GROW });
+  const open = <K, V>(layout: MapLayout<K, V>) => keep(openOne<K, V, V>(root, layout, (codec) => codec, opening));
+  const openPerCpu = <K, V>(layout: MapLayout<K, V>) => keep(openOne<K, V, V[]>(root, layout, perCpu, opening));
   try {
     return {
       dnatTargets: openPerCpu(mapLayouts.dp_dnat_targets),
       snatTargets: openPerCpu(mapLayouts.dp_snat_targets),
+      hostPeers: open(mapLayouts.dp_host_peers),
+      uplinks: open(mapLayouts.dp_uplinks),
       netRecords: open(mapLayouts.dp_net_records),
       hostAddrs: open(mapLayouts.dp_host_addrs),
       configs: open(mapLayouts.dp_configs),
@@ -100,8 +104,59 @@ export function openMaps(root: PinRoot): Maps {
   }
 }
 
-function requireMap(path: string, root: PinRoot): Fd {
+/** One pinned map in whatever layout; undefined when it is missing. Not for per-CPU maps. */
+export function openAnyLayout<K, V>(root: PinRoot, layout: MapLayout<K, V>): BpfMap<K, V> | undefined {
+  const path = root.map(layout.name);
   const fd = openPin(path, "map");
-  if (fd !== undefined) return fd;
-  throw new DatapathError("NOT_LOADED", `open ${root.path}`, `${path} is missing`, { hint: "run `dp load`" });
+  return fd === undefined ? undefined : openTranslated<K, V, V>(fd, path, layout, (codec) => codec);
+}
+
+/** @param wrap makes the codec of the map's values of that of one value */
+function openOne<K, E, V>(
+  root: PinRoot,
+  layout: MapLayout<K, E>,
+  wrap: (each: Codec<E>) => Codec<V>,
+  opening: Opening,
+): BpfMap<K, V> {
+  const { name, type, key, value } = layout;
+  const path = root.map(name);
+  const options = { name, growHint: GROW };
+  const fd = openPin(path, "map");
+  if (fd === undefined) {
+    if (opening !== "partly") throw missingMap(root, name);
+    return BpfMap.fromFd(makeMap(name, type, key.size, value.size), key, wrap(value), options);
+  }
+  if (opening !== "known") return openTranslated(fd, path, layout, wrap);
+  try {
+    checkPinnedMap(fd.number, layout, path);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+  return BpfMap.fromFd(fd, key, wrap(value), options);
+}
+
+/** Takes ownership of `fd`. */
+function openTranslated<K, E, V>(
+  fd: Fd,
+  path: string,
+  { name, key, value }: MapLayout<K, E>,
+  wrap: (each: Codec<E>) => Codec<V>,
+): BpfMap<K, V> {
+  try {
+    using raw = openRaw(fd, { borrowed: true });
+    const change = changeFrom(raw, name as MapName, path, true);
+    const back = changeBack(raw, name as MapName);
+    const keys = translated(key, change.key, back.key);
+    return new BpfMap(fd, keys, wrap(translated(value, change.value, back.value)), { name, growHint: GROW });
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+export function missingMap(root: PinRoot, name: string): DatapathError {
+  return new DatapathError("NOT_LOADED", `open ${root.path}`, `${root.map(name)} is missing`, {
+    hint: "run `dp load`",
+  });
 }

@@ -1,4 +1,4 @@
-import type { DpConfig } from "@dp/bpf";
+import { type DpConfig, mapLayouts } from "@dp/bpf";
 import { DatapathError, type Fd, withNetns } from "@dp/sys";
 import { hasTcx } from "../libbpf/feature.ts";
 import { Link } from "../libbpf/link.ts";
@@ -6,9 +6,9 @@ import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
-import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
-import { clsact } from "./attach-clsact.ts";
-import { tcx } from "./attach-tcx.ts";
+import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
+import { clsact, clsactProgram } from "./attach-clsact.ts";
+import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
 import {
   block,
@@ -30,19 +30,23 @@ import {
 } from "./flow.ts";
 import { attachGuard, detachGuard } from "./guard.ts";
 import { octetFilter } from "./host-address.ts";
-import { decodeConfig, encodeConfig, type HostConfig } from "./host-config.ts";
+import { decodeConfig, encodeConfig, type HostConfig, withoutConfig } from "./host-config.ts";
+import { decodeAddress, encodeAddress, type HostPeerEntry } from "./host-peer.ts";
 import type { Interface, VethPair, VethPeer } from "./interface.ts";
 import type { Maps } from "./maps.ts";
 import {
   CGROUP_PROGRAMS,
   type CgroupProgram,
+  functionName,
   INTERFACE_PROGRAMS,
   type InterfaceProgram,
   type PinRoot,
   type ProgramName,
+  PROGRAMS,
 } from "./pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
 import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
+import { needsLoad } from "./stamp.ts";
 import {
   decodeDnatTarget,
   decodeSnatTarget,
@@ -53,6 +57,7 @@ import {
   type PublicEndpoint,
   type SnatTarget,
 } from "./target.ts";
+import { finishUpgrade } from "./upgrade.ts";
 
 /** A program attached to an interface. */
 export interface Attachment {
@@ -64,6 +69,11 @@ export interface Attachment {
    * with clsact, the host peer's, which goes when that goes.
    */
   ifindex: number;
+  /**
+   * The kernel's number of the program that runs there, 0 when none does: the interface is gone, or somebody took the
+   * program off it. Of `tproxy_container` with clsact undefined: see {@link Objects.containerProgram}.
+   */
+  programId: number | undefined;
   /** The pin that keeps it. */
   path: string;
   mechanism: "tcx" | "clsact";
@@ -74,6 +84,8 @@ export interface CgroupAttachment {
   program: CgroupProgram;
   /** The inode number of the cgroup's folder; 0 when it is gone. */
   cgroupId: bigint;
+  /** The kernel's number of the program that runs there; 0 when the cgroup is gone. */
+  programId: number;
   /** The pin that keeps it. */
   path: string;
 }
@@ -105,15 +117,15 @@ export class Objects implements Disposable {
   /** The folder everything is pinned under. */
   readonly pinRoot: string;
   readonly #root: PinRoot;
-  readonly #programs: Readonly<Record<ProgramName, Program>>;
+  readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
-  readonly #mechanism: "tcx" | "clsact" | undefined;
+  #mechanism: "tcx" | "clsact" | undefined;
   #destroyer: SockDestroyer | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
   constructor(
     root: PinRoot,
-    programs: Readonly<Record<ProgramName, Program>>,
+    programs: Readonly<Partial<Record<ProgramName, Program>>>,
     maps: Maps,
     mechanism?: "tcx" | "clsact",
   ) {
@@ -124,9 +136,17 @@ export class Objects implements Disposable {
     this.#mechanism = mechanism;
   }
 
-  /** How programs are attached: as was asked for, or as this kernel can. Throws without the privileges to find out. */
+  /**
+   * How programs are attached: as was asked for, or as those are that are attached already, or as this kernel can.
+   * Throws without the privileges to find out.
+   */
   get mechanism(): "tcx" | "clsact" {
-    return this.#mechanism ?? (hasTcx() ? "tcx" : "clsact");
+    return (this.#mechanism ??= this.#mechanismInUse() ?? (hasTcx() ? "tcx" : "clsact"));
+  }
+
+  #mechanismInUse(): "tcx" | "clsact" | undefined {
+    const [first] = this.#root.links();
+    return first === undefined ? undefined : mechanismOf(first.path)?.name;
   }
 
   /**
@@ -179,6 +199,47 @@ export class Objects implements Disposable {
     return [...this.#maps.snatTargets].flatMap(([hostPeer, [target]]) =>
       target === undefined ? [] : [{ hostPeer, ...decodeSnatTarget(target) }],
     );
+  }
+
+  /**
+   * Lets packets into a container by this interface, of the calling thread's network namespace. It ends with the
+   * interface: the kernel takes it out the moment it is deleted, whoever gets its index after. Throws `SyscallError`
+   * EINVAL without such an interface.
+   */
+  addHostPeer(containerAddress: string, hostPeer: number): void {
+    this.#maps.hostPeers.set(encodeAddress(containerAddress), hostPeer);
+  }
+
+  /** From then on nothing gets into that container. False when there was none: its interface is gone. */
+  delHostPeer(containerAddress: string): boolean {
+    return this.#maps.hostPeers.delete(encodeAddress(containerAddress));
+  }
+
+  /** ifindex of the interface a container is entered by; undefined when that is gone. */
+  getHostPeer(containerAddress: string): number | undefined {
+    return this.#maps.hostPeers.get(encodeAddress(containerAddress));
+  }
+
+  hostPeers(): HostPeerEntry[] {
+    return [...this.#maps.hostPeers].map(([address, hostPeer]) => ({
+      containerAddress: decodeAddress(address),
+      hostPeer,
+    }));
+  }
+
+  /** Lets replies to players leave by this interface, until it is deleted; see {@link addHostPeer}. */
+  addUplink(ifindex: number): void {
+    this.#maps.uplinks.set(ifindex, ifindex);
+  }
+
+  /** False when there was none. */
+  delUplink(ifindex: number): boolean {
+    return this.#maps.uplinks.delete(ifindex);
+  }
+
+  /** ifindexes of the interfaces replies may leave by. */
+  uplinks(): number[] {
+    return [...this.#maps.uplinks.keys()];
   }
 
   /**
@@ -265,6 +326,11 @@ export class Objects implements Disposable {
     this.#maps.configs.set(0, encodeConfig(config, this.#storedConfig()));
   }
 
+  /** From then on {@link config} is undefined: what is loaded is being taken down. */
+  clearConfig(): void {
+    this.#maps.configs.set(0, withoutConfig(this.#storedConfig()));
+  }
+
   #storedConfig(): DpConfig {
     const data = this.#maps.configs.get(0);
     // An array map has all its entries from the start.
@@ -306,6 +372,11 @@ export class Objects implements Disposable {
     const endpoint = out?.[0] && { addr: out[0].publicAddr, port: out[0].publicPort };
     const into = endpoint && this.#maps.dnatTargets.get(endpoint);
     return { in: sumTraffic(into), out: sumTraffic(out), drops: sumDrops(drops) };
+  }
+
+  /** The host peers whose drops are counted. */
+  countedHostPeers(): number[] {
+    return [...this.#maps.dropCounts.keys()].filter((hostPeer) => hostPeer !== HOST_WIDE);
   }
 
   /** False when there were none. The host's own stay: 0 is refused. */
@@ -352,6 +423,15 @@ export class Objects implements Disposable {
     return withNetns(netns, () => this.#upsert("tproxy_container", interfaceOf(ctrPeer), hostPeerName));
   }
 
+  /**
+   * Swaps the program of a container peer in place, without entering the container's namespace. False when that cannot
+   * be done: nothing is attached there, or it is a clsact filter; see {@link attachTproxyCtrEgress}.
+   */
+  swapTproxyCtrEgress(hostPeerName: string): boolean {
+    const path = this.#root.link("tproxy_container", hostPeerName);
+    return mechanismOf(path) === tcx && swapTcx(path, this.#program("tproxy_container"));
+  }
+
   /** Puts dp_tproxy_host on a host peer's egress: the way back from the proxy; see {@link attachAndPinDnat}. */
   attachTproxyHostEgress(hostPeer: Interface | VethPeer): "attached" | "updated" {
     return this.#upsert("tproxy_host", interfaceOf(hostPeer));
@@ -368,14 +448,17 @@ export class Objects implements Disposable {
    */
   attachAndPinGetsockopt(cgroupPath: string): "attached" | "updated" {
     const upsert = (name: CgroupProgram, attachType: "sockOps" | "getsockopt") =>
-      upsertCgroup(this.#programs[name], { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
+      upsertCgroup(this.#program(name), { attachType, cgroup: cgroupPath, path: this.#root.cgroupLink(name) });
+    using before = programOnCgroup(this.#root.cgroupLink("sockops"));
     // Before any proxy can ask where a flow was going, its end is watched for.
     const sockops = upsert("sockops", "sockOps");
     try {
       const getsockopt = upsert("getsockopt", "getsockopt");
       return sockops === "updated" ? getsockopt : "attached";
     } catch (error) {
-      if (sockops === "attached") detachCgroup(this.#root.cgroupLink("sockops"));
+      const path = this.#root.cgroupLink("sockops");
+      if (sockops === "attached") detachCgroup(path);
+      else if (before !== undefined) upsertCgroup(before, { attachType: "sockOps", cgroup: cgroupPath, path });
       throw error;
     }
   }
@@ -400,10 +483,53 @@ export class Objects implements Disposable {
     return CGROUP_PROGRAMS.map((name) => detachCgroup(this.#root.cgroupLink(name))).includes(true);
   }
 
+  #program(name: ProgramName): Program {
+    const program = this.#programs[name];
+    if (program !== undefined) return program;
+    throw new DatapathError("NOT_LOADED", `attach ${functionName(name)}`, "it is not loaded", {
+      hint: "run `dp load`",
+    });
+  }
+
+  /** Pins that are missing: what is loaded only in part was not loaded by this build, or pins were removed. */
+  missing(): string[] {
+    const { progs, maps } = this.#root.pins();
+    const expected = [
+      ...PROGRAMS.map((program) => this.#root.program(program)),
+      ...Object.keys(mapLayouts).map((name) => this.#root.map(name)),
+    ];
+    return expected.filter((path) => !progs.includes(path) && !maps.includes(path));
+  }
+
+  /** The loaded programs, by what the kernel knows of them: `id` is unique, `tag` the same for the same code. */
+  programs(): { program: ProgramName; id: number; tag: string }[] {
+    return PROGRAMS.flatMap((program) => {
+      const loaded = this.#programs[program]?.info();
+      return loaded === undefined ? [] : [{ program, id: loaded.id, tag: loaded.tag }];
+    });
+  }
+
+  /**
+   * Why this must not be changed before it was loaded anew; undefined when it may be. It is then an older build's, or
+   * an upgrade was killed before it was done.
+   */
+  get needsLoad(): string | undefined {
+    return needsLoad(this.#root);
+  }
+
+  /**
+   * Ends an upgrade that replaced maps, once all programs are swapped: what programs wrote into the old maps meanwhile
+   * (counts, flows) is carried over, then those go. Returns their names; none when no map was replaced. Killed halfway,
+   * it can be done again.
+   */
+  finishUpgrade(): string[] {
+    return finishUpgrade(this.#root);
+  }
+
   #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
     const path = this.#root.link(name, pinName);
     const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, pinName) };
-    const program = this.#programs[name];
+    const program = this.#program(name);
     if (mechanismOf(path)?.update(place, program) === true) return "updated";
     (this.mechanism === "tcx" ? tcx : clsact).attach(place, program);
     return "attached";
@@ -428,9 +554,33 @@ export class Objects implements Disposable {
     return this.#root.links().flatMap(({ program, iface, path }) => {
       const mechanism = mechanismOf(path);
       if (mechanism === undefined) return [];
-      const ifindex = mechanism.ifindex({ program, path, ifaceName: iface });
-      return [{ program, iface, ifindex, path, mechanism: mechanism.name }];
+      const state = mechanism.state({ program, path, ifaceName: iface });
+      return [{ program, iface, ...state, path, mechanism: mechanism.name }];
     });
+  }
+
+  /**
+   * The kernel's number of the program on a container peer's egress that is pinned under this root; 0 when there is
+   * none, be it that somebody took it off.
+   */
+  containerProgram(ctrPeer: Interface | VethPeer, { netns, hostPeerName }: ContainerPlace): number {
+    const { index } = interfaceOf(ctrPeer);
+    const program = "tproxy_container";
+    const path = this.#root.link(program, hostPeerName);
+    const mechanism = mechanismOf(path);
+    if (mechanism === clsact) return withNetns(netns, () => clsactProgram(program, index));
+    const state = mechanism?.state({ program, path, ifaceName: hostPeerName });
+    return state?.ifindex === index ? (state.programId ?? 0) : 0;
+  }
+
+  /** The kernel's number of a program as it is pinned, which is what everything attached should run. */
+  programId(program: ProgramName): number {
+    return this.#program(program).id;
+  }
+
+  /** Removes what a process that was killed in the middle of replacing a pin has left. */
+  sweep(): void {
+    this.#root.sweep();
   }
 
   /**
@@ -501,8 +651,8 @@ export class Objects implements Disposable {
   cgroupAttachments(): CgroupAttachment[] {
     return CGROUP_PROGRAMS.flatMap((program) => {
       const path = this.#root.cgroupLink(program);
-      const cgroupId = pinnedCgroup(path);
-      return cgroupId === undefined ? [] : [{ program, cgroupId, path }];
+      const state = pinnedCgroup(path);
+      return state === undefined ? [] : [{ program, ...state, path }];
     });
   }
 
@@ -524,6 +674,7 @@ export class Objects implements Disposable {
       unpin(path);
     }
     for (const path of maps) unpin(path);
+    for (const { path } of this.#root.replaced()) unpin(path);
     this.#root.removeFolders();
   }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { DatapathError, Errno, isBpffs } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, isBpffs } from "@dp/sys";
 import { callError } from "../libbpf/errors.ts";
 import { unpin } from "../libbpf/pin.ts";
 import type { Undo } from "./undo.ts";
@@ -39,10 +39,13 @@ export function functionName(program: ProgramName): string {
 
 /** Names that pinOver leaves behind when it is killed halfway. */
 const TEMPORARY = /^tmp_\d+_\d+$/;
+/** A map and its number in the kernel. */
+const REPLACED = /^(dp_\w+)_(\d+)$/;
 const LINK = new RegExp(`^dp_(${INTERFACE_PROGRAMS.join("|")})_(.+)$`);
 
 /**
- * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`.
+ * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`. While an upgrade goes on,
+ * and after one that was killed, the maps that others took the place of are in `replaced/`.
  *
  * A link's name ends in its interface's, with ":" for ".": bpffs refuses dots, and the kernel refuses colons in the
  * names of interfaces. Container peers' names are not unique: their links have the host peers'.
@@ -51,11 +54,13 @@ export class PinRoot {
   readonly path: string;
   readonly progs: string;
   readonly maps: string;
+  readonly #replaced: string;
 
   constructor(path: string) {
     this.path = resolve(path);
     this.progs = join(this.path, "progs");
     this.maps = join(this.path, "maps");
+    this.#replaced = join(this.path, "replaced");
   }
 
   program(program: ProgramName): string {
@@ -79,6 +84,20 @@ export class PinRoot {
     return join(this.progs, `dp_guard_${family}`);
   }
 
+  /** The maps an upgrade that is not done took out of use. */
+  replaced(): { name: string; id: number; path: string }[] {
+    return namesIn(this.#replaced).flatMap((file) => {
+      const [, name, id] = REPLACED.exec(file) ?? [];
+      return name === undefined ? [] : [{ name, id: Number(id), path: join(this.#replaced, file) }];
+    });
+  }
+
+  /** Where a map that is taken out of use is pinned until the upgrade is done. Makes the folder. */
+  pathForReplaced(name: string, id: number): string {
+    makeFolder(this.#replaced);
+    return join(this.#replaced, `${name}_${id}`);
+  }
+
   /** The links to interfaces that are pinned here. */
   links(): { program: InterfaceProgram; iface: string; path: string }[] {
     return namesIn(this.progs).flatMap((name) => {
@@ -91,15 +110,14 @@ export class PinRoot {
   }
 
   /** Makes the folders that are missing. Throws `DatapathError` when this is not on a bpffs. */
-  create(undo: Undo): void {
+  create(undo?: Undo): void {
     this.#requireBpffs();
     for (const folder of [this.path, this.progs, this.maps]) {
-      try {
-        mkdirSync(folder, { mode: 0o700 });
-        undo.add(() => rmdirSync(folder));
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw folderError("make", "mkdir", folder, cause);
-      }
+      if (!makeFolder(folder)) continue;
+      undo?.add(() => {
+        beforeChange("remove", folder);
+        rmdirSync(folder);
+      });
     }
   }
 
@@ -114,10 +132,12 @@ export class PinRoot {
 
   /** Removes what a process killed in the middle of replacing a pin has left. */
   sweep(): void {
-    for (const name of namesIn(this.progs)) if (TEMPORARY.test(name)) unpin(join(this.progs, name));
+    for (const folder of [this.progs, this.maps, this.#replaced]) {
+      for (const name of namesIn(folder)) if (TEMPORARY.test(name)) unpin(join(folder, name));
+    }
   }
 
-  /** Every pin of datapath's, by its path: also those of programs and maps this build does not know. */
+  /** Every pin of datapath's in use, by its path: also those of programs and maps this build does not know. */
   pins(): { progs: string[]; maps: string[] } {
     const ours = (folder: string) =>
       namesIn(folder)
@@ -128,14 +148,35 @@ export class PinRoot {
 
   /** Removes the folders, as far as they are empty: what others pinned there is theirs. */
   removeFolders(): void {
-    for (const folder of [this.progs, this.maps]) {
-      try {
-        rmdirSync(folder);
-      } catch (cause) {
-        const code = (cause as NodeJS.ErrnoException).code ?? "";
-        if (!["ENOENT", "ENOTEMPTY"].includes(code)) throw folderError("remove", "rmdir", folder, cause);
-      }
-    }
+    for (const folder of [this.#replaced, this.progs, this.maps]) removeIfEmpty(folder);
+  }
+
+  /** Removes the folder of maps out of use, once it is empty. */
+  removeReplacedFolder(): void {
+    removeIfEmpty(this.#replaced);
+  }
+}
+
+/** False when it is there. */
+function makeFolder(folder: string): boolean {
+  if (exists(folder)) return false;
+  beforeChange("make", folder);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (cause) {
+    throw folderError("make", "mkdir", folder, cause);
+  }
+  return true;
+}
+
+function removeIfEmpty(folder: string): void {
+  if (!exists(folder)) return;
+  try {
+    beforeChange("remove", folder);
+    rmdirSync(folder);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "";
+    if (!["ENOENT", "ENOTEMPTY"].includes(code)) throw folderError("remove", "rmdir", folder, cause);
   }
 }
 

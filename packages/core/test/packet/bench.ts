@@ -65,6 +65,11 @@ export const B = {
 
 export type Server = typeof A;
 
+/** As the keys of dp_host_peers are. */
+export function addressNumber(address: string): number {
+  return address.split(".").reduce((bits, octet) => bits * 256 + Number(octet), 0);
+}
+
 export function publicKey(server: Server): { addr: string; port: number } {
   return { addr: PUBLIC_ADDRESS, port: server.publicPort };
 }
@@ -90,6 +95,8 @@ export const CONFIG: DpConfig = {
       .reduce((bits, octet) => bits | (1n << BigInt(octet & 63)), 0n),
   ),
   playerKey: 0x9e3779b97f4a7c15n,
+  playersFrom: 0,
+  heldUntil: 0n,
 };
 
 /** What the programs' return values mean, in the words of their comments. */
@@ -183,6 +190,7 @@ export class Bench implements Disposable {
     const traffic = { packets: 0n, bytes: 0n };
     this.set("dp_configs", 0, CONFIG);
     for (const address of HOST_ADDRESSES) this.set("dp_host_addrs", address, { ifindex: UPLINK.index });
+    this.set("dp_uplinks", UPLINK.index, UPLINK.index);
     for (const server of [A, B]) {
       this.set("dp_dnat_targets", publicKey(server), {
         hostPeer: server.hostPeer,
@@ -202,6 +210,7 @@ export class Bench implements Disposable {
         mac: server.mac,
         traffic,
       });
+      this.set("dp_host_peers", addressNumber(server.address), server.hostPeer);
       if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server, this.netnsCookie));
     }
     for (const key of [0, A.hostPeer, B.hostPeer]) {
@@ -237,7 +246,8 @@ export class Bench implements Disposable {
   /** Sets an entry of a map of the object; of a per-CPU map, for every CPU the same. */
   set<Name extends MapName>(name: Name, key: KeyOf<Name>, value: ValueOf<Name>): void {
     const { map, isPerCpu } = this.#open(name);
-    map.set(key, isPerCpu ? Array.from({ length: possibleCpus() }, () => value) : value);
+    // In the namespace: interfaces are entered by their index there.
+    this.inside(() => map.set(key, isPerCpu ? Array.from({ length: possibleCpus() }, () => value) : value));
   }
 
   delete<Name extends MapName>(name: Name, key: KeyOf<Name>): void {

@@ -1,6 +1,6 @@
 /** bpf/dnat.bpf.c, rule by rule, at the uplink. See bench.ts for the topology. */
 import { expect, test } from "bun:test";
-import { A, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "./bench.ts";
+import { A, addressNumber, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "./bench.ts";
 import { dissect } from "./dissect.ts";
 import {
   arp,
@@ -195,6 +195,12 @@ table(bench, [
   {
     it: "the port of a server that was removed is the host's again",
     given: (maps) => maps.delete("dp_dnat_targets", publicKey(A)),
+    packet: fromPlayer(),
+    verdict: "next",
+  },
+  {
+    it: "the port of a server whose interface is gone is the host's, whoever has its index now",
+    given: (maps) => maps.delete("dp_host_peers", addressNumber(A.address)),
     packet: fromPlayer(),
     verdict: "next",
   },
@@ -447,6 +453,15 @@ table(bench, [
     given: (maps) => {
       maps.run(FIRST);
       maps.delete("dp_dnat_targets", publicKey(A));
+    },
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "a later fragment for a server whose interface went meanwhile is left alone",
+    given: (maps) => {
+      maps.run(FIRST);
+      maps.delete("dp_host_peers", addressNumber(A.address));
     },
     packet: SECOND,
     verdict: "next",

@@ -141,3 +141,14 @@ test("with another secret, everybody falls elsewhere", () => {
   expect(stepOf(player, config)).not.toBe(0);
   expect(verdictOf(player)).toBe("drop");
 });
+
+test("while the table is younger than a player's absence may be, everybody is a player", () => {
+  const player = stranger();
+  const other = stranger();
+  says(other);
+  const now = stepOf(other);
+  hostPeer.set("dp_configs", 0, { ...CONFIG, playersFrom: now - STEPS + 2 });
+  expect(verdictOf(player)).toBe("redirect");
+  hostPeer.set("dp_configs", 0, { ...CONFIG, playersFrom: now - STEPS - 2 });
+  expect(verdictOf(player)).toBe("drop");
+});

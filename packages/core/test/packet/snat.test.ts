@@ -1,7 +1,9 @@
 /** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
 import { expect, test } from "bun:test";
+import { monotonicNow } from "../../src/ffi/libc.ts";
 import {
   A,
+  addressNumber,
   B,
   type Bench,
   CONFIG,
@@ -187,6 +189,10 @@ test("a wrong checksum stays wrong: the player, not the translation, is to find 
 });
 
 table(bench, [
+  drop("a reply whose uplink is gone, whoever has its index now", "gone", reply(), {
+    given: (maps) => maps.delete("dp_uplinks", UPLINK.index),
+  }),
+
   // Rule 1.
   drop("a packet from an interface no server has", "unknownInterface", reply(), {
     run: { ifindex: STRANGER.index },
@@ -420,7 +426,7 @@ table(bench, [
   ),
   ...(["tcp", "udp"] as const).flatMap((protocol) => {
     const layer = { tcp, udp }[protocol]({ src: 40000, dst: 7777 });
-    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, timed: 0, expires: 0n };
+    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, end: 0, expires: 0n };
     const key = { container: A.address, sport: 40000, protocol: Protocol[protocol] };
     const name = protocol.toUpperCase();
     const old = (from: Partial<typeof key>, listener = 7777): Partial<Case> => ({
@@ -464,6 +470,15 @@ table(bench, [
   }),
 
   // Rule 12.
+  drop("TCP that is not redirected while flows are held", "held", fromContainer(tcp({ src: 40000, dst: 443 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() + 3_600_000_000_000n }),
+  }),
+  drop("UDP that is not redirected while flows are held", "held", fromContainer(udp({ src: 40000, dst: 53 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() + 3_600_000_000_000n }),
+  }),
+  drop("TCP that is not redirected once a hold has lapsed", "tcp", fromContainer(tcp({ src: 40000, dst: 443 })), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() }),
+  }),
   drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
   drop(
     "TCP to a player that is not from the game port",
@@ -604,6 +619,12 @@ table(bench, [
     given: (maps) => {
       groups(9, 9)(maps);
       maps.delete("dp_veth_pairs", B.address);
+    },
+  }),
+  drop("one to a server whose interface is gone", "gone", toB({ ...toGame, flags: "S" }), {
+    given: (maps) => {
+      groups(9, 9)(maps);
+      maps.delete("dp_host_peers", addressNumber(B.address));
     },
   }),
   drop("UDP to a server of the same group", "udp", fromContainer(udp(toGame), { dst: B.address }), {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { type DpFlowKey, type DpOrigin } from "@dp/bpf";
 import fc from "fast-check";
+import { monotonicNow } from "../../src/ffi/libc.ts";
 import { u32, u64 } from "../../src/libbpf/index.ts";
 import { A, B, type Bench, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, vethPairOf } from "./bench.ts";
 import {
@@ -491,7 +492,7 @@ describe("a flow", () => {
   });
 
   test("gets no port when all are taken: dropped, and nothing is left of it", () => {
-    const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, timed: 0, expires: 0n };
+    const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, end: 0, expires: 0n };
     for (let sport = 0; sport < 65536; sport++) {
       bench().set("dp_origins", { container: A.address, sport, protocol: Protocol.tcp }, origin);
     }
@@ -499,6 +500,24 @@ describe("a flow", () => {
     expect(bench().entries("dp_flows")).toEqual([]);
     expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
     expect(bench().run(syn({}, {}, B)).verdict).toBe("next");
+  });
+
+  test("is not opened while flows are held; those there are go on; a hold that nobody ends lapses", () => {
+    bench().run(syn());
+    const flows = () =>
+      bench()
+        .entries("dp_origins")
+        .map(([key]) => key);
+    const before = flows();
+    const now = monotonicNow();
+    bench().set("dp_configs", 0, { ...CONFIG, heldUntil: now + 3_600_000_000_000n });
+    const other = sent(tcp({ src: 40001, dst: 443, flags: "S" }), { dst: WEB });
+    expect(bench().run(other)).toEqual({ verdict: "next", packet: other, counts: {} });
+    expect(bench().run(syn()).verdict).toBe("next");
+    expect(flows()).toEqual(before);
+    bench().set("dp_configs", 0, { ...CONFIG, heldUntil: now });
+    expect(bench().run(other).packet).not.toEqual(other);
+    expect(flows()).toHaveLength(2);
   });
 
   test("of any kind there and back is what it was", () => {

@@ -12,7 +12,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdir
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
-import { Link } from "@dp/core/libbpf";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { isBpffs, unmount, withNetns } from "@dp/sys";
 import { readSysctl } from "../../src/sysctl.ts";
@@ -128,12 +127,14 @@ export class Sandbox implements Disposable {
       vethPairs: objects.vethPairEntries(),
       flows: objects.flows(),
       hostAddresses: objects.hostAddresses().sort((one, other) => one.address.localeCompare(other.address)),
-      links: objects.attachments().map(({ program, iface, ifindex, path }) => {
-        return { program, iface, ifindex, programId: programOf(path) };
+      links: objects.attachments().map(({ program, iface, ifindex, programId }) => {
+        return { program, iface, ifindex, programId };
       }),
-      cgroupLinks: objects.cgroupAttachments().map(({ program, cgroupId, path }) => {
-        return { program, cgroupId, programId: programOf(path) };
+      cgroupLinks: objects.cgroupAttachments().map(({ program, cgroupId, programId }) => {
+        return { program, cgroupId, programId };
       }),
+      hostPeers: objects.hostPeers(),
+      uplinks: objects.uplinks(),
     };
   }
 
@@ -150,11 +151,6 @@ export class Sandbox implements Disposable {
     if (existsSync(this.pinRoot)) rmdirSync(this.pinRoot);
     rmdirSync(this.#folder);
   }
-}
-
-function programOf(path: string): number {
-  using link = Link.fromPin(path);
-  return link.info().programId;
 }
 
 function exists(namespace: string): boolean {

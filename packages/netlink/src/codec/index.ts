@@ -3,6 +3,7 @@ export * from "./address.ts";
 export * from "./attribute.ts";
 export * from "./body.ts";
 export * from "./family.ts";
+export * from "./filter.ts";
 export * from "./frame.ts";
 export * from "./ip.ts";
 export * from "./link.ts";

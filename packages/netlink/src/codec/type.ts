@@ -13,4 +13,7 @@ export const RtnlType = {
   RTM_NEWNEIGH: 28,
   RTM_DELNEIGH: 29,
   RTM_GETNEIGH: 30,
+  RTM_NEWTFILTER: 44,
+  RTM_DELTFILTER: 45,
+  RTM_GETTFILTER: 46,
 } as const;

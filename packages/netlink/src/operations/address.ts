@@ -118,7 +118,7 @@ function request(options: AddressOptions, op: string): Uint8Array {
   );
 }
 
-function readAddress(frame: Frame): Address[] {
+export function readAddress(frame: Frame): Address[] {
   if (frame.type !== RTM_NEWADDR) return [];
   const { header, attributes } = addressMessage.read(frame.payload);
   const values = addressAttributes.values(attributes);

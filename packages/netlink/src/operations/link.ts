@@ -266,7 +266,7 @@ function isLink(frame: Frame): boolean {
   return frame.type === RTM_NEWLINK;
 }
 
-function readLink(frame: Frame, query: LinkQuery): Link {
+export function readLink(frame: Frame, query: LinkQuery): Link {
   const { header, attributes } = linkMessage.read(frame.payload);
   const values = linkAttributes.values(attributes);
   const info = linkInfoAttributes.values(values.IFLA_LINKINFO ?? []);

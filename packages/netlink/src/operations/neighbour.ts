@@ -106,7 +106,7 @@ export function deleteNeighbour(
   }
 }
 
-function readNeighbour(frame: Frame): Neighbour[] {
+export function readNeighbour(frame: Frame): Neighbour[] {
   if (frame.type !== RTM_NEWNEIGH) return [];
   const { header, attributes } = neighbourMessage.read(frame.payload);
   const values = neighbourAttributes.values(attributes);

@@ -270,7 +270,7 @@ function mismatch(op: string, what: string, address: string): DatapathError {
   return new DatapathError("BAD_USAGE", op, `the ${what} ${address} is of the other address family`);
 }
 
-function readRoute(frame: Frame): Route[] {
+export function readRoute(frame: Frame): Route[] {
   if (frame.type !== RTM_NEWROUTE) return [];
   const { header, attributes } = routeMessage.read(frame.payload);
   const values = routeAttributes.values(attributes);

@@ -1,0 +1,83 @@
+import type { WatchEvent } from "@dp/host";
+import { Option } from "clipanion";
+import { DpCommand } from "../dp-command.ts";
+import { describeFinding } from "../findings.ts";
+import { hostLibrary } from "../host-library.ts";
+import { LineWriter } from "../line-writer.ts";
+
+interface Stopped {
+  event: "stopped";
+  time: string;
+}
+
+export class WatchCommand extends DpCommand {
+  static override paths = [["watch"]];
+  static override usage = DpCommand.Usage({
+    category: "Host",
+    description: "do what gc does whenever something dies or changes, until stopped",
+    details:
+      "Runs until SIGINT or SIGTERM, and prints a line for everything it does. It listens for what the kernel announces " +
+      "(interfaces, addresses and routes of the host), and looks at everything once a minute. Nothing depends on it: a " +
+      "host without it is collected and mended by dp gc and dp load.",
+    examples: [
+      ["In the foreground; examples/systemd has a unit for it", "dp watch"],
+      ["For machines: one JSON document on each line", "dp watch --json"],
+    ],
+  });
+
+  override json = Option.Boolean("--json", false, {
+    description: "one JSON document on each line of standard output, nothing else",
+  });
+
+  override async perform(): Promise<Stopped> {
+    const { watch } = await hostLibrary();
+    const options = this.hostOptions();
+    const lines = new LineWriter(this.context.log, (message) => options.warn?.(message));
+    await watch({
+      ...options,
+      signal: this.context.interruption(),
+      onEvent: (event) => lines.write(this.json ? this.#document(event) : `${this.#time()} ${this.#describe(event)}`),
+    });
+    return { event: "stopped", time: this.#time() };
+  }
+
+  #document({ event, ...rest }: WatchEvent): string {
+    return JSON.stringify({ event, time: this.#time(), ...rest });
+  }
+
+  #describe(event: WatchEvent): string {
+    const { green, red, yellow } = this.style;
+    switch (event.event) {
+      case "watching":
+        return `watching ${event.pinRoot}`;
+      case "collected":
+        return `${green("collected")} server ${event.server.port} (${event.server.name})`;
+      case "removed":
+        return `${green("cleared")} ${event.finding.what}`;
+      case "mended":
+        return `${green("mended")} ${describeFinding(event.finding)}`;
+      case "found":
+        return `${red(event.finding.severity)} ${describeFinding(event.finding)} (fix: ${event.finding.fix})`;
+      case "resolved":
+        return `${green("resolved")} ${describeFinding(event.finding)}`;
+      case "overrun":
+        return `${yellow("overrun")}: more happened than there was room for; everything is looked at anew`;
+      case "failed":
+        return `${red("failed")}: ${event.reason}`;
+      case "warning":
+        return `${yellow("warning")}: ${event.message}`;
+    }
+  }
+
+  #time(): string {
+    return this.context.now().toISOString();
+  }
+
+  protected override document(result: Stopped): string {
+    return `${JSON.stringify(result)}\n`;
+  }
+
+  override present({ time }: Stopped): string {
+    return `${time} stopped\n`;
+  }
+}

@@ -1,0 +1,101 @@
+/** Pins that were removed of what is in use: programs that run, and the maps they have. */
+import { mapLayouts } from "@dp/bpf";
+import { Errno, SyscallError } from "@dp/sys";
+import { Link } from "../libbpf/link.ts";
+import { openPin, pinnedKind } from "../libbpf/pin.ts";
+import { Program } from "../libbpf/program.ts";
+import { openRawById, type RawMap } from "../libbpf/raw-map.ts";
+import { type MapName, shapesOf } from "./layout-change.ts";
+import { replaceTimers } from "./move-flows.ts";
+import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "./pin-root.ts";
+
+/** Pins again the programs that are attached without being pinned, and the maps that programs have. */
+export function recoverPins(root: PinRoot): void {
+  recoverPrograms(root);
+  recoverMaps(root);
+}
+
+function recoverPrograms(root: PinRoot): void {
+  for (const name of PROGRAMS) {
+    if (pinnedKind(root.program(name)) !== undefined) continue;
+    const links = root.links().filter(({ program }) => program === name);
+    const paths = [...links.map(({ path }) => path), ...(isOnCgroup(name) ? [root.cgroupLink(name)] : [])];
+    for (const path of paths) {
+      using program = programAt(path);
+      if (program === undefined) continue;
+      program.pin(root.program(name));
+      break;
+    }
+  }
+}
+
+function isOnCgroup(name: ProgramName): name is CgroupProgram {
+  return CGROUP_PROGRAMS.some((each) => each === name);
+}
+
+/**
+ * Pins again what the programs that are pinned or attached still have. A map that nothing holds any more is gone, with
+ * all that was in it.
+ */
+function recoverMaps(root: PinRoot): void {
+  const missing = (Object.keys(mapLayouts) as MapName[]).filter((name) => {
+    using fd = openPin(root.map(name), "map");
+    return fd === undefined;
+  });
+  if (missing.length === 0 || root.pins().progs.length === 0) return;
+  const found = new Map<string, number>();
+  for (const id of mapsInUse(root)) {
+    using map = openIfThere(id);
+    // Those of pinned programs come first: what is attached may be a predecessor's.
+    if (map !== undefined && !found.has(map.name)) found.set(map.name, id);
+  }
+  for (const name of missing) {
+    const id = found.get(name);
+    using map = id === undefined ? undefined : openIfThere(id);
+    if (map === undefined) continue;
+    root.create();
+    map.pin(root.map(name));
+    if (name === "dp_origins") replaceTimers(map, shapesOf(map, name).value);
+  }
+}
+
+/** The ids of the maps of programs under this root, those of pinned programs before those of attached ones. */
+function mapsInUse(root: PinRoot): Set<number> {
+  const ids = new Set<number>();
+  const add = (program: Program) => {
+    for (const id of program.info().mapIds) ids.add(id);
+  };
+  for (const name of PROGRAMS) {
+    const path = root.program(name);
+    if (pinnedKind(path) !== "program") continue;
+    using program = Program.fromPin(path);
+    add(program);
+  }
+  for (const path of root.pins().progs) {
+    using program = programAt(path);
+    if (program !== undefined) add(program);
+  }
+  return ids;
+}
+
+/** The program that is pinned there, or that the link there runs. */
+function programAt(path: string): Program | undefined {
+  const kind = pinnedKind(path);
+  if (kind === "program") return Program.fromPin(path);
+  if (kind !== "link") return undefined;
+  using link = Link.fromPin(path);
+  return unlessGone(() => Program.fromId(link.info().programId));
+}
+
+function openIfThere(id: number): RawMap | undefined {
+  return unlessGone(() => openRawById(id));
+}
+
+function unlessGone<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,109 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** An engine that hangs must not hang us. */
+const TIMEOUT_MS = 15_000;
+
+/** What a container engine said about a name. */
+export type Answer =
+  | { kind: "running"; pid: number }
+  | { kind: "stopped" }
+  | { kind: "unknown" }
+  | { kind: "not installed" }
+  | { kind: "failed"; reason: string };
+
+/** A program that runs containers, asked by its own command line. */
+export interface ContainerEngine {
+  /** Also the program's name, looked up in PATH. */
+  name: string;
+  /** What shows all containers it has. */
+  list: string;
+  /** What starts one that is stopped. */
+  start(container: string): string;
+  /** Never rejects: what goes wrong is an answer. */
+  ask(container: string): Promise<Answer>;
+}
+
+/** docker's way of asking, which others took over. The process id of a container that does not run is 0. */
+function dockerLike(name: string): ContainerEngine {
+  return {
+    name,
+    list: `${name} ps --all`,
+    start: (container) => `${name} start ${container}`,
+    ask: (container) =>
+      answered(name, async (said) => {
+        const pid = (await said("inspect", "--type", "container", "--format", "{{.State.Pid}}", container)).trim();
+        if (!/^\d+$/.test(pid)) return { kind: "failed", reason: `it answered ${JSON.stringify(pid)}` };
+        return pid === "0" ? { kind: "stopped" } : { kind: "running", pid: Number(pid) };
+      }),
+  };
+}
+
+/**
+ * containerd's own: a container is what could run, a task what does. Both belong to a namespace of containerd,
+ * "default" unless the environment has CONTAINERD_NAMESPACE.
+ */
+const ctr: ContainerEngine = {
+  name: "ctr",
+  list: "ctr containers list",
+  start: (container) => `ctr tasks start --detach ${container}`,
+  ask: (container) =>
+    answered("ctr", async (said) => {
+      // TASK PID STATUS
+      const rows = (await said("tasks", "list")).split("\n").map((line) => line.trim().split(/\s+/));
+      const [, pid, status] = rows.find(([id]) => id === container) ?? [];
+      if (pid !== undefined && status !== "STOPPED") return { kind: "running", pid: Number(pid) };
+      const ids = (await said("containers", "list", "--quiet")).split("\n");
+      return { kind: ids.includes(container) ? "stopped" : "unknown" };
+    }),
+};
+
+/** Also knows the containers of engines that run theirs by it, such as podman's, by their full ids. */
+const runc: ContainerEngine = {
+  name: "runc",
+  list: "runc list",
+  start: () => "runc run --detach, with its bundle",
+  ask: (container) =>
+    answered("runc", async (said) => {
+      const state = JSON.parse(await said("state", container)) as { pid?: unknown };
+      if (typeof state.pid !== "number") return { kind: "failed", reason: "it told no process id" };
+      return state.pid === 0 ? { kind: "stopped" } : { kind: "running", pid: state.pid };
+    }),
+};
+
+/** In the order they are named in. */
+export const ENGINES: readonly ContainerEngine[] = [
+  dockerLike("docker"),
+  dockerLike("podman"),
+  dockerLike("nerdctl"),
+  ctr,
+  runc,
+];
+
+/** Not "no such file or directory": that is an engine whose daemon does not run. */
+const UNKNOWN = /no such (container|object)|container \S* *(not found|does not exist)/i;
+
+/** Runs the program with arguments, and gives what it wrote to standard output. */
+type Said = (...args: string[]) => Promise<string>;
+
+async function answered(program: string, conversation: (said: Said) => Promise<Answer>): Promise<Answer> {
+  try {
+    return await conversation(async (...args) => (await run(program, args, { timeout: TIMEOUT_MS })).stdout);
+  } catch (error) {
+    const failure = error as NodeJS.ErrnoException & { stderr?: string; killed?: boolean };
+    if (failure.code === "ENOENT") return { kind: "not installed" };
+    if (failure.killed === true) return { kind: "failed", reason: `no answer within ${TIMEOUT_MS / 1000} s` };
+    const said = lastMessage(failure.stderr ?? "");
+    if (UNKNOWN.test(said)) return { kind: "unknown" };
+    return { kind: "failed", reason: said === "" ? failure.message : said };
+  }
+}
+
+/** The last line, without what logrus, which runc and containerd log by, puts around it. */
+function lastMessage(stderr: string): string {
+  const line = stderr.trim().split("\n").at(-1) ?? "";
+  const [, message] = /^time=.* level=\w+ msg=(".*")$/.exec(line) ?? [];
+  return message === undefined ? line : (JSON.parse(message) as string);
+}

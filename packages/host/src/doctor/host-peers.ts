@@ -1,0 +1,21 @@
+import { label } from "../server.ts";
+import { HOST_PEER_MAC } from "../veth-pair.ts";
+import type { Verdict } from "./check.ts";
+import type { Patient } from "./patient.ts";
+
+/** Every container sends to the same MAC: its gateway is the same to it wherever it moves. */
+export function checkHostPeers({ records, netlink }: Patient): Verdict {
+  const links = new Map(netlink.links().map((link) => [link.name, link]));
+  const findings = records.flatMap((record) => {
+    const { hostPort: port, name, veth } = record;
+    const link = links.get(veth.hostPeer.iface.name);
+    if (link === undefined || link.mac === HOST_PEER_MAC) return [];
+    const mac = `the MAC ${link.mac} instead of ${HOST_PEER_MAC}`;
+    const what = `${link.name} of ${label(record)} has ${mac}: what its container sends to the host is dropped`;
+    // Not `ip link set`: with the MAC the kernel has forgotten the container's, which is mended too.
+    const fix = "dp gc, or dp load";
+    return [{ code: "host-peer-mac", severity: "error", server: { port, name }, what, fix } as const];
+  });
+  if (findings.length > 0) return findings;
+  return records.length === 0 ? "there are no servers" : "all have the MAC they were made with";
+}

@@ -1,0 +1,50 @@
+/** What the kernel can do, by trying: version numbers lie. */
+import { sockDestroyRefusal, verifyPrograms } from "@dp/core";
+import { hasClsact, hasHelper, hasJit, hasKernelBtf, hasProgramType, hasTcx } from "@dp/core/libbpf";
+import { currentNetns, netnsCookie } from "@dp/sys";
+import { error, listed, type Verdict, warning } from "./check.ts";
+
+export function checkAttaching(): Verdict {
+  if (hasTcx()) return "by TCX links";
+  if (hasClsact()) return "by clsact filters: this kernel has no TCX links";
+  const fix = "boot Linux 6.6 or newer, or one built with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF";
+  return [error("no-tc-hooks", "this kernel has neither TCX links nor clsact filters", fix)];
+}
+
+/** The single things first: of a program that is refused the verifier says little about why. */
+export function checkPrograms(): Verdict {
+  const helpers = (["redirect_peer", "redirect_neigh", "timer_init"] as const).filter((name) => !hasHelper(name));
+  const types = (["cgroupSockopt", "sockOps"] as const).filter((name) => !hasProgramType(name));
+  const missing = [...helpers.map((name) => `bpf_${name}`), ...types.map((name) => TYPES[name])];
+  if (missing.length > 0) {
+    const what = `this kernel has no ${listed(missing)}`;
+    return [error("kernel-feature", what, "boot Linux 6.1 or newer, built with CONFIG_CGROUP_BPF")];
+  }
+  // Throws on a kernel that cannot tell namespaces apart for good.
+  using own = currentNetns();
+  netnsCookie(own);
+  verifyPrograms();
+  return "this kernel accepts every one of them";
+}
+
+const TYPES = { cgroupSockopt: "cgroup/getsockopt programs", sockOps: "sockops programs" } as const;
+
+export function checkFreezing(): Verdict {
+  if (!hasKernelBtf()) {
+    const what = "this kernel has no BTF (/sys/kernel/btf/vmlinux): dp freeze does not work";
+    return [warning("no-btf", what, "boot a kernel built with CONFIG_DEBUG_INFO_BTF")];
+  }
+  const refusal = sockDestroyRefusal();
+  if (refusal === undefined) return "dp freeze can destroy sockets";
+  return [warning("no-sock-destroy", `${refusal.reason}: dp freeze does not work`, refusal.fix)];
+}
+
+export function checkJit(): Verdict {
+  return judgeJit(hasJit());
+}
+
+export function judgeJit(compiled: boolean): Verdict {
+  if (compiled) return "programs are compiled to machine code";
+  const what = "BPF programs are interpreted: every packet takes several times as long";
+  return [warning("jit-off", what, "sysctl -w net.core.bpf_jit_enable=1, then dp load")];
+}

@@ -1,0 +1,102 @@
+/** Who listens where containers' connections are redirected to. */
+import { readFileSync } from "node:fs";
+import type { HostConfig } from "@dp/core";
+import { commandOf } from "@dp/sys";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../cgroup.ts";
+import type { Finding } from "../finding.ts";
+import { parseProcNetTcp } from "../host-sockets.ts";
+import { socketHolders } from "../socket-holder.ts";
+import { Subnet } from "../subnet.ts";
+import { error, listed, type Verdict, warning } from "./check.ts";
+import type { Patient } from "./patient.ts";
+
+/** A socket that waits for connections, or for datagrams from anyone. */
+export interface Listener {
+  protocol: "TCP" | "UDP";
+  address: string;
+  port: number;
+  inode: string;
+}
+
+const FIX = "run dp proxy (examples/systemd/datapath-proxy.service), or another transparent proxy on these ports";
+
+export function checkListeners(patient: Patient): Verdict {
+  const { config } = patient;
+  if (config === undefined) return "nothing is loaded that redirects to them";
+  const { reached, verdict } = judgeListeners(readListeners(), config);
+  const outside = findOutside(patient, reached);
+  if (typeof verdict === "string") return outside.length > 0 ? outside : verdict;
+  return [...verdict, ...outside];
+}
+
+/** Those of the calling thread's network namespace. */
+function readListeners(): Listener[] {
+  const rows = (file: string) => {
+    try {
+      // The rows of udp are like those of tcp.
+      return parseProcNetTcp(readFileSync(`/proc/thread-self/net/${file}`, "latin1"));
+    } catch {
+      // A kernel without IPv6.
+      return [];
+    }
+  };
+  const tcp = ["tcp", "tcp6"].flatMap(rows).filter(({ state }) => state === "listen");
+  const of =
+    (protocol: Listener["protocol"]) =>
+    ({ address, port, inode }: Omit<Listener, "protocol">) => {
+      return { protocol, address, port, inode };
+    };
+  return [...tcp.map(of("TCP")), ...["udp", "udp6"].flatMap(rows).map(of("UDP"))];
+}
+
+/** @returns those that containers reach, too */
+export function judgeListeners(
+  listeners: readonly Listener[],
+  config: Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort" | "hostSubnet">,
+): { verdict: Verdict; reached: Listener[] } {
+  const hostPeers = Subnet.parse(config.hostSubnet, "look for listeners");
+  const reaches = ({ address }: Listener) =>
+    address === "0.0.0.0" || /^0{32}$/.test(address) || hostPeers.indexOf(address) !== undefined;
+  const wanted = [
+    ["TCP", config.httpPort, "HTTP"],
+    ["TCP", config.dnsPort, "DNS"],
+    ["UDP", config.dnsPort, "DNS"],
+    ["TCP", config.tcpPort, "all other TCP"],
+  ] as const;
+  const reached: Listener[] = [];
+  const deaf: string[] = [];
+  const elsewhere: string[] = [];
+  for (const [protocol, port, what] of wanted) {
+    const there = listeners.filter((each) => each.protocol === protocol && each.port === port);
+    const right = there.filter(reaches);
+    reached.push(...right);
+    if (right.length > 0) continue;
+    deaf.push(`${protocol} ${port} (${what})`);
+    elsewhere.push(...there.map(({ address }) => `${address}:${port}`));
+  }
+  if (deaf.length === 0) return { verdict: "somebody listens on all of its ports", reached };
+  const only = elsewhere.length === 0 ? "" : `; ${listed(elsewhere)} is not where containers' connections arrive`;
+  const what = `nobody listens on ${listed(deaf)}: what containers open there is refused${only}`;
+  return { verdict: [warning("proxy-not-listening", what, FIX)], reached };
+}
+
+/** Who is outside of the cgroup gets the connections, and does not learn where they were going. */
+function findOutside({ objects }: Patient, reached: readonly Listener[]): Finding[] {
+  const attached = objects
+    ?.cgroupAttachments()
+    .find(({ program, cgroupId }) => program === "getsockopt" && cgroupId !== 0n);
+  const folder = attached === undefined ? undefined : cgroupFolderById(attached.cgroupId);
+  const tcp = reached.filter(({ protocol }) => protocol === "TCP");
+  if (folder === undefined || tcp.length === 0) return [];
+  return socketHolders([...new Set(tcp.map(({ inode }) => inode))]).flatMap((pid) => {
+    const cgroup = cgroupOfProcess(pid);
+    const own = cgroup === undefined ? folder : cgroupFolder(cgroup, "look for listeners");
+    if (own === folder || own.startsWith(`${folder}/`)) return [];
+    const what =
+      `process ${pid} (${commandOf(pid)}), which listens for containers' connections, is outside of the cgroup ` +
+      `${folder}: it does not learn where they were going`;
+    const fix =
+      "start it in that cgroup, or let the datapath have all of them: dp load --cgroup with the cgroup2 mount";
+    return [error("proxy-outside-cgroup", what, fix)];
+  });
+}

@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import type { Finding } from "../finding.ts";
+import { HOST_PEER_MAC, hostPeerName } from "../veth-pair.ts";
+import { error, type Verdict, warning } from "./check.ts";
+import { type LinkFile, linkFileFor, linkSetting, readLinkFiles } from "./link-file.ts";
+
+const FIX = "install examples/systemd/10-datapath.link in /etc/systemd/network, then udevadm control --reload";
+
+export function checkMacAddressPolicy(): Verdict {
+  if (!existsSync("/run/udev/control")) return "no udev runs here: nobody renames interfaces or changes their MACs";
+  return judgeLinkFiles(readLinkFiles());
+}
+
+/** What udev does with a host peer, which was made with its name and its MAC. */
+export function judgeLinkFiles(files: readonly LinkFile[]): Verdict {
+  const device = { name: hostPeerName(25565), mac: HOST_PEER_MAC, kind: "veth" };
+  const file = linkFileFor(device, files);
+  if (file === undefined) return "no .link file applies to host peers: udev leaves them alone";
+  const findings = [...judgeMac(file), ...judgeName(file)];
+  return findings.length > 0 ? findings : `${file.path} leaves host peers alone`;
+}
+
+function judgeMac(file: LinkFile): Finding[] {
+  const policy = linkSetting(file, "MACAddressPolicy");
+  const address = linkSetting(file, "MACAddress");
+  if (policy === "persistent" || policy === "random") {
+    const what =
+      `udev has MACAddressPolicy=${policy} for host peers (${file.path}): ` +
+      "it changes the MAC of one that was not made with it";
+    return [warning("mac-address-policy", what, FIX)];
+  }
+  if (address === undefined || address.toLowerCase() === HOST_PEER_MAC) return [];
+  const what = `udev gives host peers the MAC ${address} (${file.path}): containers would not reach the host`;
+  return [error("mac-address", what, FIX)];
+}
+
+/** A name that was given by who made the interface is kept, if the policy is asked to keep it first. */
+function judgeName(file: LinkFile): Finding[] {
+  const policy = linkSetting(file, "NamePolicy")?.split(/\s+/) ?? [];
+  const name = linkSetting(file, "Name");
+  if (policy[0] === "keep" || (policy.length === 0 && name === undefined)) return [];
+  const by = policy.length > 0 ? `NamePolicy=${policy.join(" ")}` : `Name=${name}`;
+  const what = `udev may rename host peers (${by} in ${file.path}): their pins go by their names`;
+  return [warning("interface-name-policy", what, FIX)];
+}

@@ -1,0 +1,72 @@
+/** Where things are mounted: the bpffs of the pin root, cgroup2. */
+import { readFileSync, readlinkSync } from "node:fs";
+import { resolve } from "node:path";
+import { isBpffs, isCgroup2 } from "@dp/sys";
+import { type Mount, parseMounts } from "../mountinfo.ts";
+import { HOST_PEER_MAC } from "../veth-pair.ts";
+import { error, listed, type Verdict, warning } from "./check.ts";
+import type { Patient } from "./patient.ts";
+
+export function checkBpffs({ pinRoot, netlink }: Patient): Verdict {
+  if (!/^nodev\tbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) {
+    return [error("no-bpffs", "this kernel has no bpffs", "boot one built with CONFIG_BPF_SYSCALL")];
+  }
+  if (!isBpffs(pinRoot)) {
+    const orphans = netlink.links().filter(({ kind, mac }) => kind === "veth" && mac === HOST_PEER_MAC);
+    if (orphans.length === 0) {
+      const what = `no bpffs is mounted on ${pinRoot}: nothing is loaded there`;
+      return [warning("bpffs-missing", what, "dp load mounts one; at every boot, see examples/systemd")];
+    }
+    const names = orphans.length > 3 ? `${orphans.length} of them` : listed(orphans.map(({ name }) => name));
+    const what = `no bpffs is mounted on ${pinRoot}, and there are servers' interfaces (${names}): it was unmounted`;
+    const fix =
+      "dp load, then add the servers again; or look from the machine's own mounts: nsenter --mount -t 1 dp ...";
+    return [error("bpffs-lost", what, fix)];
+  }
+  if (!isMountedForAll(resolve(pinRoot))) {
+    const what = `the bpffs on ${pinRoot} is in this process's own mount namespace: what is loaded ends with that`;
+    const fix =
+      "mount it for all, then load: nsenter --mount -t 1 dp load (`ip netns exec` hides the machine's mounts)";
+    return [warning("bpffs-private", what, fix)];
+  }
+  return `${pinRoot} is on one`;
+}
+
+/** True as well for who cannot see the mounts of process 1. */
+function isMountedForAll(path: string): boolean {
+  try {
+    if (readlinkSync("/proc/self/ns/mnt") === readlinkSync("/proc/1/ns/mnt")) return true;
+    const mounts = parseMounts(readFileSync("/proc/1/mountinfo", "utf8"), "bpf");
+    return mounts.some((mount) => path === mount.path || path.startsWith(mount.path === "/" ? "/" : `${mount.path}/`));
+  } catch {
+    return true;
+  }
+}
+
+export function checkCgroup2(): Verdict {
+  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
+  // One that another mount covers is not there.
+  return judgeCgroup2(
+    parseMounts(mountinfo, "cgroup2").filter(({ path }) => isCgroup2(path)),
+    mountinfo,
+  );
+}
+
+/** @param mounts those that can be reached */
+export function judgeCgroup2(mounts: readonly Mount[], mountinfo: string): Verdict {
+  const whole = mounts.filter(({ root }) => root === "/");
+  const [first] = whole;
+  if (first !== undefined) {
+    const hybrid = parseMounts(mountinfo, "cgroup").length > 0 ? ", beside cgroup version 1" : "";
+    return `mounted on ${listed(whole.map(({ path }) => path))}${hybrid}`;
+  }
+  const [part] = mounts;
+  if (part !== undefined) {
+    const what = `of cgroup2 only ${part.root} is mounted, on ${part.path}: proxies elsewhere do not work`;
+    return [
+      warning("cgroup2-partial", what, "run it outside of the container, or start the proxies below that cgroup"),
+    ];
+  }
+  const what = "no cgroup2 is mounted: proxies would not learn where connections were going";
+  return [error("cgroup2-missing", what, "mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2")];
+}

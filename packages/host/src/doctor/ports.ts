@@ -1,0 +1,21 @@
+import { ephemeralRange, overlap, type PortRange } from "../ephemeral-range.ts";
+import { type Verdict, warning } from "./check.ts";
+import type { Patient } from "./patient.ts";
+
+/** The ports that are given out are reserved; those that will be are not. */
+export function checkPortRange({ config }: Patient): Verdict {
+  if (config === undefined) return "nothing is loaded that gives out ports";
+  return judgePortRange(config.portRange, ephemeralRange());
+}
+
+export function judgePortRange(range: PortRange, ephemeral: PortRange): Verdict {
+  const shared = overlap(range, ephemeral);
+  const text = range.join("-");
+  if (shared === undefined) return `${text} is apart from what the host's own connections take`;
+  const what =
+    `of the ports for servers, ${text}, the host takes ${shared.join("-")} for its own connections ` +
+    `(net.ipv4.ip_local_port_range is ${ephemeral.join("-")}): add-server may find one taken`;
+  const above = range[1] < 60000 ? `${range[1] + 1} 65535` : `1024 ${range[0] - 1}`;
+  const fix = `sysctl -w net.ipv4.ip_local_port_range="${above}", or dp load --port-range with others`;
+  return [warning("port-range", what, fix)];
+}

@@ -1,0 +1,107 @@
+import type { Attachment, HostConfig, InterfaceProgram, Objects, ServerRecord } from "@dp/core";
+import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
+import { groupMembers } from "./group-members.ts";
+import { groupIds } from "./group.ts";
+import { type HostAddress, hostAddresses } from "./host-addresses.ts";
+import type { HostOptions } from "./host-options.ts";
+import { reservedPorts } from "./reserved-ports.ts";
+
+/**
+ * What is written down and what is there, read once, so that ten thousand servers are compared without ten thousand
+ * questions. Under the pin root's lock nothing of datapath's changes while it is looked at.
+ */
+export class Scene {
+  readonly objects: Objects;
+  readonly netlink: Netlink;
+  readonly options: HostOptions;
+  readonly config: HostConfig | undefined;
+  readonly records: readonly ServerRecord[];
+  readonly links: readonly Link[];
+  /** The host's own. */
+  readonly addresses: readonly HostAddress[];
+  readonly attachments: readonly Attachment[];
+  /** What dp_dnat is on, or should be. Where no pin says so any more, it is what replies may leave by. */
+  readonly doors: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
+  /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
+  readonly uplinks: readonly Link[];
+  readonly reserved: ReadonlySet<number>;
+  /** The host peers whose drops are counted. */
+  readonly counted: ReadonlySet<number>;
+  /** The numbers of groups, by name. */
+  readonly groupIds: ReadonlyMap<string, number>;
+  readonly #byIndex: ReadonlyMap<number, Link>;
+  readonly #byName: ReadonlyMap<string, Link>;
+  readonly #addresses: ReadonlyMap<number, Address[]>;
+  readonly #routes: ReadonlyMap<number, Route[]>;
+  readonly #neighbours: ReadonlyMap<number, Neighbour[]>;
+  readonly #attachments: ReadonlyMap<string, Attachment>;
+
+  constructor(objects: Objects, netlink: Netlink, options: HostOptions) {
+    this.objects = objects;
+    this.netlink = netlink;
+    this.options = options;
+    this.config = objects.config();
+    this.records = objects.netData();
+    this.links = netlink.links();
+    this.addresses = hostAddresses(netlink, this.records);
+    this.attachments = objects.attachments();
+    this.reserved = reservedPorts();
+    this.counted = new Set(objects.countedHostPeers());
+    this.groupIds = groupIds(
+      this.records.map(({ group }) => group),
+      groupMembers(objects, this.records),
+    );
+    this.#byIndex = new Map(this.links.map((link) => [link.index, link]));
+    this.#byName = new Map(this.links.map((link) => [link.name, link]));
+    this.#addresses = byInterface(netlink.addresses({ family: "inet" }));
+    this.#routes = byInterface(netlink.routes({ family: "inet" }));
+    this.#neighbours = byInterface(netlink.neighbours({ family: "inet" }));
+    this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
+    const pinned = this.attachments.filter(({ program }) => program === "dnat");
+    this.doors = pinned.length > 0 ? pinned : objects.uplinks().flatMap((ifindex) => this.#unpinnedDoor(ifindex));
+    this.uplinks = this.doors
+      .flatMap(({ iface }) => this.link(iface) ?? [])
+      .sort((one, other) => this.#rank(other) - this.#rank(one));
+  }
+
+  #unpinnedDoor(ifindex: number): Scene["doors"] {
+    const link = this.link(ifindex);
+    return link === undefined ? [] : [{ iface: link.name, ifindex: 0, programId: 0 }];
+  }
+
+  #rank({ index }: Link): number {
+    if (index === this.config?.uplink) return 2;
+    return Number(this.addressesOf(index).some(({ address }) => address === this.config?.publicAddress));
+  }
+
+  link(ref: number | string): Link | undefined {
+    return typeof ref === "number" ? this.#byIndex.get(ref) : this.#byName.get(ref);
+  }
+
+  addressesOf(ifindex: number): readonly Address[] {
+    return this.#addresses.get(ifindex) ?? [];
+  }
+
+  routesOf(ifindex: number): readonly Route[] {
+    return this.#routes.get(ifindex) ?? [];
+  }
+
+  neighboursOf(ifindex: number): readonly Neighbour[] {
+    return this.#neighbours.get(ifindex) ?? [];
+  }
+
+  attachment(program: InterfaceProgram, iface: string): Attachment | undefined {
+    return this.#attachments.get(`${program} ${iface}`);
+  }
+}
+
+function byInterface<T extends { readonly ifindex: number | undefined }>(entries: readonly T[]): Map<number, T[]> {
+  const groups = new Map<number, T[]>();
+  for (const entry of entries) {
+    if (entry.ifindex === undefined) continue;
+    const group = groups.get(entry.ifindex);
+    if (group === undefined) groups.set(entry.ifindex, [entry]);
+    else group.push(entry);
+  }
+  return groups;
+}

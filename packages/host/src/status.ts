@@ -1,0 +1,109 @@
+import { type Objects, pinnedRecords, type ServerRecord, type ServerState } from "@dp/core";
+import { Netlink } from "@dp/netlink";
+import { isBpffs } from "@dp/sys";
+import { type Finding, isHealthy } from "./finding.ts";
+import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { inspect } from "./inspect.ts";
+import type { UplinkInfo } from "./load.ts";
+import { openIfLoaded, withLock } from "./pin-root.ts";
+import { pinsMissing } from "./pins-missing.ts";
+import { requirePrivileges } from "./privileges.ts";
+import { Scene } from "./scene.ts";
+import { inspectStrayInterfaces } from "./stray-interfaces.ts";
+
+/** All of it can be written as JSON. */
+export interface Status {
+  loaded: boolean;
+  /** Loaded, and nothing is wrong that keeps traffic from where it belongs, or lets it go where it does not. */
+  healthy: boolean;
+  pinRoot: string;
+  /** How programs are attached; null when nothing is loaded. */
+  mechanism: "tcx" | "clsact" | null;
+  /** Those that are there. */
+  uplinks: UplinkInfo[];
+  /** What servers get unless they are given another; null when nothing is loaded. */
+  publicAddress: string | null;
+  /** How many there are, by what their records say. */
+  servers: { total: number; active: number; frozen: number; pending: number };
+  /** Packets that were dropped, of all servers there are and of none, by reason. */
+  drops: Record<string, number>;
+  findings: Finding[];
+}
+
+const OP = "status";
+
+/**
+ * One look at everything: what is loaded, what is there, and how the two differ. It waits for a change that is under
+ * way, and changes nothing.
+ */
+export async function status(options: HostOptions = {}): Promise<Status> {
+  requirePrivileges(OP);
+  const pinRoot = pinRootOf(options);
+  if (!isBpffs(pinRoot)) return notLoaded(options);
+  return withLock(options, () => {
+    using objects = openIfLoaded(options);
+    return objects === undefined ? notLoaded(options) : look(objects, options);
+  });
+}
+
+function look(objects: Objects, options: HostOptions): Status {
+  using netlink = Netlink.open();
+  const scene = new Scene(objects, netlink, options);
+  const findings = inspect(scene).map(({ finding }) => finding);
+  return {
+    loaded: true,
+    healthy: isHealthy(findings),
+    pinRoot: pinRootOf(options),
+    mechanism: objects.mechanism,
+    uplinks: scene.uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
+    publicAddress: scene.config?.publicAddress ?? null,
+    servers: count(scene.records),
+    drops: sumDrops(objects, scene.counted),
+    findings,
+  };
+}
+
+function notLoaded(options: HostOptions): Status {
+  const pinRoot = pinRootOf(options);
+  const records = recordsOf(pinRoot);
+  using netlink = Netlink.open();
+  const strays = inspectStrayInterfaces(netlink, netlink.links(), records ?? []).map(({ finding }) => finding);
+  const status = {
+    healthy: false,
+    pinRoot,
+    mechanism: null,
+    uplinks: [],
+    publicAddress: null,
+    servers: count(records ?? []),
+    drops: {},
+  };
+  const missing = pinsMissing(pinRoot);
+  return { ...status, loaded: missing.length > 0, findings: [...missing, ...strays] };
+}
+
+/** undefined when they are among what is missing. */
+function recordsOf(pinRoot: string): ServerRecord[] | undefined {
+  try {
+    return pinnedRecords(pinRoot);
+  } catch {
+    return undefined;
+  }
+}
+
+function count(records: readonly ServerRecord[]): Status["servers"] {
+  const of = (state: ServerState) => records.filter((record) => record.state === state).length;
+  return { total: records.length, active: of("active"), frozen: of("frozen"), pending: of("pending") };
+}
+
+function sumDrops(objects: Objects, hostPeers: Iterable<number>): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const hostPeer of [NOBODY, ...hostPeers]) {
+    for (const [reason, packets] of Object.entries(objects.counters(hostPeer)?.drops ?? {})) {
+      if (packets > 0n) sums[reason] = (sums[reason] ?? 0) + Number(packets);
+    }
+  }
+  return sums;
+}
+
+/** Whose drops are counted that belong to no server. */
+const NOBODY = 0;

@@ -1,0 +1,41 @@
+import type { ServerRecord } from "@dp/core";
+import type { Link, Netlink } from "@dp/netlink";
+import { recordsOfAllRoots } from "./other-roots.ts";
+import { collect, type Problem, problem } from "./problem.ts";
+import { HOST_PEER_MAC } from "./veth-pair.ts";
+
+/**
+ * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
+ * what they were made for; with their guards gone, they only let a container reach the host.
+ */
+export function inspectStrayInterfaces(
+  netlink: Netlink,
+  links: readonly Link[],
+  records: readonly ServerRecord[],
+): Problem[] {
+  const known = (link: Link, those: readonly ServerRecord[]) =>
+    those.some(({ veth }) => veth.hostPeer.iface.index === link.index || veth.hostPeer.iface.name === link.name);
+  const strays = links.filter((link) => looksLikeHostPeer(link) && !known(link, records));
+  if (strays.length === 0) return [];
+  const others = recordsOfAllRoots();
+  return strays.flatMap((link) => {
+    const { name, index } = link;
+    if (others !== undefined && known(link, others)) return [];
+    const words = {
+      code: "interface-of-nobody",
+      severity: "error",
+      what: `there is an interface ${name} as servers have them, and no record of a server`,
+    } as const;
+    if (others === undefined) return [problem(words, `if no other build's server has it: ip link delete ${name}`)];
+    return [
+      problem(
+        words,
+        collect(() => netlink.deleteLink(index)),
+      ),
+    ];
+  });
+}
+
+function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
+  return kind === "veth" && mac === HOST_PEER_MAC && /^dp\d+$/.test(name);
+}

@@ -1,0 +1,89 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+/**
+ * What dies or is left half done, and what collects it: each in the running kernel.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { loadBpf, openPinned } from "@dp/core";
+import { mountBpffs } from "@dp/sys";
+import { addServer, gc, list, load, status, unload } from "../src/index.ts";
+import { requireRoot, Sandbox } from "./support/sandbox.ts";
+
+requireRoot();
+setDefaultTimeout(120_000);
+
+const PORT = 25570;
+
+const NOTHING = { collected: [], removed: [], mended: [], remaining: [] };
+
+describe("gc", () => {
+  test("finds nothing to do where all is well", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container(), group: "games" });
+    await addServer({ ...options, port: PORT + 1, netns: sandbox.container(), group: "games" });
+    const before = sandbox.observe();
+    expect(await gc({ ...options, dryRun: true })).toMatchObject(NOTHING);
+    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(sandbox.observe()).toEqual(before);
+    expect(sandbox.warnings).toEqual([]);
+    expect(sandbox.leakedFds).toEqual([]);
+    await unload({ ...options, force: true });
+  });
+
+  test("takes out a server whose container died, and nothing of another", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container() });
+    const before = sandbox.observe();
+    const mortal = sandbox.container();
+    await addServer({ ...options, port: PORT + 1, netns: mortal, name: "mortal" });
+    await sandbox.kill(mortal);
+
+    const dryRun = await gc({ ...options, dryRun: true });
+    expect(dryRun.collected).toMatchObject([{ port: PORT + 1, name: "mortal", state: "gone" }]);
+    expect(await list(options)).toHaveLength(2);
+    expect((await gc(options)).collected).toMatchObject([{ port: PORT + 1 }]);
+    expect(sandbox.observe()).toEqual(before);
+    expect(await gc(options)).toMatchObject(NOTHING);
+    await unload({ ...options, force: true });
+  });
+
+  test("takes down what a first load left that was killed, and says nothing of what is not loaded", async () => {
+    using sandbox = new Sandbox();
+    const { options, pinRoot } = sandbox;
+    mkdirSync(pinRoot);
+    mountBpffs(pinRoot);
+    const empty = sandbox.observe();
+    expect(await gc(options)).toMatchObject(NOTHING);
+    loadBpf({ pinRoot }).close();
+    rmSync(join(pinRoot, "progs", "dp_snat"));
+    expect(await status(options)).toMatchObject({ loaded: true, healthy: false });
+    expect((await gc({ ...options, dryRun: true })).remaining.map(({ code }) => code)).toEqual(["pins-missing"]);
+    expect((await gc(options)).removed.map(({ code }) => code)).toEqual(["load-unfinished"]);
+    expect(sandbox.observe()).toEqual(empty);
+    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(await status(options)).toMatchObject({ loaded: false, healthy: false, findings: [] });
+  });
+
+  test("brings back pins that somebody removed, and what is attached to them", async () => {
+    using sandbox = new Sandbox();
+    const { options, pinRoot } = sandbox;
+    await load(options);
+    await addServer({ ...options, port: PORT, netns: sandbox.container(), group: "games" });
+    await addServer({ ...options, port: PORT + 1, netns: sandbox.container(), group: "others" });
+    for (const pin of ["progs/dp_snat", `progs/dp_arp_dp${PORT}`, "progs/dp_dnat_up0", "maps/dp_snat_targets"]) {
+      rmSync(join(pinRoot, pin));
+    }
+    expect(await status(options)).toMatchObject({ loaded: true, healthy: false });
+    expect(await gc(options)).toMatchObject({ collected: [], removed: [], remaining: [] });
+    expect(await status(options)).toMatchObject({ loaded: true, healthy: true, findings: [] });
+    {
+      using objects = openPinned({ pinRoot });
+      expect(new Set(objects.snatTargets().map(({ group }) => group)).size).toBe(2);
+    }
+    await unload({ ...options, force: true });
+  });
+});

@@ -1,0 +1,246 @@
+/**
+ * Which ports a server can have, and what becomes of net.ipv4.ip_local_reserved_ports.
+ */
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { createServer, type Server } from "node:net";
+import { DatapathError } from "@dp/sys";
+import fc from "fast-check";
+import { ephemeralRange, inRange, overlap, parsePortRange } from "../src/ephemeral-range.ts";
+import { addServer, type AddServerOptions, delServer, load, unload } from "../src/index.ts";
+import { formatPorts, parsePorts, releasePort, reservedPorts, reservePort } from "../src/reserved-ports.ts";
+import { socketHolders } from "../src/socket-holder.ts";
+import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { requireRoot, Sandbox } from "./support/sandbox.ts";
+
+requireRoot();
+setDefaultTimeout(60_000);
+
+const RESERVED = "ipv4/ip_local_reserved_ports";
+const RANGE = "ipv4/ip_local_port_range";
+
+beforeAll(async () => {
+  using sandbox = new Sandbox();
+  await load(sandbox.options);
+  await unload(sandbox.options);
+});
+
+async function refusal(promise: Promise<unknown>): Promise<DatapathError> {
+  const error = await promise.then(
+    () => new Error("it was done"),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DatapathError);
+  expect((error as DatapathError).code).toBe("CONFLICT");
+  return error as DatapathError;
+}
+
+async function listen(port: number, address = "0.0.0.0"): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.on("error", reject).listen(port, address, resolve));
+  return server;
+}
+
+/** A process that listens in a network namespace, by way of a shell that is waited for. */
+async function listenIn(netns: string, port: number) {
+  const script = `require("net").createServer().listen(${port}, () => console.log("up"))`;
+  const child = Bun.spawn(["nsenter", `--net=/run/netns/${netns}`, process.execPath, "-e", script], {
+    stdout: "pipe",
+  });
+  await child.stdout.getReader().read();
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+describe("a port somebody listens on", () => {
+  test("is refused, with the process named; one in another namespace, a container's, is none of it", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load(options);
+    const netns = sandbox.container();
+    const add = (port: number) => addServer({ ...options, port, netns });
+    const before = sandbox.observe();
+    for (const address of ["0.0.0.0", "127.0.0.1", "::"]) {
+      const own = await listen(25600, address);
+      const error = await refusal(add(25600));
+      expect(error.message).toStartWith(`add server 25600: process ${process.pid} (`);
+      expect(error.message).toEndWith(") listens on port 25600 of the host");
+      expect(error.hint).toContain("ss -ltnp 'sport = :25600'");
+      await new Promise((resolve) => own.close(resolve));
+    }
+    {
+      await using other = await listenIn(sandbox.host, 25600);
+      expect((await refusal(add(25600))).message).toContain(`process ${other.pid} (`);
+      expect(sandbox.observe()).toEqual(before);
+    }
+    await using _elsewhere = await listenIn(sandbox.internet, 25600);
+    await using _inside = await listenIn(netns, 25600);
+    expect(await add(25600)).toMatchObject({ port: 25600 });
+    await unload({ ...options, force: true });
+  });
+
+  test("is passed over by auto", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await load({ ...options, portRange: [25600, 25602] });
+    const listener = await listen(25600);
+    const add = () => addServer({ ...options, port: "auto", netns: sandbox.container() });
+    expect([(await add()).port, (await add()).port]).toEqual([25601, 25602]);
+    expect((await refusal(add())).message).toContain("every port from 25600 to 25602 is taken");
+    await new Promise((resolve) => listener.close(resolve));
+    expect((await add()).port).toBe(25600);
+    await unload({ ...options, force: true });
+  });
+
+  test("a socket that is not there is nobody's", () => {
+    expect(socketHolders(["0", "18446744073709551615"])).toEqual([]);
+    expect(socketHolders([])).toEqual([]);
+  });
+});
+
+describe("a port of the ephemeral range", () => {
+  test("is refused unless it is forced, or reserved by somebody already; at its ends, and not beside them", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    writeSysctl(RANGE, "30000 30009");
+    writeSysctl(RESERVED, "30005");
+    await load(options);
+    const add = (port: number, more: Partial<AddServerOptions> = {}) =>
+      addServer({ ...options, port, netns: sandbox.container(), ...more });
+    for (const port of [30000, 30004, 30009]) {
+      const error = await refusal(add(port));
+      expect(error.message).toContain(`port ${port} is in the host's ephemeral range, 30000-30009`);
+      expect(error.hint).toContain("--force");
+      expect(readSysctl(RESERVED)).toBe("30005");
+    }
+    for (const port of [29999, 30005, 30010]) expect(await add(port)).toMatchObject({ port });
+    expect(await add(30000, { force: true })).toMatchObject({ port: 30000 });
+    expect(readSysctl(RESERVED)).toBe("29999-30000,30005,30010");
+    await delServer({ all: true }, options);
+    expect(readSysctl(RESERVED)).toBe("30005");
+    expect(sandbox.warnings).toEqual([]);
+    await unload(options);
+  });
+
+  test("is left out by auto, which load warns of, and taken when it is forced to", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    writeSysctl(RANGE, "30001 30009");
+    await load({ ...options, portRange: [30000, 30002] });
+    expect(sandbox.warnings).toEqual([expect.stringContaining("use the ports 30001-30002")]);
+    await load(options);
+    expect(sandbox.warnings).toHaveLength(1);
+    const add = (force = false) => addServer({ ...options, port: "auto", netns: sandbox.container(), force });
+    expect((await add()).port).toBe(30000);
+    const error = await refusal(add());
+    expect(error.message).toContain("every port from 30000 to 30002 is taken, or in the host's ephemeral range");
+    expect(error.hint).toContain("--force");
+    writeSysctl(RESERVED, "30000,30002");
+    expect((await add()).port).toBe(30002);
+    expect((await add(true)).port).toBe(30001);
+    expect((await refusal(add(true))).message).toEndWith("every port from 30000 to 30002 is taken");
+    await unload({ ...options, force: true });
+    expect(readSysctl(RESERVED)).toBe("30002");
+  });
+
+  test("is told as the kernel writes it", () => {
+    expect(parsePortRange("32768\t60999\n")).toEqual([32768, 60999]);
+    for (const text of ["", "1", "a b", "1 2 3"]) expect(parsePortRange(text)).toBeUndefined();
+    expect(ephemeralRange()).toEqual(parsePortRange(readSysctl(RANGE) ?? "") as [number, number]);
+  });
+
+  test("two ranges share exactly the ports that are in both", () => {
+    const range = fc
+      .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 20 }))
+      .map(([first, length]) => [first, first + length] as const);
+    fc.assert(
+      fc.property(range, range, (one, other) => {
+        const ports = Array.from({ length: 90 }, (_, port) => port);
+        const shared = overlap(one, other);
+        const both = ports.filter((port) => inRange(port, one) && inRange(port, other));
+        expect(ports.filter((port) => shared !== undefined && inRange(port, shared))).toEqual(both);
+      }),
+    );
+  });
+});
+
+describe("the reserved ports", () => {
+  test("a list of any length is read back as it was written: also one that fills many pages", () => {
+    using _sandbox = new Sandbox();
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 65535 }), { maxLength: 200 }), (ports) => {
+        writeSysctl(RESERVED, `${formatPorts(new Set(ports))}\n`);
+        expect(reservedPorts()).toEqual(new Set(ports.toSorted((one, other) => one - other)));
+      }),
+    );
+    const everySecond = new Set(Array.from({ length: 32_000 }, (_, index) => 2 * index + 1));
+    writeSysctl(RESERVED, formatPorts(everySecond));
+    expect(reservedPorts()).toEqual(everySecond);
+    reservePort(40_000);
+    expect(reservedPorts().size).toBe(32_001);
+    releasePort(40_000);
+    expect(reservedPorts()).toEqual(everySecond);
+  });
+
+  test("whatever is reserved and released, in whatever order, others' ports stay, and only they", () => {
+    using _sandbox = new Sandbox();
+    const change = fc.tuple(fc.constantFrom("ours", "theirs"), fc.boolean(), fc.integer({ min: 1, max: 40 }));
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+        writeSysctl(RESERVED, "\n");
+        const [ours, theirs] = [new Set<number>(), new Set<number>()];
+        for (const [whose, add, port] of changes) {
+          if (whose === "theirs") {
+            // Somebody else's tool, which also reads, changes and writes.
+            if (ours.has(port)) continue;
+            const list = parsePorts(readSysctl(RESERVED) ?? "");
+            for (const set of [theirs, list]) {
+              if (add) set.add(port);
+              else set.delete(port);
+            }
+            writeSysctl(RESERVED, `${formatPorts(list)}\n`);
+          } else if (add && !theirs.has(port)) {
+            reservePort(port);
+            ours.add(port);
+          } else if (!add && ours.delete(port)) releasePort(port);
+          expect(reservedPorts()).toEqual(new Set([...ours, ...theirs].sort((one, other) => one - other)));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("what others add and take out between any two steps of a change survives it", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    writeSysctl(RESERVED, "1000-1100");
+    await load(options);
+    const netns = sandbox.container();
+    let next = 2000;
+    const expected = new Set(parsePorts("1000-1100"));
+    const edit = () => {
+      const list = reservedPorts();
+      expected.delete(next - 1000);
+      list.delete(next - 1000);
+      expected.add(next);
+      writeSysctl(RESERVED, formatPorts(list.add(next)));
+      next += 1;
+    };
+    const others = () => new Set([...reservedPorts()].filter((port) => port !== 25570));
+    const sorted = () => new Set([...expected].sort((one, other) => one - other));
+    await addServer({ ...options, port: 25570, netns, onStep: edit });
+    expect(reservedPorts().has(25570)).toBe(true);
+    expect(others()).toEqual(sorted());
+    await load({ ...options, onStep: edit });
+    await delServer({ port: 25570 }, { ...options, onStep: edit });
+    expect(reservedPorts()).toEqual(sorted());
+    await addServer({ ...options, port: 25570, netns });
+    await unload({ ...options, force: true, onStep: edit });
+    expect(reservedPorts()).toEqual(sorted());
+    expect(next).toBeGreaterThan(2030);
+  });
+});

@@ -1,0 +1,149 @@
+/**
+ * What is heard of changes: of a scripted kernel for what a real one seldom does, and of the running one.
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import { Errno, MSG_PEEK, SyscallError } from "@dp/sys";
+import { ControlType, writeFrame } from "../src/codec/frame.ts";
+import { ifinfomsg } from "../src/codec/link.ts";
+import { RtnlType } from "../src/codec/type.ts";
+import { type NetlinkSocket, openNamespace, type News, Subscription, type Topic } from "../src/index.ts";
+import { openNetlinkFds, requireRoot, Sandbox } from "./sandbox.ts";
+
+requireRoot();
+
+afterEach(() => {
+  expect(openNetlinkFds()).toEqual([]);
+});
+
+/** Gives these datagrams, or errno numbers, one after the other; then there is nothing. */
+function scripted(...queue: (Uint8Array | number)[]): NetlinkSocket {
+  return {
+    send: () => undefined,
+    receive(buffer, flags, op) {
+      const [next = Errno.EAGAIN] = queue;
+      if (typeof next === "number") {
+        queue.shift();
+        throw new SyscallError(op, "recv", next);
+      }
+      if ((flags & MSG_PEEK) === 0) queue.shift();
+      buffer.set(next.subarray(0, buffer.byteLength));
+      return next.byteLength;
+    },
+    close: () => undefined,
+  };
+}
+
+function linkFrame(index: number, family = 0, type: number = RtnlType.RTM_NEWLINK): Uint8Array {
+  const payload = ifinfomsg.write(ifinfomsg.of({ ifi_family: family, ifi_index: index }));
+  return writeFrame({ type, flags: 0, sequence: 0, portId: 0, payload });
+}
+
+function indexes({ notifications }: News): number[] {
+  return notifications.flatMap((each) => (each.topic === "link" ? each.link.index : []));
+}
+
+describe("reading", () => {
+  test("takes everything there is, and nothing when there is nothing", () => {
+    const changes = new Subscription(scripted(linkFrame(3), linkFrame(4)));
+    const news = changes.read();
+    expect(indexes(news)).toEqual([3, 4]);
+    expect(news.overrun).toBe(false);
+    expect(changes.read()).toEqual({ notifications: [], overrun: false });
+  });
+
+  test("goes on after an overrun, and says that there was one", () => {
+    const changes = new Subscription(scripted(linkFrame(3), Errno.ENOBUFS, linkFrame(4)));
+    const news = changes.read();
+    expect(indexes(news)).toEqual([3, 4]);
+    expect(news.overrun).toBe(true);
+    expect(changes.read().overrun).toBe(false);
+  });
+
+  test("takes an overrun message for an overrun", () => {
+    const overrun = writeFrame({
+      type: ControlType.NLMSG_OVERRUN,
+      flags: 0,
+      sequence: 0,
+      portId: 0,
+      payload: new Uint8Array(0),
+    });
+    expect(new Subscription(scripted(overrun)).read()).toEqual({ notifications: [], overrun: true });
+  });
+
+  test("leaves out what bridges say of their ports, and what is of no topic", () => {
+    const AF_BRIDGE = 7;
+    const port = linkFrame(3, AF_BRIDGE, RtnlType.RTM_DELLINK);
+    const other = writeFrame({ type: 80, flags: 0, sequence: 0, portId: 0, payload: new Uint8Array(12) });
+    expect(new Subscription(scripted(port, other)).read()).toEqual({ notifications: [], overrun: false });
+  });
+
+  test("passes on what else fails", () => {
+    expect(() => new Subscription(scripted(Errno.EPERM)).read()).toThrow(SyscallError);
+  });
+});
+
+describe("the kernel", () => {
+  function subscribe(sandbox: Sandbox, topics: Topic[], room?: number): Subscription {
+    using namespace = openNamespace(sandbox.path);
+    return Subscription.open({ topics, netns: namespace.fd, room });
+  }
+
+  test("tells of interfaces, addresses, routes and neighbours that come, change and go", () => {
+    using sandbox = new Sandbox();
+    sandbox.ipDo("link", "set", "lo", "up");
+    using changes = subscribe(sandbox, ["link", "address", "route", "neighbour"]);
+    expect(changes.read()).toEqual({ notifications: [], overrun: false });
+
+    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    const { notifications: made } = changes.read();
+    expect(made).toContainEqual(expect.objectContaining({ topic: "link", change: "set" }));
+    expect(made.flatMap((each) => (each.topic === "link" ? each.link.name : [])).sort()).toEqual(["dp0", "dp1"]);
+
+    sandbox.ipDo("link", "set", "dp1", "up");
+    sandbox.ipDo("link", "set", "dp0", "up");
+    sandbox.ipDo("address", "add", "10.1.0.2/24", "dev", "dp0");
+    sandbox.ipDo("neighbour", "add", "10.1.0.3", "lladdr", "02:00:00:00:00:03", "dev", "dp0");
+    const { notifications: added } = changes.read();
+    expect(added).toContainEqual(
+      expect.objectContaining({ change: "set", link: expect.objectContaining({ name: "dp0", up: true }) }),
+    );
+    expect(added).toContainEqual(
+      expect.objectContaining({ change: "set", address: expect.objectContaining({ address: "10.1.0.2" }) }),
+    );
+    expect(added).toContainEqual(
+      expect.objectContaining({ change: "set", route: expect.objectContaining({ destination: "10.1.0.0/24" }) }),
+    );
+    expect(added).toContainEqual(
+      expect.objectContaining({ change: "set", neighbour: expect.objectContaining({ address: "10.1.0.3" }) }),
+    );
+
+    sandbox.ipDo("link", "delete", "dp0");
+    const { notifications: gone } = changes.read();
+    expect(gone).toContainEqual(
+      expect.objectContaining({ change: "deleted", address: expect.objectContaining({ address: "10.1.0.2" }) }),
+    );
+    expect(gone).toContainEqual(
+      expect.objectContaining({ change: "deleted", link: expect.objectContaining({ name: "dp0" }) }),
+    );
+  });
+
+  test("tells of the topics asked for only", () => {
+    using sandbox = new Sandbox();
+    using changes = subscribe(sandbox, ["address"]);
+    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    sandbox.ipDo("address", "add", "10.1.0.2/24", "dev", "dp0");
+    expect(changes.read().notifications.map(({ topic }) => topic)).toEqual(["address"]);
+  });
+
+  test("says when there was no room for all of it, and goes on", () => {
+    using sandbox = new Sandbox();
+    // The kernel makes at least some room of it.
+    using changes = subscribe(sandbox, ["link"], 1);
+    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    for (let round = 0; round < 20; round++) sandbox.ipDo("link", "set", "dp0", "mtu", `${1000 + round}`);
+    expect(changes.read().overrun).toBe(true);
+    expect(changes.read()).toEqual({ notifications: [], overrun: false });
+    sandbox.ipDo("link", "delete", "dp0");
+    expect(changes.read().notifications).toContainEqual(expect.objectContaining({ topic: "link", change: "deleted" }));
+  });
+});

@@ -1,0 +1,39 @@
+import { writeSync } from "node:fs";
+import { DatapathError } from "./errors.ts";
+
+/**
+ * What tests do to a running change, from the environment variable DP_FAULT: "kill:12" ends the process with SIGKILL
+ * instead of making its twelfth change, "fail:7" makes the seventh fail, "fail:7,kill:9" kills it while it takes back
+ * what it did before the seventh. Nobody else sets it.
+ */
+interface Fault {
+  what: "kill" | "fail";
+  at: number;
+}
+
+const faults: readonly Fault[] = parseFaults(process.env["DP_FAULT"] ?? "");
+let passed = 0;
+
+function parseFaults(text: string): Fault[] {
+  return [...text.matchAll(/(kill|fail):(\d+)/g)].map(([, what, at]) => ({
+    what: what as Fault["what"],
+    at: Number(at),
+  }));
+}
+
+/**
+ * Stands before every system call that changes what outlives this process: pins, map entries, links, interfaces,
+ * addresses, routes, settings, mounts. Between two of them is where a process can be killed halfway.
+ *
+ * @param change what is about to be done, and to what: "pin", "/sys/fs/bpf/maps/dp_configs"
+ */
+export function beforeChange(change: string, target: string | number = ""): void {
+  if (faults.length === 0) return;
+  passed += 1;
+  const fault = faults.find(({ at }) => at === passed);
+  if (fault === undefined) return;
+  const op = `${change} ${target}`.trim();
+  if (fault.what === "fail") throw new DatapathError("FAILED", op, "a test makes it fail");
+  writeSync(process.stderr.fd, `killed before change ${passed}: ${op}\n`);
+  process.kill(process.pid, "SIGKILL");
+}

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatapathError, type Fd, lockDirectory, lockHolder } from "../src/index.ts";
+import { commandOf, holderIn } from "../src/lock-holder.ts";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "dp-lock-"));
+});
+afterEach(() => {
+  rmdirSync(directory);
+});
+
+/** A process that takes the lock of a directory, says so, and keeps it until it is killed. */
+const HOLDER = `
+import { lockDirectory } from "@dp/sys";
+globalThis.lock = await lockDirectory(process.argv[1], 1000);
+console.log("held");
+setInterval(() => undefined, 1000);
+`;
+
+async function otherProcess(path: string) {
+  const child = Bun.spawn([process.execPath, "-e", HOLDER, path], { cwd: import.meta.dir, stdout: "pipe" });
+  await child.stdout.getReader().read();
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+async function failure(promise: Promise<Fd>): Promise<DatapathError> {
+  const error = await promise.then(
+    (lock) => lock.close(),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DatapathError);
+  return error as DatapathError;
+}
+
+test("a lock is exclusive, and goes to who waits for it when it is free", async () => {
+  const first = await lockDirectory(directory, 1000);
+  const order: string[] = [];
+  const second = lockDirectory(directory, 20_000).then((lock) => {
+    order.push("second");
+    return lock;
+  });
+  order.push("first lets go");
+  first.close();
+  (await second).close();
+  expect(order).toEqual(["first lets go", "second"]);
+  expect(lockHolder(directory)).toBeUndefined();
+});
+
+test("who has waited in vain is told which process holds it, by number and command", async () => {
+  await using holder = await otherProcess(directory);
+  expect(lockHolder(directory)).toMatchObject({
+    pid: holder.pid,
+    command: expect.stringContaining("await lockDirectory"),
+  });
+  const error = await failure(lockDirectory(directory, 50));
+  expect(error.code).toBe("CONFLICT");
+  expect(error.message).toStartWith(`lock ${directory}: process ${holder.pid} (`);
+  expect(error.message).toEndWith("is changing it, still after 0.05 s");
+  expect(error.hint).toContain("--wait SECONDS");
+  expect((await failure(lockDirectory(directory, 0))).message).toEndWith("is changing it");
+});
+
+test("who waits longer than a second is told for whom, once; and a killed holder lets go", async () => {
+  const told: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using holder = await otherProcess(directory);
+  const waiting = lockDirectory(directory, 60_000, (who) => {
+    told.push(who?.pid);
+    resolve();
+  });
+  await promise;
+  await Bun.sleep(200);
+  expect(told).toEqual([holder.pid]);
+  await holder[Symbol.asyncDispose]();
+  (await waiting).close();
+});
+
+test("the holder is told from who waits, from other kinds of locks, and from other files of that number", () => {
+  const locks = [
+    "1: POSIX  ADVISORY  WRITE 11 00:2f:77 0 EOF",
+    "2: FLOCK  ADVISORY  WRITE 12 00:30:77 0 EOF",
+    "3: FLOCK  ADVISORY  READ 13 00:2f:77 0 EOF",
+    "4: FLOCK  ADVISORY  WRITE 14 00:2f:770 0 EOF",
+    "5: FLOCK  ADVISORY  WRITE 15 00:2f:77 0 EOF",
+    "5: -> FLOCK  ADVISORY  WRITE 16 00:2f:77 0 EOF",
+    "6: FLOCK  ADVISORY  WRITE 17 103:30d41:5 0 EOF",
+  ].join("\n");
+  expect(holderIn(locks, 0x2fn, 77n)).toBe(15);
+  expect(holderIn(locks, 0x2fn, 7n)).toBeUndefined();
+  // makedev(0x103, 0x30d41)
+  expect(holderIn(locks, 0x3_0d_1_03_41n, 5n)).toBe(17);
+  expect(holderIn("", 0x2fn, 77n)).toBeUndefined();
+});
+
+test("a command is one short line, whatever its words are, and nothing when it has ended", async () => {
+  expect(commandOf(process.pid)).toContain("bun");
+  expect(commandOf(2 ** 22 - 1)).toBe("");
+  const words = ["-c", 'read -r; exit "$#"', "\x1b[31mred\n", "x".repeat(300)];
+  const child = Bun.spawn(["bash", ...words], { stdin: "pipe" });
+  try {
+    while (!commandOf(child.pid).startsWith("bash -c")) await Bun.sleep(5);
+    expect(commandOf(child.pid)).toBe(`bash -c read -r; exit "$#" ?[31mred? ${"x".repeat(300)}`.slice(0, 120) + "...");
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+});

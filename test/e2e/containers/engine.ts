@@ -1,0 +1,45 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { removeCgroup } from "../topology/cgroup.ts";
+import { makeRootFilesystem } from "./root-filesystem.ts";
+
+/** A real container engine, with storage and cgroups of its own. Disposing of it ends its containers first. */
+export interface ContainerEngine extends AsyncDisposable {
+  /** As `dp` names it. */
+  readonly name: string;
+  /** What `dp` needs in its environment to ask this engine and no other of its kind. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Starts a container without a network, which serves what traffic/server.ts does on port 25565. */
+  run(container: string): Promise<unknown>;
+  /** Kills what runs in it. The container can be started again. */
+  stop(container: string): Promise<void>;
+  start(container: string): Promise<void>;
+}
+
+/** What every engine of the tests has: a folder and a cgroup. */
+export class Scratch implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), "containers-"));
+  /** For the containers' own below it, in every hierarchy there is. */
+  readonly cgroup = `/datapath-test-${basename(this.folder)}`;
+  readonly #roots = new Set<string>();
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** A container's root filesystem. */
+  root(container: string): string {
+    const folder = this.path(`root-${container}`);
+    if (!this.#roots.has(folder)) makeRootFilesystem(folder);
+    this.#roots.add(folder);
+    return folder;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
+      await removeCgroup(join("/sys/fs/cgroup", hierarchy, this.cgroup));
+    }
+    rmSync(this.folder, { recursive: true });
+  }
+}

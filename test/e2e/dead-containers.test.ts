@@ -1,0 +1,194 @@
+/**
+ * What becomes of servers when something dies under them, as an operator sees it: `dp status` names it, `dp gc` or
+ * `dp load` puts it right, and meanwhile their packets reach nobody else.
+ *
+ *     player ── internet ── host ── mortal    25570, dies
+ *                             ├──── alive     25571, whose players notice nothing
+ *                             └──── stranger  whose interface gets the dead one's index
+ */
+import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { DP } from "./topology/dp.ts";
+import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
+import { must, Program } from "./topology/program.ts";
+import { Counted } from "./traffic/counted.ts";
+import { converse, refusal, serve } from "./traffic/traffic.ts";
+
+interface Status {
+  readonly loaded: boolean;
+  readonly healthy: boolean;
+  readonly findings: readonly { code: string; server?: { port: number; name: string }; fix: string }[];
+}
+
+async function twoServers(): Promise<Internet> {
+  const net = await Internet.create({ containers: ["mortal", "alive", "stranger"] });
+  await net.dp.must("load");
+  await net.dp.addServer(25570, net.container("mortal"), "--name", "mortal");
+  await net.dp.addServer(25571, net.container("alive"), "--name", "alive");
+  await serve(net.container("mortal"));
+  await serve(net.container("alive"));
+  expect(await status(net)).toMatchObject({ code: 0, healthy: true, findings: [] });
+  return net;
+}
+
+async function status(net: Internet): Promise<Status & { code: number; what: string[] }> {
+  const { code, stdout, stderr } = await net.dp.run("status", "--json");
+  expect(stderr).toBe("");
+  const document = JSON.parse(stdout) as Status;
+  const what = document.findings.map(({ code: kind, server }) =>
+    server === undefined ? kind : `${kind} ${server.name}`,
+  );
+  return { ...document, code, what };
+}
+
+/** Players keep knocking at the dead server's door, until it is disposed of. */
+function knocking(net: Internet): Program {
+  const knock = `while :; do timeout 0.2 bash -c 'exec 3<>/dev/tcp/${PUBLIC_ADDRESS}/25570' 2>/dev/null; done`;
+  return net.player().spawn(["bash", "-c", knock]);
+}
+
+async function hostPeerIndex(net: Internet): Promise<number> {
+  const link = (await net.host.links()).find(({ ifname }) => ifname === "dp25570");
+  if (link === undefined) throw new Error("there is no dp25570");
+  return link.ifindex;
+}
+
+/** The kernel takes a namespace apart in the background. */
+async function die(net: Internet): Promise<void> {
+  await net.container("mortal")[Symbol.asyncDispose]();
+  while ((await net.host.links()).some(({ ifname }) => ifname === "dp25570")) await Bun.sleep(20);
+}
+
+/** The stranger's interface gets this index on the host. */
+async function moveIn(net: Internet, index: number): Promise<void> {
+  const stranger = net.container("stranger");
+  await net.host.ip(`link add stranger index ${index} type veth peer name eth0 netns ${stranger.name}`);
+  await net.host.ip("link set stranger up");
+  await stranger.ip("link set eth0 up", "address add 10.2.0.1/32 dev eth0");
+}
+
+test("a container dies, and a stranger gets its index and its address: it gets none of its packets", async () => {
+  await using net = await twoServers();
+  const own = await Counted.at(net.container("mortal"));
+  await using playing = await converse(net.player(), { port: 25571 });
+  await using cutOff = await converse(net.player(), { port: 25570 });
+  expect(await own.packets()).toBeGreaterThan(0);
+  const index = await hostPeerIndex(net);
+  await using _knocks = knocking(net);
+
+  await die(net);
+  await moveIn(net, index);
+  const seen = await Counted.at(net.container("stranger"));
+  await using stranger = await serve(net.container("stranger"));
+  await cutOff.event("failed");
+  expect(await status(net)).toMatchObject({ code: 1, what: ["host-peer-replaced mortal"] });
+  expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
+  expect(await net.dp.must("gc", "--dry-run")).toBe("would collect server 25570 (mortal)\n");
+  expect(await net.dp.must("gc")).toBe("collected server 25570 (mortal)\n");
+  expect(await net.dp.must("gc")).toBe("there was nothing to collect\n");
+  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+  expect((await net.dp.list()).map(({ name }) => name)).toEqual(["alive"]);
+  expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
+
+  expect(await seen.packets()).toBe(0);
+  expect(stranger.events.map(({ event }) => event)).toEqual(["listening"]);
+  await playing.event("echo", playing.events.length + 3);
+  await net.host.ip("link delete stranger");
+});
+
+test.each(["inside", "outside"])("an interface is deleted %s: its server is named and collected", async (side) => {
+  await using net = await twoServers();
+  await using _knocks = knocking(net);
+  if (side === "inside") await net.container("mortal").ip("link delete eth0");
+  else await net.host.ip("link delete dp25570");
+  expect(await status(net)).toMatchObject({ code: 1, what: ["host-peer-gone mortal"] });
+  const { stdout } = await net.dp.run("status");
+  expect(stdout).toStartWith("not healthy\n");
+  expect(stdout).toContain("error: server 25570 (mortal): its interface dp25570 is gone");
+  await net.dp.must("gc");
+  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+
+  // The container is alive: it can be added again.
+  await net.dp.addServer(25570, net.container("mortal"));
+  await using playing = await converse(net.player(), { port: 25570 });
+  await playing.event("echo", 3);
+});
+
+test.each(["gc", "load"])("the uplink is deleted and made again with another index and address: %s", async (how) => {
+  await using net = await twoServers();
+  const address = "203.0.113.77";
+  await net.host.ip("link delete eth0");
+  const gone = await status(net);
+  expect(gone.code).toBe(1);
+  expect(gone.what).toEqual(
+    expect.arrayContaining(["public-address-gone mortal", "public-address-gone alive", "uplink-gone"]),
+  );
+
+  await net.router.ip(`link add to-host type veth peer name eth0 netns ${net.host.name}`);
+  await net.router.ip("link set to-host master lan", "link set to-host up");
+  await net.host.ip(`address add ${address}/24 dev eth0`, "link set eth0 up", "route add default via 203.0.113.1");
+  expect((await status(net)).code).toBe(1);
+  await net.dp.run(how);
+  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+  for (const port of [25570, 25571]) {
+    await using playing = await converse(net.player(), { address, port });
+    await playing.event("echo", 3);
+  }
+});
+
+test("pins are removed, and with them what they kept attached: it is attached again", async () => {
+  await using net = await twoServers();
+  for (const pin of ["dp_snat_dp25570", "dp_tproxy_container_dp25570", "dp_dnat_eth0"]) {
+    rmSync(join(net.dp.pinRoot, "progs", pin));
+  }
+  const { code, what } = await status(net);
+  expect(code).toBe(1);
+  expect(what.toSorted()).toEqual(["program-detached", "program-detached mortal", "program-detached mortal"]);
+  await net.dp.must("gc");
+  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+  await using playing = await converse(net.player(), { port: 25570 });
+  await playing.event("echo", 3);
+});
+
+test("the bpffs is unmounted: what it held is gone, the interfaces are cleared, and servers can be added anew", async () => {
+  await using net = await twoServers();
+  await must(["umount", net.dp.pinRoot]);
+  const lost = await status(net);
+  expect(lost).toMatchObject({ code: 3, loaded: false, what: ["interface-of-nobody", "interface-of-nobody"] });
+  expect(await net.dp.must("gc")).toBe(
+    ["25571", "25570"]
+      .toSorted()
+      .map((port) => `cleared there is an interface dp${port} as servers have them, and no record of a server\n`)
+      .join(""),
+  );
+  expect((await net.host.links()).map(({ ifname }) => ifname).filter((name) => name.startsWith("dp"))).toEqual([]);
+  expect(await status(net)).toMatchObject({ code: 3, findings: [] });
+  await net.dp.must("load");
+  await net.dp.addServer(25570, net.container("mortal"));
+  await using playing = await converse(net.player(), { port: 25570 });
+  await playing.event("echo", 3);
+});
+
+test("dp watch does it by itself, says so, and ends when it is told to", async () => {
+  await using net = await twoServers();
+  await using watching = new Program(net.host.inside([DP, "watch", "--json"]), {
+    env: { DP_PIN_ROOT: net.dp.pinRoot },
+  });
+  await watching.event("watching");
+  await net.host.ip("link set dp25571 down");
+  expect(await watching.event("mended")).toMatchObject({
+    finding: { code: "host-peer-down", server: { port: 25571 } },
+  });
+  await die(net);
+  expect(await watching.event("collected")).toMatchObject({ server: { port: 25570, name: "mortal" } });
+  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+  await using playing = await converse(net.player(), { port: 25571 });
+  await playing.event("echo", 3);
+
+  watching.kill("SIGTERM");
+  const { code, stdout, stderr } = await watching.finished();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const last = stdout.trimEnd().split("\n").at(-1) ?? "";
+  expect(JSON.parse(last)).toMatchObject({ event: "stopped" });
+});
