@@ -10,15 +10,15 @@ requireExecutable();
 setDefaultTimeout(60_000);
 
 describe("without doing anything", () => {
-  test("--version is the package's, and takes under 40 ms of a processor", () => {
-    const times: number[] = [];
-    for (let i = 0; i < 15; i++) {
-      const { stdout, resourceUsage } = Bun.spawnSync([EXECUTABLE, "--version"]);
-      times.push(Number(resourceUsage.cpuTime.total) / 1000);
-      expect(stdout.toString()).toBe(`${packageJson.version}\n`);
-    }
+  test("--version is the package's, and takes under 40 ms of a processor that is not too slow", () => {
+    expect(Bun.spawnSync([EXECUTABLE, "--version"]).stdout.toString()).toBe(`${packageJson.version}\n`);
     // The best of many: what else runs on the machine is not what is measured.
-    expect(Math.min(...times)).toBeLessThan(40);
+    const least = (command: string[]) => {
+      const times = Array.from({ length: 15 }, () => Bun.spawnSync(command).resourceUsage.cpuTime.total);
+      return Math.min(...times.map(Number)) / 1000;
+    };
+    const runtimeAlone = least([process.execPath, "-e", "0"]);
+    expect(least([EXECUTABLE, "--version"])).toBeLessThan(Math.max(40, 10 * runtimeAlone));
   });
 
   test("--help is what it is in process", async () => {
