@@ -120,4 +120,4 @@ struct {
 	__uint(max_entries, 4096);
 	__type(key, struct dp_fragment_key);
 	__type(value, struct dp_answer_source);
-} dp_answer_fragments SEC(".maps");
+} dp_answer_frags SEC(".maps");

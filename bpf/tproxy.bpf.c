@@ -248,7 +248,7 @@ static __always_inline int later_fragment(struct iphdr *ip)
 	struct dp_fragment_key fragment = fragment_key(ip);
 	struct dp_answer_source *source;
 
-	source = bpf_map_lookup_elem(&dp_answer_fragments, &fragment);
+	source = bpf_map_lookup_elem(&dp_answer_frags, &fragment);
 	if (source && ip->protocol == IPPROTO_UDP)
 		dp_ipv4_set_addr(ip, &ip->saddr, source->addr);
 	return DP_NEXT;
@@ -262,9 +262,9 @@ static __always_inline void first_fragment(const struct iphdr *ip, const struct 
 
 	if (origin) {
 		source.addr = origin->dst;
-		bpf_map_update_elem(&dp_answer_fragments, &fragment, &source, BPF_ANY);
+		bpf_map_update_elem(&dp_answer_frags, &fragment, &source, BPF_ANY);
 	} else {
-		bpf_map_delete_elem(&dp_answer_fragments, &fragment);
+		bpf_map_delete_elem(&dp_answer_frags, &fragment);
 	}
 }
 

@@ -914,8 +914,8 @@ export const structLayouts = [
 
 /** The maps, by their names in the kernel. */
 export const mapLayouts = {
-  dp_answer_fragments: {
-    name: "dp_answer_fragments",
+  dp_answer_frags: {
+    name: "dp_answer_frags",
     type: 9,
     maxEntries: 4096,
     flags: 0,

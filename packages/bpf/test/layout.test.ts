@@ -416,7 +416,7 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
       [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
     ),
   ).toEqual([
-    "dp_answer_fragments 9 struct dp_fragment_key 12 struct dp_answer_source 4 4096",
+    "dp_answer_frags 9 struct dp_fragment_key 12 struct dp_answer_source 4 4096",
     "dp_configs 2 __u32 4 struct dp_config 88 1",
     "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
     "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
@@ -433,4 +433,9 @@ test("the maps have the keys and values bpf/maps.h gives them", () => {
     "dp_uplinks 25 __u32 4 __u32 4 256",
     "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 40 65536",
   ]);
+});
+
+test("the kernel keeps the whole name of every map, by which one whose pin is lost is found again", () => {
+  // BPF_OBJ_NAME_LEN, with the NUL.
+  expect(Object.keys(mapLayouts).filter((name) => name.length >= 16)).toEqual([]);
 });

@@ -274,7 +274,7 @@ test("refuses to ask itself", async () => {
 test("waits for dp load when it is told to, or to be stopped", async () => {
   using host = new HostNamespace();
   for (const load of [true, false]) {
-    await using proxy = host.start(["proxy", "--wait"]);
+    await using proxy = host.start(["proxy", "--until-loaded"]);
     await said(proxy, "dp: warning: nothing is loaded: waiting for dp load\n");
     if (load) {
       await host.dp(["load"]);

@@ -42,7 +42,7 @@ afterEach(() => {
 });
 
 const PINS = [
-  "maps/dp_answer_fragments",
+  "maps/dp_answer_frags",
   "maps/dp_configs",
   "maps/dp_dnat_targets",
   "maps/dp_drop_counts",

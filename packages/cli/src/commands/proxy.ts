@@ -52,7 +52,7 @@ export class ProxyCommand extends DpCommand {
         "With others, a database in the private network, and no mail",
         "dp proxy --dns 9.9.9.9 --allow 10.20.0.5:3306 --deny 0.0.0.0/0:25",
       ],
-      ["As a service: before dp load or after it, one JSON document on each line", "dp proxy --wait --json"],
+      ["As a service: before dp load or after it, one JSON document on each line", "dp proxy --until-loaded --json"],
     ],
   });
   static override metavars = {
@@ -76,7 +76,7 @@ export class ProxyCommand extends DpCommand {
   });
   allow = Option.Array("--allow", { description: "where containers may connect to; may be repeated" });
   deny = Option.Array("--deny", { description: "where they may not; may be repeated" });
-  wait = Option.Boolean("--wait", false, { description: "when nothing is loaded, wait for dp load" });
+  untilLoaded = Option.Boolean("--until-loaded", false, { description: "when nothing is loaded, wait for dp load" });
   maxConnections = Option.String("--max-connections", { description: "open at once, per server (default 512)" });
   maxQueries = Option.String("--max-queries", { description: "DNS queries at once, per server (default 128)" });
   maxRate = Option.String("--max-rate", {
@@ -148,7 +148,7 @@ export class ProxyCommand extends DpCommand {
       try {
         return open();
       } catch (error) {
-        if (!this.wait || !isDatapathError(error) || error.code !== "NOT_LOADED") throw error;
+        if (!this.untilLoaded || !isDatapathError(error) || error.code !== "NOT_LOADED") throw error;
         if (tries === 0) warn("nothing is loaded: waiting for dp load");
       }
       await sleep(WAIT_MS, undefined, { signal: interruption }).catch(() => undefined);
