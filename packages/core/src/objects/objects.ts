@@ -381,8 +381,9 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Puts dp_guard on the host's netfilter, pinned as `progs/dp_guard_ipv4` and `_ipv6`: what comes from a container without having
-   * passed dp_snat goes no further. For the calling thread's network namespace; see {@link attachAndPinDnat}.
+   * Puts dp_guard on the host's netfilter, pinned as `progs/dp_guard_ipv4` and `progs/dp_guard_ipv6`: what comes from a
+   * container without having passed dp_snat goes no further. For the calling thread's network namespace; an upsert, as
+   * {@link attachAndPinDnat}.
    *
    * @returns "unsupported" on a kernel that has no such programs (before 6.4)
    */
