@@ -110,10 +110,12 @@ class Loading implements Disposable {
     const isFlows = (name: string) => name === "dp_flows" || name === "dp_origins";
     const copy = ({ name, old, change }: Replaced) => copyEntries({ name, from: old, to: this.#map(name), change });
     const all = [...this.#replaced.values()];
-    for (const each of all) if (!isFlows(each.name)) copy(each);
-    // Last, so that containers wait as little as can be. Also for those of an upgrade that was not finished.
+    // The flows last, so that containers wait as little as can be; and what says that they wait.
+    const last = all.filter(({ name }) => isFlows(name) || name === "dp_configs");
+    for (const each of all) if (!last.includes(each)) copy(each);
+    // Also for flows of an upgrade that was not finished.
     if ([...all, ...root.replaced()].some(({ name }) => isFlows(name))) holdFlows(root, true);
-    for (const each of all) if (isFlows(each.name)) copy(each);
+    for (const each of last) copy(each);
   }
 
   /** Pins the maps that were replaced aside, then the new ones and the programs where they belong. */
