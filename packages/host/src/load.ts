@@ -568,7 +568,7 @@ function attachToContainer(
   );
 }
 
-/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, and no others. */
+/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, no others. */
 function verify(objects: Objects, names: ReadonlySet<string>): void {
   const attached = objects
     .attachments()

@@ -19,7 +19,7 @@ export function lockHolder(directory: string): LockHolder | undefined {
 
 /** The process that holds an exclusive flock(2) of a file, in the words of /proc/locks. */
 export function holderIn(locks: string, device: bigint, inode: bigint): number | undefined {
-  // NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END, the device in hex (proc(5)). Who waits has "->" there.
+  // NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END, the device in hex (proc(5)). Who waits has "->".
   for (const line of locks.split("\n")) {
     const row = /^\d+: FLOCK +ADVISORY +WRITE +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line);
     const [, pid, major, minor, file] = row ?? [];

@@ -44,8 +44,8 @@ const REPLACED = /^(dp_\w+)_(\d+)$/;
 const LINK = new RegExp(`^dp_(${INTERFACE_PROGRAMS.join("|")})_(.+)$`);
 
 /**
- * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`. While an upgrade goes on,
- * and after one that was killed, the maps that others took the place of are in `replaced/`.
+ * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`. While an upgrade goes
+ * on, and after one that was killed, the maps that others took the place of are in `replaced/`.
  *
  * A link's name ends in its interface's, with ":" for ".": bpffs refuses dots, and the kernel refuses colons in the
  * names of interfaces. Container peers' names are not unique: their links have the host peers'.
