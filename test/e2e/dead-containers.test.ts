@@ -13,11 +13,12 @@ import { DP } from "./topology/dp.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import { must, Program } from "./topology/program.ts";
 import { Counted } from "./traffic/counted.ts";
-import { converse, refusal, serve } from "./traffic/traffic.ts";
+import { converse, download, refusal, serve } from "./traffic/traffic.ts";
 
 interface Status {
   readonly loaded: boolean;
   readonly healthy: boolean;
+  readonly drops: Readonly<Record<string, number>>;
   readonly findings: readonly { code: string; server?: { port: number; name: string }; fix: string }[];
 }
 
@@ -137,6 +138,21 @@ test.each(["gc", "load"])("the uplink is deleted and made again with another ind
   }
 });
 
+test("the uplink's index goes to a stranger: replies that are on their way do not", async () => {
+  await using net = await twoServers();
+  const { ifindex } = (await net.host.links()).find(({ ifname }) => ifname === "eth0") as { ifindex: number };
+  // More than can be in flight: there is something to send again when nobody answers any more.
+  await using downloading = download(net.player(), { port: 25570 }, 2 ** 30);
+  await downloading.event("connected");
+  await net.host.ip("link delete eth0");
+  await moveIn(net, ifindex);
+  const seen = await Counted.at(net.container("stranger"));
+  const dropped = async () => (await status(net)).drops["gone"] ?? 0;
+  while ((await dropped()) === 0) await Bun.sleep(100);
+  expect(await seen.packets()).toBe(0);
+  await net.host.ip("link delete stranger");
+});
+
 test("pins are removed, and with them what they kept attached: it is attached again", async () => {
   await using net = await twoServers();
   for (const pin of ["dp_snat_dp25570", "dp_tproxy_container_dp25570", "dp_dnat_eth0"]) {
@@ -154,6 +170,8 @@ test("pins are removed, and with them what they kept attached: it is attached ag
 test("the bpffs is unmounted: what it held is gone, the interfaces are cleared, and servers can be added anew", async () => {
   await using net = await twoServers();
   await must(["umount", net.dp.pinRoot]);
+  // The kernel takes its time to take the links apart.
+  while ((await status(net)).what.includes("record-out-of-sight")) await Bun.sleep(20);
   const lost = await status(net);
   expect(lost).toMatchObject({ code: 3, loaded: false, what: ["interface-of-nobody", "interface-of-nobody"] });
   expect(await net.dp.must("gc")).toBe(

@@ -5,6 +5,7 @@
  * @module
  */
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
+export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/adopt.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
 export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/flow.ts";

@@ -12,6 +12,7 @@ import {
   type DpOrigin,
   dpOrigin,
   dpOriginKey,
+  dpPublicKey,
   mapLayouts,
   objects as images,
   u32,
@@ -404,6 +405,23 @@ describe("what programs write while they are swapped", () => {
     expect(objects.counters(0)?.drops.unknownInterface).toBe(5n);
     expect(objects.needsLoad).toBeUndefined();
   });
+});
+
+test("an upgrade that was not finished is taken down like any other", () => {
+  loadOlder();
+  using objects = load();
+  objects.unpinAll();
+  expect(bpffs.list()).toEqual([]);
+});
+
+test("thousands of entries of a per-CPU map are copied, though the kernel's memory for them comes in small pieces", () => {
+  loadOlder();
+  using old = pinnedMap("maps/dp_dnat_targets");
+  const [, values] = [...old][0] ?? [new Uint8Array(), []];
+  const keys = Array.from({ length: 5000 }, (_, port) => dpPublicKey.write({ addr: "192.0.2.1", port }));
+  old.setMany(keys.map((key) => [key, values] as const));
+  using objects = load();
+  expect(objects.dnatTargets()).toHaveLength(5001);
 });
 
 describe("flows", () => {

@@ -2,18 +2,18 @@ import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import type { Finding } from "./finding.ts";
-import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
 import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pin-root.ts";
 import { pinsMissing } from "./pins-missing.ts";
 import { requirePrivileges } from "./privileges.ts";
 import type { Remedy } from "./problem.ts";
 import { type PutRight, putRight } from "./put-right.ts";
-import { Scene } from "./scene.ts";
+import { Scene, type SceneOptions } from "./scene.ts";
 import { type Server, toServer } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 
-export interface GcOptions extends HostOptions {
+export interface GcOptions extends SceneOptions {
   /** Only say what would be done. Default false. */
   dryRun?: boolean | undefined;
 }

@@ -2,9 +2,15 @@ import type { ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import type { Fd } from "@dp/sys";
 import { openServerNetns } from "./container-processes.ts";
+import type { Finding } from "./finding.ts";
 import { mend, type Problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 import { messageOf } from "./transaction.ts";
+
+/** Whether it takes a look into the container to see this. */
+export function isInside({ code }: Finding): boolean {
+  return /^(container|namespace)-/.test(code);
+}
 
 /** Whether the container's end is as it was made, inside its namespace. */
 export function inspectContainer(scene: Scene, record: ServerRecord): Problem[] {

@@ -1,4 +1,5 @@
 import type { ServerRecord } from "@dp/core";
+import { DatapathError } from "@dp/sys";
 import { moveServer } from "./move-server.ts";
 import { mend, type Problem, problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
@@ -85,6 +86,6 @@ function uplinkFor({ uplinks, addresses, netlink }: Scene, address: string): num
   try {
     return uplinkOf(address, uplinks.map(toInterface), addresses, netlink, OP).index;
   } catch (error) {
-    return messageOf(error);
+    return error instanceof DatapathError ? error.reason : messageOf(error);
   }
 }

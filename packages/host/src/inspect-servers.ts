@@ -29,7 +29,7 @@ function inspectServer(scene: Scene, record: ServerRecord): Problem[] {
   return [
     ...inspectPrograms(scene, record),
     ...inspectHostPeer(scene, record, hostPeer),
-    ...inspectContainer(scene, record),
+    ...(options.inside === false ? [] : inspectContainer(scene, record)),
     ...inspectPort(scene, record),
     ...inspectHome(scene, record),
     ...inspectEntries(scene, record),

@@ -1,4 +1,5 @@
 import {
+  adoptFilters,
   type Attachment,
   functionName,
   type HostConfig,
@@ -10,6 +11,7 @@ import {
 } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
+import { unpinnedFilters } from "./adopt-filters.ts";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { checkAddress, checkPort, checkPortRange } from "./check-input.ts";
 import { openServerNetns } from "./container-processes.ts";
@@ -19,7 +21,7 @@ import { type HostAddress, hostAddresses, refreshHostAddresses } from "./host-ad
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
 import { type Home, moveServer } from "./move-server.ts";
-import { openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
+import { hasPins, openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { putRight } from "./put-right.ts";
 import { recoverServers } from "./remove.ts";
@@ -114,11 +116,12 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   requirePrivileges(OP);
   using netlink = Netlink.open();
   // A root that is not loaded yet is not even made when there is something wrong with the options.
-  if (!isBpffs(pinRootOf(options))) {
+  if (!isBpffs(pinRootOf(options)) && unpinnedFilters(netlink).length === 0) {
     clearStrayInterfaces(netlink, [], options);
     planLoad(netlink, undefined, options);
   }
   return await withPreparedPinRoot(options, OP, () => {
+    takeOverFilters(netlink, options);
     using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, options);
     clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
@@ -136,6 +139,15 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
 function clearStrayInterfaces(netlink: Netlink, records: readonly ServerRecord[], options: LoadOptions): void {
   const { done } = putRight(() => inspectStrayInterfaces(netlink, netlink.links(), records), options);
   for (const { finding } of done) options.warn?.(`removed: ${finding.what}`);
+}
+
+/** Where the bpffs was unmounted under clsact filters, they are what is loaded. */
+function takeOverFilters(netlink: Netlink, options: LoadOptions): void {
+  const pinRoot = pinRootOf(options);
+  const filters = hasPins(pinRoot) ? [] : unpinnedFilters(netlink);
+  if (filters.length === 0) return;
+  options.warn?.(`the pins under ${pinRoot} were lost; what goes on working without them is taken over`);
+  adoptFilters(pinRoot, filters);
 }
 
 /** What is loaded is right by then; this is for what is around it: routes, addresses, entries that were lost. */
@@ -586,7 +598,7 @@ function attachToContainer(
   );
 }
 
-/** Asks the kernel what runs on these interfaces and on the cgroup: the programs just loaded, and no others. */
+/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, no others. */
 function verify(objects: Objects, names: ReadonlySet<string>): void {
   const attached = objects
     .attachments()

@@ -21,7 +21,8 @@ export function recordsOfAllRoots(): ServerRecord[] | undefined {
   return records;
 }
 
-function pinRoots(): string[] {
+/** Every pin root that some process can see, by a path that leads there from here. */
+export function pinRoots(): string[] {
   const seen = new Set<string>();
   return readdirSync("/proc").flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];

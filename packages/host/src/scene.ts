@@ -6,6 +6,11 @@ import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { reservedPorts } from "./reserved-ports.ts";
 
+export interface SceneOptions extends HostOptions {
+  /** Look into the containers' namespaces, too: it takes most of the time. Default true. */
+  inside?: boolean | undefined;
+}
+
 /**
  * What is written down and what is there, read once, so that ten thousand servers are compared without ten thousand
  * questions. Under the pin root's lock nothing of datapath's changes while it is looked at.
@@ -13,7 +18,7 @@ import { reservedPorts } from "./reserved-ports.ts";
 export class Scene {
   readonly objects: Objects;
   readonly netlink: Netlink;
-  readonly options: HostOptions;
+  readonly options: SceneOptions;
   readonly config: HostConfig | undefined;
   readonly records: readonly ServerRecord[];
   readonly links: readonly Link[];
@@ -36,7 +41,7 @@ export class Scene {
   readonly #neighbours: ReadonlyMap<number, Neighbour[]>;
   readonly #attachments: ReadonlyMap<string, Attachment>;
 
-  constructor(objects: Objects, netlink: Netlink, options: HostOptions) {
+  constructor(objects: Objects, netlink: Netlink, options: SceneOptions) {
     this.objects = objects;
     this.netlink = netlink;
     this.options = options;

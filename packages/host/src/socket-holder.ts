@@ -29,7 +29,7 @@ function linkTarget(path: string): string | undefined {
   }
 }
 
-/** "process 17 (nginx: master process) and 4 more", for an error; the others mostly descend from the first. */
+/** "process 17 (nginx: master process) with 4 more", for an error; by the first, which the others mostly come from. */
 export function describeHolders(inodes: readonly string[]): string {
   const [first, ...others] = socketHolders(inodes);
   // The kernel's own (NFS), or of a process that cannot be seen from here.

@@ -1,4 +1,4 @@
-import type { ServerRecord } from "@dp/core";
+import { guardOf, type ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { recordsOfAllRoots } from "./other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";
@@ -21,6 +21,8 @@ export function inspectStrayInterfaces(
   return strays.flatMap((link) => {
     const { name, index } = link;
     if (others !== undefined && known(link, others)) return [];
+    const guard = guardOf(link);
+    if (guard !== undefined) return [outOfSight(name, guard)];
     const words = {
       code: "interface-of-nobody",
       severity: "error",
@@ -34,6 +36,13 @@ export function inspectStrayInterfaces(
       ),
     ];
   });
+}
+
+/** Its programs are there: it is a server's that works. */
+function outOfSight(name: string, guard: "tcx" | "clsact"): Problem {
+  const what = `${name} is a server's that goes on working, and its record is pinned nowhere in sight`;
+  const fix = guard === "clsact" ? "dp load takes it over again" : "mount the bpffs again that its programs are on";
+  return problem({ code: "record-out-of-sight", severity: "error", what }, fix);
 }
 
 function looksLikeHostPeer({ name, kind, mac }: Link): boolean {

@@ -2,6 +2,7 @@ import { type News, type Notification, Subscription } from "@dp/netlink";
 import type { Finding } from "./finding.ts";
 import { gc, type GcResult } from "./gc.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { isInside } from "./inspect-container.ts";
 import { requirePrivileges } from "./privileges.ts";
 import type { Server } from "./server.ts";
 import { messageOf } from "./transaction.ts";
@@ -42,6 +43,7 @@ const REST_MS = 300;
 const LONGEST_WAIT_MS = 2000;
 /** Between two looks, so many times what the last one took: a tenth of a processor at most. */
 const LEISURE = 10;
+const RETRY_MS = 5000;
 const CHECK_MS = 60_000;
 /** A namespace with ten thousand interfaces ends in one go. */
 const ROOM = 8 * 1024 * 1024;
@@ -66,14 +68,18 @@ export async function watch(options: WatchOptions): Promise<void> {
     const news = changes.read();
     if (news.overrun) onEvent({ event: "overrun" });
     if (concerns(news)) agenda.heard(performance.now());
-    if (agenda.isDue(performance.now())) {
+    const due = agenda.due(performance.now());
+    if (due !== undefined) {
       const start = performance.now();
+      // Nothing that is announced happened inside of a container: most of the work is for the check.
+      const inside = due === "check";
       try {
-        reporter.done(await gc({ ...options, warn: (message) => reporter.warned(message) }));
+        reporter.done(await gc({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
+        agenda.looked(due, start, performance.now());
       } catch (error) {
         reporter.failed(messageOf(error));
+        agenda.failed(performance.now());
       }
-      agenda.looked(start, performance.now());
     }
     await sleep(POLL_MS, signal);
   }
@@ -97,6 +103,9 @@ function mayConcern(notification: Notification): boolean {
   }
 }
 
+/** Why it is looked: something was heard, or it is time to look at everything. */
+type Look = "heard" | "check";
+
 /** When to look. */
 class Agenda {
   readonly #checkMs: number;
@@ -114,17 +123,23 @@ class Agenda {
     this.#lastHeard = now;
   }
 
-  isDue(now: number): boolean {
-    if (now < this.#earliest) return false;
-    if (now >= this.#nextCheck) return true;
-    if (this.#firstHeard === undefined) return false;
-    return now - this.#lastHeard >= REST_MS || now - this.#firstHeard >= LONGEST_WAIT_MS;
+  due(now: number): Look | undefined {
+    if (now < this.#earliest) return undefined;
+    if (now >= this.#nextCheck) return "check";
+    if (this.#firstHeard === undefined) return undefined;
+    return now - this.#lastHeard >= REST_MS || now - this.#firstHeard >= LONGEST_WAIT_MS ? "heard" : undefined;
   }
 
-  looked(start: number, end: number): void {
+  looked(why: Look, start: number, end: number): void {
     this.#firstHeard = undefined;
-    this.#earliest = end + LEISURE * (end - start);
-    this.#nextCheck = end + this.#checkMs;
+    // After a check, what is heard is looked at in a fraction of its time.
+    if (why === "heard") this.#earliest = end + LEISURE * (end - start);
+    else this.#nextCheck = end + Math.max(this.#checkMs, LEISURE * (end - start));
+  }
+
+  failed(now: number): void {
+    this.heard(now);
+    this.#earliest = now + RETRY_MS;
   }
 }
 
@@ -140,13 +155,15 @@ class Reporter {
     this.#onEvent = onEvent;
   }
 
-  done({ collected, removed, mended, remaining }: GcResult): void {
+  /** @param inside whether containers were looked into: else what is known of them stays */
+  done({ collected, removed, mended, remaining }: GcResult, inside: boolean): void {
     this.#looked();
     this.#failure = undefined;
     for (const server of collected) this.#onEvent({ event: "collected", server });
     for (const finding of removed) this.#onEvent({ event: "removed", finding });
     for (const finding of mended) this.#onEvent({ event: "mended", finding });
-    const known = new Map(remaining.map((finding) => [JSON.stringify(finding), finding]));
+    const unseen = inside ? [] : [...this.#known.values()].filter(isInside);
+    const known = new Map([...unseen, ...remaining].map((finding) => [JSON.stringify(finding), finding]));
     for (const [key, finding] of this.#known) if (!known.has(key)) this.#onEvent({ event: "resolved", finding });
     for (const [key, finding] of known) if (!this.#known.has(key)) this.#onEvent({ event: "found", finding });
     this.#known = known;

@@ -98,7 +98,8 @@ test("what nobody announces is seen by looking", async () => {
   using sandbox = new Sandbox();
   const { options } = sandbox;
   await load(options);
-  await addServer({ ...options, port: PORT, netns: sandbox.container() });
+  const [container, other] = [sandbox.container(), sandbox.container()];
+  await addServer({ ...options, port: PORT, netns: container });
   {
     await using watched = new Watched(sandbox, { checkMs: 500 });
     await watched.until("watching");
@@ -109,6 +110,13 @@ test("what nobody announces is seen by looking", async () => {
       link.detach();
     }
     await watched.until("mended", (event) => "finding" in event && event.finding.code === "program-detached");
+
+    run("ip", "-n", container, "link", "set", "eth0", "netns", other);
+    await watched.until("found", (event) => "finding" in event && event.finding.code === "container-peer-moved");
+    // A look that is not into the container says nothing of it.
+    run("ip", "link", "set", "up0", "mtu", "1400");
+    await Bun.sleep(1000);
+    expect(watched.events.filter(({ event }) => event === "resolved")).toEqual([]);
   }
   await unload({ ...options, force: true });
 });

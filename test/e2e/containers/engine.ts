@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { removeCgroup } from "../topology/cgroup.ts";
@@ -37,9 +37,33 @@ export class Scratch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#abandoned();
     for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
       await removeCgroup(join("/sys/fs/cgroup", hierarchy, this.cgroup));
     }
     rmSync(this.folder, { recursive: true });
   }
+
+  /**
+   * An engine has its helpers tidy up a while after a container has ended. Without this folder they would make it
+   * anew, or, without the configuration in it, take the machine's own.
+   */
+  async #abandoned(): Promise<void> {
+    for (let looks = 0; commandLines().some((command) => command.includes(this.folder)); looks++) {
+      if (looks === 600) throw new Error(`somebody still works in ${this.folder}`);
+      await Bun.sleep(50);
+    }
+  }
+}
+
+function commandLines(): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    } catch {
+      // It ended meanwhile.
+      return [];
+    }
+  });
 }

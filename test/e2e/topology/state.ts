@@ -1,51 +1,162 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { BpfMap, Program, queryTcx, u32 } from "@dp/core/libbpf";
+import { openNetns, withNetns } from "@dp/sys";
 import type { Internet } from "./internet.ts";
+import type { NetworkNamespace } from "./namespace.ts";
 import { must } from "./program.ts";
 
+/** Everything `dp` could have changed, by what it is. */
+export type State = Record<string, unknown>;
+
 /**
- * All that `dp` could have changed in a topology, in a form that can be compared: interfaces, addresses, routes and
- * neighbours of every namespace, the reserved ports, what is pinned, and the pinned maps' entries.
+ * All that `dp` could have changed in a topology, in a form that can be compared: interfaces, addresses, routes,
+ * neighbours, the programs on hooks, filters and settings of every namespace, the reserved ports among them; mounts,
+ * what is pinned, and every entry of every pinned map.
  */
-export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
-  const state: Record<string, unknown> = {};
-  for (const namespace of [net.host, ...net.containers.values()]) {
-    for (const object of ["link", "address", "route", "neighbour"]) {
-      state[`${object}s of ${namespace.name}`] = await ip(namespace.name, object);
-    }
-  }
-  const reserved = "net.ipv4.ip_local_reserved_ports";
-  state["reserved ports"] = (await net.host.run(["sysctl", "-n", reserved])).stdout.trim();
+export async function stateOf(
+  net: Internet,
+  namespaces: readonly NetworkNamespace[] = [net.host, ...net.containers.values()],
+): Promise<State> {
+  const states = await Promise.all(namespaces.map((each) => stateOfNamespace(each)));
+  const state: State = Object.assign({}, ...states);
+  state["mounts"] = mounts(net.dp.pinRoot);
   state["pins"] = pins(net.dp.pinRoot);
-  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = maps(net.dp.pinRoot);
+  if (existsSync(join(net.dp.pinRoot, "maps"))) state["maps"] = maps(join(net.dp.pinRoot, "maps"));
   return state;
 }
 
-async function ip(namespace: string, object: string): Promise<unknown[]> {
-  // Only neighbours that somebody has set: the kernel's own come and go.
-  const permanent = object === "neighbour" ? ["nud", "permanent"] : [];
-  const text = await must(["ip", "-n", namespace, "-d", "-j", object, "show", ...permanent]);
+async function stateOfNamespace(namespace: NetworkNamespace): Promise<State> {
+  if (!existsSync(namespace.path)) return {};
+  const { name } = namespace;
+  const [links, addresses, routes, neighbours, queues] = await Promise.all([
+    // An interface that changes has its flags' text and its counters' length change as well: not compared.
+    json(["ip", "-n", name, "-d", "-j", "link"]),
+    json(["ip", "-n", name, "-d", "-j", "address"]),
+    json(["ip", "-4", "-n", name, "-d", "-j", "route", "show", "table", "all"]),
+    // Only neighbours that somebody has set: the kernel's own come and go.
+    json(["ip", "-n", name, "-d", "-j", "neighbour", "show", "nud", "permanent"]),
+    json(["tc", "-n", name, "-j", "qdisc"]),
+  ]);
+  using netns = openNetns(namespace.path);
+  const interfaces = links as { ifindex: number; ifname: string }[];
+  return {
+    [`links of ${name}`]: links,
+    [`addresses of ${name}`]: addresses,
+    [`routes of ${name}`]: routes,
+    [`neighbours of ${name}`]: neighbours,
+    // The kernel's own queues come with an interface; clsact is what filters need.
+    [`filters of ${name}`]: (queues as { kind: string }[]).filter(
+      ({ kind }) => kind === "clsact" || kind === "ingress",
+    ),
+    ...withNetns(netns, () => ({
+      [`programs of ${name}`]: Object.fromEntries(interfaces.flatMap(programs)),
+      [`settings of ${name}`]: settings(),
+    })),
+  };
+}
+
+async function json(command: string[]): Promise<unknown[]> {
   // The kernel takes its time to find an IPv6 address unique, and then takes this mark off it.
-  return JSON.parse(text, (key, value: unknown) => (key === "tentative" ? undefined : value)) as unknown[];
+  const parsed = JSON.parse((await must(command)) || "[]", (key, value: unknown) =>
+    key === "tentative" ? undefined : value,
+  );
+  return parsed as unknown[];
+}
+
+/** By name, in the order in which they run. */
+function programs({ ifindex, ifname }: { ifindex: number; ifname: string }): [string, string[]][] {
+  return (["ingress", "egress"] as const).flatMap((direction) => {
+    const names = queryTcx(ifindex, direction).entries.map(({ programId }) => {
+      using program = Program.fromId(programId);
+      return program.name;
+    });
+    return names.length === 0 ? [] : [[`${ifname} ${direction}`, names]];
+  });
+}
+
+/** Those a network stack has for each interface, and those that are about ports. In the calling thread's namespace. */
+function settings(): Record<string, unknown> {
+  const root = "/proc/sys/net";
+  const conf = (version: number, names?: readonly string[]) => {
+    const folder = join(root, `ipv${version}/conf`);
+    return (existsSync(folder) ? readdirSync(folder) : []).map((iface) => {
+      const files = (names ?? readdirSync(join(folder, iface))).map((name) => join(folder, iface, name));
+      return [`ipv${version} of ${iface}`, readAll(files)] as const;
+    });
+  };
+  const others = ["ip_forward", "ip_local_port_range", "ip_local_reserved_ports"].map((name) =>
+    join(root, "ipv4", name),
+  );
+  return Object.fromEntries([...conf(4), ...conf(6, ["disable_ipv6", "forwarding"]), ["ports", readAll(others)]]);
+}
+
+function readAll(files: readonly string[]): Record<string, string> {
+  return Object.fromEntries(files.map((file) => [basename(file), readFileSync(file, "utf8").trim()]));
+}
+
+function mounts(root: string): string[] {
+  const lines = readFileSync("/proc/self/mounts", "utf8").split("\n");
+  return lines.filter((line) => line.split(" ")[1]?.startsWith(root));
 }
 
 function pins(root: string): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
+    .filter((entry) => !entry.isDirectory() && !entry.name.endsWith(".debug"))
     .map((entry) => `${entry.parentPath}/${entry.name}`)
     .sort();
 }
 
-/** A million entries that packets write, not `dp`. */
-const PLAYERS = "dp_players";
-
-function maps(pinRoot: string): Record<string, string[]> {
-  const names = readdirSync(join(pinRoot, "maps")).filter((name) => name !== PLAYERS);
-  return Object.fromEntries(names.map((name) => [name, mapUnder(pinRoot, name)]));
+function maps(directory: string): Record<string, string[]> {
+  // dp_players has all its entries from the start, and megabytes of them: it is written to by the programs alone.
+  const names = readdirSync(directory).filter((name) => name !== "dp_players");
+  return Object.fromEntries(names.map((name) => [name, entries(join(directory, name)).sort()]));
 }
 
-/** The entries of a pinned map: the kernel prints one that has BTF as text to whoever reads the file. */
+/** The entries of a pinned map, as text. */
 export function mapUnder(pinRoot: string, name: string): string[] {
-  const lines = readFileSync(join(pinRoot, "maps", name), "utf8").split("\n");
-  return lines.filter((line) => line !== "" && !line.startsWith("#")).sort();
+  return entries(join(pinRoot, "maps", name)).sort();
+}
+
+/** The kernel prints a pinned map that has BTF as text to whoever reads the file, but for those of devices. */
+function entries(path: string): string[] {
+  try {
+    const lines = readFileSync(path, "utf8").split("\n");
+    return lines.filter((line) => line !== "" && !line.startsWith("#"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
+    using map = BpfMap.fromPin(path, u32, u32);
+    return [...map].map(([key, value]) => `${key}: ${value}`);
+  }
+}
+
+/**
+ * What a state has in common with one that came about in another way, one line each: the numbers that the kernel gives
+ * out anew each time are left out, and of a map's entries there is only how many there are.
+ */
+export function shapeOf(state: State): string[] {
+  const { maps: contents, mounts: _, ...rest } = state;
+  const counts = Object.entries((contents ?? {}) as Record<string, string[]>).map(([name, lines]) => {
+    const keys = lines.filter((line) => /^[^\s}].*: ?/.test(line));
+    return `entries of ${name}: ${keys.length}`;
+  });
+  const lines = Object.entries(rest).flatMap(([what, value]) => {
+    if (Array.isArray(value)) return value.map((each) => `${what}: ${stable(each)}`);
+    return Object.entries(value as object).map(([name, each]) => `${what}: ${name}: ${stable(each)}`);
+  });
+  return [...lines, ...counts].sort();
+}
+
+/** What is not as it was to be: lines that lack, and lines that should not be there. */
+export function difference(wanted: readonly string[], found: readonly string[]): string[] {
+  return [
+    ...wanted.filter((line) => !found.includes(line)).map((line) => `lacks ${line}`),
+    ...found.filter((line) => !wanted.includes(line)).map((line) => `has ${line}`),
+  ];
+}
+
+const GIVEN_OUT = new Set(["ifindex", "link_index", "link_netnsid"]);
+
+function stable(value: unknown): string {
+  return JSON.stringify(value, (key, each: unknown) => (GIVEN_OUT.has(key) ? undefined : each));
 }

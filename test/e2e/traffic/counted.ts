@@ -1,8 +1,8 @@
 import type { NetworkNamespace } from "../topology/namespace.ts";
 
 /**
- * Counts the TCP packets that reach an interface, before anything else there sees them: also those that nobody in that
- * namespace is waiting for.
+ * Counts the TCP packets that reach an interface, and what asks who has an address, before anything else there sees
+ * them: also those that nobody in that namespace is waiting for.
  */
 export class Counted {
   readonly #namespace: NetworkNamespace;
@@ -15,7 +15,9 @@ export class Counted {
     const rules = [
       "add table netdev counted",
       `add chain netdev counted in { type filter hook ingress device "${iface}" priority 0; }`,
-      "add rule netdev counted in ip protocol tcp counter",
+      "add counter netdev counted seen",
+      "add rule netdev counted in ip protocol tcp counter name seen",
+      "add rule netdev counted in ether type arp counter name seen",
     ];
     const { code, stderr } = await namespace.run(["nft", rules.join("; ")]);
     if (code !== 0) throw new Error(`nft: ${stderr}`);
@@ -23,8 +25,8 @@ export class Counted {
   }
 
   async packets(): Promise<number> {
-    const { stdout } = await this.#namespace.run(["nft", "-j", "list", "table", "netdev", "counted"]);
-    const counter = /"counter": \{"packets": (\d+)/.exec(stdout)?.[1];
+    const { stdout } = await this.#namespace.run(["nft", "-j", "list", "counter", "netdev", "counted", "seen"]);
+    const counter = /"packets": (\d+)/.exec(stdout)?.[1];
     if (counter === undefined) throw new Error(`no counter in ${stdout}`);
     return Number(counter);
   }

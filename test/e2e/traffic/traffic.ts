@@ -43,6 +43,11 @@ export async function transfer(
   return { seconds, sent, received } as Transfer;
 }
 
+/** Starts to fetch `bytes` through one TCP connection, and leaves it to itself. */
+export function download(player: NetworkNamespace, { address = PUBLIC_ADDRESS, port }: Target, bytes: number): Program {
+  return player.spawn([...program("client"), address, `${port}`, "download", `${bytes}`]);
+}
+
 /** Opens a connection that sends a little now and then, and stays for a minute or until it is disposed of. */
 export async function converse(
   player: NetworkNamespace,

@@ -139,13 +139,9 @@ export class BpfMap<K, V> extends Resource {
    */
   set(key: K, value: V, mode: SetMode = "any"): void {
     beforeChange("set an entry of", this.name);
+    const [keyBytes, valueBytes] = [this.#encode(this.#key, key), this.#encode(this.#value, value)];
     // SAFETY: as in get.
-    const result = libbpf.mapUpdate(
-      this.fd,
-      this.#encode(this.#key, key),
-      this.#encode(this.#value, value),
-      SET_FLAGS[mode],
-    );
+    const result = withPatience(() => libbpf.mapUpdate(this.fd, keyBytes, valueBytes, SET_FLAGS[mode]));
     if (result < 0) throw this.#setFailed(result, "bpf_map_update_elem");
   }
 
@@ -189,10 +185,23 @@ export class BpfMap<K, V> extends Resource {
     beforeChange("set entries of", this.name);
     const keys = concatenate(list.map(([key]) => this.#encode(this.#key, key)));
     const values = concatenate(list.map(([, value]) => this.#encode(this.#value, value)));
-    const count = new Uint32Array([list.length]);
     using opts = new NativeStruct(BATCH_OPTS, { elem_flags: BigInt(SET_FLAGS[mode]) });
-    // SAFETY: the kernel reads `count` keys and values, which is what the arrays hold, during the call.
-    const result = libbpf.mapUpdateBatch(this.fd, keys, values, count, opts.bytes);
+    let done = 0;
+    const result = withPatience(
+      () => {
+        const count = new Uint32Array([list.length - done]);
+        const [restOfKeys, restOfValues] = [
+          keys.subarray(done * this.#key.size),
+          values.subarray(done * this.#value.size),
+        ];
+        // SAFETY: the kernel reads `count` keys and values, which is what the arrays hold, during the call.
+        const code = libbpf.mapUpdateBatch(this.fd, restOfKeys, restOfValues, count, opts.bytes);
+        // Where it stopped, it says how far it got.
+        if (code === -Errno.ENOMEM) done += count[0] as number;
+        return code;
+      },
+      () => done,
+    );
     if (isUnsupportedBatch(result)) for (const [key, value] of list) this.set(key, value, mode);
     else if (result < 0) throw this.#setFailed(result, "bpf_map_update_batch");
   }
@@ -253,6 +262,25 @@ export class BpfMap<K, V> extends Resource {
     const op = `${verb} an entry of map ${this.name}`;
     return callError(result, { op, call, ...(text === undefined ? {} : { text }) });
   }
+}
+
+/** How often, 1 ms apart, an update is tried that the kernel had no memory for. */
+const MEMORY_TRIES = 100;
+
+/**
+ * A map without preallocation takes the memory of its entries from a small store, which the kernel fills up at the next
+ * occasion: many entries at once find it empty.
+ */
+function withPatience(update: () => number, progress: () => number = () => 0): number {
+  let before = progress();
+  let result = update();
+  for (let attempt = 1; result === -Errno.ENOMEM && attempt < MEMORY_TRIES; attempt++) {
+    if (progress() > before) attempt = 0;
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    before = progress();
+    result = update();
+  }
+  return result;
 }
 
 /** What the kernel knows of the map behind a descriptor (BPF_OBJ_GET_INFO_BY_FD). */

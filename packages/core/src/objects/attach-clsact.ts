@@ -11,7 +11,7 @@ const PRIORITY: Record<InterfaceProgram, number> = { dnat: 1, arp: 1, snat: 2, t
 /** Marks filters as ours, among others of the same priority. */
 const HANDLE = 0xd9;
 
-function slotOf(program: InterfaceProgram, ifindex: number): ClsactSlot {
+export function slotOf(program: InterfaceProgram, ifindex: number): ClsactSlot {
   return { ifindex, direction: DIRECTION[program], priority: PRIORITY[program], handle: HANDLE };
 }
 

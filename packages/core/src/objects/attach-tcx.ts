@@ -46,7 +46,7 @@ function stateOf(link: Link): AttachedState {
     : NOT_ATTACHED;
 }
 
-/** Swaps the program of a pinned link, wherever its interface is. False: none is pinned, or the interface is gone. */
+/** Swaps the program of a pinned link, wherever its interface is. False when none is pinned or that is gone. */
 export function swapTcx(path: string, program: Program): boolean {
   using link = Link.findPin(path);
   return link !== undefined && swap(link, program);

@@ -107,12 +107,15 @@ class Loading implements Disposable {
   /** Copies what is in the maps that are replaced. Programs go on writing into them: see finishUpgrade. */
   copy(): void {
     const { root } = this.#options;
-    // Also those of an upgrade that was not finished.
-    const moving = new Set([...this.#replaced.keys(), ...root.replaced().map(({ name }) => name)]);
-    if (moving.has("dp_flows") || moving.has("dp_origins")) holdFlows(root, true);
-    for (const { name, old, change } of this.#replaced.values()) {
-      copyEntries({ name, from: old, to: this.#map(name), change });
-    }
+    const isFlows = (name: string) => name === "dp_flows" || name === "dp_origins";
+    const copy = ({ name, old, change }: Replaced) => copyEntries({ name, from: old, to: this.#map(name), change });
+    const all = [...this.#replaced.values()];
+    // The flows last, so that containers wait as little as can be; and what says that they wait.
+    const last = all.filter(({ name }) => isFlows(name) || name === "dp_configs");
+    for (const each of all) if (!last.includes(each)) copy(each);
+    // Also for flows of an upgrade that was not finished.
+    if ([...all, ...root.replaced()].some(({ name }) => isFlows(name))) holdFlows(root, true);
+    for (const each of last) copy(each);
   }
 
   /** Pins the maps that were replaced aside, then the new ones and the programs where they belong. */

@@ -13,6 +13,8 @@ import type { PinRoot } from "./pin-root.ts";
 export function finishUpgrade(root: PinRoot): string[] {
   const replaced = root.replaced();
   if (replaced.length === 0) return [];
+  // It may have taken long to get here.
+  if (replaced.some(({ name }) => name === "dp_origins" || name === "dp_flows")) holdFlows(root, true);
   forEachReplaced(root, settleEntries);
   holdFlows(root, false);
   for (const { path } of replaced) unpin(path);
