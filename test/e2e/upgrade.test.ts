@@ -234,7 +234,7 @@ test("an upgrade that is killed at later and later moments is finished by the ne
   const before = await net.dp.list();
   let kills = 0;
   let unfinished = 0;
-  for (let at = 20; ; at += 5) {
+  for (let at = 20; ;) {
     const { code, stdout, stderr } = await newer.runIn({ DP_FAULT: `kill:${at}` }, "load", "--json");
     if (code === 0) {
       const result = JSON.parse(stdout) as LoadResult;
@@ -243,6 +243,8 @@ test("an upgrade that is killed at later and later moments is finished by the ne
     }
     expect([code, stderr]).toEqual([137, expect.stringContaining("killed before change")]);
     kills += 1;
+    // In strides through the pins, step by step through what is swapped, and then through the entries, which are many.
+    at += /: (pin|rename)/.test(stderr) ? 5 : stderr.includes("dp_origins") ? 40 : 1;
     expect(await newer.list()).toEqual(before);
     const { code: added, stderr: why } = await newer.run("del-server", "--port", "25570");
     expect(added).toBe(3);
@@ -250,8 +252,8 @@ test("an upgrade that is killed at later and later moments is finished by the ne
     // Its streams; who comes to the proxy anew is held back until the end.
     await Promise.all([players.goesOn(), servers.goesOn()]);
   }
-  expect(kills).toBeGreaterThan(5);
-  expect(unfinished).toBeGreaterThan(3);
+  expect(kills).toBeGreaterThan(3);
+  expect(unfinished).toBeGreaterThan(1);
   expect(readdirSync(newer.pinRoot)).not.toContain("replaced");
   expect(await newer.list()).toEqual(before);
   expect(await players.finish()).toBeGreaterThan(100);
@@ -266,7 +268,7 @@ test("an upgrade that fails at whatever step leaves the older build running, and
   const before = await net.dp.list();
   let failures = 0;
   // Beyond the programs are the entries of flows, as many as there are at the time.
-  for (let at = 5; ; at += at < 70 ? 9 : at) {
+  for (let at = 5; ; at += at < 70 ? 11 : at) {
     const { code, stderr } = await newer.runIn({ DP_FAULT: `fail:${at}` }, "load");
     if (code === 0) break;
     failures += 1;

@@ -3,10 +3,13 @@
  * own.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { be32, type DpVethPair, dpVethPair, objects as images } from "@dp/bpf";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import {
+  adoptFilters,
+  filtersOn,
+  guardOf,
   type HostConfig,
   type Interface,
   LayoutError,
@@ -842,6 +845,34 @@ test("a filter of somebody else's in our place is a conflict, and stays", () => 
     expect(queryClsact(slot)).toBe(other.program("pass_on").id);
   });
 });
+
+test.each(["tcx", "clsact"] as const)(
+  "a guard is seen without its pin; a filter can be pinned again (%s)",
+  (mechanism) => {
+    namespace.inside(() => {
+      load().close();
+      using objects = openPinned({ pinRoot: bpffs.path, mechanism });
+      const dp0 = readInterface("dp0");
+      expect(guardOf(dp0)).toBeUndefined();
+      objects.attachAndPinSnat(dp0);
+      const path = bpffs.join("progs", "dp_snat_dp0");
+      const { programId: running } = objects.attachments()[0] as { programId: number };
+      expect(guardOf(dp0)).toBe(mechanism);
+      if (mechanism === "tcx") {
+        expect(filtersOn(dp0)).toEqual([]);
+        return;
+      }
+      rmSync(path);
+      expect(objects.attachments()).toEqual([]);
+      expect(guardOf(dp0)).toBe("clsact");
+      const filters = filtersOn(dp0);
+      expect(filters).toEqual([{ program: "snat", iface: dp0, programId: running }]);
+      adoptFilters(bpffs.path, filters);
+      expect(objects.attachments()).toMatchObject([{ program: "snat", ifindex: dp0.index, programId: running }]);
+      expect(objects.attachAndPinSnat(dp0)).toBe("updated");
+    });
+  },
+);
 
 test("programs are found under the interface they were attached to, not the one that has its name now", () => {
   namespace.inside(() => {
