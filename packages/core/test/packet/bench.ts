@@ -164,7 +164,7 @@ export class Bench implements Disposable {
     const namespace = await makeNamespace();
     const opened = BpfObject.open(objects[name](), { name });
     // Replies go to players alone; who is one is for players.test.ts.
-    if (name === "snat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
+    if (name === "snat" || name === "dnat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
     options.prepare?.(opened);
     const maps = new Set(opened.maps().map((map) => map.name));
     const object = opened.load();
