@@ -285,15 +285,16 @@ describe("at the host peer", () => {
     quotedIp: { src: address, dst: A.address },
   });
 
-  table(bench, [
-    ...SHAPES.map(([it, details]) => ({
+  table(
+    bench,
+    SHAPES.map(([it, details]) => ({
       it: `an error reaches the player: ${it}`,
       packet: error(LEAVING, details),
       verdict: "redirect" as const,
       out: error(SENT, details),
       counts: outOf(A),
     })),
-  ]);
+  );
 
   table(bench, [
     ...BOGUS.filter(([, { ip }]) => ip?.moreFragments === undefined && ip?.fragmentOffset === undefined).map(
