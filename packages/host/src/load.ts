@@ -10,6 +10,7 @@ import { openOrRepair, withPreparedPinRoot } from "./pin-root.ts";
 import { PinnedPrograms } from "./pinned-programs.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
+import { followMtu } from "./server-mtu.ts";
 import { isHostPeer, label, labels } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { messageOf, Transaction } from "./transaction.ts";
@@ -338,6 +339,7 @@ function carryOut(
   const pinRoot = pinRootOf(options);
   const { maxServers } = options;
   using pins = previous === undefined ? undefined : PinnedPrograms.open(pinRoot);
+  const uplinkNow = (record: ServerRecord) => moved.find((each) => each.record === record)?.uplink ?? record.uplink;
   let opened: Objects | undefined;
   try {
     return Transaction.run(OP, options.onStep, (transaction) => {
@@ -377,6 +379,7 @@ function carryOut(
       const change = { transaction, objects, previous };
       // The guards of the containers before the door for their players.
       for (const record of present) guard(change, record, options);
+      for (const record of present) followMtu(transaction, netlink, record, uplinkNow(record), options, OP);
       for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
       for (const { iface, ifindex } of uplinksOf(previous)) {
         if (uplinks.some(({ name }) => name === iface)) continue;
