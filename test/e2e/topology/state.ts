@@ -5,11 +5,15 @@ import { must } from "./program.ts";
 
 /**
  * All that `dp` could have changed in a topology, in a form that can be compared: interfaces, addresses, routes and
- * neighbours of every namespace, the reserved ports, what is pinned, and every entry of every pinned map.
+ * neighbours and queueing disciplines of every namespace, the reserved ports, what is pinned, and every entry of every
+ * pinned map but of those that packets write and no command does.
  */
 export async function stateOf(net: Internet): Promise<Record<string, unknown>> {
   const state: Record<string, unknown> = {};
   for (const namespace of [net.host, ...net.containers.values()]) {
+    state[`qdiscs of ${namespace.name}`] = (await must(["tc", "-n", namespace.name, "qdisc", "show"]))
+      .split("\n")
+      .sort();
     for (const object of ["link", "address", "route", "neighbour"]) {
       state[`${object}s of ${namespace.name}`] = await ip(namespace.name, object);
     }
@@ -36,10 +40,14 @@ function pins(root: string): string[] {
     .sort();
 }
 
+/** An array of a million, and what is forgotten when there is no more room. */
+const WRITTEN_BY_PACKETS = new Set(["dp_players", "dp_fragments"]);
+
 /** The kernel prints a pinned map that has BTF as text to whoever reads the file. */
 function maps(directory: string): Record<string, string[]> {
+  const names = readdirSync(directory).filter((name) => !WRITTEN_BY_PACKETS.has(name));
   return Object.fromEntries(
-    readdirSync(directory).map((name) => {
+    names.map((name) => {
       const lines = readFileSync(join(directory, name), "utf8").split("\n");
       return [name, lines.filter((line) => line !== "" && !line.startsWith("#")).sort()];
     }),
