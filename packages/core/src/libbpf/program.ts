@@ -3,7 +3,7 @@ import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct } from "../ffi/native-struct.ts";
 import { check } from "./errors.ts";
 import { PROGRAM_INFO, readInfo, textField } from "./info.ts";
-import { pin, requirePin } from "./pin.ts";
+import { openPin, pin, pinnedKind, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 
@@ -36,6 +36,13 @@ export class Program extends Resource {
   /** Opens a pinned program. Throws `SyscallError` ENOENT when nothing is pinned there. */
   static fromPin(path: string): Program {
     return owned(requirePin(path, "program"));
+  }
+
+  /** Opens a pinned program; undefined when no program is pinned there. */
+  static findPin(path: string): Program | undefined {
+    if (pinnedKind(path) !== "program") return undefined;
+    const fd = openPin(path, "program");
+    return fd === undefined ? undefined : owned(fd);
   }
 
   /** Opens a loaded program by its id. Throws `SyscallError` ENOENT when there is none. */

@@ -1,6 +1,5 @@
 import type { DpConfig } from "@dp/bpf";
 import { DatapathError, type Fd, withNetns } from "@dp/sys";
-import { hasTcx } from "../libbpf/feature.ts";
 import { Link } from "../libbpf/link.ts";
 import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
@@ -10,6 +9,7 @@ import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clsact } from "./attach-clsact.ts";
 import { tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
+import { chooseMechanism, type MechanismName } from "./choose-mechanism.ts";
 import {
   block,
   blocks,
@@ -65,7 +65,7 @@ export interface Attachment {
   ifindex: number;
   /** The pin that keeps it. */
   path: string;
-  mechanism: "tcx" | "clsact";
+  mechanism: MechanismName;
 }
 
 /** A program attached to a cgroup. */
@@ -106,16 +106,11 @@ export class Objects implements Disposable {
   readonly #root: PinRoot;
   readonly #programs: Readonly<Record<ProgramName, Program>>;
   readonly #maps: Maps;
-  readonly #mechanism: "tcx" | "clsact" | undefined;
+  readonly #mechanism: MechanismName | undefined;
   #destroyer: SockDestroyer | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
-  constructor(
-    root: PinRoot,
-    programs: Readonly<Record<ProgramName, Program>>,
-    maps: Maps,
-    mechanism?: "tcx" | "clsact",
-  ) {
+  constructor(root: PinRoot, programs: Readonly<Record<ProgramName, Program>>, maps: Maps, mechanism?: MechanismName) {
     this.pinRoot = root.path;
     this.#root = root;
     this.#programs = programs;
@@ -123,9 +118,12 @@ export class Objects implements Disposable {
     this.#mechanism = mechanism;
   }
 
-  /** How programs are attached: as was asked for, or as this kernel can. Throws without the privileges to find out. */
-  get mechanism(): "tcx" | "clsact" {
-    return this.#mechanism ?? (hasTcx() ? "tcx" : "clsact");
+  /**
+   * How programs are attached: as was asked for, or as this kernel can. What is attached stays attached as it is. Throws
+   * without the privileges to find out.
+   */
+  get mechanism(): MechanismName {
+    return chooseMechanism(this.#mechanism);
   }
 
   /**
