@@ -21,6 +21,7 @@ const LIBRARIES = ["libbpf.so.1", "libstdc++.so.6", "libgcc_s.so.1"];
 /** Beside dp: what the cases run. With packages' sources and koffi, scripts in there can import @dp/core. */
 const SOURCES = [
   "test/vm/guest",
+  "test/vm/node_modules",
   "test/e2e/topology",
   "test/e2e/traffic",
   "test/e2e/internet",

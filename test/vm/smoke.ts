@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Result, toResult } from "./guest/result.ts";
+import { type Counts, type Result, toCounts, toResult } from "./guest/result.ts";
 import { writeBase } from "./initramfs.ts";
 import type { Kernel } from "./kernel.ts";
 import { boot } from "./machine.ts";
@@ -10,6 +10,8 @@ import { boot } from "./machine.ts";
 export interface Report {
   readonly kernel: Kernel;
   readonly results: ReadonlyMap<string, Result>;
+  /** What programs cost its verifier; empty when it did not come that far. */
+  readonly counts: Counts;
   /** Whether it came to its end; if not, its console's last lines say more. */
   readonly done: boolean;
   readonly console: string;
@@ -36,14 +38,16 @@ export async function smoke(
   onResult: (result: Result) => void = () => {},
 ): Promise<Report> {
   const results = new Map<string, Result>();
+  let counts: Counts = {};
   const onLine = (line: string) => {
+    counts = toCounts(line) ?? counts;
     const result = toResult(line);
     if (result === undefined) return;
     results.set(result.case, result);
     onResult(result);
   };
   const { done, console } = await boot(kernel, { folder, base, run: "smoke", onLine });
-  return { kernel, results, done, console };
+  return { kernel, results, counts, done, console };
 }
 
 /** The end of what it wrote to its console, without the results. */

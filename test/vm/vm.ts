@@ -1,4 +1,5 @@
 /** The command behind tools/vm, which says how to use it. */
+import { release } from "node:os";
 import { parseArgs } from "node:util";
 import { CASES } from "./guest/cases.ts";
 import { type Kernel, kernelAt } from "./kernel.ts";
@@ -6,6 +7,8 @@ import { bootShell } from "./machine.ts";
 import { BootFolder, smoke } from "./smoke.ts";
 import { fetchKernels, STOCK_NAMES, type StockName, stockKernel } from "./stock-kernel.ts";
 import { allPassed, renderTable } from "./table.ts";
+import { columnOf, writeTable } from "./verifier-table.ts";
+import { ownVerifierCounts, verifierCounts } from "./verifier.ts";
 
 class UsageError extends Error {}
 
@@ -18,6 +21,7 @@ async function main(): Promise<boolean> {
       list: { type: "boolean", default: false },
       fetch: { type: "boolean", default: false },
       anew: { type: "boolean", default: false },
+      verifier: { type: "boolean", default: false },
     },
   });
   if (values.list) {
@@ -26,6 +30,10 @@ async function main(): Promise<boolean> {
   }
   if (values.fetch) {
     fetchKernels(values.anew);
+    return true;
+  }
+  if (values.verifier) {
+    await recordVerifier();
     return true;
   }
   const shell = positionals[0] === "shell";
@@ -45,6 +53,16 @@ async function main(): Promise<boolean> {
   );
   process.stdout.write(renderTable(reports));
   return allPassed(reports);
+}
+
+/** Measures in every stock kernel and in this machine's own. */
+async function recordVerifier(): Promise<void> {
+  fetchKernels();
+  using folder = new BootFolder();
+  const stock = await Promise.all(
+    STOCK_NAMES.map(async (name) => [name, await verifierCounts(stockKernel(name), folder)] as const),
+  );
+  writeTable({ ...Object.fromEntries(stock), [columnOf(release())]: ownVerifierCounts() });
 }
 
 /** Those that are named, or all stock ones; for a shell the newest, unless another is named. */

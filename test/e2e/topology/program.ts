@@ -14,7 +14,7 @@ export class ProgramError extends Error {
 }
 
 /** How many times slower than others this machine is: test/vm runs programs on emulated processors. */
-const SLOWNESS = Number(process.env["SLOWNESS"] ?? 1);
+export const SLOWNESS = Number(process.env["SLOWNESS"] ?? 1);
 
 /** How long a program may take to end, or to say what it is waited for. Generous: two cores, and other work on them. */
 const PATIENCE_MS = 60_000 * SLOWNESS;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { type Program, ProgramError } from "../topology/program.ts";
+import { type Program, ProgramError, SLOWNESS } from "../topology/program.ts";
 
 const program = (name: string) => ["bun", join(import.meta.dirname, `${name}.ts`)];
 
@@ -36,14 +36,14 @@ export async function transfer(
   return { seconds, sent, received } as Transfer;
 }
 
-/** Opens a connection that sends a little now and then, and stays for a minute or until it is disposed of. */
+/** Opens a connection that sends a little now and then, and stays for a minute (on a slow machine, for longer) or until it is disposed of. */
 export async function converse(
   player: NetworkNamespace,
   { address = PUBLIC_ADDRESS, port }: Target,
   sourcePort?: number,
 ): Promise<Program> {
   const source = sourcePort === undefined ? [] : [`${sourcePort}`];
-  const client = player.spawn([...program("client"), address, `${port}`, "echo", "60", ...source]);
+  const client = player.spawn([...program("client"), address, `${port}`, "echo", `${60 * SLOWNESS}`, ...source]);
   await client.event("echo");
   return client;
 }

@@ -20,6 +20,8 @@ export interface ProgramInfo {
   mapIds: number[];
   /** Nanoseconds from boot to its loading. */
   loadTime: bigint;
+  /** How many instructions the verifier went through before it approved it; 0 from kernels before 5.16. */
+  verifiedInstructions: number;
 }
 
 /** A loaded BPF program. */
@@ -70,6 +72,7 @@ export class Program extends Resource {
       tag: Array.from(head.get("tag"), (byte) => byte.toString(16).padStart(2, "0")).join(""),
       mapIds: [...ids],
       loadTime: head.get("load_time"),
+      verifiedInstructions: head.get("verified_insns"),
     };
   }
 

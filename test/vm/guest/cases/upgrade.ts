@@ -4,7 +4,7 @@ import type { Case } from "../case.ts";
 import { LOBBY } from "../world.ts";
 
 /** Takes about as long as two loads do. */
-const BYTES = 64 << 20;
+const BYTES = 24 << 20;
 
 export const upgrade: Case = {
   name: "upgrade in place",
