@@ -43,8 +43,8 @@ export interface BootOptions {
   readonly timeoutMs?: number;
 }
 
-/** Ten minutes: an emulated processor, and perhaps a busy real one. */
-const TIMEOUT_MS = 600_000;
+/** A quarter of an hour, almost: an emulated processor, and perhaps a busy real one. */
+const TIMEOUT_MS = 840_000;
 
 /** Boots a kernel, has it run a script, and waits for the end. */
 export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcome> {
