@@ -12,8 +12,8 @@ const ROOT = join(import.meta.dirname, "../..");
 const PROJECT = "/datapath";
 const DP = "packages/cli/dist/dp";
 
-/** What busybox has too, but less of it. Its shell would run its own `ip` and `tc`, so that is another's. */
-const PROGRAMS = ["dash", "ip", "bridge", "ss", "tc", "nsenter", "unshare", "sysctl", "ethtool", "bpftool"];
+/** What busybox has too, but less of it. Its shells would run its own `ip` and `tc`: these are others. */
+const PROGRAMS = ["dash", "bash", "ip", "bridge", "ss", "tc", "nsenter", "unshare", "sysctl", "ethtool", "bpftool"];
 
 /** Opened at run time: by dp, and by the native module in it. */
 const LIBRARIES = ["libbpf.so.1", "libstdc++.so.6", "libgcc_s.so.1"];

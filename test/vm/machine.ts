@@ -20,7 +20,9 @@ function command(kernel: Kernel, initramfs: string, run: string): string[] {
     "-nodefaults -no-user-config -display none -no-reboot -serial stdio",
   ].flatMap((line) => line.split(" "));
   const files = ["-kernel", kernel.image, "-initrd", initramfs];
-  return ["qemu-system-x86_64", ...options, ...files, "-append", words];
+  // It is not to go on when whoever waits for it is gone.
+  const boundToUs = ["setpriv", "--pdeathsig", "KILL", "--"];
+  return [...boundToUs, "qemu-system-x86_64", ...options, ...files, "-append", words];
 }
 
 /** How a machine ended. */
