@@ -19,19 +19,6 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* Every host peer has the same MAC: each container sees only its own. */
 const volatile __u8 dp_host_peer_mac[ETH_ALEN] = { 0x7e, 0x90, 0xc4, 0xed, 0xdf, 0xd0 };
 
-/* As in <linux/if_arp.h>, which cannot be had without libc's headers of the machine compiled for. */
-#define ARPHRD_ETHER 1
-#define ARPOP_REQUEST 1
-#define ARPOP_REPLY 2
-
-struct arphdr {
-	__be16 ar_hrd;
-	__be16 ar_pro;
-	__u8 ar_hln;
-	__u8 ar_pln;
-	__be16 ar_op;
-};
-
 #define ARP_HARDWARE_ETHERNET 1
 #define ARP_REQUEST 1
 #define ARP_REPLY 2

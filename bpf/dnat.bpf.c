@@ -7,19 +7,22 @@
  *  1. not addressed to this host's MAC                              next
  *  2. tagged for a VLAN (its packets come again on its interface)   next
  *  3. not IPv4, or a header that contradicts itself                 next
- *  4. not TCP                                                       next
- *  5. later fragment: of a datagram rule 8 sent on                  redirect
+ *  4. ICMP error that quotes what a server sent to a player, and is
+ *     for its public address: translated, and what it quotes        redirect
+ *  5. not TCP                                                       next
+ *  6. later fragment: of a datagram rule 9 sent on                  redirect
  *                     of any other                                  next
- *  6. no whole TCP header (truncated, or a tiny first fragment)     next
- *  7. no server at (destination address, destination port), or the
+ *  7. no whole TCP header (truncated, or a tiny first fragment)     next
+ *  8. no server at (destination address, destination port), or the
  *     interface of its container is gone                            next
- *  8. a server's: translated (a first fragment is remembered, and
+ *  9. a server's: translated (a first fragment is remembered, and
  *     the sender as a player: dp_snat's rule 9)                     redirect
  *
  * It drops nothing: what is not a server's is the host's own.
  */
-#include "packet.h"
 #include "devices.h"
+#include "icmp.h"
+#include "packet.h"
 #include "players.h"
 #include "verdict.h"
 
@@ -37,7 +40,38 @@ static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *i
 	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
 }
 
-/* Rule 5. The TCP checksum is in the first fragment, and was set right there for all of them. */
+/* Rule 4. */
+static __noinline int icmp_error(struct __sk_buff *skb)
+{
+	struct dp_dnat_target *target;
+	struct dp_public_key key = {};
+	struct dp_icmp_error error;
+	struct dp_config *config;
+	struct ethhdr *eth;
+	__u32 host_peer;
+	__u32 zero = 0;
+
+	if (!dp_icmp_error_parse(skb, &error) || error.ip->daddr != error.quoted->saddr)
+		return DP_NEXT;
+	key.addr = error.quoted->saddr;
+	key.port = error.tcp->source;
+	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!target || !config || !dp_is_player(config, target->addr, error.quoted->daddr))
+		return DP_NEXT;
+	host_peer = dp_host_peer_of(target->addr);
+	if (!host_peer)
+		return DP_NEXT;
+
+	eth = (void *)error.ip - ETH_HLEN;
+	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
+	dp_ipv4_set_addr(error.ip, &error.ip->daddr, target->addr);
+	dp_icmp_set_quoted(&error, &error.quoted->saddr, target->addr, &error.tcp->source,
+			   target->port);
+	return deliver(skb, target, host_peer);
+}
+
+/* Rule 6. The TCP checksum is in the first fragment, and was set right there for all of them. */
 static __noinline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth, struct iphdr *ip)
 {
 	struct dp_fragment_key fragment = fragment_key(ip);
@@ -100,7 +134,11 @@ int dp_dnat(struct __sk_buff *skb)
 	ip = (void *)(eth + 1);
 	if ((void *)(ip + 1) > end)
 		return DP_NEXT;
-	if (eth->h_proto != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_TCP)
+	if (eth->h_proto != bpf_htons(ETH_P_IP))
+		return DP_NEXT;
+	if (ip->protocol == IPPROTO_ICMP)
+		return icmp_error(skb);
+	if (ip->protocol != IPPROTO_TCP)
 		return DP_NEXT;
 	if (ip->frag_off & DP_IP_OFFSET)
 		return dp_ipv4_is_sound(skb, ip, 0) ? later_fragment(skb, eth, ip) : DP_NEXT;

@@ -163,7 +163,7 @@ struct dp_net_data {
 	char group[DP_NAME_LEN];
 	char netns[DP_NETNS_LEN]; /* the path it was given by, for people */
 	__u32 port_reserved; /* 1: the port's entry in ip_local_reserved_ports is ours to take out again */
-	__u32 pad;
+	__u32 mtu; /* of both peers; 0: the uplink's, whatever that is */
 };
 
 struct {

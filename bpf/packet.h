@@ -43,14 +43,20 @@ struct dp_icmp {
 
 /*
  * Drivers may leave headers in page fragments, out of direct reach. After this
- * a header that is not between data and data_end is not in the packet.
+ * what is not between data and data_end, of the first `bytes`, is not in the
+ * packet.
  */
-static __always_inline void dp_pull_headers(struct __sk_buff *skb)
+static __always_inline void dp_pull(struct __sk_buff *skb, __u32 bytes)
 {
 	__u64 linear = (void *)(long)skb->data_end - (void *)(long)skb->data;
 
-	if (linear < DP_HEADERS && linear < skb->len)
-		bpf_skb_pull_data(skb, skb->len < DP_HEADERS ? skb->len : DP_HEADERS);
+	if (linear < bytes && linear < skb->len)
+		bpf_skb_pull_data(skb, skb->len < bytes ? skb->len : bytes);
+}
+
+static __always_inline void dp_pull_headers(struct __sk_buff *skb)
+{
+	dp_pull(skb, DP_HEADERS);
 }
 
 /* Tagged for a VLAN. A tag with VID 0 carries only a priority (IEEE 802.1Q) and makes none. */
@@ -97,16 +103,31 @@ static __always_inline bool dp_is_bare_syn(const struct tcphdr *tcp)
 	return tcp->syn && !tcp->ack;
 }
 
-/* Replaces an address of the IPv4 header and updates its checksum (RFC 1624, equation 3). */
+/* What a checksum covers is replaced (RFC 1624, equation 3). */
+static __always_inline void dp_csum_replace2(__sum16 *check, __be16 old, __be16 value)
+{
+	__u32 sum = (__u16) ~*check;
+
+	sum += (__u16)~old + value;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*check = ~sum;
+}
+
+static __always_inline void dp_csum_replace4(__sum16 *check, __be32 old, __be32 value)
+{
+	__u32 sum = (__u16) ~*check;
+
+	sum += (__u16)~old + (__u16) ~(old >> 16) + (__u16)value + (__u16)(value >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*check = ~sum;
+}
+
+/* Replaces an address of the IPv4 header and updates its checksum. */
 static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, __be32 *field, __be32 addr)
 {
-	__be32 old = *field;
-	__u32 sum = (__u16)~ip->check;
-
-	sum += (__u16)~old + (__u16) ~(old >> 16) + (__u16)addr + (__u16)(addr >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	ip->check = ~sum;
+	dp_csum_replace4(&ip->check, *field, addr);
 	*field = addr;
 }
 
@@ -169,18 +190,13 @@ static __always_inline void dp_tcp_csum(struct __sk_buff *ctx, struct tcphdr *tc
 	bpf_l4_csum_replace(ctx, check, old_port, port, sizeof(port));
 }
 
-static __always_inline bool dp_csum_goes_to(__u16 start, __u16 offset, __u16 mac, __u32 l4_off)
-{
-	return start == (__u16)(mac + l4_off) && offset == offsetof(struct tcphdr, check);
-}
-
 /*
- * False when what is yet to be written as the TCP checksum would be written
- * somewhere else. A packet socket may say so of what it sends (PACKET_VNET_HDR),
- * and by it replace any two bytes of the headers with ones of its choice: after
- * all programs, when the packet leaves.
+ * False when what is yet to be written as the checksum, `check` bytes behind
+ * `l4_off`, would be written somewhere else. A packet socket may say so of what
+ * it sends (PACKET_VNET_HDR), and by it replace any two bytes of the headers
+ * with ones of its choice: after all programs, when the packet leaves.
  */
-static __always_inline bool dp_tcp_csum_is_sound(struct __sk_buff *ctx, __u32 l4_off)
+static __always_inline bool dp_csum_is_sound(struct __sk_buff *ctx, __u32 l4_off, __u16 check)
 {
 	struct sk_buff *skb = (void *)ctx;
 	__u16 start, offset, mac;
@@ -188,7 +204,8 @@ static __always_inline bool dp_tcp_csum_is_sound(struct __sk_buff *ctx, __u32 l4
 	if (bpf_core_type_exists(struct tcx_link)) {
 		skb = bpf_cast_to_kern_ctx(ctx);
 		return BPF_CORE_READ_BITFIELD(skb, ip_summed) != CHECKSUM_PARTIAL ||
-		       dp_csum_goes_to(skb->csum_start, skb->csum_offset, skb->mac_header, l4_off);
+		       (skb->csum_start == (__u16)(skb->mac_header + l4_off) &&
+			skb->csum_offset == check);
 	}
 	/* The same, dearer. */
 	if (BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) != CHECKSUM_PARTIAL)
@@ -197,5 +214,5 @@ static __always_inline bool dp_tcp_csum_is_sound(struct __sk_buff *ctx, __u32 l4
 	    bpf_core_read(&offset, sizeof(offset), &skb->csum_offset) ||
 	    bpf_core_read(&mac, sizeof(mac), &skb->mac_header))
 		return false;
-	return dp_csum_goes_to(start, offset, mac, l4_off);
+	return start == (__u16)(mac + l4_off) && offset == check;
 }

@@ -28,9 +28,13 @@
  *      g. to a player: translated                        redirect
  * 10. to a listener of the proxy, on this host peer      pass
  * 11. ICMP echo request to this host peer                pass
- * 12. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
+ * 12. ICMP error that quotes what a player sent to the
+ *     game port, and is for that player: translated, and
+ *     what it quotes                                     redirect
+ *     where the uplink is gone                           drop GONE
+ * 13. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
  *     TCP and UDP while an upgrade moves flows (hold.h)  drop HELD
- * 13. what would pass to the host has IP options         drop IP_OPTIONS
+ * 14. what would pass to the host has IP options         drop IP_OPTIONS
  *
  * What passes is marked for dp_guard, which lets nothing else of a container
  * into the host's stack.
@@ -44,6 +48,7 @@
 #include "drop_count.h"
 #include "flow_maps.h"
 #include "hold.h"
+#include "icmp.h"
 #include "packet.h"
 #include "passed.h"
 #include "players.h"
@@ -76,7 +81,7 @@ static __always_inline bool is_container(const struct dp_config *config, __be32 
 	return (addr & config->container_mask) == config->container_subnet;
 }
 
-/* Rule 13. */
+/* Rule 14. */
 static __always_inline int to_host(struct __sk_buff *skb, const struct iphdr *ip)
 {
 	if (ip->ihl != 5)
@@ -123,7 +128,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return dp_drop(skb->ifindex, DP_DROP_DESTINATION);
 	if (!dp_is_player(config, target->addr, player))
 		return dp_drop(skb->ifindex, DP_DROP_NOT_A_PLAYER);
-	if (!dp_tcp_csum_is_sound(skb, l4_off))
+	if (!dp_csum_is_sound(skb, l4_off, offsetof(struct tcphdr, check)))
 		return dp_drop(skb->ifindex, DP_DROP_MALFORMED);
 	if (!dp_is_uplink(target->uplink))
 		return dp_drop(skb->ifindex, DP_DROP_GONE);
@@ -136,7 +141,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
 
-/* Rule 12: what was not redirected. */
+/* Rule 13: what was not redirected. */
 static __always_inline int around_proxy(const struct dp_config *config, __u32 host_peer,
 					enum dp_drop reason)
 {
@@ -163,6 +168,41 @@ static __always_inline bool is_for_proxy(const struct dp_config *config,
 		return true;
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	return origin && origin->listener == port;
+}
+
+/* Rule 12. */
+static __noinline int icmp_error(struct __sk_buff *skb)
+{
+	__u32 host_peer = skb->ifindex;
+	struct dp_snat_target *target;
+	struct dp_icmp_error error;
+	struct dp_config *config;
+	__u32 zero = 0;
+	__be32 player;
+	__u32 l4_off;
+
+	target = bpf_map_lookup_elem(&dp_snat_targets, &host_peer);
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	if (!target || !config || !dp_icmp_error_parse(skb, &error))
+		return dp_drop(host_peer, DP_DROP_ICMP);
+	player = error.ip->daddr;
+	if (error.quoted->saddr != player || error.quoted->daddr != target->addr ||
+	    error.tcp->dest != target->game_port)
+		return dp_drop(host_peer, DP_DROP_ICMP);
+	if (is_no_players(config, player) || is_container(config, player) ||
+	    is_host(config, player) || !dp_is_player(config, target->addr, player))
+		return dp_drop(host_peer, DP_DROP_ICMP);
+	l4_off = ETH_HLEN + dp_ipv4_header_len(error.ip);
+	if (!dp_csum_is_sound(skb, l4_off, offsetof(struct dp_icmp, check)))
+		return dp_drop(host_peer, DP_DROP_MALFORMED);
+	if (!dp_is_uplink(target->uplink))
+		return dp_drop(host_peer, DP_DROP_GONE);
+
+	dp_count(&target->traffic, skb);
+	dp_ipv4_set_addr(error.ip, &error.ip->saddr, target->public_addr);
+	dp_icmp_set_quoted(&error, &error.quoted->daddr, target->public_addr, &error.tcp->dest,
+			   target->public_port);
+	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
 
 SEC("tc")
@@ -239,7 +279,7 @@ int dp_snat(struct __sk_buff *skb)
 			return dp_drop(host_peer, DP_DROP_TRUNCATED);
 		if (ip->daddr == target->host_addr && icmp->type == DP_ICMP_ECHO)
 			return to_host(skb, ip);
-		return dp_drop(host_peer, DP_DROP_ICMP);
+		return icmp_error(skb);
 	default:
 		return dp_drop(host_peer, DP_DROP_PROTOCOL);
 	}

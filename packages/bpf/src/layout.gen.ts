@@ -384,6 +384,7 @@ export interface DpNetData {
   group: string;
   netns: string;
   portReserved: number;
+  mtu: number;
 }
 
 /** struct dp_net_data: 368 bytes. */
@@ -405,7 +406,7 @@ export const dpNetData: StructLayout<DpNetData> = {
     { name: "group", offset: 168, size: 64, type: "char[64]" },
     { name: "netns", offset: 232, size: 128, type: "char[128]" },
     { name: "port_reserved", offset: 360, size: 4, type: "__u32" },
-    { name: "pad", offset: 364, size: 4, type: "__u32" },
+    { name: "mtu", offset: 364, size: 4, type: "__u32" },
   ],
   read(bytes) {
     const view = viewOf(bytes, 368, "struct dp_net_data");
@@ -424,6 +425,7 @@ export const dpNetData: StructLayout<DpNetData> = {
       group: getText(view, 168, 64),
       netns: getText(view, 232, 128),
       portReserved: view.getUint32(360, true),
+      mtu: view.getUint32(364, true),
     };
   },
   write(value) {
@@ -442,6 +444,7 @@ export const dpNetData: StructLayout<DpNetData> = {
     setText(view, 168, 64, value.group, "dp_net_data.group");
     setText(view, 232, 128, value.netns, "dp_net_data.netns");
     setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
+    setU32(view, 364, value.mtu, "dp_net_data.mtu");
     return bytesOf(view);
   },
 };

@@ -112,11 +112,12 @@ const STRUCTS: Record<string, Golden> = {
       group: "größe",
       netns: "/run/netns/a",
       portReserved: 1,
+      mtu: 1400,
     },
     `02000000 | cb00710a | e263 | dd63 | 03000000 | 0807060504030201 | ff*8 | 000000f000000000
        | 07000000 0a010002 7e90c4eddfd0 .... 64703235353730 ..*9
        | 02000000 0a020002 020000000001 .... 65746830 ..*12
-       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116 | 01000000 | ........`,
+       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116 | 01000000 | 78050000`,
   ),
   dp_host_addr: golden(dpHostAddr, { ifindex: 3 }, "03000000"),
   dp_config: golden(
@@ -268,6 +269,7 @@ const ARBITRARIES = {
     group: text(64),
     netns: text(128),
     portReserved: u32s,
+    mtu: u32s,
   }),
   dp_host_addr: fc.record({ ifindex: u32s }),
   dp_config: fc.record({

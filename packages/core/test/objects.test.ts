@@ -291,6 +291,7 @@ const RECORD: ServerRecord = {
   group: "main",
   netns: "/run/netns/lobby",
   portReserved: true,
+  mtu: 1400,
   veth: {
     hostPeer: { iface: { index: 7, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
     podPeer: { iface: { index: 2, name: "eth0", mac: "7e:90:c4:ed:df:d1" }, addr: "10.2.0.2" },

@@ -117,6 +117,7 @@ const RECORD: ServerRecord = {
   group: "größe",
   netns: "/run/netns/a",
   portReserved: true,
+  mtu: undefined,
 };
 const ENDPOINT = { address: "203.0.113.10", port: 25570 };
 const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: CONTAINER_MAC };

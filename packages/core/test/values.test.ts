@@ -94,6 +94,7 @@ describe("a server's record", () => {
     group: "",
     netns: "/run/netns/a",
     portReserved: true,
+    mtu: undefined,
     veth: {
       hostPeer: { iface: { index: 70000, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
       podPeer: { iface: { index: 2, name: "eth0", mac: "7e:90:c4:ed:df:d1" }, addr: "10.2.0.2" },

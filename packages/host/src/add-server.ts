@@ -207,6 +207,7 @@ function planServer({ objects, host, inside, namespace, options, op }: Situation
       group,
       netns: namespace.path,
       portReserved: !isReserved(hostPort),
+      mtu: options.mtu,
       veth: {
         hostPeer: { iface: { index: 0, name: hostName, mac: HOST_PEER_MAC }, addr: hostAddress },
         podPeer: { iface: { index: 0, name: ifname, mac }, addr: containerAddress },

@@ -26,6 +26,7 @@ import { requirePrivileges } from "./privileges.ts";
 import { putRight } from "./put-right.ts";
 import { recoverServers } from "./remove.ts";
 import { Scene } from "./scene.ts";
+import { followMtu } from "./server-mtu.ts";
 import { isHostPeer, label, labels } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
@@ -419,6 +420,8 @@ function carryOut(
   const pinRoot = pinRootOf(options);
   const { maxServers, build = "" } = options;
   using before = snapshotPins({ pinRoot });
+  const uplinkNow = (record: ServerRecord) =>
+    moved.find((each) => each.record === record)?.home.uplink ?? record.uplink;
   let opened: Objects | undefined;
   try {
     return Transaction.run(OP, options.onStep, (transaction) => {
@@ -476,6 +479,7 @@ function carryOut(
         // One that was there before stays in the new one's shape: they do the same.
         (attached) => attached === "attached" && objects.detachGuard(),
       );
+      for (const record of present) followMtu(transaction, netlink, record, uplinkNow(record), options, OP);
       for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
       for (const { iface, ifindex } of uplinksOf(previous)) {
         if (uplinks.some(({ name }) => name === iface)) continue;

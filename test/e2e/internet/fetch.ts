@@ -3,6 +3,7 @@
  *
  *     bun internet/fetch.ts URL
  */
-const response = await fetch(process.argv[2] as string, { signal: AbortSignal.timeout(10_000) });
+const patience = 10_000 * Number(process.env["SLOWNESS"] ?? 1);
+const response = await fetch(process.argv[2] as string, { signal: AbortSignal.timeout(patience) });
 process.stdout.write(await response.text());
 if (!response.ok) process.exitCode = 1;

@@ -29,6 +29,8 @@ export const PUBLIC_ADDRESS = "203.0.113.10";
 export const GATEWAY = "203.0.113.1";
 export const NEIGHBOUR_ADDRESS = "203.0.113.50";
 export const PLAYER_ADDRESSES = ["198.51.100.10", "198.51.100.140"] as const;
+const PROVIDER_ADDRESS = "192.0.2.2";
+const PROVIDER_GATEWAY = "192.0.2.1";
 const PLAYER_GATEWAYS = ["198.51.100.1", "198.51.100.129"] as const;
 
 export interface InternetOptions {
@@ -40,6 +42,8 @@ export interface InternetOptions {
   readonly containers?: readonly string[];
   /** Of every interface there is. Default 1500. */
   readonly mtu?: number;
+  /** Of the wire between the players' provider and the internet. Default: there is no provider. */
+  readonly narrow?: number;
 }
 
 export class Internet implements AsyncDisposable {
@@ -66,7 +70,7 @@ export class Internet implements AsyncDisposable {
   }
 
   static async create(options: InternetOptions = {}): Promise<Internet> {
-    const { players: playerCount = 1, neighbour: withNeighbour = false, mtu = 1500 } = options;
+    const { players: playerCount = 1, neighbour: withNeighbour = false, mtu = 1500, narrow } = options;
     await using made = new AsyncDisposableStack();
     const namespace = async (name: string) => made.use(await NetworkNamespace.create(name));
 
@@ -77,10 +81,17 @@ export class Internet implements AsyncDisposable {
     const host = await namespace("host");
     await connect(router, host, mtu, { bridge: "lan", address: `${PUBLIC_ADDRESS}/24`, gateway: GATEWAY });
 
+    const provider = narrow === undefined ? router : await namespace("provider");
+    if (narrow !== undefined) {
+      await connect(router, provider, narrow, { address: `${PROVIDER_ADDRESS}/30`, gateway: PROVIDER_GATEWAY });
+      await provider.sysctl("net.ipv4.ip_forward", 1);
+      await router.ip(`route add 198.51.100.0/24 via ${PROVIDER_ADDRESS}`);
+    }
+
     const players: NetworkNamespace[] = [];
     for (const [index, address] of PLAYER_ADDRESSES.slice(0, playerCount).entries()) {
       const player = await namespace(playerCount === 1 ? "player" : `player${index + 1}`);
-      await connect(router, player, mtu, { address: `${address}/25`, gateway: PLAYER_GATEWAYS[index] as string });
+      await connect(provider, player, mtu, { address: `${address}/25`, gateway: PLAYER_GATEWAYS[index] as string });
       players.push(player);
     }
 

@@ -13,8 +13,11 @@ export class ProgramError extends Error {
   override readonly name = "ProgramError";
 }
 
+/** How many times slower than others this machine is: test/vm runs programs on emulated processors. */
+export const SLOWNESS = Number(process.env["SLOWNESS"] ?? 1);
+
 /** How long a program may take to end, or to say what it is waited for. Generous: two cores, and other work on them. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 60_000 * SLOWNESS;
 
 /**
  * A running program that tells what happens to it as JSON lines on standard output: `{"event": "listening", ...}`.

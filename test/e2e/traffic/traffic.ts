@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { type Program, ProgramError } from "../topology/program.ts";
+import { type Program, ProgramError, SLOWNESS } from "../topology/program.ts";
 
 const program = (name: string) => ["bun", join(import.meta.dirname, `${name}.ts`)];
 
@@ -55,7 +55,7 @@ export async function converse(
   sourcePort?: number,
 ): Promise<Program> {
   const source = sourcePort === undefined ? [] : [`${sourcePort}`];
-  const client = player.spawn([...program("client"), address, `${port}`, "echo", "60", ...source]);
+  const client = player.spawn([...program("client"), address, `${port}`, "echo", `${60 * SLOWNESS}`, ...source]);
   await client.event("echo");
   return client;
 }

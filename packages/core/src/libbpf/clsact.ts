@@ -32,6 +32,17 @@ export interface ClsactSlot {
   handle: number;
 }
 
+/** Makes an interface's clsact qdisc. False when it has one. Throws `SyscallError`: ENODEV without such an interface. */
+export function makeClsact(ifindex: number): boolean {
+  return withLibbpfLog((messages) => {
+    using hook = new NativeStruct(TC_HOOK, { ifindex, attach_point: BOTH });
+    const result = libbpf.tcHookCreate(hook.bytes);
+    if (result === -Errno.EEXIST) return false;
+    check(result, { op: `make clsact on interface ${ifindex}`, call: "bpf_tc_hook_create", messages });
+    return true;
+  });
+}
+
 /**
  * Attaches a program in direct-action mode, making the clsact qdisc if there is none. A filter has no owner: it stays
  * until it is detached, or the interface or the qdisc goes.

@@ -5,7 +5,7 @@
  */
 export { type CgroupAttachName, CgroupAttachType, type Direction } from "./attach-type.ts";
 export { attachCgroup, type AttachCgroupOptions } from "./cgroup.ts";
-export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, queryClsact } from "./clsact.ts";
+export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, makeClsact, queryClsact } from "./clsact.ts";
 export { be16, be32, bytes, type Codec, u16, u32, u64, u8 } from "./codec.ts";
 export { LibbpfError, LibbpfMessages } from "./errors.ts";
 export {
@@ -20,6 +20,7 @@ export {
   libbpfVersion,
   requireLibbpf,
 } from "./feature.ts";
+export { hasFilters } from "./filter-dump.ts";
 export { attachIter, type AttachIterOptions, runIter } from "./iter.ts";
 export {
   type CgroupLinkInfo,

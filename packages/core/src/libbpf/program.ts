@@ -4,7 +4,7 @@ import { NativeStruct } from "../ffi/native-struct.ts";
 import { check } from "./errors.ts";
 import { PROGRAM_INFO, readInfo, textField } from "./info.ts";
 import type { BpfMap } from "./map.ts";
-import { pin, requirePin } from "./pin.ts";
+import { openPin, pin, pinnedKind, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 
@@ -21,6 +21,8 @@ export interface ProgramInfo {
   mapIds: number[];
   /** Nanoseconds from boot to its loading. */
   loadTime: bigint;
+  /** How many instructions the verifier went through before it approved it; 0 from kernels before 5.16. */
+  verifiedInstructions: number;
 }
 
 /** A loaded BPF program. */
@@ -37,6 +39,13 @@ export class Program extends Resource {
   /** Opens a pinned program. Throws `SyscallError` ENOENT when nothing is pinned there. */
   static fromPin(path: string): Program {
     return owned(requirePin(path, "program"));
+  }
+
+  /** Opens a pinned program; undefined when no program is pinned there. */
+  static findPin(path: string): Program | undefined {
+    if (pinnedKind(path) !== "program") return undefined;
+    const fd = openPin(path, "program");
+    return fd === undefined ? undefined : owned(fd);
   }
 
   /** Opens a loaded program by its id. Throws `SyscallError` ENOENT when there is none. */
@@ -64,6 +73,7 @@ export class Program extends Resource {
       tag: Array.from(head.get("tag"), (byte) => byte.toString(16).padStart(2, "0")).join(""),
       mapIds: [...ids],
       loadTime: head.get("load_time"),
+      verifiedInstructions: head.get("verified_insns"),
     };
   }
 

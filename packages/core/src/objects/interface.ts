@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { DatapathError, socket } from "@dp/sys";
 import { ioctl } from "../ffi/libc.ts";
 import { callError } from "../libbpf/errors.ts";
@@ -60,6 +61,13 @@ export function readInterface(name: string): Interface {
       .padStart(2, "0"),
   ).join(":");
   return { index, name, mac };
+}
+
+/** Names of all interfaces of the calling thread's network namespace. */
+export function interfaceNames(): string[] {
+  // proc_pid_net(5): two lines of headings, then "  eth0: 1234 ...".
+  const lines = readFileSync("/proc/thread-self/net/dev", "utf8").split("\n").slice(2);
+  return lines.flatMap((line) => /^\s*(\S+):/.exec(line)?.[1] ?? []);
 }
 
 /** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL if it has none. */

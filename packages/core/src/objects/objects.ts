@@ -1,6 +1,5 @@
 import { type DpConfig, mapLayouts } from "@dp/bpf";
 import { DatapathError, type Fd, withNetns } from "@dp/sys";
-import { hasTcx } from "../libbpf/feature.ts";
 import { Link } from "../libbpf/link.ts";
 import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
@@ -10,6 +9,7 @@ import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./att
 import { clsact, clsactProgram } from "./attach-clsact.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
+import { chooseMechanism, type MechanismName } from "./choose-mechanism.ts";
 import {
   block,
   blocks,
@@ -76,7 +76,7 @@ export interface Attachment {
   programId: number | undefined;
   /** The pin that keeps it. */
   path: string;
-  mechanism: "tcx" | "clsact";
+  mechanism: MechanismName;
 }
 
 /** A program attached to a cgroup. */
@@ -119,7 +119,7 @@ export class Objects implements Disposable {
   readonly #root: PinRoot;
   readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
-  #mechanism: "tcx" | "clsact" | undefined;
+  #mechanism: MechanismName | undefined;
   #destroyer: SockDestroyer | undefined;
 
   /** Internal: use {@link loadBpf} or {@link openPinned}. */
@@ -127,7 +127,7 @@ export class Objects implements Disposable {
     root: PinRoot,
     programs: Readonly<Partial<Record<ProgramName, Program>>>,
     maps: Maps,
-    mechanism?: "tcx" | "clsact",
+    mechanism?: MechanismName,
   ) {
     this.pinRoot = root.path;
     this.#root = root;
@@ -140,11 +140,11 @@ export class Objects implements Disposable {
    * How programs are attached: as was asked for, or as those are that are attached already, or as this kernel can.
    * Throws without the privileges to find out.
    */
-  get mechanism(): "tcx" | "clsact" {
-    return (this.#mechanism ??= this.#mechanismInUse() ?? (hasTcx() ? "tcx" : "clsact"));
+  get mechanism(): MechanismName {
+    return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism());
   }
 
-  #mechanismInUse(): "tcx" | "clsact" | undefined {
+  #mechanismInUse(): MechanismName | undefined {
     const [first] = this.#root.links();
     return first === undefined ? undefined : mechanismOf(first.path)?.name;
   }

@@ -2,6 +2,7 @@ import { objects as images } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
 import { openPin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
+import type { MechanismName } from "./choose-mechanism.ts";
 import { type Images, loadInto, type Prepare } from "./load.ts";
 import { missingMap, openMaps, type Opening } from "./maps.ts";
 import { Objects } from "./objects.ts";
@@ -13,8 +14,8 @@ import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
 export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
-  /** How to attach programs. Default: TCX links where the kernel has them, else clsact filters. */
-  mechanism?: "tcx" | "clsact";
+  /** How to attach programs. Default: DP_ATTACH; without it TCX links where the kernel has them, else clsact filters. */
+  mechanism?: MechanismName;
 }
 
 export interface LoadBpfOptions extends OpenPinnedOptions {

@@ -32,6 +32,8 @@ export interface ServerRecord extends NetData {
   netns: string;
   /** Its entry in ip_local_reserved_ports was made for it, and goes with it. */
   portReserved: boolean;
+  /** What it was given, of both ends of the veth pair. undefined: the uplink's, also when that changes. */
+  mtu: number | undefined;
 }
 
 const NANOSECONDS = 1_000_000n;
@@ -52,6 +54,7 @@ export function encodeRecord(record: ServerRecord): DpNetData {
     group: record.group,
     netns: record.netns,
     portReserved: record.portReserved ? 1 : 0,
+    mtu: record.mtu ?? 0,
   };
 }
 
@@ -70,6 +73,7 @@ export function decodeRecord(data: DpNetData): ServerRecord {
     group: data.group,
     netns: data.netns,
     portReserved: data.portReserved !== 0,
+    mtu: data.mtu === 0 ? undefined : data.mtu,
   };
 }
 

@@ -171,7 +171,7 @@ export class Bench implements Disposable {
     const namespace = await makeNamespace();
     const opened = BpfObject.open(objects[name](), { name });
     // Replies go to players alone; who is one is for players.test.ts.
-    if (name === "snat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
+    if (name === "snat" || name === "dnat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
     options.prepare?.(opened);
     const maps = new Set(opened.maps().map((map) => map.name));
     const object = opened.load();
@@ -270,6 +270,13 @@ export class Bench implements Disposable {
   }
 
   run(frame: Uint8Array, options: RunOptions = {}): Outcome {
+    const before = this.counts();
+    const outcome = this.runUncounted(frame, options);
+    return { ...outcome, counts: difference(before, this.counts()) };
+  }
+
+  /** As {@link run}, without the counters: a tenth of its time. */
+  runUncounted(frame: Uint8Array, options: RunOptions = {}): Omit<Outcome, "counts"> {
     const { cutTo = 0, tag, gsoSize, gsoSegs, checksumComplete = false } = options;
     const arranged = cutTo !== 0 || tag !== undefined;
     const underTest = this.#object.program(options.program ?? this.#program);
@@ -281,11 +288,10 @@ export class Bench implements Disposable {
       cb: [cutTo, tag === undefined ? 0 : tag | 0x10000, 0, 0, 0],
       ...(gsoSize === undefined ? {} : { gsoSize, gsoSegs: gsoSegs ?? 2 }),
     });
-    const before = this.counts();
     const result = this.inside(() => program.testRun({ data: frame, ctx, checksumComplete }));
     const verdict = (VERDICTS as Record<number, Verdict>)[result.retval];
     if (verdict === undefined) throw new Error(`the program returned ${result.retval}`);
-    return { verdict, packet: result.data.slice(), counts: difference(before, this.counts()) };
+    return { verdict, packet: result.data.slice() };
   }
 
   /** All counters of all servers, summed over the CPUs. */

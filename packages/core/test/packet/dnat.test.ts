@@ -524,22 +524,3 @@ test("the fragments as delivered, put together, are an intact segment", () => {
   );
   expect(dissect(packet)).toMatchObject({ tcp: { dst: A.gamePort }, ipIntact: true, tcpIntact: true });
 });
-
-// DESIGN: ICMP errors about a server's flow are to be translated. Until they are, they must not be harmed.
-for (const [it, type, code] of [
-  ["fragmentation needed", IcmpType.unreachable, 4],
-  ["port unreachable", IcmpType.unreachable, 3],
-  ["time exceeded", IcmpType.timeExceeded, 0],
-] as const) {
-  const quoted = ethernet(
-    ARRIVING,
-    ipv4({ src: PUBLIC_ADDRESS, dst: PLAYER.address }, tcp({ src: A.publicPort, dst: PLAYER.port }, "hello")),
-  ).subarray(14, 14 + 28);
-  table(bench, [
-    {
-      it: `an ICMP error (${it}) that quotes a server's packet goes on unharmed`,
-      packet: ethernet(ARRIVING, ipv4({ ...TO_PUBLIC, src: "192.0.2.254" }, icmp({ type, code, rest: 1400 }, quoted))),
-      verdict: "next",
-    },
-  ]);
-}

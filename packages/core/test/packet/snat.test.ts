@@ -552,11 +552,6 @@ table(bench, [
     "icmp",
     fromContainer(icmp({ type: IcmpType.redirect, code: 1 }), { dst: A.hostAddress }),
   ),
-  drop(
-    "an ICMP error to a player, until they are translated",
-    "icmp",
-    fromContainer(icmp({ type: IcmpType.unreachable, code: 3 }, reply().subarray(14, 42))),
-  ),
   ...([Protocol.sctp, Protocol.gre, Protocol.icmpv6, 2, 0, 4, 41, 255] as const).map((protocol) =>
     drop(`IP protocol ${protocol}, though its first bytes are the game port,`, "protocol", reply({ ip: { protocol } })),
   ),

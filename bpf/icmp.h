@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors: messages about a packet, which quote its beginning. Whoever
+ * translates that packet has to translate what is quoted of it, or the sender
+ * does not know it again and path-MTU discovery fails in silence.
+ */
+#pragma once
+
+#include "packet.h"
+
+/* RFC 792. Not redirects: no router on the way may tell a container where to send. */
+#define DP_ICMP_UNREACHABLE 3 /* also: fragmentation needed */
+#define DP_ICMP_TIME_EXCEEDED 11
+#define DP_ICMP_PARAMETER_PROBLEM 12
+
+/* What every error quotes of a TCP segment at least: 8 bytes (RFC 792). */
+struct dp_quoted_tcp {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+};
+
+struct dp_icmp_error {
+	struct iphdr *ip;
+	struct dp_icmp *icmp;
+	struct iphdr *quoted;
+	struct dp_quoted_tcp *tcp;
+	__sum16 *tcp_check; /* NULL: it is not quoted that far */
+};
+
+/* The longest headers that are read: as DP_HEADERS, and what is quoted. */
+#define DP_ICMP_HEADERS (DP_HEADERS + sizeof(struct dp_icmp) + 60)
+
+static __always_inline bool dp_icmp_is_error(__u8 type)
+{
+	return type == DP_ICMP_UNREACHABLE || type == DP_ICMP_TIME_EXCEEDED ||
+	       type == DP_ICMP_PARAMETER_PROBLEM;
+}
+
+/*
+ * False unless this is an unfragmented ICMP error that quotes the beginning of
+ * a TCP segment. Earlier packet pointers are void after it.
+ */
+static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp_icmp_error *error)
+{
+	struct iphdr *ip, *quoted;
+	__u32 length, known;
+	struct dp_icmp *icmp;
+	void *data, *end;
+
+	dp_pull(skb, DP_ICMP_HEADERS);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+
+	ip = data + ETH_HLEN;
+	if ((void *)(ip + 1) > end || !dp_ipv4_is_sound(skb, ip, sizeof(*icmp)))
+		return false;
+	if (ip->protocol != IPPROTO_ICMP || ip->frag_off & (DP_IP_OFFSET | DP_IP_MORE_FRAGMENTS))
+		return false;
+
+	icmp = (void *)ip + dp_ipv4_header_len(ip);
+	quoted = (void *)(icmp + 1);
+	if ((void *)(quoted + 1) > end || !dp_icmp_is_error(icmp->type))
+		return false;
+	/* Its length is that of the whole packet, of which the rest was cut off. */
+	if (quoted->version != 4 || quoted->ihl < 5 || quoted->protocol != IPPROTO_TCP ||
+	    quoted->frag_off & DP_IP_OFFSET)
+		return false;
+
+	length = bpf_ntohs(ip->tot_len);
+	known = dp_ipv4_header_len(ip) + sizeof(*icmp) + dp_ipv4_header_len(quoted);
+	error->tcp = (void *)quoted + dp_ipv4_header_len(quoted);
+	if ((void *)(error->tcp + 1) > end || length < known + sizeof(*error->tcp))
+		return false;
+
+	error->tcp_check = (void *)error->tcp + offsetof(struct tcphdr, check);
+	if ((void *)(error->tcp_check + 1) > end ||
+	    length < known + offsetof(struct tcphdr, check) + sizeof(__sum16))
+		error->tcp_check = NULL;
+	error->ip = ip;
+	error->icmp = icmp;
+	error->quoted = quoted;
+	return true;
+}
+
+/*
+ * Replaces one end of the quoted segment, with all checksums. An IPv4 header
+ * sums up to the same before and after, so ICMP's checksum does not notice.
+ */
+static __always_inline void dp_icmp_set_quoted(struct dp_icmp_error *error, __be32 *addr_field,
+					       __be32 addr, __be16 *port_field, __be16 port)
+{
+	__be32 old_addr = *addr_field;
+	__be16 old_port = *port_field;
+	__sum16 old_check;
+
+	dp_ipv4_set_addr(error->quoted, addr_field, addr);
+	*port_field = port;
+	dp_csum_replace2(&error->icmp->check, old_port, port);
+	if (!error->tcp_check)
+		return;
+	old_check = *error->tcp_check;
+	dp_csum_replace4(error->tcp_check, old_addr, addr);
+	dp_csum_replace2(error->tcp_check, old_port, port);
+	dp_csum_replace2(&error->icmp->check, old_check, *error->tcp_check);
+}

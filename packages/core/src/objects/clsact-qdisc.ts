@@ -1,0 +1,52 @@
+/** The qdisc our filters stand in: shared with whoever else uses traffic control, and gone after us if we made it. */
+import { basename, dirname, join } from "node:path";
+import { destroyClsact, makeClsact } from "../libbpf/clsact.ts";
+import { hasFilters } from "../libbpf/filter-dump.ts";
+import { pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
+import type { Program } from "../libbpf/program.ts";
+import type { PinnedPlace } from "./attachment.ts";
+
+type PinnedTo = Pick<PinnedPlace, "program" | "path">;
+
+/**
+ * Makes the qdisc unless there is one. That it was made here is kept as one more pin of the program, as long as the
+ * pins of our filters: `dp_clsact_eth0`.
+ *
+ * @param first whether none of our filters is on the interface: then a qdisc that is there is somebody else's
+ * @returns what takes it back
+ */
+export function provideQdisc(place: PinnedTo, ifindex: number, program: Program, first: boolean): () => void {
+  const marker = markerOf(place);
+  if (!makeClsact(ifindex)) {
+    if (first) unpin(marker);
+    return () => {};
+  }
+  const undo = () => {
+    removeUnused(ifindex);
+    unpin(marker);
+  };
+  try {
+    pinOver(program.fd, marker);
+    return undo;
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** Removes the qdisc if it was made here, and nobody has filters in it. */
+export function releaseQdisc(place: PinnedTo, ifindex: number): void {
+  const marker = markerOf(place);
+  if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
+}
+
+/** The kernel has no "remove if empty": who adds a filter between the question and the answer loses it. */
+function removeUnused(ifindex: number): boolean {
+  if (hasFilters(ifindex, "ingress") || hasFilters(ifindex, "egress")) return false;
+  destroyClsact(ifindex);
+  return true;
+}
+
+function markerOf({ program, path }: PinnedTo): string {
+  return join(dirname(path), `dp_clsact_${basename(path).slice(`dp_${program}_`.length)}`);
+}

@@ -1,0 +1,201 @@
+/** Attaching where the kernel has no TCX: filters beside other people's, on a qdisc that may be theirs. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { DatapathError } from "@dp/sys";
+import { type Interface, loadBpf, type Objects, openPinned, readInterface } from "../src/index.ts";
+import { attachClsact, BpfObject, hasFilters, queryClsact, queryTcx } from "../src/libbpf/index.ts";
+import { fixture } from "./support/fixture.ts";
+import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+
+requireRoot();
+
+let bpffs: Bpffs;
+let namespace: Namespace;
+
+beforeEach(() => {
+  bpffs = new Bpffs();
+  namespace = new Namespace();
+});
+
+afterEach(() => {
+  bpffs[Symbol.dispose]();
+  namespace[Symbol.dispose]();
+  expect(openKernelFds()).toEqual([]);
+});
+
+function load(mechanism?: "tcx" | "clsact"): Objects {
+  return loadBpf({ pinRoot: bpffs.path, ...(mechanism === undefined ? {} : { mechanism }) });
+}
+
+function tc(...args: string[]): string {
+  return execFileSync("tc", ["-n", namespace.name, ...args], { encoding: "utf8" });
+}
+
+function hasQdisc(iface: string): boolean {
+  return tc("qdisc", "show", "dev", iface).includes("clsact");
+}
+
+function iface(name: string): Interface {
+  return namespace.inside(() => readInterface(name));
+}
+
+describe("the clsact qdisc", () => {
+  test("goes with the last filter when it was made for the first", () => {
+    using objects = load("clsact");
+    const dp0 = iface("dp0");
+    namespace.inside(() => {
+      objects.attachAndPinArp(dp0);
+      objects.attachAndPinSnat(dp0);
+      objects.attachTproxyHostEgress(dp0);
+      objects.detach("arp", dp0);
+      objects.detach("snat", dp0);
+    });
+    expect(hasQdisc("dp0")).toBe(true);
+    namespace.inside(() => objects.detach("tproxy_host", dp0));
+    expect(hasQdisc("dp0")).toBe(false);
+    expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
+  });
+
+  test("goes when everything does, after another process has attached", () => {
+    {
+      using objects = load("clsact");
+      namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+    }
+    using objects = openPinned({ pinRoot: bpffs.path });
+    namespace.inside(() => objects.unpinAll());
+    expect(hasQdisc("dp0")).toBe(false);
+    expect(bpffs.list()).toEqual([]);
+  });
+
+  test("stays when it was there before, though nobody has a filter in it", () => {
+    tc("qdisc", "add", "dev", "dp0", "clsact");
+    using objects = load("clsact");
+    namespace.inside(() => {
+      objects.attachAndPinDnat(readInterface("dp0"));
+      objects.detach("dnat", "dp0");
+    });
+    expect(hasQdisc("dp0")).toBe(true);
+  });
+
+  test("stays when it is another one than was made for us", () => {
+    using objects = load("clsact");
+    namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+    tc("qdisc", "delete", "dev", "dp0", "clsact");
+    tc("qdisc", "add", "dev", "dp0", "clsact");
+    namespace.inside(() => {
+      expect(objects.attachAndPinDnat(readInterface("dp0"))).toBe("attached");
+      objects.detach("dnat", "dp0");
+    });
+    expect(hasQdisc("dp0")).toBe(true);
+  });
+
+  test.each(["ingress", "egress"] as const)("stays with the filters that others have on its %s", (direction) => {
+    using other = BpfObject.open(fixture("packet"), { name: "packet" }).load();
+    using objects = load("clsact");
+    const slot = { ifindex: namespace.index("dp0"), direction, priority: 7, handle: 1 };
+    namespace.inside(() => {
+      objects.attachAndPinDnat(readInterface("dp0"));
+      attachClsact(other.program("pass_on"), slot);
+      objects.unpinAll();
+      expect(queryClsact(slot)).toBe(other.program("pass_on").id);
+      expect(hasFilters(slot.ifindex, direction)).toBe(true);
+      expect(hasFilters(slot.ifindex, direction === "ingress" ? "egress" : "ingress")).toBe(false);
+    });
+  });
+});
+
+test("a filter of another kind in our place is a conflict that says where to look, and changes nothing", () => {
+  tc("qdisc", "add", "dev", "dp0", "clsact");
+  tc(..."filter add dev dp0 ingress prio 1 protocol ip u32 match u32 0 0".split(" "));
+  const before = tc("filter", "show", "dev", "dp0", "ingress");
+  using objects = load("clsact");
+  const pins = bpffs.list();
+  const error = namespace.inside(() => thrown(DatapathError, () => objects.attachAndPinDnat(readInterface("dp0"))));
+  expect(error.code).toBe("CONFLICT");
+  expect(error.message).toContain("has priority 1 a filter of another kind?");
+  expect(error.hint).toBe("see: tc filter show dev dp0 ingress");
+  expect(tc("filter", "show", "dev", "dp0", "ingress")).toBe(before);
+  expect(bpffs.list()).toEqual(pins);
+});
+
+describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s", (mechanism) => {
+  const programOn = (ifindex: number): number | undefined =>
+    mechanism === "tcx"
+      ? queryTcx(ifindex, "ingress").entries[0]?.programId
+      : queryClsact({ ifindex, direction: "ingress", priority: 1, handle: 0xd9 });
+
+  test("is left for the one that has its name now", () => {
+    namespace.inside(() => {
+      using objects = load(mechanism);
+      const before = readInterface("dp0");
+      objects.attachAndPinDnat(before);
+      namespace.ip("link", "set", "dp0", "name", "renamed");
+      expect(objects.attachments()).toMatchObject([{ iface: "dp0", ifindex: before.index }]);
+      namespace.addPair("dp0", "dp2");
+      const now = readInterface("dp0");
+      expect(objects.attachAndPinDnat(now)).toBe("attached");
+      expect(programOn(before.index)).toBeUndefined();
+      expect(programOn(now.index)).toBeDefined();
+    });
+  });
+
+  test("can be attached to under its new name, and detached from under the old", () => {
+    namespace.inside(() => {
+      {
+        using objects = load(mechanism);
+        objects.attachAndPinDnat(readInterface("dp0"));
+      }
+      namespace.ip("link", "set", "dp0", "name", "renamed");
+      using objects = load(mechanism);
+      const renamed = readInterface("renamed");
+      expect(objects.attachAndPinDnat(renamed)).toBe("attached");
+      expect(objects.detach("dnat", "dp0")).toBe(true);
+      expect(objects.attachments()).toMatchObject([{ iface: "renamed", ifindex: renamed.index }]);
+      expect(programOn(renamed.index)).toBeDefined();
+      objects.unpinAll();
+      expect(programOn(renamed.index)).toBeUndefined();
+    });
+  });
+
+  test("is taken leave of", () => {
+    namespace.inside(() => {
+      using objects = load(mechanism);
+      const { index } = readInterface("dp0");
+      objects.attachAndPinDnat(readInterface("dp0"));
+      namespace.ip("link", "set", "dp0", "name", "renamed");
+      objects.unpinAll();
+      expect(programOn(index)).toBeUndefined();
+    });
+  });
+});
+
+describe("DP_ATTACH", () => {
+  const before = process.env["DP_ATTACH"];
+
+  afterEach(() => {
+    if (before === undefined) delete process.env["DP_ATTACH"];
+    else process.env["DP_ATTACH"] = before;
+  });
+
+  test.each(["tcx", "clsact"] as const)("says %s", (mechanism) => {
+    process.env["DP_ATTACH"] = mechanism;
+    using objects = load();
+    expect(objects.mechanism).toBe(mechanism);
+    namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+    expect(namespace.inside(() => objects.attachments())).toMatchObject([{ mechanism }]);
+  });
+
+  test("says nothing to a caller that does", () => {
+    process.env["DP_ATTACH"] = "clsact";
+    using objects = load("tcx");
+    expect(objects.mechanism).toBe("tcx");
+  });
+
+  test("is refused when it says anything else", () => {
+    process.env["DP_ATTACH"] = "nonsense";
+    using objects = load();
+    const error = thrown(DatapathError, () => objects.mechanism);
+    expect(error.code).toBe("BAD_USAGE");
+    expect(error.message).toContain('DP_ATTACH is "nonsense"');
+  });
+});

@@ -1,0 +1,185 @@
+/**
+ * Packets that are almost right, run by the kernel and by the model: both must say the same, and send out the same
+ * bytes. 50,000 of them; a long run takes as many as it is told, from another seed each time:
+ *
+ *     DP_FUZZ_CASES=1000000 tools/test core -- fuzz
+ *     DP_FUZZ_SEED=123 DP_FUZZ_CASES=... tools/test core -- fuzz        the same once more
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type OpenObject, u32 } from "../../src/libbpf/index.ts";
+import {
+  A,
+  B,
+  Bench,
+  type Counts,
+  CONFIG,
+  difference,
+  HOST_ADDRESSES,
+  HOST_PEER_MAC,
+  PUBLIC_ADDRESS,
+  UPLINK,
+  vethPairOf,
+} from "../packet/bench.ts";
+import { ethernet, ipv4, tcp } from "../packet/frame.ts";
+import { requireRoot } from "../support/sandbox.ts";
+import { KEPT } from "./kept.ts";
+import { Model, type Verdict } from "./model.ts";
+import { type Case, makeCase, PLAYERS, type ProgramName } from "./mutate.ts";
+import { Random } from "./random.ts";
+
+requireRoot();
+
+const LONG_RUN = process.env["DP_FUZZ_CASES"];
+const CASES = Number(LONG_RUN ?? 50_000);
+const SEED = Number(process.env["DP_FUZZ_SEED"] ?? (LONG_RUN === undefined ? 1 : Date.now() % 2 ** 32));
+/** Between two looks at the counters. Far below what the map of fragments holds. */
+const BATCH = 1000;
+/** Servers of one group, of two, and of none. */
+const GROUPS = [
+  [7, 7],
+  [7, 8],
+  [0, 0],
+] as const;
+/** As the programs have it: longer than any run. */
+const PLAYER_STEPS = 550;
+
+const servers = [A, B].map((server) => ({ ...server, group: 0 }));
+/** Begun before the proxy's ports changed. */
+const FLOW = { sport: 5000, listener: 9999 };
+
+const benches = {} as Record<ProgramName, Bench>;
+
+beforeAll(async () => {
+  const players = (object: OpenObject) => object.setVariable("dp_player_steps", u32, PLAYER_STEPS);
+  benches.dnat = await Bench.open("dnat", { prepare: players });
+  benches.snat = await Bench.open("snat", {
+    prepare(object) {
+      players(object);
+      object.map("dp_players").reuse(benches.dnat.lend("dp_players"));
+    },
+  });
+  benches.arp = await Bench.open("arp");
+  for (const { address: container } of servers) {
+    benches.snat.set(
+      "dp_origins",
+      { container, sport: FLOW.sport, protocol: 6 },
+      { dst: "192.0.2.80", dport: 80, sport: FLOW.sport, listener: FLOW.listener, end: 0, expires: 0n },
+    );
+  }
+  meetPlayers();
+});
+
+afterAll(() => {
+  for (const bench of Object.values(benches)) bench[Symbol.dispose]();
+});
+
+/** One for all: it knows who was here before, as the programs do. */
+const model = new Model(
+  {
+    servers,
+    publicAddress: PUBLIC_ADDRESS,
+    hostAddresses: HOST_ADDRESSES,
+    hostPeerMac: HOST_PEER_MAC,
+    proxy: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
+    flows: new Map(servers.map(({ address }) => [`${address}/${FLOW.sport}/6`, FLOW.listener])),
+  },
+  CONFIG.playerKey,
+);
+
+function meetPlayers(): void {
+  for (const server of servers) {
+    for (const player of PLAYERS) {
+      const hello = ethernet(
+        { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
+        ipv4({ src: player, dst: PUBLIC_ADDRESS }, tcp({ src: 1, dst: server.publicPort, flags: "S" })),
+      );
+      expect(benches.dnat.runUncounted(hello).verdict).toBe("redirect");
+      expect(model.dnat(hello, undefined).verdict).toBe("redirect");
+    }
+  }
+}
+
+interface Compared {
+  /** What differs; undefined when nothing does. */
+  difference: string | undefined;
+  expected: Verdict;
+}
+
+function compare({ program, ifindex, frame, cutTo, tag }: Case): Compared {
+  const sent = frame.subarray(0, cutTo);
+  const expected = model[program](sent, tag, ifindex);
+  const options = { ifindex, ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
+  const actual = benches[program].runUncounted(frame, options);
+  const out = expected.packet ?? sent;
+  const same = actual.verdict === expected.verdict && Buffer.compare(actual.packet, out) === 0;
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+  const difference = same
+    ? undefined
+    : `program: ${actual.verdict} ${hex(actual.packet)}\nmodel:   ${expected.verdict} ${hex(out)}`;
+  return { difference, expected };
+}
+
+function setGroups(groups: readonly [number, number]): void {
+  for (const [index, server] of servers.entries()) {
+    server.group = groups[index] as number;
+    const target = benches.snat.get("dp_snat_targets", server.hostPeer);
+    benches.snat.set("dp_snat_targets", server.hostPeer, { ...target, group: server.group });
+    benches.snat.set("dp_veth_pairs", server.address, { ...vethPairOf(server), group: server.group });
+  }
+}
+
+/** As kept.ts has it. */
+function toKept({ program, ifindex, frame, cutTo, tag }: Case): string {
+  const more = { ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
+  return JSON.stringify({ was: "?", program, ifindex, frame: Buffer.from(frame).toString("hex"), ...more });
+}
+
+function add(counts: Counts, key: string): void {
+  counts[key] = (counts[key] ?? 0) + 1;
+}
+
+/** What was dropped, by all programs: "20 drop udp". */
+function drops(): Counts {
+  const sum: Counts = {};
+  for (const bench of Object.values(benches)) {
+    for (const [name, count] of Object.entries(bench.counts())) {
+      if (name.includes(" drop ")) sum[name] = (sum[name] ?? 0) + count;
+    }
+  }
+  return sum;
+}
+
+test.each(KEPT.map((kept) => [kept.was, kept] as const))("kept: %s", (_, kept) => {
+  const one = { ...kept, frame: Uint8Array.from(Buffer.from(kept.frame, "hex")), cutTo: kept.cutTo, tag: kept.tag };
+  expect(compare(one).difference).toBeUndefined();
+});
+
+test(
+  `the programs and the model agree on ${CASES} packets`,
+  () => {
+    const random = new Random(SEED);
+    const verdicts: Counts = {};
+    for (let done = 0; done < CASES; done += BATCH) {
+      benches.dnat.clear("dp_fragments");
+      model.forgetFragments();
+      setGroups(random.one(GROUPS));
+      const expectedDrops: Counts = {};
+      const before = drops();
+      for (let each = 0; each < Math.min(BATCH, CASES - done); each++) {
+        const one = makeCase(random);
+        const { difference: differs, expected } = compare(one);
+        if (differs !== undefined) throw new Error(`seed ${SEED}, case ${done + each}:\n${toKept(one)}\n${differs}`);
+        add(verdicts, `${one.program} ${expected.drop ?? expected.verdict}`);
+        const counted = [A.hostPeer, B.hostPeer].includes(one.ifindex) ? one.ifindex : 0;
+        if (expected.drop !== undefined) add(expectedDrops, `${counted} drop ${expected.drop}`);
+      }
+      expect(difference(before, drops())).toEqual(expectedDrops);
+    }
+    if (LONG_RUN !== undefined) console.log(`seed ${SEED}`, verdicts);
+    // Else the packets above say little.
+    for (const rare of ["dnat redirect", "arp redirect", "snat redirect", "snat pass", "snat eastWest", "snat icmp"]) {
+      expect([rare, (verdicts[rare] ?? 0) > CASES / 200]).toEqual([rare, true]);
+    }
+  },
+  60_000 + CASES,
+);
