@@ -34,11 +34,13 @@ export const clsact: Mechanism = {
         hint: `see: tc filter show dev ${iface.name} ${slot.direction}`,
       });
     }
-    attachClsact(program, slot);
+    // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
+    // filter without its pin would be taken for somebody else's.
+    pinOver(program.fd, path);
     try {
-      pinOver(program.fd, path);
+      attachClsact(program, slot);
     } catch (error) {
-      detachClsact(slot);
+      unpin(path);
       throw error;
     }
   },
