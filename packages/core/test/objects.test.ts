@@ -498,6 +498,32 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     });
   });
 
+  test("killed before any change it makes, attaching is done by who comes next", () => {
+    const script = `
+      import { openPinned, readInterface } from "@dp/core";
+      openPinned({ pinRoot: "${bpffs.path}", mechanism: "${mechanism}" }).attachAndPinDnat(readInterface("dp0"));
+    `;
+    const [dnat] = programIds();
+    namespace.inside(() => {
+      const dp0 = readInterface("dp0");
+      for (let at = 1; ; at++) {
+        const env = { ...process.env, DP_FAULT: `kill:${at}` };
+        const child = Bun.spawnSync([process.execPath, "-e", script], { cwd: import.meta.dir, env });
+        const killed = child.signalCode === "SIGKILL";
+        if (!killed) expect([child.exitCode, child.stderr.toString()]).toEqual([0, ""]);
+        using objects = open();
+        objects.attachAndPinDnat(dp0);
+        expect([at, ...running(dp0.index)]).toEqual([at, dnat as number]);
+        expect(objects.attachments()).toMatchObject([{ program: "dnat", iface: "dp0", ifindex: dp0.index }]);
+        expect(objects.detach("dnat", dp0)).toBe(true);
+        expect(running(dp0.index)).toEqual([]);
+        if (killed) continue;
+        expect(at).toBeGreaterThan(2);
+        break;
+      }
+    });
+  });
+
   test("what is attached is listed, and detached one by one", () => {
     namespace.inside(() => {
       using objects = open();

@@ -4,20 +4,21 @@ import { DatapathError } from "./errors.ts";
 /**
  * What tests do to a running change, from the environment variable DP_FAULT: "kill:12" ends the process with SIGKILL
  * instead of making its twelfth change, "fail:7" makes the seventh fail, "fail:7,kill:9" kills it while it takes back
- * what it did before the seventh. Nobody else sets it.
+ * what it did before the seventh. "kill:link to dp_arp" goes by what is changed: the first with these words. Nobody else
+ * sets it.
  */
 interface Fault {
   what: "kill" | "fail";
-  at: number;
+  at: number | string;
 }
 
 const faults: readonly Fault[] = parseFaults(process.env["DP_FAULT"] ?? "");
 let passed = 0;
 
 function parseFaults(text: string): Fault[] {
-  return [...text.matchAll(/(kill|fail):(\d+)/g)].map(([, what, at]) => ({
+  return [...text.matchAll(/(kill|fail):([^,]+)/g)].map(([, what, at = ""]) => ({
     what: what as Fault["what"],
-    at: Number(at),
+    at: /^\d+$/.test(at) ? Number(at) : at,
   }));
 }
 
@@ -30,9 +31,9 @@ function parseFaults(text: string): Fault[] {
 export function beforeChange(change: string, target: string | number = ""): void {
   if (faults.length === 0) return;
   passed += 1;
-  const fault = faults.find(({ at }) => at === passed);
-  if (fault === undefined) return;
   const op = `${change} ${target}`.trim();
+  const fault = faults.find(({ at }) => (typeof at === "number" ? at === passed : op.includes(at)));
+  if (fault === undefined) return;
   if (fault.what === "fail") throw new DatapathError("FAILED", op, "a test makes it fail");
   writeSync(process.stderr.fd, `killed before change ${passed}: ${op}\n`);
   process.kill(process.pid, "SIGKILL");

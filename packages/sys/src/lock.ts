@@ -10,7 +10,7 @@ const LOCK_NB = 4;
 
 /** A shorter wait is nothing to speak of. */
 const PATIENCE_MS = 1000;
-const LONGEST_SLEEP_MS = 100;
+const LONGEST_SLEEP_MS = 250;
 
 /**
  * Takes the exclusive flock(2) of a directory, waiting for whoever holds it. The kernel lets go of it when the holder

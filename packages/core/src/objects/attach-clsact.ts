@@ -33,21 +33,19 @@ export const clsact: Mechanism = {
   attach(place, program) {
     const { program: name, iface, path } = place;
     const slot = slotOf(name, iface.index);
-    if (name === "tproxy_container") {
-      attachFilter(place, program);
-      pinOver(program.fd, path);
-      return;
-    }
     // One of ours is here under the name the interface had before.
-    const there = queryClsact(slot);
+    const there = name === "tproxy_container" ? undefined : queryClsact(slot);
     const renamed = there !== undefined && pinsOf(place).some(({ programId }) => programId === there);
     if (there !== undefined && !renamed) throw placeTaken(place, program);
-    const releaseAgain = provideQdisc(place, iface.index, program, !hasOurs(iface.index));
+    const releaseAgain =
+      name === "tproxy_container" ? () => {} : provideQdisc(place, iface.index, program, !hasOurs(iface.index));
+    // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
+    // filter without its pin would be taken for somebody else's.
     try {
-      attachFilter(place, program);
       pinOver(program.fd, path);
+      attachFilter(place, program);
     } catch (error) {
-      if (!renamed) detachClsact(slot);
+      unpin(path);
       releaseAgain();
       throw error;
     }
