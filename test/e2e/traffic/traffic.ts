@@ -36,7 +36,7 @@ export async function transfer(
   return { seconds, sent, received } as Transfer;
 }
 
-/** Opens a connection that sends a little now and then, and stays for a minute (on a slow machine, for longer) or until it is disposed of. */
+/** Opens a connection that sends a little now and then, for a minute (more on a slow machine) or until disposed of. */
 export async function converse(
   player: NetworkNamespace,
   { address = PUBLIC_ADDRESS, port }: Target,

@@ -5,7 +5,7 @@ import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../lib
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { DIRECTION, type Mechanism, type PinnedPlace, type Place } from "./attachment.ts";
-import { provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
+import { forgetQdisc, provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
 import { interfaceNames, readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
@@ -69,8 +69,11 @@ export const clsact: Mechanism = {
   },
 
   detach(place) {
-    const ifindex = place.program === "tproxy_container" ? 0 : findAttached(place);
-    if (ifindex !== 0) detachFrom(place, ifindex);
+    if (place.program !== "tproxy_container") {
+      const ifindex = findAttached(place);
+      if (ifindex !== 0) detachFrom(place, ifindex);
+      else if (findInterface(place.ifaceName) === 0) forgetQdisc(place);
+    }
     unpin(place.path);
   },
 

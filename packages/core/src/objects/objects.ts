@@ -119,8 +119,8 @@ export class Objects implements Disposable {
   }
 
   /**
-   * How programs are attached: as was asked for, or as this kernel can. What is attached stays attached as it is. Throws
-   * without the privileges to find out.
+   * How programs are attached: as was asked for, or as this kernel can. What is attached already stays as it is.
+   * Throws without the privileges to find out.
    */
   get mechanism(): MechanismName {
     return chooseMechanism(this.#mechanism);

@@ -12,7 +12,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdir
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
-import { Link } from "@dp/core/libbpf";
+import { Link, Program } from "@dp/core/libbpf";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { isBpffs, unmount, withNetns } from "@dp/sys";
 import { readSysctl } from "../../src/sysctl.ts";
@@ -152,7 +152,10 @@ export class Sandbox implements Disposable {
   }
 }
 
+/** With clsact the program itself is pinned. */
 function programOf(path: string): number {
+  using program = Program.findPin(path);
+  if (program !== undefined) return program.id;
   using link = Link.fromPin(path);
   return link.info().programId;
 }
