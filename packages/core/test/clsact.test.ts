@@ -67,6 +67,18 @@ describe("the clsact qdisc", () => {
     expect(bpffs.list()).toEqual([]);
   });
 
+  test("leaves no pin behind when its interface goes first", () => {
+    using objects = load("clsact");
+    namespace.inside(() => {
+      objects.attachAndPinArp(readInterface("dp0"));
+      objects.attachAndPinSnat(readInterface("dp0"));
+      namespace.ip("link", "delete", "dp0");
+      objects.detach("snat", "dp0");
+      objects.detach("arp", "dp0");
+    });
+    expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
+  });
+
   test("stays when it was there before, though nobody has a filter in it", () => {
     tc("qdisc", "add", "dev", "dp0", "clsact");
     using objects = load("clsact");

@@ -48,7 +48,7 @@ export function download(player: NetworkNamespace, { address = PUBLIC_ADDRESS, p
   return player.spawn([...program("client"), address, `${port}`, "download", `${bytes}`]);
 }
 
-/** Opens a connection that sends a little now and then, and stays for a minute or until it is disposed of. */
+/** Opens a connection that sends a little now and then, for a minute (more on a slow machine) or until disposed of. */
 export async function converse(
   player: NetworkNamespace,
   { address = PUBLIC_ADDRESS, port }: Target,

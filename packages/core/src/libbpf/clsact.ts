@@ -32,7 +32,7 @@ export interface ClsactSlot {
   handle: number;
 }
 
-/** Makes an interface's clsact qdisc. False when it has one. Throws `SyscallError`: ENODEV without such an interface. */
+/** Makes an interface's clsact qdisc. False when it has one. Throws `SyscallError`: ENODEV without the interface. */
 export function makeClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {
     using hook = new NativeStruct(TC_HOOK, { ifindex, attach_point: BOTH });

@@ -4,8 +4,13 @@ import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
+<<<<<<< HEAD
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
 import { provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
+=======
+import { DIRECTION, type Mechanism, type PinnedPlace, type Place } from "./attachment.ts";
+import { forgetQdisc, provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
+>>>>>>> kernels
 import { interfaceNames, readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
@@ -67,8 +72,11 @@ export const clsact: Mechanism = {
   },
 
   detach(place) {
-    const ifindex = place.program === "tproxy_container" ? 0 : findAttached(place);
-    if (ifindex !== 0) detachFrom(place, ifindex);
+    if (place.program !== "tproxy_container") {
+      const ifindex = findAttached(place);
+      if (ifindex !== 0) detachFrom(place, ifindex);
+      else if (findInterface(place.ifaceName) === 0) forgetQdisc(place);
+    }
     unpin(place.path);
   },
 

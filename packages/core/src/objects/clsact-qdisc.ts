@@ -40,6 +40,11 @@ export function releaseQdisc(place: PinnedTo, ifindex: number): void {
   if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
 }
 
+/** Its interface is gone, and it with it. */
+export function forgetQdisc(place: PinnedTo): void {
+  unpin(markerOf(place));
+}
+
 /** The kernel has no "remove if empty": who adds a filter between the question and the answer loses it. */
 function removeUnused(ifindex: number): boolean {
   if (hasFilters(ifindex, "ingress") || hasFilters(ifindex, "egress")) return false;

@@ -14,7 +14,7 @@ import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
 export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
-  /** How to attach programs. Default: DP_ATTACH; without it TCX links where the kernel has them, else clsact filters. */
+  /** How to attach programs. Default: as DP_ATTACH says, else TCX links where the kernel has them, else clsact. */
   mechanism?: MechanismName;
 }
 
