@@ -4,13 +4,8 @@ import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
-<<<<<<< HEAD
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
-import { provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
-=======
-import { DIRECTION, type Mechanism, type PinnedPlace, type Place } from "./attachment.ts";
 import { forgetQdisc, provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
->>>>>>> kernels
 import { interfaceNames, readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 

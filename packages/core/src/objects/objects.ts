@@ -137,11 +137,7 @@ export class Objects implements Disposable {
   }
 
   /**
-<<<<<<< HEAD
    * How programs are attached: as was asked for, or as those are that are attached already, or as this kernel can.
-=======
-   * How programs are attached: as was asked for, or as this kernel can. What is attached already stays as it is.
->>>>>>> kernels
    * Throws without the privileges to find out.
    */
   get mechanism(): MechanismName {

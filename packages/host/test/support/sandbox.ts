@@ -12,10 +12,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdir
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
-<<<<<<< HEAD
-=======
-import { Link, Program } from "@dp/core/libbpf";
->>>>>>> kernels
 import { Netlink, openNamespace } from "@dp/netlink";
 import { isBpffs, unmount, withNetns } from "@dp/sys";
 import { readSysctl } from "../../src/sysctl.ts";
@@ -157,17 +153,6 @@ export class Sandbox implements Disposable {
   }
 }
 
-<<<<<<< HEAD
-=======
-/** With clsact the program itself is pinned. */
-function programOf(path: string): number {
-  using program = Program.findPin(path);
-  if (program !== undefined) return program.id;
-  using link = Link.fromPin(path);
-  return link.info().programId;
-}
-
->>>>>>> kernels
 function exists(namespace: string): boolean {
   return existsSync(`/run/netns/${namespace}`);
 }
