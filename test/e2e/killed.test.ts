@@ -14,7 +14,7 @@ import { difference, shapeOf, stateOf } from "./topology/state.ts";
 setDefaultTimeout(600_000);
 
 /**
- * DP_E2E_LONG=1: before every change, and from there on both ways on, each from the beginning. Else the ways take turns;
+ * DP_E2E_LONG=1: before every change, and from there on both ways, each from the beginning. Else the ways take turns;
  * and of the changes of the commands that have a hundred of them, most alike, every fifth has its turn.
  */
 const LONG = process.env["DP_E2E_LONG"] === "1";

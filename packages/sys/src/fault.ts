@@ -4,8 +4,8 @@ import { DatapathError } from "./errors.ts";
 /**
  * What tests do to a running change, from the environment variable DP_FAULT: "kill:12" ends the process with SIGKILL
  * instead of making its twelfth change, "fail:7" makes the seventh fail, "fail:7,kill:9" kills it while it takes back
- * what it did before the seventh. "kill:link to dp_arp" goes by what is changed: the first with these words. Nobody else
- * sets it.
+ * what it did before the seventh. "kill:link to dp_arp" goes by what is changed: the first with these words.
+ * Nobody else sets it.
  */
 interface Fault {
   what: "kill" | "fail";
