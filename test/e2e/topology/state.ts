@@ -30,7 +30,6 @@ async function stateOfNamespace(namespace: NetworkNamespace): Promise<State> {
   if (!existsSync(namespace.path)) return {};
   const { name } = namespace;
   const [links, addresses, routes, neighbours, queues] = await Promise.all([
-    // An interface that changes has its flags' text and its counters' length change as well: not compared.
     json(["ip", "-n", name, "-d", "-j", "link"]),
     json(["ip", "-n", name, "-d", "-j", "address"]),
     json(["ip", "-4", "-n", name, "-d", "-j", "route", "show", "table", "all"]),
@@ -57,11 +56,17 @@ async function stateOfNamespace(namespace: NetworkNamespace): Promise<State> {
 }
 
 async function json(command: string[]): Promise<unknown[]> {
-  // The kernel takes its time to find an IPv6 address unique, and then takes this mark off it.
-  const parsed = JSON.parse((await must(command)) || "[]", (key, value: unknown) =>
-    key === "tentative" ? undefined : value,
-  );
-  return parsed as unknown[];
+  return JSON.parse((await must(command)) || "[]", settled) as unknown[];
+}
+
+/**
+ * What the kernel gets round to in its own time is left out: finding an IPv6 address unique, and noticing that the other
+ * end of a wire is up.
+ */
+function settled(key: string, value: unknown): unknown {
+  if (["tentative", "operstate", "qdisc"].includes(key)) return undefined;
+  if (key !== "flags" || !Array.isArray(value)) return value;
+  return value.filter((flag) => !["linkdown", "NO-CARRIER", "LOWER_UP"].includes(flag as string));
 }
 
 /** By name, in the order in which they run. */
@@ -108,8 +113,8 @@ function pins(root: string): string[] {
 }
 
 function maps(directory: string): Record<string, string[]> {
-  // dp_players has all its entries from the start, and megabytes of them: it is written to by the programs alone.
-  const names = readdirSync(directory).filter((name) => name !== "dp_players");
+  // Written to by the programs alone, at any time; dp_players has all its entries from the start, and megabytes of them.
+  const names = readdirSync(directory).filter((name) => !["dp_players", "dp_sweeps"].includes(name));
   return Object.fromEntries(names.map((name) => [name, entries(join(directory, name)).sort()]));
 }
 
