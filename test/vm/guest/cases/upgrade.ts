@@ -22,6 +22,6 @@ export const upgrade: Case = {
     }
     for (const { sent, received } of await finished) equal(received, sent);
     await playing.event("echo", playing.events.length + 1);
-    return `${progress.loads} loads`;
+    return `${progress.loads} ${progress.loads === 1 ? "load" : "loads"}`;
   },
 };
