@@ -8,8 +8,8 @@ import { SPARE, type World } from "../world.ts";
 /** The first and the last of what adding a server pins: it is killed when one of them appears. */
 const MOMENTS = ["tproxy_container", "snat"] as const;
 
-/** What changes by itself, as flows end. */
-const LIVING = new Set(["dp_flows", "dp_origins", "dp_sweeps"]);
+/** They come and go by themselves. */
+const FLOWS = new Set(["dp_flows", "dp_origins"]);
 
 export const kill: Case = {
   name: "kill and collect",
@@ -43,8 +43,16 @@ export const kill: Case = {
   },
 };
 
+/** What is there. Not the counters in the maps' values: a container's kernel may say something at any time. */
 async function settled(world: World): Promise<Record<string, unknown>> {
   const state = await stateOf(world.net);
-  const maps = Object.entries(state["maps"] as Record<string, string[]>).filter(([name]) => !LIVING.has(name));
-  return { ...state, maps: Object.fromEntries(maps) };
+  const maps = Object.entries(state["maps"] as Record<string, string[]>);
+  const keys = maps.filter(([name]) => !FLOWS.has(name)).map(([name, lines]) => [name, lines.flatMap(keyIn)]);
+  return { ...state, maps: Object.fromEntries(keys) as unknown };
+}
+
+/** "KEY: VALUE", or of per-CPU maps "KEY: {" and a line for each processor, which begins with a tab. */
+function keyIn(line: string): string[] {
+  const key = line.slice(0, line.indexOf(": "));
+  return /^\t|^}/.test(line) ? [] : [key];
 }
