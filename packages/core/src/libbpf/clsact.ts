@@ -36,6 +36,7 @@ export interface ClsactSlot {
 export function makeClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {
     using hook = new NativeStruct(TC_HOOK, { ifindex, attach_point: BOTH });
+    beforeChange("make the clsact qdisc of", ifindex);
     const result = libbpf.tcHookCreate(hook.bytes);
     if (result === -Errno.EEXIST) return false;
     check(result, { op: `make clsact on interface ${ifindex}`, call: "bpf_tc_hook_create", messages });
@@ -100,6 +101,7 @@ export function detachClsact(slot: ClsactSlot): boolean {
 export function destroyClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {
     using hook = new NativeStruct(TC_HOOK, { ifindex, attach_point: BOTH });
+    beforeChange("remove the clsact qdisc of", ifindex);
     const result = libbpf.tcHookDestroy(hook.bytes);
     if (NOTHING_THERE.has(result)) return false;
     check(result, { op: `remove clsact from interface ${ifindex}`, call: "bpf_tc_hook_destroy", messages });

@@ -17,21 +17,20 @@ type PinnedTo = Pick<PinnedPlace, "program" | "path">;
  */
 export function provideQdisc(place: PinnedTo, ifindex: number, program: Program, first: boolean): () => void {
   const marker = markerOf(place);
-  if (!makeClsact(ifindex)) {
-    if (first) unpin(marker);
-    return () => {};
+  const known = pinnedKind(marker) !== undefined;
+  // Before the qdisc: killed in between, what there is to remove is known.
+  if (!known) pinOver(program.fd, marker);
+  let made = false;
+  try {
+    made = makeClsact(ifindex);
+  } finally {
+    if (!made && (first || !known)) unpin(marker);
   }
-  const undo = () => {
+  if (!made) return () => {};
+  return () => {
     removeUnused(ifindex);
     unpin(marker);
   };
-  try {
-    pinOver(program.fd, marker);
-    return undo;
-  } catch (error) {
-    undo();
-    throw error;
-  }
 }
 
 /** Removes the qdisc if it was made here, and nobody has filters in it. */
