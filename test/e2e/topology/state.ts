@@ -60,8 +60,8 @@ async function json(command: string[]): Promise<unknown[]> {
 }
 
 /**
- * What the kernel gets round to in its own time is left out: finding an IPv6 address unique, and noticing that the other
- * end of a wire is up.
+ * What the kernel gets round to in its own time is left out: finding an IPv6 address unique, and noticing that the
+ * other end of a wire is up.
  */
 function settled(key: string, value: unknown): unknown {
   if (["tentative", "operstate", "qdisc"].includes(key)) return undefined;
@@ -113,7 +113,7 @@ function pins(root: string): string[] {
 }
 
 function maps(directory: string): Record<string, string[]> {
-  // Written to by the programs alone, at any time; dp_players has all its entries from the start, and megabytes of them.
+  // Written to by the programs alone, at any time; dp_players has all its entries from the start, megabytes of them.
   const names = readdirSync(directory).filter((name) => !["dp_players", "dp_sweeps"].includes(name));
   return Object.fromEntries(names.map((name) => [name, entries(join(directory, name)).sort()]));
 }
