@@ -107,7 +107,7 @@ async function world(): Promise<World> {
 /** `dp proxy` of this build, for as long as the host is there. */
 async function proxy(net: Internet): Promise<Program> {
   const program = net.host.spawn(net.dp.command("proxy", "--allow", `${NEIGHBOUR_ADDRESS}:4000`));
-  await program.printed(" listening on ");
+  await program.printed(" listening: ");
   return program;
 }
 

@@ -27,7 +27,7 @@ export const redirect: Case = {
     mkdirSync("/etc", { recursive: true });
     writeFileSync("/etc/resolv.conf", `nameserver ${OTHER_RESOLVER}\n`);
     await using proxy = host.spawn(["env", `DP_PIN_ROOT=${dp.pinRoot}`, "dp", "proxy", "--dns", RESOLVER]);
-    await proxy.line(/ listening on /);
+    await proxy.line(/ listening: /);
 
     for (const { url, port, listener } of PAGES) {
       await using web = router.spawn(["bun", join(INTERNET, "web.ts"), WEB, port]);
