@@ -22,6 +22,7 @@ const LIBRARIES = ["libbpf.so.1", "libstdc++.so.6", "libgcc_s.so.1"];
 const SOURCES = [
   "test/vm/guest",
   "test/vm/node_modules",
+  "test/e2e/node_modules/@dp",
   "test/e2e/topology",
   "test/e2e/traffic",
   "test/e2e/internet",

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { BpfMap, Program, queryTcx, u32 } from "@dp/core/libbpf";
+import { BpfMap, hasTcx, Program, queryTcx, u32 } from "@dp/core/libbpf";
 import { openNetns, withNetns } from "@dp/sys";
 import type { Internet } from "./internet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
@@ -71,6 +71,8 @@ function settled(key: string, value: unknown): unknown {
 
 /** By name, in the order in which they run. */
 function programs({ ifindex, ifname }: { ifindex: number; ifname: string }): [string, string[]][] {
+  // Where there are none, there are filters: compared with the qdiscs.
+  if (!hasTcx()) return [];
   return (["ingress", "egress"] as const).flatMap((direction) => {
     const names = queryTcx(ifindex, direction).entries.map(({ programId }) => {
       using program = Program.fromId(programId);

@@ -56,12 +56,16 @@ export function loadImages(programs: Images, options: LoadBpfOptions = {}, prepa
     throw new DatapathError("BAD_USAGE", "load", `maxServers is ${maxServers}: expected 1 to 1000000`);
   }
   const root = rootOf(options);
+  const { progs, maps } = root.pins();
+  const isFirst = progs.length === 0 && maps.length === 0;
   loadInto(root, { images: programs, build, maxServers, prepare });
   const opened = openRoot(root, "known", options);
   try {
     opened.startHostCounters();
     return opened;
   } catch (error) {
+    // Only a first load has something to start.
+    if (isFirst) opened.unpinAll();
     opened.close();
     throw error;
   }
