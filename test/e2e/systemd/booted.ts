@@ -63,7 +63,12 @@ export class Booted implements AsyncDisposable {
     for (let looks = 0; this.#pid === 0 || !(await this.#isUp()); looks++) {
       if (looks === 1200) throw new ProgramError(`systemd does not come up:\n${this.console}`);
       await Bun.sleep(50);
-      this.#pid ||= Number(children().trim().split(" ")[0] ?? 0);
+      try {
+        this.#pid ||= Number(children().trim().split(" ")[0] ?? 0);
+      } catch {
+        const { stdout, stderr } = (await this.#systemd?.finished()) ?? { stdout: "", stderr: "" };
+        throw new ProgramError(`systemd ended:\n${stdout}${stderr}${this.console}`);
+      }
     }
   }
 
