@@ -2,9 +2,9 @@
 /* Which interface a packet goes out of, as long as it is there. */
 #pragma once
 
-#include <bpf/bpf_endian.h>
-
 #include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
 
 #include "maps.h"
 

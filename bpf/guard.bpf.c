@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * dp_guard: netfilter, prerouting of IPv4 and of IPv6 in the host's network
- * namespace, before everything else there. What comes from a container without having passed
- * dp_snat goes no further.
+ * namespace, before everything else there. What comes from a container without
+ * having passed dp_snat goes no further.
  *
  *  1. from an interface that is no host peer             accept
  *  2. dp_snat let it through                             accept

@@ -103,25 +103,32 @@ static __always_inline bool dp_is_bare_syn(const struct tcphdr *tcp)
 	return tcp->syn && !tcp->ack;
 }
 
-/* What a checksum covers is replaced (RFC 1624, equation 3). */
+/* A sum of 16-bit words, brought back into 16 bits. */
+static __always_inline __u16 dp_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* What a sum changes by when what it covers is replaced (RFC 1624, equation 3). */
+static __always_inline __u32 dp_change2(__be16 old, __be16 value)
+{
+	return (__u16)~old + value;
+}
+
+static __always_inline __u32 dp_change4(__be32 old, __be32 value)
+{
+	return dp_change2(old, value) + dp_change2(old >> 16, value >> 16);
+}
+
 static __always_inline void dp_csum_replace2(__sum16 *check, __be16 old, __be16 value)
 {
-	__u32 sum = (__u16) ~*check;
-
-	sum += (__u16)~old + value;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	*check = ~sum;
+	*check = ~dp_fold((__u16) ~*check + dp_change2(old, value));
 }
 
 static __always_inline void dp_csum_replace4(__sum16 *check, __be32 old, __be32 value)
 {
-	__u32 sum = (__u16) ~*check;
-
-	sum += (__u16)~old + (__u16) ~(old >> 16) + (__u16)value + (__u16)(value >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	*check = ~sum;
+	*check = ~dp_fold((__u16) ~*check + dp_change4(old, value));
 }
 
 /* Replaces an address of the IPv4 header and updates its checksum. */
@@ -148,18 +155,6 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 struct tcx_link {
 };
 
-/* Replaces four bytes and, unless they are none, two more in a sum of 16-bit words. */
-static __always_inline __u16 dp_sum_replace(__u16 old_sum, __be32 old_addr, __be32 addr,
-					    __be16 old_port, __be16 port)
-{
-	__u32 sum = old_sum;
-
-	sum += (__u16)~old_addr + (__u16) ~(old_addr >> 16) + (__u16)addr + (__u16)(addr >> 16);
-	sum += (__u16)~old_port + port;
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
 /*
  * Brings the TCP checksum up to date after an address and a port were
  * replaced. Two calls, not one sum: of a packet whose checksum the device has
@@ -178,11 +173,12 @@ static __always_inline void dp_tcp_csum(struct __sk_buff *ctx, struct tcphdr *tc
 		__u8 summed = BPF_CORE_READ_BITFIELD(skb, ip_summed);
 
 		if (summed == CHECKSUM_PARTIAL) {
-			tcp->check = dp_sum_replace(tcp->check, old_addr, addr, 0, 0);
+			tcp->check = dp_fold(tcp->check + dp_change4(old_addr, addr));
 			return;
 		}
 		if (summed != CHECKSUM_COMPLETE) {
-			tcp->check = ~dp_sum_replace(~tcp->check, old_addr, addr, old_port, port);
+			tcp->check = ~dp_fold((__u16)~tcp->check + dp_change4(old_addr, addr) +
+					      dp_change2(old_port, port));
 			return;
 		}
 	}
