@@ -45,6 +45,9 @@ const result = await Bun.build({
   compile: { outfile },
   target: "bun",
   minify: true,
+  // Parsed now and not at every start: a third of what a command took.
+  bytecode: true,
+  format: "esm",
   conditions: ["bun"],
   define: { DP_VERSION: JSON.stringify(packageJson.version) },
   plugins: [embedKoffi],
