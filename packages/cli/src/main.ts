@@ -11,7 +11,7 @@ const STDERR = 2;
 const { env } = process;
 const wantsColor = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
 
-/** A command that runs until it is told to stop. It never waits for who reads, nor ends because nobody does. */
+/** The command writes a log, until it is told to stop. It never waits for who reads, nor ends because nobody does. */
 let runsOn = false;
 
 /** What a command writes to; it uses nothing else of a stream. */
@@ -56,13 +56,13 @@ const code = await run(process.argv.slice(2), {
     stderr: wantsColor && mayBeTerminal(STDERR) && process.stderr.isTTY,
   },
   now: () => new Date(),
-  interruption: () => {
+  interruption,
+  get log() {
     runsOn = true;
     // The executable starts with a policy for commands that end at once: see build/compile.ts.
     if (typeof Bun === "object") Bun.unsafe.setJITPolicy(1);
-    return interruption();
+    return descriptorSink(STDOUT);
   },
-  log: descriptorSink(STDOUT),
 });
 // Its log is written, or given up: what somebody has not read yet must not keep the process.
 if (runsOn) process.exit(code);
