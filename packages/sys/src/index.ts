@@ -8,5 +8,4 @@ export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns }
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
 export { beforeChange } from "./fault.ts";
-export { hurryGracePeriods } from "./grace-periods.ts";
 export { bindSocket, getSocketOption, MSG_PEEK, MSG_TRUNC, receive, send, setSocketOption, socket } from "./socket.ts";

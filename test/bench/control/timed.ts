@@ -32,7 +32,7 @@ export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took
       throw new Error(`${words.join(" ")}: exit status ${result.exitCode}\n${stdout}${result.stderr.toString()}`);
     }
     const { cpuTime, maxRSS } = result.resourceUsage;
-    return { wall, cpu: Number(cpuTime.total) / 1000, memory: maxRSS * 1024, stdout };
+    return { wall, cpu: Number(cpuTime.total) / 1000, memory: maxRSS, stdout };
   });
 }
 
