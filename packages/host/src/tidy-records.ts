@@ -4,8 +4,8 @@ import type { HostOptions } from "./host-options.ts";
 import { messageOf } from "./transaction.ts";
 
 /**
- * Makes what only helps to find records quickly agree with them: a process that was killed may have left some of it. What
- * it fails at, the next one does.
+ * Makes what only helps to find records agree with them, and forgets changes that are over: a process that was killed may
+ * have left either. What it fails at, the next one does.
  */
 export function tidyRecords(objects: Objects, options: HostOptions): void {
   try {
@@ -16,7 +16,12 @@ export function tidyRecords(objects: Objects, options: HostOptions): void {
 }
 
 function tidy(objects: Objects): void {
-  objects.records.reindex();
+  const { records: servers } = objects;
+  servers.reindex();
+  for (const address of servers.changing()) {
+    // One that could not be removed is tried again.
+    if (servers.get(address)?.state !== "pending") servers.endChange(address);
+  }
   const config = objects.config();
   if (config === undefined) return;
   const records = objects.netData();
@@ -27,5 +32,5 @@ function tidy(objects: Objects): void {
   let [port] = config.portRange;
   while (ports.has(port)) port++;
   const now = freeFrom(objects, config);
-  if (now.index !== index || now.port !== port) objects.records.setFreeFrom({ index, port });
+  if (now.index !== index || now.port !== port) servers.setFreeFrom({ index, port });
 }
