@@ -1,5 +1,5 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
 import { run } from "./run.ts";
 import { publicPackages } from "./workspace.ts";
@@ -50,8 +50,7 @@ export function commitVersions(checkout: string): void {
   const before = new Map(publicPackages(checkout).map(({ name, version }) => [name, version]));
   // @changesets/cli wants a newer Node than dp does.
   run(checkout, ["bun", "--bun", "node_modules/.bin/changeset", "version"], "changeset version");
-  // bun.lock has the versions too, and packing takes those of siblings from there.
-  run(checkout, ["bun", "install", "--lockfile-only", "--ignore-scripts"], "bring bun.lock up to date");
+  lockVersions(checkout);
   run(
     checkout,
     ["oxfmt", ...publicPackages(checkout).map(({ directory }) => join(directory, "package.json"))],
@@ -63,6 +62,21 @@ export function commitVersions(checkout: string): void {
   const parent = head();
   run(checkout, ["git", "commit", "--quiet", "-m", subject], "commit the versions");
   if (head() === parent) throw new Failure("commit the versions: there is no commit");
+}
+
+/**
+ * bun.lock has the versions too, and packing takes those of siblings from there. `bun install` would bring it up to date,
+ * and write the address of the registry into it where that is not bun's own.
+ */
+function lockVersions(checkout: string): void {
+  const file = join(checkout, "bun.lock");
+  let text = readFileSync(file, "utf8");
+  for (const { name, version, directory } of publicPackages(checkout)) {
+    const entry = new RegExp(`("packages/${basename(directory)}": \\{\\s*"name": "${name}",\\s*"version": ")[^"]*"`);
+    if (!entry.test(text)) throw new Failure(`bun.lock does not have ${name}`, "bun install, and commit bun.lock");
+    text = text.replace(entry, `$1${version}"`);
+  }
+  writeFileSync(file, text);
 }
 
 /** Takes the release's commit over into the clone: one step, which happens or does not. */
