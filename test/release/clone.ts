@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "../..");
@@ -10,6 +10,11 @@ export interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+const foldersIn = (parent: string) =>
+  readdirSync(join(ROOT, parent), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(parent, name));
 
 /** A clone of this repository as it is now, with what is not committed, to make releases from. */
 export class Clone {
@@ -36,17 +41,30 @@ export class Clone {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       cpSync(join(ROOT, path), join(folder, path), { verbatimSymlinks: true });
     }
-    for (const path of [...new Set(paths.map((each) => each.split("/").slice(0, 2).join("/")))].concat("")) {
+    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+    for (const path of ["packages", "test", "tools"].flatMap((parent) => foldersIn(parent))) {
       const installed = join(ROOT, path, "node_modules");
-      if (path === "") symlinkSync(installed, join(folder, "node_modules"));
-      else if (existsSync(installed)) {
-        cpSync(installed, join(folder, path, "node_modules"), { recursive: true, verbatimSymlinks: true });
-      }
+      if (!existsSync(installed) || !existsSync(join(folder, path))) continue;
+      cpSync(installed, join(folder, path, "node_modules"), { recursive: true, verbatimSymlinks: true });
     }
     this.git("init", "--quiet", "--initial-branch=main");
     // .gitignore speaks of a folder, and here it is a link.
     writeFileSync(join(folder, ".git/info/exclude"), "/node_modules\n");
     this.commit("Everything");
+  }
+
+  /** Takes the project back to before its first release, so that its versions are known: 0.0.0, and no changesets. */
+  forgetReleases(): void {
+    for (const name of readdirSync(join(this.folder, ".changeset"))) {
+      if (name.endsWith(".md") && name !== "README.md") rmSync(join(this.folder, ".changeset", name));
+    }
+    for (const name of readdirSync(join(this.folder, "packages"))) {
+      const manifest = join(this.folder, "packages", name, "package.json");
+      const text = readFileSync(manifest, "utf8");
+      writeFileSync(manifest, text.replace(/"version": "[^"]*"/, '"version": "0.0.0"'));
+      rmSync(join(this.folder, "packages", name, "CHANGELOG.md"), { force: true });
+    }
+    this.commit("Begin");
   }
 
   git(...args: string[]): string {
@@ -57,7 +75,7 @@ export class Clone {
 
   commit(subject: string): void {
     this.git("add", "--all");
-    this.git("commit", "--quiet", "-m", subject);
+    this.git("commit", "--quiet", "--allow-empty", "-m", subject);
   }
 
   /** `tools/release`, in a process group of its own. */

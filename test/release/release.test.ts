@@ -42,6 +42,7 @@ beforeAll(async () => {
   writeFileSync(join(user, ".npmrc"), `registry=${registry.url}\nfund=false\naudit=false\n${token}`);
   thirdParty = publishThirdParty(NAMES, registry.url, join(WORK, "third-party"), user);
   clone = new Clone(join(WORK, "clone"), publisher);
+  clone.forgetReleases();
 });
 
 afterAll(async () => {
@@ -58,6 +59,10 @@ const published = (stdout: string) => [...stdout.matchAll(/^published (.*)$/gm)]
 const untouched = (head: string) => {
   expect(clone.git("status", "--porcelain")).toBe("");
   expect(clone.git("rev-parse", "HEAD")).toBe(head);
+};
+const changeset = (bumps: Readonly<Record<string, string>>, text: string) => {
+  const lines = Object.entries(bumps).map(([name, bump]) => `${JSON.stringify(name)}: ${bump}\n`);
+  writeFileSync(join(clone.folder, ".changeset/change.md"), `---\n${lines.join("")}---\n\n${text}\n`);
 };
 let head: string;
 
@@ -92,7 +97,7 @@ describe("is refused, with a hint,", () => {
   test("a registry that does not answer", () =>
     refused(
       ["--registry", "http://127.0.0.1:1"],
-      "ask for an answer: cannot reach http://127.0.0.1:1/ \\(ECONNREFUSED",
+      "ask who is logged in: cannot reach http://127.0.0.1:1/ \\(ECONNREFUSED",
     ));
 
   test("when nobody is logged in", () =>
@@ -104,7 +109,17 @@ describe("is refused, with a hint,", () => {
   });
 });
 
+test("without a changeset, what never had a version is refused", async () => {
+  const { status, stderr } = await clone.release([...to, "--dry-run"]);
+  expect(stderr).toBe(
+    `release: no changesets, and no version yet: ${ALL.join(", ")}\nhint: write one, with: bun run changeset\n`,
+  );
+  expect(status).toBe(1);
+});
+
 test("a dry run builds and checks everything, commits nothing and publishes nothing", async () => {
+  changeset(Object.fromEntries(ALL.map((name) => [name, "minor"])), "It is here.");
+  clone.commit("Tell of the packages");
   head = clone.git("rev-parse", "HEAD");
   const { status, stdout, stderr } = await clone.release([...to, "--dry-run"], { HOME: stranger });
   expect(stderr).toBe("");
@@ -151,7 +166,7 @@ test("a change without a changeset is refused: a version does not change", async
 });
 
 test("with its changeset it moves, and so does what depends on it, and nothing else", async () => {
-  writeFileSync(join(clone.folder, ".changeset/change.md"), '---\n"@dp/netlink": minor\n---\n\nIt is changed.\n');
+  changeset({ "@dp/netlink": "minor" }, "It is changed.");
   clone.commit("Tell of the change");
   // The scope's registry is not the only thing that somebody's environment may have.
   const { status, stdout, stderr } = await clone.release(to, { npm_config_registry: elsewhere.url });

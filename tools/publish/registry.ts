@@ -33,13 +33,13 @@ export class Registry {
   async user(): Promise<string> {
     const answer = await this.#npm(["whoami"]);
     if (!("error" in answer)) return String(answer.value);
+    const op = "ask who is logged in";
     // npm says so before it asks anybody.
     if (answer.error.code === "ENEEDAUTH") {
       const ping = await this.#npm(["ping"]);
-      if ("error" in ping && UNREACHABLE.test(ping.error.code ?? ""))
-        throw this.#failure("ask for an answer", ping.error);
+      if ("error" in ping && UNREACHABLE.test(ping.error.code ?? "")) throw this.#failure(op, ping.error);
     }
-    throw this.#failure("ask who is logged in", answer.error);
+    throw this.#failure(op, answer.error);
   }
 
   /**

@@ -81,7 +81,7 @@ async function publish(registry: Registry, missing: readonly Tarball[], access: 
 }
 
 try {
-  await release(process.env["ROOT"] ?? join(import.meta.dirname, "../.."));
+  await release(join(import.meta.dirname, "../.."));
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   console.error(`release: ${error.message}`);
