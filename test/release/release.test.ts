@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 // Releases of this repository to a real registry, and what people then install from it. The tests follow each other as
 // a project's releases do.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,10 +20,14 @@ const publisher = join(WORK, "publisher");
 const stranger = join(WORK, "stranger");
 const user = join(WORK, "user");
 
+// Nobody else can be reached from there, and what is mounted in there is not mounted here.
+if (process.env["SANDBOX"] !== "1") throw new Error("these tests run in tools/sandbox only");
+
 const registry = new LocalRegistry(join(WORK, "registry"));
 const to = ["--registry", registry.url];
 let elsewhere: Elsewhere;
 let clone: Clone;
+let token: string;
 let thirdParty: string[];
 
 beforeAll(async () => {
@@ -34,12 +38,13 @@ beforeAll(async () => {
   elsewhere = await Elsewhere.open(WORK);
   await registry.start();
   const { host } = new URL(registry.url);
-  const token = `//${host}/:_authToken=${await registry.addUser("maintainer")}\n`;
+  token = await registry.addUser("maintainer");
+  const login = `//${host}/:_authToken=${token}\n`;
   // Whoever publishes has quite another registry in mind, by default and for the scope.
   const others = `registry=${elsewhere.url}\n@dp:registry=${elsewhere.url}\n//127.0.0.1:4874/:_authToken=secret\n`;
-  writeFileSync(join(publisher, ".npmrc"), `${others}${token}`);
+  writeFileSync(join(publisher, ".npmrc"), `${others}${login}`);
   writeFileSync(join(stranger, ".npmrc"), others);
-  writeFileSync(join(user, ".npmrc"), `registry=${registry.url}\nfund=false\naudit=false\n${token}`);
+  writeFileSync(join(user, ".npmrc"), `registry=${registry.url}\nfund=false\naudit=false\n${login}`);
   thirdParty = publishThirdParty(NAMES, registry.url, join(WORK, "third-party"), user);
   clone = new Clone(join(WORK, "clone"), publisher);
   clone.forgetReleases();
@@ -130,6 +135,15 @@ test("a dry run builds and checks everything, commits nothing and publishes noth
   expect(await publishedVersions()).toEqual(everywhere(""));
 });
 
+test("while one is running, another one is refused", async () => {
+  const file = join(clone.folder, ".cache/release.lock");
+  const running = spawn("flock", [file, "sleep", "infinity"], { detached: true });
+  while (spawnSync("flock", ["--nonblock", file, "true"]).status === 0) await Bun.sleep(10);
+  const { status, stderr } = await clone.release(to);
+  process.kill(-(running.pid as number), "SIGKILL");
+  expect({ status, stderr }).toEqual({ status: 1, stderr: "release: another one is running in this clone\n" });
+});
+
 test("killed before the commit, it leaves the clone as it was", async () => {
   await clone.killRelease(to, () =>
     existsSync(join(clone.folder, ".cache/release/checkout/packages/cli/CHANGELOG.md")),
@@ -168,8 +182,9 @@ test("a change without a changeset is refused: a version does not change", async
 test("with its changeset it moves, and so does what depends on it, and nothing else", async () => {
   changeset({ "@dp/netlink": "minor" }, "It is changed.");
   clone.commit("Tell of the change");
-  // The scope's registry is not the only thing that somebody's environment may have.
-  const { status, stdout, stderr } = await clone.release(to, { npm_config_registry: elsewhere.url });
+  // With a token instead of a login, and an environment that names another registry too.
+  const env = { HOME: stranger, NPM_TOKEN: token, npm_config_registry: elsewhere.url };
+  const { status, stdout, stderr } = await clone.release(to, env);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const moved = ["@dp/netlink 0.2.0", "@dp/host 0.1.1", "@dp/cli 0.1.1"];
   expect(published(stdout)).toEqual(moved);
