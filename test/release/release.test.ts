@@ -14,7 +14,7 @@ import { publishThirdParty } from "./third-party.ts";
 const NAMES = ["bpf", "sys", "core", "netlink", "host", "proxy", "cli"];
 const ALL = NAMES.map((name) => `@dp/${name}`);
 
-// A file system of this sandbox alone: it goes with it, and programs on hosts of their own (tools/sandbox) still see it.
+// A file system of this sandbox alone, which goes with it. Sandboxes in this one see it, and not each other's /run.
 const WORK = "/mnt";
 const publisher = join(WORK, "publisher");
 const stranger = join(WORK, "stranger");

@@ -65,8 +65,8 @@ export function commitVersions(checkout: string): void {
 }
 
 /**
- * bun.lock has the versions too, and packing takes those of siblings from there. `bun install` would bring it up to date,
- * and write the address of the registry into it where that is not bun's own.
+ * bun.lock has the versions too, and packing takes those of siblings from there. `bun install` would bring it up to
+ * date, and write the address of the registry into it where that is not bun's own.
  */
 function lockVersions(checkout: string): void {
   const file = join(checkout, "bun.lock");
