@@ -111,6 +111,7 @@ test.each<[string, object, Readonly<Record<string, string | undefined>>, string[
       "dist/index.js should not be in it",
     ],
   ],
+  ["a man page that was not built", { man: "dist/thing.1" }, {}, ["there is no dist/thing.1"]],
   ["no README", {}, { "packages/sys/README.md": undefined }, ["there is no README.md"]],
   ["no licence", {}, { "packages/sys/LICENSE": undefined }, ["there is no LICENSE"]],
   [

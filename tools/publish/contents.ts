@@ -68,7 +68,7 @@ function targetProblems({ manifest, files, directory }: Tarball): string[] {
   return problems;
 }
 
-/** What its `files` name and is committed, what is generated, and the JavaScript of src: these, and nothing else. */
+/** What its `files` name and is committed, what is generated, the JavaScript of src, a man page: these, and no others. */
 function fileProblems({ name, directory, manifest }: Package, { files }: Tarball): string[] {
   const listed = manifest.files ?? [];
   const named = (path: string) => listed.some((entry) => path === entry || path.startsWith(`${entry}/`));
@@ -78,7 +78,8 @@ function fileProblems({ name, directory, manifest }: Package, { files }: Tarball
     .filter((path) => path.startsWith("src/") && path.endsWith(".ts") && !path.endsWith(".d.ts"))
     .map((path) => path.replace(/^src\/(.*)\.ts$/, "dist/$1"))
     .flatMap((stem) => [`${stem}.js`, `${stem}.d.ts`]);
-  const expected = new Set(["package.json", "README.md", "LICENSE", "CHANGELOG.md", ...sources, ...built]);
+  const man = manifest.man === undefined ? [] : [manifest.man];
+  const expected = new Set(["package.json", "README.md", "LICENSE", "CHANGELOG.md", ...man, ...sources, ...built]);
   const optional = existsSync(join(directory, "CHANGELOG.md")) ? [] : ["CHANGELOG.md"];
   return [
     ...[...expected]

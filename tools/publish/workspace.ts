@@ -12,6 +12,8 @@ export interface Manifest {
   readonly license?: string;
   readonly files?: readonly string[];
   readonly bin?: Readonly<Record<string, string>>;
+  /** A man page, which a global installation gives to man(1). */
+  readonly man?: string;
   readonly exports?: Exports;
   readonly publishConfig?: unknown;
   readonly dependencies?: Readonly<Record<string, string>>;
