@@ -68,7 +68,7 @@ function targetProblems({ manifest, files, directory }: Tarball): string[] {
   return problems;
 }
 
-/** What its `files` name and is committed, what is generated, the JavaScript of src, a man page: these, and no others. */
+/** What its `files` name and git has, what is generated, the JavaScript of src, a man page: these, and no others. */
 function fileProblems({ name, directory, manifest }: Package, { files }: Tarball): string[] {
   const listed = manifest.files ?? [];
   const named = (path: string) => listed.some((entry) => path === entry || path.startsWith(`${entry}/`));
