@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
+import { loadBpf, type Objects, openPinned } from "@dp/core";
+import { openPrevious } from "@dp/core/internal";
 import {
   beforeChange,
   DatapathError,

@@ -1,4 +1,5 @@
-import { type Objects, pinnedRecords, type ServerRecord, type ServerState } from "@dp/core";
+import type { Objects, ServerRecord, ServerState } from "@dp/core";
+import { pinnedRecords } from "@dp/core/internal";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import { type Finding, isHealthy } from "./finding.ts";

@@ -1,10 +1,8 @@
 import { check, libc } from "./libc.ts";
 
 export const O_RDONLY = 0;
-export const O_RDWR = 2;
 export const O_DIRECTORY = 0o200000;
-export const O_CLOEXEC = 0o2000000;
-export const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
 
 /**
  * An owned file descriptor. It is closed once: by `close()`, or at the end of the scope of a `using` declaration.
