@@ -28,6 +28,8 @@ await import(process.argv.at(-1));
 const after = look();
 const more = Object.entries(after).map(([what, now]) => [what, now.filter((one) => !before[what].includes(one))]);
 console.log(JSON.stringify(Object.fromEntries(more)));
+// A timer that was started would keep it alive.
+process.exit();
 `;
 
 let folder: string;

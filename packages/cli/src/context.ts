@@ -6,6 +6,7 @@ export interface DpContext extends BaseContext {
   env: Record<string, string | undefined>;
   /** Whether standard output, or standard error, is to be coloured. */
   color: { stdout: boolean; stderr: boolean };
+  /** What time it is. */
   now: () => Date;
   /** Tells a command that runs until it is told to stop that it is. Asked for once, by such a command only. */
   interruption: () => AbortSignal;

@@ -2,7 +2,7 @@
  * The datapath programs and maps: load them, pin them, attach them, fill them. For libbpf itself see
  * `@dp/core/libbpf`.
  *
- * @module
+ * @module @dp/core
  */
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";

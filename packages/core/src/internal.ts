@@ -1,7 +1,7 @@
 /**
  * What `@dp/host` needs of the programs and maps beyond the public API. No part of it: any version may change it.
  *
- * @module
+ * @module @dp/core/internal
  */
 export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/adopt.ts";
 export { openPrevious } from "./objects/open.ts";

@@ -13,6 +13,7 @@ import { Scene, type SceneOptions } from "./scene.ts";
 import { type Server, toServer } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 
+/** How far to go. */
 export interface GcOptions extends SceneOptions {
   /** Only say what would be done. Default false. */
   dryRun?: boolean | undefined;

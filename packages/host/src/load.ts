@@ -56,6 +56,7 @@ export interface LoadOptions extends HostOptions {
   build?: string | undefined;
 }
 
+/** An interface to the internet. */
 export interface UplinkInfo {
   name: string;
   ifindex: number;

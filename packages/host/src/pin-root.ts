@@ -8,6 +8,7 @@ import {
   type Fd,
   isBpffs,
   lockDirectory,
+  type LockHolder,
   mountBpffs,
   SyscallError,
   unmount,
@@ -17,10 +18,11 @@ import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
 function lock(path: string, options: HostOptions): Promise<Fd> {
-  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (holder) => {
+  const onWait = (holder: LockHolder | undefined) => {
     const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
     options.warn?.(`waiting for ${who}, which is changing ${path}`);
-  });
+  };
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
 }
 
 /** Runs `body` under the lock of a pin root, which exists. */

@@ -1,3 +1,8 @@
+/**
+ * libc, as far as the other packages need it, and the errors that all of them throw.
+ *
+ * @module @dp/sys
+ */
 export { DatapathError, type ErrorCode, type ErrorOptions, UnsupportedError } from "./errors.ts";
 export { Errno, errnoName, SyscallError } from "./errno.ts";
 export { errnoText } from "./libc.ts";

@@ -82,8 +82,7 @@ export function readAddress(name: string): string {
  *
  * @param iface its name in the calling thread's network namespace, or what is known of it
  * @param addr its IPv4 address; asked of the interface when left out
- *
- * Throws `SyscallError`: ENODEV without such an interface, EADDRNOTAVAIL when it has no address.
+ * @throws SyscallError ENODEV without such an interface, EADDRNOTAVAIL when it has no address
  */
 export function toVethPeer(iface: string | Interface, addr?: string): VethPeer {
   const known = typeof iface === "string" ? readInterface(iface) : iface;

@@ -220,6 +220,7 @@ export class Objects implements Disposable {
     return this.#maps.hostPeers.get(encodeAddress(containerAddress));
   }
 
+  /** The host peers of all servers whose interface is there. */
   hostPeers(): HostPeerEntry[] {
     return [...this.#maps.hostPeers].map(([address, hostPeer]) => ({
       containerAddress: decodeAddress(address),
@@ -260,6 +261,7 @@ export class Objects implements Disposable {
     return this.#maps.vethPairs.delete(typeof pair === "string" ? pair : pair.podPeer.addr);
   }
 
+  /** What {@link addVethPairEntry} entered for a container address; undefined when nobody has it. */
   getVethPairEntry(containerAddress: string): VethPairEntry | undefined {
     const pair = this.#maps.vethPairs.get(containerAddress);
     return pair === undefined ? undefined : decodeVethPair(containerAddress, pair);
@@ -299,6 +301,7 @@ export class Objects implements Disposable {
     this.#maps.netRecords.set({ hostPort: record.hostPort }, encodeRecord(record), mode);
   }
 
+  /** The record of a server; undefined when there is none. */
   getNetData(hostPort: number): ServerRecord | undefined {
     const data = this.#maps.netRecords.get({ hostPort });
     return data === undefined ? undefined : decodeRecord(data);
@@ -352,6 +355,7 @@ export class Objects implements Disposable {
     map.deleteMany(old);
   }
 
+  /** What {@link setHostAddresses} made known. */
   hostAddresses(): { address: string; ifindex: number }[] {
     return [...this.#maps.hostAddrs].map(([address, { ifindex }]) => ({ address, ifindex }));
   }
