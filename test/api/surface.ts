@@ -8,7 +8,7 @@ import { join } from "node:path";
 import ts from "typescript";
 
 const ROOT = join(import.meta.dirname, "../..");
-export const PACKAGES = ["sys", "bpf", "core", "netlink", "host", "proxy", "cli"] as const;
+const PACKAGES = ["sys", "bpf", "core", "netlink", "host", "proxy", "cli"] as const;
 export const SURFACE = join(import.meta.dirname, "surface.txt");
 
 interface Manifest {

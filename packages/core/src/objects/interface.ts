@@ -71,7 +71,7 @@ export function interfaceNames(): string[] {
 }
 
 /** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL if it has none. */
-export function readAddress(name: string): string {
+function readAddress(name: string): string {
   // A struct sockaddr_in: family, port, address.
   const answer = ask(name, SIOCGIFADDR, "SIOCGIFADDR");
   return [4, 5, 6, 7].map((at) => answer.getUint8(at)).join(".");
