@@ -54,10 +54,7 @@ function checkStructs(btf: Btf, layouts: readonly Omit<StructLayout<never>, "rea
 }
 
 /** As {@link checkLayouts}, for given maps. Sizes are not compared: a loader may choose them. */
-function checkMaps(
-  btf: Btf,
-  layouts: readonly Omit<MapLayout<never, never>, "key" | "value">[],
-): LayoutMismatch[] {
+function checkMaps(btf: Btf, layouts: readonly Omit<MapLayout<never, never>, "key" | "value">[]): LayoutMismatch[] {
   const definitions = new Map(mapDefinitions(btf).map((definition) => [definition.name, definition]));
   return layouts.flatMap((layout) => {
     const definition = definitions.get(layout.name);
