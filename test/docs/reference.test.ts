@@ -45,7 +45,7 @@ test("a missing docstring, a broken link and a hidden type are told of", async (
   const found = await readReference({
     entryPoints: [join(import.meta.dirname, "fixtures/lacking.ts")],
     tsconfig: join(import.meta.dirname, "tsconfig.json"),
-    packagesRequiringDocumentation: ["@dp/api"],
+    packagesRequiringDocumentation: ["@dp/docs"],
   });
   expect(found.warnings.toSorted()).toEqual([
     expect.stringMatching(/Failed to resolve link to "nowhere"/),
