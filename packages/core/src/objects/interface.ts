@@ -19,7 +19,7 @@ export interface VethPeer {
   addr: string;
 }
 
-/** The veth pair of a server. (What DESIGN calls the container peer, the API has always called the pod peer.) */
+/** The veth pair of a server. The API says *pod* peer for what is called container peer elsewhere. */
 export interface VethPair {
   hostPeer: VethPeer;
   podPeer: VethPeer;
