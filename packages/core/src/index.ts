@@ -25,3 +25,4 @@ export { PinSnapshot } from "./objects/pin-snapshot.ts";
 export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";
+export { type FreeFrom, type ServerIdentity, ServerRecords } from "./objects/server-records.ts";

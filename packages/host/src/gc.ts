@@ -12,6 +12,7 @@ import { type PutRight, putRight } from "./put-right.ts";
 import { Scene, type SceneOptions } from "./scene.ts";
 import { type Server, toServer } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
+import { tidyRecords } from "./tidy-records.ts";
 
 /** How far to go. */
 export interface GcOptions extends SceneOptions {
@@ -56,6 +57,7 @@ function collectAll(options: GcOptions): GcResult {
   using objects = openOrRepair(options, OP);
   if (objects === undefined) return collectStrays(options, unfinished);
   objects.sweep();
+  tidyRecords(objects, options);
   return collect(objects, options);
 }
 

@@ -3,7 +3,7 @@ import { guardOf } from "@dp/core/internal";
 import type { Link, Netlink } from "@dp/netlink";
 import { recordsOfAllRoots } from "./other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";
-import { HOST_PEER_MAC } from "./veth-pair.ts";
+import { HOST_PEER_MAC, isHostPeerName } from "./veth-pair.ts";
 
 /**
  * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
@@ -47,5 +47,5 @@ function outOfSight(name: string, guard: "tcx" | "clsact"): Problem {
 }
 
 function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
-  return kind === "veth" && mac === HOST_PEER_MAC && /^dp\d+$/.test(name);
+  return kind === "veth" && mac === HOST_PEER_MAC && isHostPeerName(name);
 }
