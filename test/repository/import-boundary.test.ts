@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<Package, readonly Package[]> = {
   netlink: ["sys"],
   host: ["sys", "core", "netlink"],
   proxy: ["sys"],
-  cli: ["sys", "core", "host", "proxy"],
+  cli: ["sys", "host", "proxy"],
 };
 
 let clone: string;

@@ -11,6 +11,7 @@ export class BtfError extends Error {
   override readonly name = "BtfError";
 }
 
+/** A member of a struct or union. */
 export interface BtfMember {
   readonly name: string;
   readonly type: number;
@@ -20,6 +21,7 @@ export interface BtfMember {
   readonly bitSize: number;
 }
 
+/** A name of an enum, with its number. */
 export interface BtfEnumerator {
   readonly name: string;
   readonly value: bigint;
@@ -32,6 +34,7 @@ interface BtfComposite<Kind extends string> {
   readonly members: readonly BtfMember[];
 }
 
+/** A type, as C declares it. */
 export type BtfType =
   | { readonly kind: "void" }
   | { readonly kind: "int"; readonly name: string; readonly size: number; readonly signed: boolean }
@@ -82,6 +85,7 @@ const KINDS = [
 /** A chain of typedefs or arrays longer than this goes round in a circle (the kernel's own limit is 32). */
 const MAX_DEPTH = 32;
 
+/** The types of an object file or of a map in the kernel. What is damaged throws {@link BtfError}. */
 export class Btf {
   /** Indexed by type id; [0] is void. */
   readonly types: readonly BtfType[];
@@ -102,6 +106,7 @@ export class Btf {
     return Btf.parse(section);
   }
 
+  /** The type of an id; 0 is void. */
   type(id: number): BtfType {
     const type = this.types[id];
     if (type === undefined) throw new BtfError(`type ${id} does not exist: there are ${this.types.length - 1}`);

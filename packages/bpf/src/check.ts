@@ -30,7 +30,7 @@ export function checkLayouts(file: Uint8Array): LayoutMismatch[] {
 }
 
 /** As {@link checkLayouts}, for given structs. */
-export function checkStructs(btf: Btf, layouts: readonly Omit<StructLayout<never>, "read">[]): LayoutMismatch[] {
+function checkStructs(btf: Btf, layouts: readonly Omit<StructLayout<never>, "read">[]): LayoutMismatch[] {
   return layouts.flatMap((layout) => {
     const type = btf.find("struct", layout.name);
     if (type === undefined) return [];
@@ -54,10 +54,7 @@ export function checkStructs(btf: Btf, layouts: readonly Omit<StructLayout<never
 }
 
 /** As {@link checkLayouts}, for given maps. Sizes are not compared: a loader may choose them. */
-export function checkMaps(
-  btf: Btf,
-  layouts: readonly Omit<MapLayout<never, never>, "key" | "value">[],
-): LayoutMismatch[] {
+function checkMaps(btf: Btf, layouts: readonly Omit<MapLayout<never, never>, "key" | "value">[]): LayoutMismatch[] {
   const definitions = new Map(mapDefinitions(btf).map((definition) => [definition.name, definition]));
   return layouts.flatMap((layout) => {
     const definition = definitions.get(layout.name);

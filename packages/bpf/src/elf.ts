@@ -14,6 +14,7 @@ const SHDR_SIZE = 64;
 const EM_BPF = 247;
 const SHT_NOBITS = 8;
 
+/** A section of an object file. */
 export interface ElfSection {
   readonly name: string;
   /** sh_type: 1 is PROGBITS, 8 is NOBITS (which has no bytes in the file). */

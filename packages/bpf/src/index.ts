@@ -1,3 +1,8 @@
+/**
+ * The BPF objects of datapath, compiled, and the typed layouts of their maps.
+ *
+ * @module @dp/bpf
+ */
 export { Btf, BtfError, type BtfEnumerator, type BtfMember, type BtfType } from "./btf.ts";
 export { checkLayouts, type LayoutMismatch } from "./check.ts";
 export { ElfError, elfSection, type ElfSection, elfSections } from "./elf.ts";

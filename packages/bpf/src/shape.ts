@@ -42,7 +42,7 @@ export function shapeOfType(btf: Btf, id: number): Shape {
   return { size: btf.sizeOf(id), leaves: leavesOf(id, "", 0) };
 }
 
-/** The shape of a type of the generated layouts: `keyType` or `valueType` of one of `mapLayouts`. */
+/** The shape of a type of the generated layouts: `keyType` or `valueType` of one of `mapLayouts`. Throws nothing. */
 export function shapeOfLayout(type: string, size: number): Shape {
   const leavesOf = (of: string, path: string, offset: number, length: number): Leaf[] => {
     const struct = structLayouts.find(({ name }) => of === `struct ${name}`);
@@ -58,7 +58,7 @@ function join(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
 }
 
-/** Whether bytes of one shape are bytes of the other. */
+/** Whether bytes of one shape are bytes of the other. Throws nothing. */
 export function isSameShape(one: Shape, other: Shape): boolean {
   const text = ({ size, leaves }: Shape) =>
     JSON.stringify([size, leaves.map(({ path, offset, size: bytes, type }) => [path, offset, bytes, plain(type)])]);

@@ -15,6 +15,7 @@ export interface Refusal {
   readonly to: string;
 }
 
+/** How bytes of one shape become bytes of another. */
 export interface Translation {
   readonly from: Shape;
   readonly to: Shape;
@@ -26,6 +27,7 @@ export interface Translation {
   readonly refused: readonly Refusal[];
 }
 
+/** What may be lost. */
 export interface TranslationOptions {
   /**
    * Cuts what does not fit, instead of refusing it: for the way back, to a layout that values came from and that will
@@ -34,6 +36,10 @@ export interface TranslationOptions {
   readonly cut?: boolean;
 }
 
+/**
+ * How an older build's key or value is read by this one: field by field, by their names. Throws nothing: what cannot be
+ * carried over is among the refused.
+ */
 export function translation(from: Shape, to: Shape, { cut = false }: TranslationOptions = {}): Translation {
   const sources = new Map(from.leaves.map((leaf) => [leaf.path, leaf]));
   const copies: { from: number; to: number; length: number }[] = [];

@@ -6,6 +6,7 @@ export interface DpContext extends BaseContext {
   env: Record<string, string | undefined>;
   /** Whether standard output, or standard error, is to be coloured. */
   color: { stdout: boolean; stderr: boolean };
+  /** What time it is. */
   now: () => Date;
   /** Tells a command that may run for long that it is to stop. Asked for once, by such a command only. */
   interruption: () => AbortSignal;

@@ -12,7 +12,6 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 
 export const EXIT_DONE = 0;
 export const EXIT_FAILED = EXIT_CODES.FAILED;
-export const EXIT_BAD_USAGE = EXIT_CODES.BAD_USAGE;
 export const EXIT_NOT_LOADED = EXIT_CODES.NOT_LOADED;
 
 /** 1 for what is no error of datapath: then it is a bug. */

@@ -1,7 +1,7 @@
 /**
  * The command line of datapath, to be run inside another program.
  *
- * @module
+ * @module @dp/cli
  */
 export type { DpContext } from "./context.ts";
 export { run } from "./run.ts";

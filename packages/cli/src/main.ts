@@ -60,6 +60,7 @@ const code = await run(process.argv.slice(2), {
   get log() {
     runsOn = true;
     // The executable starts with a policy for commands that end at once: see build/compile.ts.
+    // oxlint-disable-next-line no-restricted-globals
     if (typeof Bun === "object") Bun.unsafe.setJITPolicy(1);
     return descriptorSink(STDOUT);
   },

@@ -43,6 +43,7 @@ const COMMANDS: readonly DpCommandClass[] = [
 
 /**
  * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.
+ * It throws nothing: errors are told on standard error.
  *
  * @param argv without the program's own name
  * @returns the exit code

@@ -1,7 +1,7 @@
 /** The probes, on a kernel that has all of it: what the rest of the tests rely on. */
 import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
-import { sockDestroyRefusal, verifyPrograms } from "@dp/core";
+import { sockDestroyRefusal, verifyPrograms } from "@dp/core/internal";
 import {
   hasClsact,
   hasHelper,

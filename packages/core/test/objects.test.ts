@@ -7,9 +7,6 @@ import { mkdirSync, rmSync, statSync } from "node:fs";
 import { be32, type DpVethPair, dpVethPair, objects as images } from "@dp/bpf";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import {
-  adoptFilters,
-  filtersOn,
-  guardOf,
   type HostConfig,
   type Interface,
   LayoutError,
@@ -23,6 +20,7 @@ import {
   toVethPeer,
   VerifierError,
 } from "../src/index.ts";
+import { adoptFilters, filtersOn, guardOf } from "../src/internal.ts";
 import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, u32 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { fixture } from "./support/fixture.ts";

@@ -26,12 +26,12 @@ import {
   MapFullError,
   type Objects,
   openPinned,
-  openPrevious,
   readInterface,
   type ServerRecord,
   snapshotPins,
   VerifierError,
 } from "../src/index.ts";
+import { openPrevious } from "../src/internal.ts";
 import { BpfMap, Link, pinnedKind, type Program } from "../src/libbpf/index.ts";
 import { requirePin } from "../src/libbpf/pin.ts";
 import { openRaw, type RawMap } from "../src/libbpf/raw-map.ts";

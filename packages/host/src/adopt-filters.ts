@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Filter, filtersOn, functionName } from "@dp/core";
+import { type Filter, filtersOn, functionName } from "@dp/core/internal";
 import type { Netlink } from "@dp/netlink";
 import { pinRoots } from "./other-roots.ts";
 

@@ -30,6 +30,7 @@ export interface DoctorReport {
  * looked at then. Whether what is loaded is whole is `status`'s to say.
  *
  * It always answers: what cannot be looked at is a finding too.
+ * It throws nothing.
  */
 export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
   using patient = new Patient(options);

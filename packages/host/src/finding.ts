@@ -12,7 +12,7 @@ export interface Finding {
   fix: string;
 }
 
-/** Whether a host with these findings works as it should. */
+/** Whether a host with these findings works as it should. Throws nothing. */
 export function isHealthy(findings: readonly Finding[]): boolean {
   return findings.every(({ severity }) => severity !== "error");
 }

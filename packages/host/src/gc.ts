@@ -14,6 +14,7 @@ import { type Server, toServer } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { tidyRecords } from "./tidy-records.ts";
 
+/** How far to go. */
 export interface GcOptions extends SceneOptions {
   /** Only say what would be done. Default false. */
   dryRun?: boolean | undefined;

@@ -11,6 +11,8 @@ export interface HostOptions {
   onStep?: StepListener | undefined;
   /** How long to wait for other changes of the same pin root, in milliseconds. Default 30 seconds. */
   lockTimeoutMs?: number | undefined;
+  /** Ends that wait, with its reason as the error. A change that has begun is not interrupted. */
+  signal?: AbortSignal | undefined;
 }
 
 export const LOCK_TIMEOUT_MS = 30_000;

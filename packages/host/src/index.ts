@@ -2,7 +2,7 @@
  * What a datapath host does: load, add a server, remove it, freeze it, list. Each as one transaction under the pin
  * root's lock; see the package's README.
  *
- * @module
+ * @module @dp/host
  */
 export {
   type AddedServer,

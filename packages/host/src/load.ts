@@ -1,7 +1,5 @@
 import {
-  adoptFilters,
   type Attachment,
-  functionName,
   type HostConfig,
   type Interface,
   loadBpf,
@@ -9,6 +7,7 @@ import {
   type ServerRecord,
   snapshotPins,
 } from "@dp/core";
+import { adoptFilters, functionName } from "@dp/core/internal";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
 import { unpinnedFilters } from "./adopt-filters.ts";
@@ -58,6 +57,7 @@ export interface LoadOptions extends HostOptions {
   build?: string | undefined;
 }
 
+/** An interface to the internet. */
 export interface UplinkInfo {
   name: string;
   ifindex: number;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { pinnedRecords, RECORDS_PIN, type ServerRecord } from "@dp/core";
+import type { ServerRecord } from "@dp/core";
+import { pinnedRecords, RECORDS_PIN } from "@dp/core/internal";
 import { parseMounts } from "./mountinfo.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
+import { loadBpf, type Objects, openPinned } from "@dp/core";
+import { openPrevious } from "@dp/core/internal";
 import {
   beforeChange,
   DatapathError,
@@ -8,6 +9,7 @@ import {
   type Fd,
   isBpffs,
   lockDirectory,
+  type LockHolder,
   mountBpffs,
   SyscallError,
   unmount,
@@ -17,10 +19,11 @@ import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
 function lock(path: string, options: HostOptions): Promise<Fd> {
-  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (holder) => {
+  const onWait = (holder: LockHolder | undefined) => {
     const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
     options.warn?.(`waiting for ${who}, which is changing ${path}`);
-  });
+  };
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
 }
 
 /** Most of a change's time is waiting for the kernel. DP_EXPEDITE=off has it wait, where interrupts hurt more. */

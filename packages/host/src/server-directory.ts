@@ -26,6 +26,7 @@ const NOT_READABLE = new Set<string>(["NOT_LOADED", "CONFLICT"]);
  * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
  * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up. It
  * takes no lock, and goes on when the datapath is unloaded and loaded again.
+ * What it cannot look up is nobody's: it throws nothing but `BAD_USAGE` for what is no IPv4 address.
  */
 export class ServerDirectory implements Disposable {
   readonly #op: string;

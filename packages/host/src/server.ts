@@ -40,6 +40,7 @@ export interface ServerDetails extends Server {
   counters: ServerCounters;
 }
 
+/** What a server's packets came to. */
 export interface ServerCounters {
   /** From players to the container. */
   in: { packets: number; bytes: number };

@@ -1,4 +1,5 @@
-import { type Objects, pinnedRecords, type ServerRecord, type ServerState } from "@dp/core";
+import type { Objects, ServerRecord, ServerState } from "@dp/core";
+import { pinnedRecords } from "@dp/core/internal";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import { type Finding, isHealthy } from "./finding.ts";
@@ -35,6 +36,7 @@ const OP = "status";
 /**
  * One look at everything: what is loaded, what is there, and how the two differ. It waits for a change that is under
  * way, and changes nothing.
+ * Throws `DatapathError`: `UNSUPPORTED` without the privileges, `CONFLICT` when a change takes longer than the wait.
  */
 export async function status(options: HostOptions = {}): Promise<Status> {
   requirePrivileges(OP);

@@ -1,4 +1,5 @@
-import { guardOf, type ServerRecord } from "@dp/core";
+import type { ServerRecord } from "@dp/core";
+import { guardOf } from "@dp/core/internal";
 import type { Link, Netlink } from "@dp/netlink";
 import { recordsOfAllRoots } from "./other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";

@@ -23,9 +23,11 @@ export type WatchEvent =
   /** Said once for as long as it is so. */
   | { event: "warning"; message: string };
 
+/** Whom to tell, and when to stop. */
 export interface WatchOptions extends HostOptions {
-  /** Ends it. What it is in the middle of, it finishes. */
+  /** Ends it. What it is in the middle of, it finishes, unless that is waiting for others. */
   signal: AbortSignal;
+  /** Told of each event, in their order. */
   onEvent: (event: WatchEvent) => void;
   /** How often everything is looked at though nothing was heard, in milliseconds. Default one minute. */
   checkMs?: number | undefined;
@@ -77,6 +79,7 @@ export async function watch(options: WatchOptions): Promise<void> {
         reporter.done(await gc({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
         agenda.looked(due, start, performance.now());
       } catch (error) {
+        if (signal.aborted) break;
         reporter.failed(messageOf(error));
         agenda.failed(performance.now());
       }

@@ -23,6 +23,7 @@ export interface Request {
  */
 export type Describe = string | (() => string);
 
+/** How a connection is opened. */
 export interface ConnectionOptions {
   /** The network namespace to work in. Default: the calling thread's. Needed only during the call. */
   netns?: Fd | undefined;
@@ -96,6 +97,7 @@ export class Connection implements Disposable {
     return this.#read(request, NLM_F_DUMP, describe);
   }
 
+  /** Closes the socket. */
   close(): void {
     this.#socket.close();
   }

@@ -1,3 +1,8 @@
+/**
+ * rtnetlink: network interfaces, addresses, routes, neighbours and network namespaces of Linux.
+ *
+ * @module @dp/netlink
+ */
 export { Netlink } from "./netlink.ts";
 export { InterruptedDumpError, NetlinkError, type NetlinkErrorDetails } from "./error.ts";
 export { type Namespace, openNamespace } from "./namespace.ts";

@@ -44,7 +44,7 @@ import {
  * The interfaces, addresses, routes and neighbours of one network namespace.
  *
  * Everything is synchronous. What is not there is an answer, not an error: a look-up returns undefined, a deletion
- * false, a filter nothing. What the kernel refuses is a {@link NetlinkError} with its own explanation; input that
+ * false, a filter nothing. What the kernel refuses throws a {@link NetlinkError} with its own explanation; input that
  * cannot be right is a `DatapathError` with code `BAD_USAGE`, before anything is sent.
  *
  *     using netlink = Netlink.open();

@@ -7,6 +7,7 @@ export interface NetlinkSocket {
   send(datagram: Uint8Array, op: string): void;
   /** recv(2); the return value is the datagram's real length, even if longer than `buffer`. Throws `SyscallError`. */
   receive(buffer: Uint8Array, flags: number, op: string): number;
+  /** close(2). */
   close(): void;
 }
 

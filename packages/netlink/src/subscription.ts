@@ -29,6 +29,7 @@ export interface News {
   overrun: boolean;
 }
 
+/** What to hear of. */
 export interface SubscriptionOptions {
   topics: readonly Topic[];
   /** The network namespace to hear of. Default: the calling thread's. Needed only during the call. */
@@ -55,6 +56,7 @@ const MSG_DONTWAIT = 0x40;
  *     const { notifications, overrun } = changes.read(); // at once, empty when nothing has happened
  *
  * The kernel drops notifications for which there is no room and says so once: `overrun`.
+ * What the kernel refuses is a `SyscallError`; a subscription that was closed throws when it is used.
  */
 export class Subscription implements Disposable {
   readonly #socket: NetlinkSocket;
@@ -99,6 +101,7 @@ export class Subscription implements Disposable {
     return this.#buffer.slice(0, this.#socket.receive(this.#buffer, MSG_DONTWAIT, op));
   }
 
+  /** Closes the socket. */
   close(): void {
     this.#socket.close();
   }

@@ -1,23 +1,19 @@
 /** Properties of the codec: what is written is read back, and no bytes whatever do worse than the typed error. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { readRawAttributes, writeRawAttributes } from "../src/codec/attribute.ts";
 import {
   addressMessage,
   attributes,
   type Codec,
-  formatIp,
-  formatMac,
   type Frame,
   filterMessage,
   linkAttributes,
   linkMessage,
   MalformedMessageError,
   neighbourMessage,
-  parseIp,
-  parseMac,
   readAcknowledgement,
   readFrames,
-  readRawAttributes,
   routeMessage,
   text,
   u16,
@@ -26,8 +22,9 @@ import {
   u8,
   vethAttributes,
   writeFrame,
-  writeRawAttributes,
 } from "../src/codec/index.ts";
+import { formatIp, parseIp } from "../src/codec/ip.ts";
+import { formatMac, parseMac } from "../src/codec/mac.ts";
 
 const payload = fc.uint8Array({ maxLength: 40 });
 const codecs: Record<string, Codec<unknown>> = {

@@ -3,6 +3,7 @@
  * `ip` and of the kernel were recorded on Linux 6.18 with iproute2 6.1. All of them little-endian.
  */
 import { describe, expect, test } from "bun:test";
+import { readRawAttributes, writeRawAttributes } from "../src/codec/attribute.ts";
 import {
   addressMessage,
   AF_INET,
@@ -18,12 +19,10 @@ import {
   NLA_F_NESTED,
   readAcknowledgement,
   readFrames,
-  readRawAttributes,
   routeMessage,
   RtnlType,
   vethAttributes,
   writeFrame,
-  writeRawAttributes,
 } from "../src/codec/index.ts";
 
 /** Bytes as hex, each line with a comment that says what they are. */

@@ -7,7 +7,7 @@ import { answersQuery, withDnsId } from "./dns-message.ts";
 import type { Endpoint } from "./ipv4.ts";
 
 /** Why a resolver gave no answer: "timeout", or an errno name. */
-export type ExchangeFailure = { readonly failure: string };
+type ExchangeFailure = { readonly failure: string };
 export type Exchange = (
   resolver: Endpoint,
   query: Uint8Array,

@@ -21,7 +21,7 @@ export interface DnsQuestion {
   readonly end: number;
 }
 
-export const DNS_HEADER_SIZE = 12;
+const DNS_HEADER_SIZE = 12;
 const MAX_NAME = 255;
 const MAX_LABEL = 63;
 
@@ -116,7 +116,7 @@ function escapeLabel(label: Uint8Array): string {
 }
 
 /** The same name (upper and lower case are the same), type and class. */
-export function sameQuestion(a: DnsQuestion, b: DnsQuestion): boolean {
+function sameQuestion(a: DnsQuestion, b: DnsQuestion): boolean {
   return a.type === b.type && a.class === b.class && a.name.toLowerCase() === b.name.toLowerCase();
 }
 

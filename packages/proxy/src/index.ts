@@ -1,3 +1,8 @@
+/**
+ * The transparent proxy for what containers open.
+ *
+ * @module @dp/proxy
+ */
 export type { Usage } from "./accounts.ts";
 export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./connection-log.ts";
 export type { Endpoint } from "./ipv4.ts";

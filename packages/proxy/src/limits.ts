@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { DatapathError } from "@dp/sys";
 
+/** How much of what one container, and all together, may have. */
 export interface ProxyLimits {
   /** Connections one container may have at a time, DNS over TCP included. Default 512. */
   readonly connectionsPerServer: number;

@@ -5,6 +5,7 @@ import type { Endpoint } from "./ipv4.ts";
  * One line for people, without a newline at its end:
  * `2026-01-31T12:00:00.000Z survival:25565 http 10.2.0.5:40123 -> 203.0.113.9:80 closed host=example.org out=78 in=1256
  * 0.042s`. No value from the network can break the line or forge a field: whatever is not plain is quoted.
+ * Throws nothing.
  */
 export function formatLogLine(entry: ConnectionLog): string {
   const { server, destination, question } = entry;
@@ -28,7 +29,7 @@ export function formatLogLine(entry: ConnectionLog): string {
   ].join(" ");
 }
 
-/** The entry as one JSON document on one line: {@link toFields}. */
+/** The entry as one JSON document on one line: {@link toFields}. Throws nothing. */
 export function toJson(entry: ConnectionLog): string {
   return JSON.stringify(toFields(entry));
 }
@@ -36,6 +37,7 @@ export function toJson(entry: ConnectionLog): string {
 /**
  * The entry as plain data, every field always there, null where nothing is known. Keys are an interface: new ones may
  * be added, none changes its meaning.
+ * Throws nothing.
  */
 export function toFields(entry: ConnectionLog): Record<string, string | number | null> {
   return {

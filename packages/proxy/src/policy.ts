@@ -9,6 +9,7 @@ import {
 } from "./policy-rule.ts";
 import { RESERVED_RANGES } from "./reserved-ranges.ts";
 
+/** Rules besides those that are built in. */
 export interface PolicyOptions {
   /** What `--allow` was given: "10.0.0.0/8", "1.2.3.4:25565", "0.0.0.0/0:8000-8100". */
   readonly allow?: readonly string[] | undefined;
@@ -16,6 +17,7 @@ export interface PolicyOptions {
   readonly deny?: readonly string[] | undefined;
 }
 
+/** What the policy says of a destination, and by which rule. */
 export interface Decision {
   readonly allowed: boolean;
   /** The rule that decided, for people: "deny 10.0.0.0/8 (private (RFC 1918))", "allow 1.2.3.4/32:25", "default". */
@@ -70,7 +72,7 @@ export class Policy {
     );
   }
 
-  /** `whose`: who has the address. An address that is no IPv4 address is refused. */
+  /** `whose`: who has the address. An address that is no IPv4 address is refused. Throws nothing. */
   decide({ address, port }: Endpoint, whose: Whose): Decision {
     const number = parseIpv4(address);
     if (number === undefined) return { allowed: false, rule: "deny (not IPv4)" };

@@ -17,6 +17,7 @@ import type { ProxyContext } from "./proxy-context.ts";
 import { quietly } from "./quiet-warning.ts";
 import { ResolverList } from "./resolver-list.ts";
 
+/** What {@link startProxy} is told. */
 export interface ProxyOptions {
   /** Which server has a container address; asked once for each connection and query. */
   readonly identify: (address: string) => ServerIdentity | undefined;
@@ -50,6 +51,7 @@ export interface ProxyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What the proxy is doing, and what it has done. */
 export interface ProxyStats {
   /** Connections open now, DNS over TCP included. */
   readonly connections: number;
@@ -68,7 +70,8 @@ export interface ProxyStats {
   readonly servers: readonly (Usage & { readonly server: ServerIdentity | undefined })[];
 }
 
-export interface Proxy {
+/** A proxy that runs. */
+export interface Proxy extends AsyncDisposable {
   /** The ports listened on. */
   readonly ports: ListenerPorts;
   /**
@@ -76,6 +79,7 @@ export interface Proxy {
    * listens where it did then.
    */
   readonly moveTo: (ports: ListenerPorts) => Promise<void>;
+  /** What it is doing now. */
   readonly stats: () => ProxyStats;
   /** Takes nothing new, lets what is there finish for `drainMs`, then resets the rest. Resolves when all is closed. */
   readonly stop: (options?: { drainMs?: number }) => Promise<void>;
@@ -203,6 +207,11 @@ class RunningProxy implements Proxy {
   stop({ drainMs = this.#limits.drainMs }: { drainMs?: number } = {}): Promise<void> {
     this.#stopping ??= this.#stop(drainMs);
     return this.#stopping;
+  }
+
+  /** For `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   async #stop(drainMs: number): Promise<void> {

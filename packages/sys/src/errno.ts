@@ -15,7 +15,7 @@ for (const [value, name] of [
   nameByNumber.set(value, name);
 }
 
-/** `ENOENT` for 2; `E4001` for a number nobody named. */
+/** `ENOENT` for 2; `E4001` for a number nobody named. Throws nothing. */
 export function errnoName(errno: number): string {
   return nameByNumber.get(errno) ?? `E${errno}`;
 }

@@ -6,11 +6,13 @@
  */
 export type ErrorCode = "FAILED" | "BAD_USAGE" | "NOT_LOADED" | "NO_SUCH_SERVER" | "CONFLICT" | "UNSUPPORTED";
 
+/** What an error may carry besides what it says. */
 export interface ErrorOptions {
   cause?: unknown;
   hint?: string | undefined;
 }
 
+/** What every error is that this project throws for its callers; see {@link ErrorCode}. */
 export class DatapathError extends Error {
   override readonly name: string = "DatapathError";
   readonly code: ErrorCode;

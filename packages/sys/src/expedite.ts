@@ -22,6 +22,7 @@ const LOCK_NB = 4;
  * by the next one. A value that somebody else has set stays. Where it cannot be set, it takes longer, and nothing else.
  *
  * Source: Documentation/admin-guide/kernel-parameters.txt, `rcupdate.rcu_expedited`.
+ * It throws nothing.
  *
  * @param path of the setting
  */

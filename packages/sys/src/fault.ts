@@ -26,6 +26,7 @@ function parseFaults(text: string): Fault[] {
  * Stands before every system call that changes what outlives this process: pins, map entries, links, interfaces,
  * addresses, routes, settings, mounts. Between two of them is where a process can be killed halfway.
  *
+ * @internal
  * @param change what is about to be done, and to what: "pin", "/sys/fs/bpf/maps/dp_configs"
  */
 export function beforeChange(change: string, target: string | number = ""): void {

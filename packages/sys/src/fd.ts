@@ -1,10 +1,10 @@
 import { check, libc } from "./libc.ts";
 
+/** open(2) flags. */
 export const O_RDONLY = 0;
-export const O_RDWR = 2;
+/** Fails for what is no directory (open(2)). */
 export const O_DIRECTORY = 0o200000;
-export const O_CLOEXEC = 0o2000000;
-export const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
 
 /**
  * An owned file descriptor. It is closed once: by `close()`, or at the end of the scope of a `using` declaration.
@@ -23,10 +23,12 @@ export class Fd implements Disposable {
     return this.#number;
   }
 
+  /** Whether it has been closed, or given up. */
   get closed(): boolean {
     return this.#number < 0;
   }
 
+  /** Closes it; does nothing when it is closed already. Throws nothing. */
   close(): void {
     if (this.#number < 0) return;
     const number = this.#number;
@@ -35,7 +37,7 @@ export class Fd implements Disposable {
     libc.close(number);
   }
 
-  /** Gives the descriptor up without closing it. */
+  /** Gives the descriptor up without closing it. Throws when it is closed. */
   release(): number {
     const number = this.number;
     this.#number = -1;

@@ -1,8 +1,13 @@
+/**
+ * libc, as far as the other packages need it, and the errors that all of them throw.
+ *
+ * @module @dp/sys
+ */
 export { DatapathError, type ErrorCode, type ErrorOptions, UnsupportedError } from "./errors.ts";
 export { Errno, errnoName, SyscallError } from "./errno.ts";
 export { errnoText } from "./libc.ts";
 export { raiseDescriptorLimit } from "./descriptor-limit.ts";
-export { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, open } from "./fd.ts";
+export { Fd, O_DIRECTORY, O_RDONLY, open } from "./fd.ts";
 export { expediteGracePeriods } from "./expedite.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
 export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns } from "./netns.ts";

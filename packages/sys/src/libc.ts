@@ -46,7 +46,7 @@ export const libc = {
 
 let strerror: ((errno: number) => string) | undefined;
 
-/** strerror(3): "No such file or directory" for 2. */
+/** strerror(3): "No such file or directory" for 2. Throws nothing. */
 export function errnoText(errno: number): string {
   library ??= koffi.load("libc.so.6");
   strerror ??= library.func("const char *strerror(int errnum)") as (errno: number) => string;

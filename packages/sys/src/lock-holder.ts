@@ -10,6 +10,7 @@ export interface LockHolder {
 /**
  * Who holds the flock(2) of a directory, by the kernel's own list of locks; undefined when nobody does, or somebody
  * this process cannot see (of another process namespace).
+ * Throws for a directory that is not there.
  */
 export function lockHolder(directory: string): LockHolder | undefined {
   const { dev, ino } = statSync(directory, { bigint: true });
@@ -36,7 +37,9 @@ function makeDevice(major: number, minor: number): bigint {
   return ((high & ~0xfffn) << 32n) | ((high & 0xfffn) << 8n) | ((low & ~0xffn) << 12n) | (low & 0xffn);
 }
 
-/** The command line of a process, for messages: cut where it gets long. "" when the process is gone. */
+/**
+ * The command line of a process, for messages: cut where it gets long. "" when the process is gone. It throws nothing.
+ */
 export function commandOf(pid: number): string {
   try {
     const LONGEST = 120;

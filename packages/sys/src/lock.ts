@@ -20,13 +20,18 @@ const LONGEST_SLEEP_MS = 250;
  *
  * @param timeoutMs gives up after this many milliseconds with a `CONFLICT` error that names the holder
  * @param onWait told once, after a second of waiting, who is waited for, as far as that can be seen
+ * @param signal ends the wait: its reason is thrown then. A lock that is free is taken all the same, unless it is
+ *   aborted already
  * @returns the lock: closing it releases it
+ * @throws SyscallError for a directory that is not there
  */
 export async function lockDirectory(
   directory: string,
   timeoutMs: number,
   onWait?: (holder: LockHolder | undefined) => void,
+  signal?: AbortSignal,
 ): Promise<Fd> {
+  signal?.throwIfAborted();
   const fd = open(directory, O_RDONLY | O_DIRECTORY, `lock ${directory}`);
   try {
     const start = performance.now();
@@ -41,10 +46,20 @@ export async function lockDirectory(
       // Longer, the longer it takes: two hundred waiters would keep the processors busy with asking. And with noise, so
       // that they do not wake as one.
       const nap = Math.min(LONGEST_SLEEP_MS, 5 + waited / 20) * (0.5 + Math.random());
-      await sleep(Math.min(nap, timeoutMs - waited));
+      await interruptible(Math.min(nap, timeoutMs - waited), signal);
     }
   } catch (error) {
     fd.close();
+    throw error;
+  }
+}
+
+async function interruptible(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, signal && { signal });
+  } catch (error) {
+    // The runtime's own AbortError stands for it.
+    signal?.throwIfAborted();
     throw error;
   }
 }

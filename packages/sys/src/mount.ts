@@ -11,10 +11,12 @@ function filesystemMagic(path: string): bigint | undefined {
   return BigInt.asUintN(32, new DataView(buf.buffer).getBigInt64(0, true));
 }
 
+/** Whether a path is on a bpffs; false when nothing is there. Throws nothing. */
 export function isBpffs(path: string): boolean {
   return filesystemMagic(path) === BPF_FS_MAGIC;
 }
 
+/** Whether a path is on a cgroup2 hierarchy; false when nothing is there. Throws nothing. */
 export function isCgroup2(path: string): boolean {
   return filesystemMagic(path) === CGROUP2_SUPER_MAGIC;
 }

@@ -7,7 +7,7 @@ const CLONE_NEWNET = 0x40000000;
 const NSFS_MAGIC = 0x6e736673;
 const NS_GET_NSTYPE = 0xb703;
 
-/** This thread's network namespace, as an open file (setns(2)). */
+/** This thread's network namespace, as an open file (setns(2)). Throws `SyscallError`. */
 export function currentNetns(): Fd {
   return open("/proc/thread-self/ns/net", O_RDONLY, "open this thread's network namespace");
 }
@@ -47,7 +47,10 @@ export function openNetns(path: string): Fd {
   }
 }
 
-/** Identifies a namespace for as long as it lives: two paths with the same value name the same namespace. */
+/**
+ * Identifies a namespace for as long as it lives: two paths with the same value name the same namespace. Throws when
+ * the descriptor is closed.
+ */
 export function netnsInode(fd: Fd): bigint {
   return statSync(`/proc/self/fd/${fd.number}`, { bigint: true }).ino;
 }
@@ -58,6 +61,7 @@ export function netnsInode(fd: Fd): bigint {
  * `body` must be synchronous: after the first `await`, other code would run in the wrong namespace. Sockets opened
  * inside stay in that namespace for life. If the way back fails the process is aborted, since whatever it did next
  * would happen to another tenant's network (setns(2)).
+ * Throws what `body` throws, and `SyscallError` without CAP_SYS_ADMIN.
  */
 export function withNetns<T>(target: Fd, body: () => T extends PromiseLike<unknown> ? never : T): T {
   using home = currentNetns();
@@ -75,7 +79,10 @@ function returnTo(home: Fd): void {
   process.abort();
 }
 
-/** getsockopt SO_NETNS_COOKIE of a fresh socket: the kernel's never-reused 64-bit number of this namespace (5.14+). */
+/**
+ * getsockopt SO_NETNS_COOKIE of a fresh socket: the kernel's never-reused 64-bit number of this namespace (5.14+).
+ * Throws `SyscallError` (setns(2): EPERM without CAP_SYS_ADMIN).
+ */
 export function netnsCookie(target: Fd): bigint {
   const AF_INET = 2;
   const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;

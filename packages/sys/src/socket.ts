@@ -9,7 +9,7 @@ export function socket(domain: number, type: number, protocol: number, op = "ope
   return new Fd(check(libc.socket(domain, type | SOCK_CLOEXEC, protocol), op, "socket"));
 }
 
-/** bind(2) with a raw sockaddr. */
+/** bind(2) with a raw sockaddr. Throws `SyscallError`. */
 export function bindSocket(fd: Fd, address: Uint8Array, op = "bind a socket"): void {
   check(libc.bind(fd.number, address, address.byteLength), op, "bind");
 }
@@ -23,6 +23,7 @@ export function setSocketOption(fd: Fd | number, level: number, name: number, va
 /**
  * getsockopt(2) on a descriptor somebody else owns. Fills `value` and returns the length written, or a negative errno:
  * for the callers of this, "no such option value" is an answer, not a failure.
+ * It throws nothing.
  */
 export function getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
   const length = new Uint32Array([value.byteLength]);
@@ -30,7 +31,7 @@ export function getSocketOption(fd: number, level: number, name: number, value: 
   return length[0] as number;
 }
 
-/** send(2) of one whole datagram. */
+/** send(2) of one whole datagram. Throws `SyscallError`. */
 export function send(fd: Fd, data: Uint8Array, op: string): void {
   for (;;) {
     if (libc.send(fd.number, data, data.byteLength, 0) >= 0) return;
@@ -41,9 +42,13 @@ export function send(fd: Fd, data: Uint8Array, op: string): void {
 
 /** recv(2) flags. */
 export const MSG_PEEK = 2;
+/** The length of the whole datagram, also when it is longer than the buffer (recv(2)). */
 export const MSG_TRUNC = 0x20;
 
-/** recv(2) into `buffer`; with MSG_TRUNC the real length of the datagram, even when longer than the buffer. */
+/**
+ * recv(2) into `buffer`; with MSG_TRUNC the real length of the datagram, even when longer than the buffer. Throws
+ * `SyscallError`.
+ */
 export function receive(fd: Fd, buffer: Uint8Array, flags: number, op: string): number {
   for (;;) {
     const length = libc.recv(fd.number, buffer, buffer.byteLength, flags);

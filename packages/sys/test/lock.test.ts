@@ -56,6 +56,19 @@ test("a lock is exclusive, and goes to who waits for it when it is free", async 
   expect(lockHolder(directory)).toBeUndefined();
 });
 
+test("a signal ends the wait with its reason, and nothing is held then", async () => {
+  const first = await lockDirectory(directory, 1000);
+  const controller = new AbortController();
+  const reason = new Error("no longer wanted");
+  const waiting = lockDirectory(directory, 60_000, undefined, controller.signal);
+  setTimeout(() => controller.abort(reason), 20);
+  expect(await waiting.catch((error: unknown) => error)).toBe(reason);
+  first.close();
+  const late = lockDirectory(directory, 60_000, undefined, controller.signal);
+  expect(await late.catch((error: unknown) => error)).toBe(reason);
+  expect(lockHolder(directory)).toBeUndefined();
+});
+
 test("who has waited in vain is told which process holds it, by number and command", async () => {
   await using holder = await otherProcess(directory);
   expect(lockHolder(directory)).toMatchObject({

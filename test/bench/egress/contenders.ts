@@ -64,8 +64,6 @@ function through(redirect: Redirect, proxy: Proxy): Contender {
   };
 }
 
-export const noProxy = routing;
-
 /** By the proxy: behind the one redirect, and behind the other. */
 export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   proxy,

@@ -22,7 +22,7 @@ export function page(result: Result): string {
   );
 }
 
-export function provenance(result: Result): string {
+function provenance(result: Result): string {
   const quick = result.quick ? " **A quick run: its figures say little.**" : "";
   return `Written by \`tools/bench ${result.suite}\` on ${result.date.slice(0, 10)}: ${describeMachine(result.machine)}.${quick}`;
 }

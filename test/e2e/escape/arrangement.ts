@@ -3,7 +3,7 @@ import { datagram, open, ping, reply } from "./frame.ts";
 import { GAME_PORT, type Ground, type World } from "./world.ts";
 
 /** From where probes are sent, and as whom; by default from eth0, as the attacker is. */
-export interface Vantage extends Door {
+interface Vantage extends Door {
   readonly ground?: Partial<Ground>;
   /** What is done before and after the frames of one probe are sent. */
   readonly around?: (send: () => void) => Promise<void>;

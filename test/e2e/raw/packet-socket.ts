@@ -23,7 +23,7 @@ const PACKET_IGNORE_OUTGOING = 23;
 const MSG_DONTWAIT = 0x40;
 
 /** EtherType of sockets that see every frame, before any program does. */
-export const EVERY_FRAME = 3;
+const EVERY_FRAME = 3;
 
 /** `ifindex` 0: every interface. */
 function packetSocket(namespace: NetworkNamespace, etherType: number, ifindex: number): Fd {

@@ -9,7 +9,7 @@ export interface Outcome {
   stderr: string;
 }
 
-export const NOW = new Date("2026-01-02T03:04:05Z");
+const NOW = new Date("2026-01-02T03:04:05Z");
 
 /** A process around a command, whose streams are kept. */
 export function fakeContext(options: { env?: Record<string, string>; color?: boolean } = {}) {

@@ -25,6 +25,7 @@ export const CgroupAttachType = {
   inetSockRelease: 34,
 } as const;
 
+/** The name of a hook on a cgroup. */
 export type CgroupAttachName = keyof typeof CgroupAttachType;
 
 const cgroupNames = new Map<number, CgroupAttachName>(

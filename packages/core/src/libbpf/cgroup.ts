@@ -6,6 +6,7 @@ import { check } from "./errors.ts";
 import { Link } from "./link.ts";
 import type { Program } from "./program.ts";
 
+/** Which program goes where. */
 export interface AttachCgroupOptions {
   /** Of the type the hook takes: SEC("cgroup/connect4") and its like. */
   program: Program;

@@ -73,7 +73,10 @@ export function attachClsact(program: Program, slot: ClsactSlot): "attached" | "
   });
 }
 
-/** The id of the program in a slot; undefined when it is empty, or there is no clsact qdisc or no such interface. */
+/**
+ * The id of the program in a slot; undefined when it is empty, or there is no clsact qdisc or no such interface. Throws
+ * `SyscallError`.
+ */
 export function queryClsact(slot: ClsactSlot): number | undefined {
   const op = `look at the ${slot.direction} of interface ${slot.ifindex}`;
   return withLibbpfLog((messages) => {
@@ -82,7 +85,10 @@ export function queryClsact(slot: ClsactSlot): number | undefined {
   });
 }
 
-/** Detaches what is in a slot. False when it is empty. The clsact qdisc stays: others may be using it. */
+/**
+ * Detaches what is in a slot. False when it is empty. The clsact qdisc stays: others may be using it. Throws
+ * `SyscallError`.
+ */
 export function detachClsact(slot: ClsactSlot): boolean {
   const op = `detach from the ${slot.direction} of interface ${slot.ifindex}`;
   return withLibbpfLog((messages) => {
@@ -97,7 +103,10 @@ export function detachClsact(slot: ClsactSlot): boolean {
   });
 }
 
-/** Removes an interface's clsact qdisc with every filter on it, whoever attached them. False when there is none. */
+/**
+ * Removes an interface's clsact qdisc with every filter on it, whoever attached them. False when there is none. Throws
+ * `SyscallError`.
+ */
 export function destroyClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {
     using hook = new NativeStruct(TC_HOOK, { ifindex, attach_point: BOTH });

@@ -63,7 +63,7 @@ export const u64: Codec<bigint> = {
   },
 };
 
-/** Bytes as they are: `size` of them. */
+/** Bytes as they are: `size` of them. Writing anything longer or shorter throws `RangeError`. */
 export function bytes(size: number): Codec<Uint8Array> {
   return {
     size,

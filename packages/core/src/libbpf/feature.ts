@@ -76,9 +76,13 @@ const HELPERS = {
   timer_init: [169, SCHED_CLS],
 } as const;
 
+/** A function of the kernel that {@link hasHelper} can ask for. */
 export type HelperName = keyof typeof HELPERS;
 
-/** A function of the kernel's for TC programs: whether the verifier knows it. */
+/**
+ * A function of the kernel's for TC programs: whether the verifier knows it. Throws `SyscallError` without the
+ * privileges to try.
+ */
 export function hasHelper(name: HelperName): boolean {
   const [helper, programType] = HELPERS[name];
   return (
@@ -97,13 +101,13 @@ const PROGRAM_TYPES = {
   sockOps: 13,
 } as const;
 
-/** A type of programs on cgroups: whether the kernel loads one. */
+/** A type of programs on cgroups: whether the kernel loads one. Throws `SyscallError` without the privileges to try. */
 export function hasProgramType(name: keyof typeof PROGRAM_TYPES): boolean {
   const result = libbpf.probeProgramType(PROGRAM_TYPES[name], null);
   return check(result, { op: `probe for ${name} programs`, call: "libbpf_probe_bpf_prog_type" }) === 1;
 }
 
-/** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. */
+/** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws nothing. */
 export function hasJit(): boolean {
   const op = "probe for the JIT compiler";
   using program = trivialProgram(op);

@@ -1,7 +1,7 @@
 /**
  * libbpf for TypeScript. See the package's README.
  *
- * @module
+ * @module @dp/core/libbpf
  */
 export { type CgroupAttachName, CgroupAttachType, type Direction } from "./attach-type.ts";
 export { attachCgroup, type AttachCgroupOptions } from "./cgroup.ts";

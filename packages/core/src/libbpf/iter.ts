@@ -18,6 +18,7 @@ export const ITER_CREATE_OPTS = struct("bpf_link_create_opts", {
   target_btf_id: "u32",
 });
 
+/** Which program goes over what. */
 export interface AttachIterOptions {
   /** SEC("iter/TARGET"). */
   program: Program;

@@ -63,12 +63,14 @@ export interface OtherLinkInfo extends LinkIdentity {
   type: number;
 }
 
+/** What the kernel knows of a link, by its kind. */
 export type LinkInfo = TcxLinkInfo | CgroupLinkInfo | IterLinkInfo | OtherLinkInfo;
 
 /**
  * A BPF link: a program attached to something, for as long as the link is open somewhere or pinned.
  *
  * Made by {@link attachTcx}, {@link attachCgroup} and {@link attachIter}.
+ * What the kernel refuses is a `SyscallError`; a link that was closed throws when it is used.
  */
 export class Link extends Resource {
   /** Takes ownership of `fd`. Internal: use an attach function, fromPin or fromId. */
@@ -119,6 +121,7 @@ export class Link extends Resource {
     }
   }
 
+  /** The kernel's number of this link. Throws `SyscallError`. */
   get id(): number {
     return this.info().id;
   }

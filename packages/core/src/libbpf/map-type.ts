@@ -35,7 +35,7 @@ export const MapType = {
 
 const NAMES = new Map<number, string>(Object.entries(MapType).map(([name, type]) => [type, name]));
 
-/** `lruHash` for 9; `type 99` for one not known here. */
+/** `lruHash` for 9; `type 99` for one not known here. Throws nothing. */
 export function mapTypeName(type: number): string {
   return NAMES.get(type) ?? `type ${type}`;
 }

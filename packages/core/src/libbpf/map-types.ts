@@ -15,7 +15,7 @@ export interface MapTypes {
   value: number;
 }
 
-/** undefined for a map that was made without BTF. */
+/** undefined for a map that was made without BTF. Throws `SyscallError`. */
 export function mapTypes(fd: number): MapTypes | undefined {
   using info = readInfo(fd, new NativeStruct(MAP_INFO), "read a map's info");
   const btfId = info.get("btf_id");

@@ -9,6 +9,7 @@ import { isArray, isPerCpu, mapTypeName } from "./map-type.ts";
 import { pin, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 
+/** What the kernel knows of a map. */
 export interface MapInfo {
   /** The kernel's number of this map, unique while it exists. */
   id: number;
@@ -45,6 +46,7 @@ export class MapFullError extends DatapathError {
   }
 }
 
+/** What errors are to say of a map. */
 export interface MapOptions {
   /** Its full name, for errors: the kernel keeps 15 characters of it. */
   name?: string;
@@ -56,6 +58,8 @@ export interface MapOptions {
  * A BPF map with typed keys and values.
  *
  * Values of a per-CPU map are arrays, one value for each possible CPU: give it a codec made with {@link perCpu}.
+ * Throws `SyscallError` for what the kernel refuses, `RangeError` for a key or value that does not fit; a map that was
+ * closed throws when it is used.
  */
 export class BpfMap<K, V> extends Resource {
   readonly name: string;

@@ -26,11 +26,13 @@ export const NETFILTER_LINK_CREATE = struct("bpf_attr", {
 
 /** enum nf_inet_hooks. */
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
+/** A hook of netfilter. */
 export type NetfilterHook = keyof typeof HOOKS;
 
 /** NFPROTO_*. */
 const FAMILIES = { ipv4: 2, ipv6: 10 } as const;
 
+/** Which program goes where. */
 export interface AttachNetfilterOptions {
   /** Of type BPF_PROG_TYPE_NETFILTER; see {@link setNetfilterType}. */
   program: Program;
@@ -40,7 +42,7 @@ export interface AttachNetfilterOptions {
   priority: number;
 }
 
-/** For SEC("netfilter"), which libbpf knows from 1.3 on. */
+/** For SEC("netfilter"), which libbpf knows from 1.3 on. Throws once the object is loaded or closed. */
 export function setNetfilterType(program: OpenProgram): void {
   program.setType(BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER);
 }

@@ -30,6 +30,7 @@ export const OBJECT_OPEN_OPTS = struct("bpf_object_open_opts", {
  */
 const LOG_SIZE = (1 << 24) - 1;
 
+/** How an object is opened. */
 export interface OpenOptions {
   /** The object's name, used in errors and in the names of its internal maps (`NAME.rodata`). */
   name: string;
@@ -38,6 +39,7 @@ export interface OpenOptions {
 /**
  * An object file loaded into the kernel. It owns its maps and programs: they are closed with it. What is pinned, or
  * attached by a link that is, stays.
+ * Used after it was closed, it throws.
  */
 export class BpfObject implements Disposable {
   readonly name: string;
@@ -86,6 +88,7 @@ export class BpfObject implements Disposable {
     return this.#handle.maps().map(mapName);
   }
 
+  /** Names of its programs, of those that were loaded. */
   programNames(): string[] {
     return this.#handle.programs().map(programName);
   }

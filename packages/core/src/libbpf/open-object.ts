@@ -13,6 +13,7 @@ import { VerifierError } from "./verifier-error.ts";
 /**
  * An object file that was read but is not in the kernel yet: the time to set sizes, pins, variables, and which
  * programs to load.
+ * Used after it was loaded or closed, it throws.
  */
 export class OpenObject implements Disposable {
   readonly name: string;
@@ -38,6 +39,7 @@ export class OpenObject implements Disposable {
     return named(this.maps(), name, "map", this.name);
   }
 
+  /** Its programs, also those that are not to be loaded. */
   programs(): OpenProgram[] {
     return this.#handle.programs().map((pointer) => new OpenProgram(pointer, this.#handle));
   }

@@ -24,7 +24,10 @@ abstract class OpenPart {
   }
 }
 
-/** A map that does not exist yet: its definition, to be adjusted. */
+/**
+ * A map that does not exist yet: its definition, to be adjusted. Throws `DatapathError` once the object is loaded or
+ * closed, `SyscallError` for what libbpf refuses.
+ */
 export class OpenMap extends OpenPart {
   /** Internal: use {@link OpenObject.map}. */
   constructor(pointer: Pointer, owner: ObjectHandle) {
@@ -46,6 +49,7 @@ export class OpenMap extends OpenPart {
     return libbpf.mapValueSize(this.pointer);
   }
 
+  /** How many entries it will have room for. */
   get maxEntries(): number {
     return libbpf.mapMaxEntries(this.pointer);
   }
@@ -55,6 +59,7 @@ export class OpenMap extends OpenPart {
     return libbpf.mapIsInternal(this.pointer);
   }
 
+  /** How many entries it is to have room for. */
   setMaxEntries(entries: number): void {
     const op = `set the size of map ${this.name}`;
     if (!Number.isInteger(entries) || entries < 1 || entries > 0xffffffff) {
@@ -100,7 +105,10 @@ export class OpenMap extends OpenPart {
   }
 }
 
-/** A program that is not loaded yet. */
+/**
+ * A program that is not loaded yet. Throws `DatapathError` once the object is loaded or closed, `SyscallError` for what
+ * libbpf refuses.
+ */
 export class OpenProgram extends OpenPart {
   /** Internal: use {@link OpenObject.program}. */
   constructor(pointer: Pointer, owner: ObjectHandle) {
@@ -117,6 +125,7 @@ export class OpenProgram extends OpenPart {
     return libbpf.programAutoload(this.pointer);
   }
 
+  /** Whether load() is to load it. */
   setAutoload(autoload: boolean): void {
     const result = libbpf.programSetAutoload(this.pointer, autoload);
     check(result, { op: `set the autoload of program ${this.name}`, call: "bpf_program__set_autoload" });

@@ -15,13 +15,17 @@ export interface PerCpuCodec<T> extends Codec<T[]> {
 /** What the kernel rounds each CPU's value up to, in bytes. */
 const ALIGNMENT = 8;
 
-/** CPUs that could ever be online: the number of values in an entry of a per-CPU map. */
+/**
+ * CPUs that could ever be online: the number of values in an entry of a per-CPU map. Throws `UnsupportedError` without
+ * libbpf.
+ */
 export function possibleCpus(): number {
   return check(libbpf.numPossibleCpus(), { op: "count the CPUs", call: "libbpf_num_possible_cpus" });
 }
 
 /**
  * Makes a per-CPU map's codec of the codec of one value: `object.map("hits", u32, perCpu(u64))`.
+ * Writing another number of values throws `RangeError`.
  *
  * @param cpus the number of possible CPUs, asked of the machine when left out
  */

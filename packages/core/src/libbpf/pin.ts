@@ -4,6 +4,7 @@ import { beforeChange, DatapathError, Errno, Fd, isBpffs, type SyscallError } fr
 import { libbpf } from "../ffi/libbpf.ts";
 import { callError, check } from "./errors.ts";
 
+/** What can be pinned. */
 export type PinKind = "program" | "map" | "link";
 
 /** What readlink(2) says of the descriptor the kernel hands out for a pin. */
@@ -42,6 +43,7 @@ function pinHint(path: string, errno: number): string | undefined {
  * Pins at `path`, taking the place of what is pinned there in one step: at no instant is nothing there.
  *
  * It pins beside it, then renames over it, which bpffs does atomically within a folder.
+ * Throws `SyscallError`.
  */
 export function pinOver(fd: number, path: string): void {
   // Two processes, or two calls, do not meet on one name: nor a process and one of its number that was killed here.
@@ -56,7 +58,10 @@ export function pinOver(fd: number, path: string): void {
   }
 }
 
-/** Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. */
+/**
+ * Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. Throws
+ * `DatapathError` for such a path, `SyscallError` otherwise.
+ */
 export function unpin(path: string): boolean {
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
@@ -72,7 +77,7 @@ export function unpin(path: string): boolean {
   }
 }
 
-/** What is pinned at a path; undefined when nothing is there. */
+/** What is pinned at a path; undefined when nothing is there. Throws `SyscallError` without the privileges to look. */
 export function pinnedKind(path: string): PinKind | undefined {
   using fd = get(path, `look at the pin ${path}`);
   return fd === undefined ? undefined : kindOf(fd);

@@ -8,6 +8,7 @@ import { openPin, pin, pinnedKind, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 
+/** What the kernel knows of a program. */
 export interface ProgramInfo {
   /** The kernel's number of this program, unique while it is loaded. */
   id: number;
@@ -25,7 +26,9 @@ export interface ProgramInfo {
   verifiedInstructions: number;
 }
 
-/** A loaded BPF program. */
+/**
+ * A loaded BPF program. What the kernel refuses is a `SyscallError`; a program that was closed throws when it is used.
+ */
 export class Program extends Resource {
   /** Its name: in full from an object, cut at 15 characters from the kernel. */
   readonly name: string;
@@ -77,10 +80,12 @@ export class Program extends Resource {
     };
   }
 
+  /** The kernel's number of this program. Throws `SyscallError`. */
   get id(): number {
     return this.info().id;
   }
 
+  /** SHA of its instructions: equal for equal code. Throws `SyscallError`. */
   get tag(): string {
     return this.info().tag;
   }

@@ -20,6 +20,7 @@ export abstract class Resource implements Disposable {
     return this.#fd.number;
   }
 
+  /** Whether it has been closed. */
   get closed(): boolean {
     return this.#fd.closed;
   }

@@ -44,6 +44,7 @@ const BPF_F_LINK = 1 << 13;
 /** A place in the order programs of one hook run in. Those attached without a place come last. */
 export type TcxPosition = "first" | "last" | { before: Program | Link } | { after: Program | Link };
 
+/** Which program goes where. */
 export interface AttachTcxOptions {
   /** Of type BPF_PROG_TYPE_SCHED_CLS: SEC("tc"). */
   program: Program;
@@ -110,12 +111,14 @@ function attachType(direction: Direction): number {
   return direction === "ingress" ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
 }
 
+/** A program on a hook. */
 export interface TcxEntry {
   programId: number;
   /** undefined for a program attached without a link. */
   linkId: number | undefined;
 }
 
+/** What is attached to a hook. */
 export interface TcxChain {
   /** In the order they run. */
   entries: TcxEntry[];

@@ -21,6 +21,7 @@ export const TEST_RUN_OPTS = struct("bpf_test_run_opts", {
   batch_size: "u32",
 });
 
+/** What a test run begins with. */
 export interface TestRunOptions {
   /** The packet, from its Ethernet header (at least 14 bytes). Leave it out for program types without one. */
   data?: Uint8Array;
@@ -40,6 +41,7 @@ export interface TestRunOptions {
 
 const BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4;
 
+/** What a test run came to. */
 export interface TestRunResult {
   /** What the program returned: for TC, 0 TC_ACT_OK, 2 TC_ACT_SHOT, 7 TC_ACT_REDIRECT, 0xffffffff TC_ACT_UNSPEC. */
   retval: number;
@@ -112,7 +114,10 @@ const SKB_OFFSET = {
   gsoSize: 176,
 } as const;
 
-/** A struct __sk_buff to give to {@link Program.testRun} as `ctx` (linux/bpf.h). */
+/**
+ * A struct __sk_buff to give to {@link Program.testRun} as `ctx` (linux/bpf.h). Throws `RangeError` for what does not
+ * fit.
+ */
 export function skbContext(fields: SkbContext): Uint8Array {
   const bytes = new Uint8Array(SKB_SIZE);
   const view = new DataView(bytes.buffer);
@@ -124,7 +129,7 @@ export function skbContext(fields: SkbContext): Uint8Array {
   return bytes;
 }
 
-/** Reads a context that came out of a test run. */
+/** Reads a context that came out of a test run. Throws `RangeError` for bytes that are too few. */
 export function readSkbContext(bytes: Uint8Array): Required<SkbContext> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const at = (offset: number) => view.getUint32(offset, true);

@@ -3,7 +3,7 @@ import { DatapathError } from "@dp/sys";
 import type { BpfMap } from "../libbpf/map.ts";
 
 /** No group: such a server reaches no other. */
-export const NO_GROUP = 0;
+const NO_GROUP = 0;
 
 /**
  * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the

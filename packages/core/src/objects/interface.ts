@@ -19,7 +19,7 @@ export interface VethPeer {
   addr: string;
 }
 
-/** The veth pair of a server. (What DESIGN calls the container peer, the API has always called the pod peer.) */
+/** The veth pair of a server. The API says *pod* peer for what is called container peer elsewhere. */
 export interface VethPair {
   hostPeer: VethPeer;
   podPeer: VethPeer;
@@ -71,7 +71,7 @@ export function interfaceNames(): string[] {
 }
 
 /** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL if it has none. */
-export function readAddress(name: string): string {
+function readAddress(name: string): string {
   // A struct sockaddr_in: family, port, address.
   const answer = ask(name, SIOCGIFADDR, "SIOCGIFADDR");
   return [4, 5, 6, 7].map((at) => answer.getUint8(at)).join(".");
@@ -82,8 +82,7 @@ export function readAddress(name: string): string {
  *
  * @param iface its name in the calling thread's network namespace, or what is known of it
  * @param addr its IPv4 address; asked of the interface when left out
- *
- * Throws `SyscallError`: ENODEV without such an interface, EADDRNOTAVAIL when it has no address.
+ * @throws SyscallError ENODEV without such an interface, EADDRNOTAVAIL when it has no address
  */
 export function toVethPeer(iface: string | Interface, addr?: string): VethPeer {
   const known = typeof iface === "string" ? readInterface(iface) : iface;

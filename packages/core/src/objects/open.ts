@@ -11,6 +11,7 @@ import { PinSnapshot } from "./pin-snapshot.ts";
 import { recoverPins } from "./recover-pins.ts";
 import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
 
+/** Which root, and how programs are attached there. */
 export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
@@ -18,6 +19,7 @@ export interface OpenPinnedOptions {
   mechanism?: MechanismName;
 }
 
+/** What is loaded, and where to. */
 export interface LoadBpfOptions extends OpenPinnedOptions {
   /**
    * How many servers there is room for. Default: as many as before, or 65,536. When it is another number than before,
@@ -100,6 +102,7 @@ export function openPrevious(options: OpenPinnedOptions = {}): Objects | undefin
 /**
  * The programs and maps that are pinned under a root, to be put back when a load, or what comes after it, fails. Take
  * it before, restore it once what was attached is swapped back.
+ * Throws `SyscallError` without the privileges.
  */
 export function snapshotPins(options: Pick<OpenPinnedOptions, "pinRoot"> = {}): PinSnapshot {
   return PinSnapshot.take(rootOf(options));

@@ -13,14 +13,17 @@ export const PROG_PIN_PATH = "/sys/fs/bpf/progs";
 
 /** Programs on interfaces, in the order they are detached in. */
 export const INTERFACE_PROGRAMS = ["dnat", "snat", "arp", "tproxy_container", "tproxy_host"] as const;
+/** A program on an interface. */
 export type InterfaceProgram = (typeof INTERFACE_PROGRAMS)[number];
 
 /** Programs on a cgroup. */
 export const CGROUP_PROGRAMS = ["getsockopt", "sockops"] as const;
+/** A program on a cgroup. */
 export type CgroupProgram = (typeof CGROUP_PROGRAMS)[number];
 
 /** All programs of this package. */
 export const PROGRAMS = [...INTERFACE_PROGRAMS, ...CGROUP_PROGRAMS] as const;
+/** A program of this package. */
 export type ProgramName = InterfaceProgram | CgroupProgram;
 
 /** The objects, with the programs each has. */

@@ -26,6 +26,7 @@ export class PinSnapshot implements Disposable {
     this.#root = root;
   }
 
+  /** Opens what is pinned there now. Throws `SyscallError` without the privileges. */
   static take(root: PinRoot): PinSnapshot {
     const snapshot = new PinSnapshot(root);
     try {
@@ -52,6 +53,7 @@ export class PinSnapshot implements Disposable {
   /**
    * Pins again what was pinned, and nothing else: programs first, then maps. What the programs have written into maps
    * of another layout is carried back. What was attached meanwhile has to be swapped back before.
+   * Throws `SyscallError`.
    */
   restore(): void {
     for (const program of PROGRAMS) restorePin(this.#root.program(program), "program", this.#programs);

@@ -22,6 +22,7 @@ type RecordMaps = Pick<Maps, "netRecords" | "endpoints" | "names" | "namespaces"
  *
  * An index entry is written before the record and removed after it. So at every instant each record is found by what it
  * has; and an entry that its record does not agree with, left by a process that was killed, is nobody's.
+ * What the kernel refuses throws `SyscallError`, a full map `MapFullError`.
  */
 export class ServerRecords {
   /** The numbers of their groups. */
@@ -33,6 +34,7 @@ export class ServerRecords {
     this.groups = new GroupNumbers(maps.groups);
   }
 
+  /** The server whose container has this address; undefined when none has. */
   get(containerAddress: string): ServerRecord | undefined {
     const data = this.#maps.netRecords.get(containerAddress);
     return data === undefined ? undefined : decodeRecord(data);
@@ -148,6 +150,7 @@ export class ServerRecords {
     this.#maps.changes.set(containerAddress, { since: BigInt(Date.now()) * 1_000_000n });
   }
 
+  /** Takes {@link beginChange}'s note away. */
   endChange(containerAddress: string): void {
     this.#maps.changes.delete(containerAddress);
   }
@@ -157,10 +160,12 @@ export class ServerRecords {
     return [...this.#maps.changes.keys()];
   }
 
+  /** Where to begin looking for what is free. */
   freeFrom(): FreeFrom {
     return this.#maps.free.get(0) ?? { index: 0, port: 0 };
   }
 
+  /** Notes where to begin looking the next time. */
   setFreeFrom(from: FreeFrom): void {
     this.#maps.free.set(0, from);
   }

@@ -7,6 +7,7 @@ import { attachIter, runIter } from "../libbpf/iter.ts";
 import { BpfObject } from "../libbpf/object.ts";
 import { VerifierError } from "../libbpf/verifier-error.ts";
 
+/** Whose sockets. */
 export interface DestroyOptions {
   /** The network namespace. Default: the calling thread's. */
   netns?: Fd;

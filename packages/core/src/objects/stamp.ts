@@ -9,7 +9,7 @@ import type { PinRoot } from "./pin-root.ts";
 export type Stamp = DpMeta;
 
 /** The version of the map layouts this build was made for (DP_LAYOUT_VERSION in bpf/maps.h). */
-export const LAYOUT_VERSION: number = DpLayout.version;
+const LAYOUT_VERSION: number = DpLayout.version;
 
 export function openStamp(root: PinRoot): BpfMap<number, Stamp> | undefined {
   const layout = mapLayouts.dp_meta;

@@ -131,7 +131,7 @@ function question(server: typeof A): Uint8Array {
 }
 
 /** Valid, or of a kind that is refused for one reason alone. */
-export const SEEDS: Readonly<Record<ProgramName, readonly Uint8Array[]>> = {
+const SEEDS: Readonly<Record<ProgramName, readonly Uint8Array[]>> = {
   dnat: ARRIVALS,
   arp: [...DEPARTURES.slice(0, 10), ...[A, B].flatMap((server) => Array<Uint8Array>(10).fill(question(server)))],
   snat: DEPARTURES,

@@ -1,5 +1,5 @@
 /** What the kernel can do, by trying: version numbers lie. */
-import { sockDestroyRefusal, verifyPrograms } from "@dp/core";
+import { sockDestroyRefusal, verifyPrograms } from "@dp/core/internal";
 import { hasClsact, hasHelper, hasJit, hasKernelBtf, hasProgramType, hasTcx } from "@dp/core/libbpf";
 import { currentNetns, netnsCookie } from "@dp/sys";
 import { error, listed, type Verdict, warning } from "./check.ts";

@@ -39,6 +39,7 @@ export interface Acknowledgement {
  *     };
  *
  * NLMSG_DONE has the `int` alone before its attributes.
+ * Throws {@link MalformedMessageError}.
  */
 export function readAcknowledgement(frame: Frame): Acknowledgement {
   const { type, flags, payload } = frame;

@@ -12,7 +12,7 @@ import { struct } from "./struct.ts";
  *         __u32 ifa_index;
  * };
  */
-export const ifaddrmsg = struct("ifaddrmsg", {
+const ifaddrmsg = struct("ifaddrmsg", {
   ifa_family: u8,
   ifa_prefixlen: u8,
   ifa_flags: u8,

@@ -100,7 +100,10 @@ type Table = Readonly<Record<string, readonly [type: number, codec: unknown]>>;
 
 type TableValues<T extends Table> = { [K in keyof T]: T[K][1] extends Codec<infer V> ? V : never };
 
-/** Declares a set of attributes: the kernel's name, number and what is inside. */
+/**
+ * Declares a set of attributes: the kernel's name, number and what is inside. Reading what is damaged throws {@link
+ * MalformedMessageError}.
+ */
 export function attributes<const T extends Table>(table: T): AttributeSet<TableValues<T>> {
   type V = TableValues<T>;
   type Line = { readonly name: string; readonly type: number; readonly codec: Codec<unknown> };

@@ -17,6 +17,10 @@ export interface BodyCodec<H, V> extends Codec<Body<H, V>> {
   build(header: Partial<H>, values: { readonly [K in keyof V]?: V[K] | undefined }): Uint8Array;
 }
 
+/**
+ * A message's payload after the netlink header: a struct, then attributes. Reading what is damaged throws {@link
+ * MalformedMessageError}.
+ */
 export function body<H, V>(header: Struct<H>, attributes: AttributeSet<V>): BodyCodec<H, V> {
   const start = align(header.size);
   function write(value: { header: Partial<H>; attributes: readonly Attribute<V>[] }): Uint8Array {

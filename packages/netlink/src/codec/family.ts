@@ -1,6 +1,8 @@
 /** Address families rtnetlink knows (sys/socket.h). */
 export const AF_UNSPEC = 0;
+/** IPv4. */
 export const AF_INET = 2;
+/** IPv6. */
 export const AF_INET6 = 10;
 
 /** The names `ip -j` uses. */

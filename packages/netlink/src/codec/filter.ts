@@ -14,7 +14,7 @@ import { padding, struct } from "./struct.ts";
  *         __u32          tcm_info;   // of a filter: priority << 16 | protocol (big-endian)
  * };
  */
-export const tcmsg = struct("tcmsg", {
+const tcmsg = struct("tcmsg", {
   tcm_family: u8,
   pad: padding(3),
   tcm_ifindex: s32,

@@ -54,7 +54,9 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-/** Splits a datagram into its messages. The payloads are views of it, not copies. */
+/**
+ * Splits a datagram into its messages. The payloads are views of it, not copies. Throws {@link MalformedMessageError}.
+ */
 export function readFrames(datagram: Uint8Array): Frame[] {
   const view = viewOf(datagram);
   const frames: Frame[] = [];
@@ -84,7 +86,7 @@ export function readFrames(datagram: Uint8Array): Frame[] {
   return frames;
 }
 
-/** One message as a datagram, padded to a multiple of four bytes. */
+/** One message as a datagram, padded to a multiple of four bytes. Throws nothing. */
 export function writeFrame({ type, flags, sequence, portId, payload }: Frame): Uint8Array {
   const length = nlmsghdr.size + payload.byteLength;
   const datagram = new Uint8Array(align(length));

@@ -2,7 +2,9 @@
 export interface Names<N extends string> {
   /** The name, or the number itself. */
   name(number: number): N | number;
+  /** The number behind a name. */
   number(name: N): number;
+  /** Whether there is one of this name. */
   has(name: string): name is N;
   readonly all: readonly N[];
 }

@@ -14,7 +14,7 @@ import { padding, struct } from "./struct.ts";
  *         __u8  ndm_type;   // RTN_*
  * };
  */
-export const ndmsg = struct("ndmsg", {
+const ndmsg = struct("ndmsg", {
   ndm_family: u8,
   pad: padding(3),
   ndm_ifindex: s32,

@@ -17,7 +17,7 @@ import { struct } from "./struct.ts";
  *         unsigned      rtm_flags;     // RTM_F_*, and RTNH_F_* of the only next hop
  * };
  */
-export const rtmsg = struct("rtmsg", {
+const rtmsg = struct("rtmsg", {
   rtm_family: u8,
   rtm_dst_len: u8,
   rtm_src_len: u8,
@@ -47,7 +47,7 @@ export const RouteFlag = {
  *         int            rtnh_ifindex;
  * };
  */
-export const rtnexthop = struct("rtnexthop", { rtnh_len: u16, rtnh_flags: u8, rtnh_hops: u8, rtnh_ifindex: s32 });
+const rtnexthop = struct("rtnexthop", { rtnh_len: u16, rtnh_flags: u8, rtnh_hops: u8, rtnh_ifindex: s32 });
 
 /** A gateway of another family than the route's. */
 export interface Via {

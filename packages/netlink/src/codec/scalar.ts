@@ -15,7 +15,9 @@ export interface Codec<T> {
 /** Something of fixed size at a fixed place in a C struct. */
 export interface Field<T> {
   readonly size: number;
+  /** Reads it where it is. */
   get(view: DataView, at: number): T;
+  /** Writes it where it is to be. */
   set(view: DataView, at: number, value: T): void;
 }
 
@@ -54,6 +56,7 @@ function scalar<T extends number | bigint>(
   };
 }
 
+/** `__u8`. */
 export const u8 = scalar<number>("u8", {
   size: 1,
   min: 0,
@@ -62,6 +65,7 @@ export const u8 = scalar<number>("u8", {
   set: (view, at, value) => view.setUint8(at, value),
 });
 
+/** `__u16`, host byte order. */
 export const u16 = scalar<number>("u16", {
   size: 2,
   min: 0,
@@ -70,6 +74,7 @@ export const u16 = scalar<number>("u16", {
   set: (view, at, value) => view.setUint16(at, value, LITTLE_ENDIAN),
 });
 
+/** `__u32`, host byte order. */
 export const u32 = scalar<number>("u32", {
   size: 4,
   min: 0,
@@ -78,6 +83,7 @@ export const u32 = scalar<number>("u32", {
   set: (view, at, value) => view.setUint32(at, value, LITTLE_ENDIAN),
 });
 
+/** `__s32`, host byte order. */
 export const s32 = scalar<number>("s32", {
   size: 4,
   min: -0x8000_0000,
@@ -86,6 +92,7 @@ export const s32 = scalar<number>("s32", {
   set: (view, at, value) => view.setInt32(at, value, LITTLE_ENDIAN),
 });
 
+/** `__u64`, host byte order. */
 export const u64 = scalar<bigint>("u64", {
   size: 8,
   min: 0n,

@@ -7,6 +7,7 @@ export interface Padding {
   readonly padding: true;
 }
 
+/** Bytes of a struct that mean nothing. Throws nothing. */
 export function padding(size: number): Padding {
   return { size, padding: true };
 }
@@ -31,7 +32,10 @@ export interface Struct<T> extends Codec<T> {
   of(value: Partial<T>): T;
 }
 
-/** Declares a C struct by its members in order. Members are placed one after the other: spell the padding out. */
+/**
+ * Declares a C struct by its members in order. Members are placed one after the other: spell the padding out. Reading
+ * too few bytes throws {@link MalformedMessageError}.
+ */
 export function struct<const F extends Fields>(name: string, fields: F): Struct<StructValue<F>> {
   const places: { readonly key: string; readonly at: number; readonly field: Field<number | bigint> }[] = [];
   let size = 0;

@@ -30,11 +30,13 @@ export interface Address {
   readonly flags: number;
 }
 
+/** Which addresses; what is left out does not matter. */
 export interface AddressFilter {
   ifindex?: number | undefined;
   family?: Family | undefined;
 }
 
+/** An address to be given to an interface. */
 export interface AddressOptions {
   ifindex: number;
   /** "10.1.0.2" or "fd00::1". */

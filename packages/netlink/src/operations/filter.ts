@@ -17,6 +17,7 @@ export interface Filter {
   readonly program: { readonly id: number; readonly name: string } | undefined;
 }
 
+/** Which filters. */
 export interface FilterQuery {
   ifindex: number;
   /** As the kernel sees the interface: ingress is what it receives. */

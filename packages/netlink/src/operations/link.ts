@@ -64,6 +64,7 @@ export interface LinkStats {
   readonly sendDropped: bigint;
 }
 
+/** What to leave out of what is told of interfaces. */
 export interface LinkQuery {
   /** Include `stats`. Default false. */
   stats?: boolean | undefined;

@@ -9,6 +9,7 @@ import { NetlinkError } from "../error.ts";
 import { checkIndex, checkIp, checkMac, checkWord } from "../input.ts";
 import { linkName } from "./link.ts";
 
+/** What the kernel knows about a neighbour (NUD_*). */
 export type NeighbourState =
   | "none"
   | "incomplete"
@@ -33,11 +34,13 @@ export interface Neighbour {
   readonly flags: number;
 }
 
+/** Which neighbours; what is left out does not matter. */
 export interface NeighbourFilter {
   ifindex?: number | undefined;
   family?: Family | undefined;
 }
 
+/** A neighbour as it is to be. */
 export interface NeighbourOptions {
   ifindex: number;
   address: string;

@@ -31,6 +31,7 @@ export type RouteType =
   | "nat"
   | "unspec";
 
+/** A route, as the kernel has it. */
 export interface Route {
   readonly family: Family;
   /** "10.2.0.0/16", or "default". One address has its prefix, too: "10.2.0.5/32". */
@@ -56,6 +57,7 @@ export interface Route {
   readonly nextHops: readonly NextHop[];
 }
 
+/** One way of a multipath route. */
 export interface NextHop {
   readonly gateway: string | undefined;
   readonly ifindex: number;
@@ -64,6 +66,7 @@ export interface NextHop {
   readonly onlink: boolean;
 }
 
+/** Which routes; what is left out does not matter. */
 export interface RouteFilter {
   family?: Family | undefined;
   ifindex?: number | undefined;
@@ -71,6 +74,7 @@ export interface RouteFilter {
   table?: number | "all" | undefined;
 }
 
+/** A route to be made. */
 export interface RouteOptions {
   /** "10.2.0.0/16", "10.2.0.5" (one address), "fd00::/64", or "default". */
   destination: string;
@@ -103,6 +107,7 @@ export type RouteKey = Pick<
   "destination" | "family" | "gateway" | "scope" | "source" | "metric" | "table" | "type" | "protocol"
 > & { ifindex?: number | undefined };
 
+/** From where, and as whom, to ask for the route. */
 export interface RouteLookup {
   /** As if the packet had this source address. */
   source?: string | undefined;
