@@ -27,6 +27,7 @@ import {
   DpServerState,
   dpServerStateNames,
   dpSnatTarget,
+  dpSockCounts,
   dpSweep,
   dpTraffic,
   dpVethPair,
@@ -180,6 +181,7 @@ const STRUCTS: Record<string, Golden> = {
     "c6336407 | 01bb | 9c40 | 2397 | .... | 01000000 | 0807060504030201 | ..*16",
   ),
   dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
+  dp_sock_counts: golden(dpSockCounts, { destroyed: 1n, refused: 2n }, "0100000000000000 | 0200000000000000"),
   dp_traffic: golden(dpTraffic, TRAFFIC, "0100000000000000 | 3412000000000000"),
   dp_drops: golden(
     dpDrops,
@@ -306,6 +308,7 @@ const ARBITRARIES = {
   dp_origin_key: fc.record({ container: ipv4, sport: u16s, protocol: octet }),
   dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
   dp_sweep: fc.record({ armed: u32s }),
+  dp_sock_counts: fc.record({ destroyed: u64s, refused: u64s }),
   dp_traffic: traffic,
   dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
 } satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
