@@ -954,7 +954,7 @@ export const mapLayouts = {
     key: dpFragmentKey,
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
-  } satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
+  } as const satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
   dp_configs: {
     name: "dp_configs",
     type: 2,
@@ -964,7 +964,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "struct dp_config",
     value: dpConfig,
-  } satisfies wire.MapLayout<number, DpConfig>,
+  } as const satisfies wire.MapLayout<number, DpConfig>,
   dp_dnat_targets: {
     name: "dp_dnat_targets",
     type: 5,
@@ -974,7 +974,7 @@ export const mapLayouts = {
     key: dpPublicKey,
     valueType: "struct dp_dnat_target",
     value: dpDnatTarget,
-  } satisfies wire.MapLayout<DpPublicKey, DpDnatTarget>,
+  } as const satisfies wire.MapLayout<DpPublicKey, DpDnatTarget>,
   dp_drop_counts: {
     name: "dp_drop_counts",
     type: 5,
@@ -984,7 +984,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "struct dp_drops",
     value: dpDrops,
-  } satisfies wire.MapLayout<number, DpDrops>,
+  } as const satisfies wire.MapLayout<number, DpDrops>,
   dp_flows: {
     name: "dp_flows",
     type: 1,
@@ -994,7 +994,7 @@ export const mapLayouts = {
     key: dpFlowKey,
     valueType: "struct dp_flow",
     value: dpFlow,
-  } satisfies wire.MapLayout<DpFlowKey, DpFlow>,
+  } as const satisfies wire.MapLayout<DpFlowKey, DpFlow>,
   dp_fragments: {
     name: "dp_fragments",
     type: 9,
@@ -1004,7 +1004,7 @@ export const mapLayouts = {
     key: dpFragmentKey,
     valueType: "struct dp_fragment",
     value: dpFragment,
-  } satisfies wire.MapLayout<DpFragmentKey, DpFragment>,
+  } as const satisfies wire.MapLayout<DpFragmentKey, DpFragment>,
   dp_host_addrs: {
     name: "dp_host_addrs",
     type: 1,
@@ -1014,7 +1014,7 @@ export const mapLayouts = {
     key: wire.be32,
     valueType: "struct dp_host_addr",
     value: dpHostAddr,
-  } satisfies wire.MapLayout<string, DpHostAddr>,
+  } as const satisfies wire.MapLayout<string, DpHostAddr>,
   dp_host_peers: {
     name: "dp_host_peers",
     type: 25,
@@ -1024,7 +1024,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "__u32",
     value: wire.u32,
-  } satisfies wire.MapLayout<number, number>,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_meta: {
     name: "dp_meta",
     type: 2,
@@ -1034,7 +1034,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "struct dp_meta",
     value: dpMeta,
-  } satisfies wire.MapLayout<number, DpMeta>,
+  } as const satisfies wire.MapLayout<number, DpMeta>,
   dp_net_records: {
     name: "dp_net_records",
     type: 1,
@@ -1044,7 +1044,7 @@ export const mapLayouts = {
     key: dpNetKey,
     valueType: "struct dp_net_data",
     value: dpNetData,
-  } satisfies wire.MapLayout<DpNetKey, DpNetData>,
+  } as const satisfies wire.MapLayout<DpNetKey, DpNetData>,
   dp_origins: {
     name: "dp_origins",
     type: 1,
@@ -1054,7 +1054,7 @@ export const mapLayouts = {
     key: dpOriginKey,
     valueType: "struct dp_origin",
     value: dpOrigin,
-  } satisfies wire.MapLayout<DpOriginKey, DpOrigin>,
+  } as const satisfies wire.MapLayout<DpOriginKey, DpOrigin>,
   dp_players: {
     name: "dp_players",
     type: 2,
@@ -1064,7 +1064,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "__u32",
     value: wire.u32,
-  } satisfies wire.MapLayout<number, number>,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_snat_targets: {
     name: "dp_snat_targets",
     type: 5,
@@ -1074,7 +1074,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "struct dp_snat_target",
     value: dpSnatTarget,
-  } satisfies wire.MapLayout<number, DpSnatTarget>,
+  } as const satisfies wire.MapLayout<number, DpSnatTarget>,
   dp_sweeps: {
     name: "dp_sweeps",
     type: 2,
@@ -1084,7 +1084,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "struct dp_sweep",
     value: dpSweep,
-  } satisfies wire.MapLayout<number, DpSweep>,
+  } as const satisfies wire.MapLayout<number, DpSweep>,
   dp_uplinks: {
     name: "dp_uplinks",
     type: 25,
@@ -1094,7 +1094,7 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "__u32",
     value: wire.u32,
-  } satisfies wire.MapLayout<number, number>,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_veth_pairs: {
     name: "dp_veth_pairs",
     type: 1,
@@ -1104,7 +1104,7 @@ export const mapLayouts = {
     key: wire.be32,
     valueType: "struct dp_veth_pair",
     value: dpVethPair,
-  } satisfies wire.MapLayout<string, DpVethPair>,
+  } as const satisfies wire.MapLayout<string, DpVethPair>,
 } as const;
 
 /** Global variables, by their names in C. */

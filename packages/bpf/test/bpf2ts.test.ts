@@ -142,7 +142,7 @@ describe("a C file with one of everything", () => {
     const back = (addr: string) => everything.read(everything.write({ ...zero, addr }))["addr"];
     expect(
       ["::", "::1", "1::", "2001:DB8:0:0:1:0:0:1", "::ffff:10.0.0.1", "1:2:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"].map(back),
-    ).toEqual(["::", "::1", "1::", "2001:db8::1:0:0:1", "::ffff:a00:1", "1:2:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"]);
+    ).toEqual(["::", "::1", "1::", "2001:db8::1:0:0:1", "::ffff:10.0.0.1", "1:2:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"]);
   });
 
   test("has its enums, maps, variables, records and itself", () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmdirSync } from "node:fs";
-import { Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
+import { DatapathError, Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
 import {
   attachCgroup,
   attachClsact,
@@ -10,6 +10,7 @@ import {
   BpfObject,
   type ClsactSlot,
   destroyClsact,
+  interfaceIndex,
   detachClsact,
   Link,
   linkIds,
@@ -226,6 +227,15 @@ describe("XDP links", () => {
       expect(thrown(SyscallError, () => attachXdp({ program, ifindex: 9999 })).message).toContain("no such interface");
       expect(thrown(SyscallError, () => attachXdp({ program, ifindex, mode: "offload" })).op).toContain("drop_all");
     });
+  });
+});
+
+test("an interface's index is found by its name, in the namespace of the caller", () => {
+  namespace.inside(() => {
+    expect(interfaceIndex("dp0")).toBe(namespace.index("dp0"));
+    expect(thrown(DatapathError, () => interfaceIndex("none")).message).toBe(
+      "find interface none: there is none of that name in this network namespace",
+    );
   });
 });
 

@@ -34,7 +34,7 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
      )} as const;`,
     `/** The maps, by their names in the kernel. */
      export const mapLayouts = ${list("{", maps.map(mapSource), "}")} as const;`,
-    `/** Global variables, by their names in C.${skipped.map((why) => `\n * Left out: ${why}.`).join("")} */
+    `${comment(["Global variables, by their names in C.", ...skipped.map((why) => `Left out: ${why}.`)])}
      export const variableLayouts = ${list("{", variables.map(variableSource), "}")} as const;`,
   ];
   if (embed !== undefined) {
@@ -44,6 +44,10 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
     );
   }
   return `${indent(parts.join("\n\n"))}\n`;
+}
+
+function comment(lines: readonly string[]): string {
+  return lines.length === 1 ? `/** ${lines[0]} */` : `/**\n${lines.map((line) => `* ${line}`).join("\n")}\n*/`;
 }
 
 function list(open: string, lines: readonly string[], close: string): string {
@@ -98,7 +102,7 @@ function mapSource({ name, type, maxEntries, flags, key, value }: MapModel): str
     key === undefined || value === undefined
       ? "BareMapLayout"
       : `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
-  return `${name}: {\n${[numbers, ...parts].join("\n")}\n} satisfies wire.${satisfied},`;
+  return `${name}: {\n${[numbers, ...parts].join("\n")}\n} as const satisfies wire.${satisfied},`;
 }
 
 function variableSource({ name, section, type, size, shape }: VariableModel): string {

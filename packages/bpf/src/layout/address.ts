@@ -37,6 +37,10 @@ export function setMac(view: DataView, offset: number, value: string, what: stri
 /** `struct in6_addr`: an IPv6 address, in the short form (RFC 5952). */
 export function getIpv6(view: DataView, offset: number): string {
   const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(offset + index * 2));
+  // IPv4 inside IPv6, which people know by its dots.
+  if (groups.every((group, index) => index > 5 || group === (index === 5 ? 0xffff : 0))) {
+    return `::ffff:${getIpv4(view, offset + 12)}`;
+  }
   const zeros = longestZeros(groups);
   const text = (some: readonly number[]) => some.map((group) => group.toString(16)).join(":");
   if (zeros.length < 2) return text(groups);

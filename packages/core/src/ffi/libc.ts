@@ -189,3 +189,10 @@ export function pollReadable(fd: number, timeout: number): number {
   // SAFETY: the kernel reads and writes `entry` during the call only.
   return orErrno(rawPoll(entry, 1, timeout));
 }
+
+const rawNameToIndex = bind("unsigned int if_nametoindex(const char *name)");
+
+/** An interface's index in the calling thread's network namespace: 0 without such an interface (if_nametoindex(3)). */
+export function nameToIndex(name: string): number {
+  return rawNameToIndex(name);
+}

@@ -23,6 +23,7 @@ export {
 } from "./feature.ts";
 export { hasFilters } from "./filter-dump.ts";
 export { linkIds, mapIds, programIds } from "./ids.ts";
+export { interfaceIndex } from "./interface-index.ts";
 export { attachIter, type AttachIterOptions, runIter } from "./iter.ts";
 export {
   type CgroupLinkInfo,
