@@ -2,8 +2,8 @@ import { DatapathError } from "@dp/sys";
 import { nameToIndex } from "../ffi/libc.ts";
 
 /**
- * The index of an interface, by its name, in the calling thread's network namespace: what {@link attachTcx} and its like
- * take. Throws `DatapathError` when there is none.
+ * The index of an interface, by its name, in the calling thread's network namespace: what {@link attachTcx} and its
+ * like take. Throws `DatapathError` when there is none.
  */
 export function interfaceIndex(name: string): number {
   const index = nameToIndex(name);

@@ -34,7 +34,7 @@ export class OpenObject implements Disposable {
     return this.#handle.maps().map((pointer) => new OpenMap(pointer, this.#handle));
   }
 
-  /** By its name, or one of a generated module's `mapLayouts`. Throws `DatapathError` when there is none of that name. */
+  /** By its name, or one of a generated module's `mapLayouts`. Throws `DatapathError` when there is no such map. */
   map(map: string | { readonly name: string }): OpenMap {
     return named(this.maps(), typeof map === "string" ? map : map.name, "map", this.name);
   }
@@ -49,8 +49,9 @@ export class OpenObject implements Disposable {
   }
 
   /**
-   * Sets a global variable (`const volatile` or not) to its value at load: by name and codec, or by one of a generated
-   * module's `variableLayouts`. Found by its BTF, so the object must have been compiled with -g. Throws `DatapathError` when there is no such variable or the codec's size is not its size.
+   * Sets a global variable (`const volatile` or not) to its value at load: by name and codec, or by one of a
+   * generated module's `variableLayouts`. Found by its BTF, so the object must have been compiled with -g. Throws
+   * `DatapathError` when there is no such variable or the codec's size is not its size.
    */
   setVariable<T>(layout: TypedVariable<T>, value: T): void;
   setVariable<T>(name: string, codec: Codec<T>, value: T): void;
