@@ -86,6 +86,13 @@ describe("a C file with one of everything", () => {
     expect(stdout).toBe("");
   });
 
+  test("brings no program of this package along", async () => {
+    const { outputs } = await Bun.build({ entrypoints: [join(folder, "src/a.gen.ts")], target: "node" });
+    const bundle = (await outputs[0]?.text()) ?? "";
+    expect(bundle).toContain("everything");
+    expect(bundle).not.toMatch(/dp_(dnat|snat|config)/);
+  });
+
   test("is written and read byte for byte as the compiler does it", () => {
     const { everything, object } = generated;
     const value = {

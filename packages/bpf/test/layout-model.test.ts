@@ -149,6 +149,22 @@ test("an enum with a negative value is read and written with its sign", () => {
   expect(text).toContain('wire.setS32(view, 0, value.mood, "s.mood")');
 });
 
+test("an object cannot smuggle code into the module", () => {
+  const bytes = objectWith("dp_a", "__u32 sum_of_it; __u32 x;");
+  const forged = (from: string, to: string) => {
+    const text = Buffer.from(bytes).toString("latin1");
+    expect(text).toContain(from);
+    expect(to.length).toBe(from.length);
+    const object = Uint8Array.from(Buffer.from(text.replaceAll(from, to), "latin1"));
+    const forgedModel = layoutsOf([Btf.fromObject(object)]);
+    return renderLayouts(forgedModel, { inputs: ["a.o"], runtime: "@dp/bpf/layout" });
+  };
+  expect(forged("sum_of_it", "sum_of_us")).toContain("sumOfUs");
+  expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is no name in C'));
+  expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is no name in C");
+  expect(() => forged("__u32", '_"+"_')).toThrow("is no name in C");
+});
+
 test("names are turned from C's spelling into TypeScript's, away from what is taken", () => {
   expect(camelCase("dp_snat_target")).toBe("dpSnatTarget");
   expect(camelCase("NOT_IP")).toBe("notIp");
@@ -158,5 +174,7 @@ test("names are turned from C's spelling into TypeScript's, away from what is ta
   expect(pascalCase("dp_net_data")).toBe("DpNetData");
   expect(constantName("class")).toBe("class_");
   expect(constantName("wire")).toBe("wire_");
+  expect(constantName("view")).toBe("view_");
+  expect(constantName("element0")).toBe("element0_");
   expect(typeName("record")).toBe("Record_");
 });

@@ -4,6 +4,7 @@ import { enumSource } from "./enum-source.ts";
 import { indent } from "./indent.ts";
 import type { FieldModel, LayoutModel, MapModel, StructModel, ValueModel, VariableModel } from "./layout-model.ts";
 import { camelCase, constantName, refuseSame, typeName } from "./names.ts";
+import { refuseOddNames } from "./plain-names.ts";
 import { readExpression, typeOf, writeStatement } from "./shape-source.ts";
 import type { Shape } from "./shape.ts";
 
@@ -18,12 +19,13 @@ export interface SourceOptions {
 
 /** The module. Throws `ModelError` when two names of C would become one of TypeScript. */
 export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: SourceOptions): string {
+  refuseOddNames(model);
   const { enums, structs, maps, variables, skipped } = model;
   const types = [...enums, ...structs].map(({ name }) => name);
   refuseSame("types", [...types, ...enums.map(({ name }) => `${name}_names`)], typeName);
   const parts = [
-    `// Written by bpf2ts from ${inputs.join(", ")}: do not edit.`,
-    `import * as wire from "${runtime}";`,
+    `// Written by bpf2ts from ${oneLine(inputs.join(", "))}: do not edit.`,
+    `import * as wire from ${JSON.stringify(runtime)};`,
     ...enums.map(enumSource),
     ...structs.map(structSource),
     `/** All structs, each after those it contains. */
@@ -34,7 +36,7 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
      )} as const;`,
     `/** The maps, by their names in the kernel. */
      export const mapLayouts = ${list("{", maps.map(mapSource), "}")} as const;`,
-    `${comment(["Global variables, by their names in C.", ...skipped.map((why) => `Left out: ${why}.`)])}
+    `${comment(["Global variables, by their names in C.", ...skipped.map((why) => `Left out: ${oneLine(why)}.`)])}
      export const variableLayouts = ${list("{", variables.map(variableSource), "}")} as const;`,
   ];
   if (embed !== undefined) {
@@ -44,6 +46,11 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
     );
   }
   return `${indent(parts.join("\n\n"))}\n`;
+}
+
+/** What is put into a comment must not end it. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").replaceAll("*/", "* /");
 }
 
 function comment(lines: readonly string[]): string {

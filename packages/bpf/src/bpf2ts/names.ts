@@ -19,7 +19,7 @@ const TAKEN = new Set(
     "arguments await break case catch class const continue debugger default delete do else enum eval export extends " +
     "false finally for function if implements import in instanceof interface let new null package private protected " +
     "public return static super switch this throw true try typeof undefined var void while with yield " +
-    "Exclude Readonly Record Uint8Array mapLayouts object structLayouts variableLayouts wire"
+    "Exclude Readonly Record Uint8Array bytes mapLayouts object structLayouts value variableLayouts view wire"
   ).split(" "),
 );
 
@@ -34,7 +34,7 @@ export function typeName(name: string): string {
 }
 
 function free(name: string): string {
-  return TAKEN.has(name) ? `${name}_` : name;
+  return TAKEN.has(name) || /^(i|element|what)\d+$/.test(name) ? `${name}_` : name;
 }
 
 /** Throws {@link ModelError} when two names of C become one of TypeScript. */
