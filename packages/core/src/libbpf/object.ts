@@ -95,7 +95,8 @@ export class BpfObject implements Disposable {
 
   /**
    * A map of this object, closed with it: by its name and codecs, or by one of a generated module's `mapLayouts`.
-   * Throws `DatapathError` when there is none of that name, or when its keys or values have other sizes than the codecs.
+   * Throws `DatapathError` when there is none of that name, or when its keys or values have other sizes than the
+   * codecs.
    */
   map<K, V, const T extends number>(layout: TypedMap<K, V, T>, options?: MapOptions): BpfMap<K, EntryValue<T, V>>;
   map<K, V>(name: string, key: Codec<K>, value: Codec<V>, options?: MapOptions): BpfMap<K, V>;
