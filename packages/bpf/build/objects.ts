@@ -2,14 +2,15 @@
 import { Buffer } from "node:buffer";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, compile, findToolchain, programFamilies } from "./clang.ts";
+import { BuildError, findToolchain } from "../src/bpf2ts/clang.ts";
+import { compileOurs, programFamilies } from "./families.ts";
 
 const TARGET = join(import.meta.dirname, "../src/objects.gen.ts");
 
 try {
   const toolchain = findToolchain();
   const lines = programFamilies().map((name) => {
-    const object = compile(toolchain, `${name}.bpf.c`);
+    const object = compileOurs(toolchain, `${name}.bpf.c`);
     console.log(`bpf/${name}.bpf.c: ${object.byteLength} bytes`);
     return `  ${name}: "${Buffer.from(object).toString("base64")}",\n`;
   });
@@ -20,6 +21,6 @@ try {
   );
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
-  console.error(`build: ${error.message}`);
+  console.error(`build: ${error.message}${error.hint === undefined ? "" : `\nhint: ${error.hint}`}`);
   process.exitCode = 1;
 }

@@ -9,6 +9,13 @@ import { elfSection } from "./elf.ts";
 /** The bytes are not BTF, are damaged, or describe something nonsensical (a type that contains itself). */
 export class BtfError extends Error {
   override readonly name = "BtfError";
+  /** What to do about it. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 /** A member of a struct or union. */
@@ -102,7 +109,12 @@ export class Btf {
   /** Finds and parses the BTF of a BPF object file. Throws {@link BtfError} or `ElfError`. */
   static fromObject(file: Uint8Array): Btf {
     const section = elfSection(file, ".BTF");
-    if (section === undefined) throw new BtfError("the object has no .BTF section: it was compiled without -g");
+    if (section === undefined) {
+      throw new BtfError(
+        "the object has no .BTF section: it was compiled without -g",
+        "compile it with clang -g; llvm-strip --strip-debug keeps BTF, llvm-strip alone does not",
+      );
+    }
     return Btf.parse(section);
   }
 
@@ -121,6 +133,15 @@ export class Btf {
     return this.types.find(
       (type): type is Extract<BtfType, { kind: K }> => type.kind === kind && "name" in type && type.name === name,
     );
+  }
+
+  /** The struct of that name; or the one without a name that a typedef gives it. */
+  findStruct(name: string): Extract<BtfType, { kind: "struct" }> | undefined {
+    const struct = this.find("struct", name);
+    if (struct !== undefined || name === "") return struct;
+    const alias = this.types.findIndex((type) => type.kind === "typedef" && type.name === name);
+    const type = alias < 0 ? undefined : this.resolve(alias);
+    return type?.kind === "struct" ? type : undefined;
   }
 
   /** The type behind const, volatile, restrict and type tags; typedefs are kept, since `__be32` means something. */

@@ -1,75 +1,13 @@
-import { Btf } from "./btf.ts";
 import { mapLayouts, structLayouts } from "./layout.gen.ts";
-import type { FieldLayout, MapLayout, StructLayout } from "./layout.ts";
-import { mapDefinitions } from "./map-definition.ts";
-
-/** One difference between a generated layout and what an object says of the same struct or map. */
-export interface LayoutMismatch {
-  /** `dp_config`, or `map dp_configs`. */
-  readonly struct: string;
-  /** The field, or what else of it: `(size)`, `(key)`. */
-  readonly field: string;
-  /** What this package was generated for. */
-  readonly expected: string;
-  /** What the object has. */
-  readonly actual: string;
-}
-
-const ABSENT = "absent";
+import { checkLayouts as check, type LayoutMismatch } from "./layout/check.ts";
 
 /**
- * Compares the generated layouts with the BTF of an object that is about to be loaded, so that bytes are never read
- * by a layout they were not written with. Structs and maps the object does not have are not its business.
+ * Compares this package's layouts with the BTF of an object that is about to be loaded, so that bytes are never read by
+ * a layout they were not written with. Structs and maps the object does not have are not its business.
  *
  * @param file an object file (ELF), not bare BTF
  * @returns every difference; empty when all is well. Throws `ElfError` or `BtfError` for a damaged object.
  */
 export function checkLayouts(file: Uint8Array): LayoutMismatch[] {
-  const btf = Btf.fromObject(file);
-  return [...checkStructs(btf, structLayouts), ...checkMaps(btf, Object.values(mapLayouts))];
-}
-
-/** As {@link checkLayouts}, for given structs. */
-function checkStructs(btf: Btf, layouts: readonly Omit<StructLayout<never>, "read">[]): LayoutMismatch[] {
-  return layouts.flatMap((layout) => {
-    const type = btf.find("struct", layout.name);
-    if (type === undefined) return [];
-    const mismatches: LayoutMismatch[] = [];
-    const differ = (field: string, expected: string, actual: string): void => {
-      if (expected !== actual) mismatches.push({ struct: layout.name, field, expected, actual });
-    };
-    differ("(size)", `${layout.size} bytes`, `${type.size} bytes`);
-    const actual = new Map<string, string>();
-    for (const member of type.members) {
-      const field = { offset: member.bitOffset / 8, size: btf.sizeOf(member.type), type: btf.describe(member.type) };
-      actual.set(member.name, place(field) + (member.bitSize === 0 ? "" : `, ${member.bitSize} bits`));
-    }
-    for (const field of layout.fields) {
-      differ(field.name, place(field), actual.get(field.name) ?? ABSENT);
-      actual.delete(field.name);
-    }
-    for (const [name, found] of actual) differ(name, ABSENT, found);
-    return mismatches;
-  });
-}
-
-/** As {@link checkLayouts}, for given maps. Sizes are not compared: a loader may choose them. */
-function checkMaps(btf: Btf, layouts: readonly Omit<MapLayout<never, never>, "key" | "value">[]): LayoutMismatch[] {
-  const definitions = new Map(mapDefinitions(btf).map((definition) => [definition.name, definition]));
-  return layouts.flatMap((layout) => {
-    const definition = definitions.get(layout.name);
-    if (definition === undefined) return [];
-    const compared: [field: string, expected: string, actual: string][] = [
-      ["(type)", `${layout.type}`, `${definition.type}`],
-      ["(key)", layout.keyType, btf.describe(definition.key)],
-      ["(value)", layout.valueType, btf.describe(definition.value)],
-    ];
-    return compared
-      .filter(([, expected, actual]) => expected !== actual)
-      .map(([field, expected, actual]) => ({ struct: `map ${layout.name}`, field, expected, actual }));
-  });
-}
-
-function place(field: Omit<FieldLayout, "name">): string {
-  return `${field.type} at byte ${field.offset}, ${field.size} bytes`;
+  return check(file, { structLayouts, mapLayouts });
 }

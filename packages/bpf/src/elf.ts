@@ -7,7 +7,16 @@
 /** The bytes are not an ELF file for BPF, or are damaged. */
 export class ElfError extends Error {
   override readonly name = "ElfError";
+  /** What to do about it. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
+
+const COMPILE = "compile it with clang -target bpfel -O2 -g -c";
 
 const EHDR_SIZE = 64;
 const SHDR_SIZE = 64;
@@ -27,11 +36,15 @@ export interface ElfSection {
 export function elfSections(file: Uint8Array): ElfSection[] {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.byteLength < EHDR_SIZE) throw new ElfError(`not an ELF file: only ${file.byteLength} bytes`);
-  if (view.getUint32(0) !== 0x7f454c46) throw new ElfError("not an ELF file: it does not begin with \\x7fELF");
-  if (view.getUint8(4) !== 2) throw new ElfError("not a 64-bit ELF file");
-  if (view.getUint8(5) !== 1) throw new ElfError("not a little-endian ELF file");
+  if (view.getUint32(0) !== 0x7f454c46) {
+    throw new ElfError("not an ELF file: it does not begin with \\x7fELF", COMPILE);
+  }
+  if (view.getUint8(4) !== 2) throw new ElfError("not a 64-bit ELF file", COMPILE);
+  if (view.getUint8(5) !== 1) throw new ElfError("not a little-endian ELF file", COMPILE);
   const machine = view.getUint16(18, true);
-  if (machine !== EM_BPF) throw new ElfError(`not a BPF object: machine ${machine}, expected ${EM_BPF}`);
+  if (machine !== EM_BPF) {
+    throw new ElfError(`not a BPF object: machine ${machine}, expected ${EM_BPF}`, COMPILE);
+  }
 
   const tableOffset = offsetOf(view.getBigUint64(40, true), file, "section header table");
   const entrySize = view.getUint16(58, true);

@@ -4,12 +4,13 @@
  * @module @dp/bpf
  */
 export { Btf, BtfError, type BtfEnumerator, type BtfMember, type BtfType } from "./btf.ts";
-export { checkLayouts, type LayoutMismatch } from "./check.ts";
+export { checkLayouts } from "./check.ts";
 export { ElfError, elfSection, type ElfSection, elfSections } from "./elf.ts";
-export type { Codec, FieldLayout, MapLayout, StructLayout } from "./layout.ts";
+export type { LayoutMismatch } from "./layout/check.ts";
+export { be32, u32 } from "./layout/codec.ts";
+export type { BareMapLayout, Codec, FieldLayout, MapLayout, StructLayout, VariableLayout } from "./layout/layout.ts";
 export * from "./layout.gen.ts";
-export { type MapDefinition, mapDefinitions } from "./map-definition.ts";
+export { describePart, type MapDefinition, mapDefinitions, type MapPart } from "./map-definition.ts";
 export { type ObjectName, objects } from "./objects.ts";
 export { isSameShape, type Leaf, type Shape, shapeOfLayout, shapeOfType } from "./shape.ts";
 export { type Refusal, type Translation, translation, type TranslationOptions } from "./translation.ts";
-export { be32, u32 } from "./wire.ts";

@@ -1,27 +1,6 @@
-// Written by build/generate.ts from the BTF of bpf/: do not edit, run `bun run generate`.
+// Written by bpf2ts from layout.c, arp.bpf.c, dnat.bpf.c, guard.bpf.c, snat.bpf.c, sock.bpf.c, tproxy.bpf.c: do not edit.
 
-import type { MapLayout, StructLayout } from "./layout.ts";
-import {
-  be32,
-  blank,
-  bytesOf,
-  getIpv4,
-  getMac,
-  getText,
-  getU64s,
-  setBe16,
-  setIpv4,
-  setMac,
-  setS32,
-  setText,
-  setU16,
-  setU32,
-  setU64,
-  setU64s,
-  setU8,
-  u32,
-  viewOf,
-} from "./wire.ts";
+import * as wire from "./layout/index.ts";
 
 /** enum dp_drop */
 export const DpDrop = {
@@ -84,7 +63,11 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
 };
 
 /** enum dp_flow_end */
-export const DpFlowEnd = { swept: 0, timed: 1, copied: 2 } as const;
+export const DpFlowEnd = {
+  swept: 0,
+  timed: 1,
+  copied: 2,
+} as const;
 export type DpFlowEnd = (typeof DpFlowEnd)[keyof typeof DpFlowEnd];
 
 /** The names of {@link DpFlowEnd}, by number. */
@@ -95,7 +78,9 @@ export const dpFlowEndNames: Readonly<Record<number, Exclude<keyof typeof DpFlow
 };
 
 /** enum dp_layout */
-export const DpLayout = { version: 1 } as const;
+export const DpLayout = {
+  version: 1,
+} as const;
 export type DpLayout = (typeof DpLayout)[keyof typeof DpLayout];
 
 /** The names of {@link DpLayout}, by number. */
@@ -104,7 +89,12 @@ export const dpLayoutNames: Readonly<Record<number, Exclude<keyof typeof DpLayou
 };
 
 /** enum dp_server_state */
-export const DpServerState = { none: 0, pending: 1, active: 2, frozen: 3 } as const;
+export const DpServerState = {
+  none: 0,
+  pending: 1,
+  active: 2,
+  frozen: 3,
+} as const;
 export type DpServerState = (typeof DpServerState)[keyof typeof DpServerState];
 
 /** The names of {@link DpServerState}, by number. */
@@ -123,7 +113,7 @@ export interface DpMeta {
 }
 
 /** struct dp_meta: 48 bytes. */
-export const dpMeta: StructLayout<DpMeta> = {
+export const dpMeta: wire.StructLayout<DpMeta> = {
   name: "dp_meta",
   size: 48,
   fields: [
@@ -133,19 +123,19 @@ export const dpMeta: StructLayout<DpMeta> = {
     { name: "build", offset: 16, size: 32, type: "char[32]" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 48, "struct dp_meta");
+    const view = wire.viewOf(bytes, 48, "struct dp_meta");
     return {
       layoutVersion: view.getUint32(0, true),
       loadedAt: view.getBigUint64(8, true),
-      build: getText(view, 16, 32),
+      build: wire.getText(view, 16, 32),
     };
   },
   write(value) {
-    const view = blank(48);
-    setU32(view, 0, value.layoutVersion, "dp_meta.layout_version");
-    setU64(view, 8, value.loadedAt, "dp_meta.loaded_at");
-    setText(view, 16, 32, value.build, "dp_meta.build");
-    return bytesOf(view);
+    const view = wire.blank(48);
+    wire.setU32(view, 0, value.layoutVersion, "dp_meta.layout_version");
+    wire.setU64(view, 8, value.loadedAt, "dp_meta.loaded_at");
+    wire.setText(view, 16, 32, value.build, "dp_meta.build");
+    return wire.bytesOf(view);
   },
 };
 
@@ -156,7 +146,7 @@ export interface DpPublicKey {
 }
 
 /** struct dp_public_key: 8 bytes. */
-export const dpPublicKey: StructLayout<DpPublicKey> = {
+export const dpPublicKey: wire.StructLayout<DpPublicKey> = {
   name: "dp_public_key",
   size: 8,
   fields: [
@@ -165,17 +155,17 @@ export const dpPublicKey: StructLayout<DpPublicKey> = {
     { name: "pad", offset: 6, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 8, "struct dp_public_key");
+    const view = wire.viewOf(bytes, 8, "struct dp_public_key");
     return {
-      addr: getIpv4(view, 0),
+      addr: wire.getIpv4(view, 0),
       port: view.getUint16(4),
     };
   },
   write(value) {
-    const view = blank(8);
-    setIpv4(view, 0, value.addr, "dp_public_key.addr");
-    setBe16(view, 4, value.port, "dp_public_key.port");
-    return bytesOf(view);
+    const view = wire.blank(8);
+    wire.setIpv4(view, 0, value.addr, "dp_public_key.addr");
+    wire.setBe16(view, 4, value.port, "dp_public_key.port");
+    return wire.bytesOf(view);
   },
 };
 
@@ -186,7 +176,7 @@ export interface DpTraffic {
 }
 
 /** struct dp_traffic: 16 bytes. */
-export const dpTraffic: StructLayout<DpTraffic> = {
+export const dpTraffic: wire.StructLayout<DpTraffic> = {
   name: "dp_traffic",
   size: 16,
   fields: [
@@ -194,17 +184,17 @@ export const dpTraffic: StructLayout<DpTraffic> = {
     { name: "bytes", offset: 8, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 16, "struct dp_traffic");
+    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
     return {
       packets: view.getBigUint64(0, true),
       bytes: view.getBigUint64(8, true),
     };
   },
   write(value) {
-    const view = blank(16);
-    setU64(view, 0, value.packets, "dp_traffic.packets");
-    setU64(view, 8, value.bytes, "dp_traffic.bytes");
-    return bytesOf(view);
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.packets, "dp_traffic.packets");
+    wire.setU64(view, 8, value.bytes, "dp_traffic.bytes");
+    return wire.bytesOf(view);
   },
 };
 
@@ -218,7 +208,7 @@ export interface DpDnatTarget {
 }
 
 /** struct dp_dnat_target: 32 bytes. */
-export const dpDnatTarget: StructLayout<DpDnatTarget> = {
+export const dpDnatTarget: wire.StructLayout<DpDnatTarget> = {
   name: "dp_dnat_target",
   size: 32,
   fields: [
@@ -229,23 +219,23 @@ export const dpDnatTarget: StructLayout<DpDnatTarget> = {
     { name: "traffic", offset: 16, size: 16, type: "struct dp_traffic" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 32, "struct dp_dnat_target");
+    const view = wire.viewOf(bytes, 32, "struct dp_dnat_target");
     return {
       hostPeer: view.getUint32(0, true),
-      addr: getIpv4(view, 4),
+      addr: wire.getIpv4(view, 4),
       port: view.getUint16(8),
-      mac: getMac(view, 10),
-      traffic: dpTraffic.read(bytes.subarray(16, 32)),
+      mac: wire.getMac(view, 10),
+      traffic: dpTraffic.read(wire.partOf(view, 16, 16)),
     };
   },
   write(value) {
-    const view = blank(32);
-    setU32(view, 0, value.hostPeer, "dp_dnat_target.host_peer");
-    setIpv4(view, 4, value.addr, "dp_dnat_target.addr");
-    setBe16(view, 8, value.port, "dp_dnat_target.port");
-    setMac(view, 10, value.mac, "dp_dnat_target.mac");
-    bytesOf(view).set(dpTraffic.write(value.traffic), 16);
-    return bytesOf(view);
+    const view = wire.blank(32);
+    wire.setU32(view, 0, value.hostPeer, "dp_dnat_target.host_peer");
+    wire.setIpv4(view, 4, value.addr, "dp_dnat_target.addr");
+    wire.setBe16(view, 8, value.port, "dp_dnat_target.port");
+    wire.setMac(view, 10, value.mac, "dp_dnat_target.mac");
+    wire.setBytes(view, 16, 16, dpTraffic.write(value.traffic), "dp_dnat_target.traffic");
+    return wire.bytesOf(view);
   },
 };
 
@@ -263,7 +253,7 @@ export interface DpSnatTarget {
 }
 
 /** struct dp_snat_target: 48 bytes. */
-export const dpSnatTarget: StructLayout<DpSnatTarget> = {
+export const dpSnatTarget: wire.StructLayout<DpSnatTarget> = {
   name: "dp_snat_target",
   size: 48,
   fields: [
@@ -279,31 +269,31 @@ export const dpSnatTarget: StructLayout<DpSnatTarget> = {
     { name: "traffic", offset: 32, size: 16, type: "struct dp_traffic" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 48, "struct dp_snat_target");
+    const view = wire.viewOf(bytes, 48, "struct dp_snat_target");
     return {
-      addr: getIpv4(view, 0),
-      hostAddr: getIpv4(view, 4),
-      publicAddr: getIpv4(view, 8),
+      addr: wire.getIpv4(view, 0),
+      hostAddr: wire.getIpv4(view, 4),
+      publicAddr: wire.getIpv4(view, 8),
       publicPort: view.getUint16(12),
       gamePort: view.getUint16(14),
       uplink: view.getUint32(16, true),
       group: view.getUint32(20, true),
-      mac: getMac(view, 24),
-      traffic: dpTraffic.read(bytes.subarray(32, 48)),
+      mac: wire.getMac(view, 24),
+      traffic: dpTraffic.read(wire.partOf(view, 32, 16)),
     };
   },
   write(value) {
-    const view = blank(48);
-    setIpv4(view, 0, value.addr, "dp_snat_target.addr");
-    setIpv4(view, 4, value.hostAddr, "dp_snat_target.host_addr");
-    setIpv4(view, 8, value.publicAddr, "dp_snat_target.public_addr");
-    setBe16(view, 12, value.publicPort, "dp_snat_target.public_port");
-    setBe16(view, 14, value.gamePort, "dp_snat_target.game_port");
-    setU32(view, 16, value.uplink, "dp_snat_target.uplink");
-    setU32(view, 20, value.group, "dp_snat_target.group");
-    setMac(view, 24, value.mac, "dp_snat_target.mac");
-    bytesOf(view).set(dpTraffic.write(value.traffic), 32);
-    return bytesOf(view);
+    const view = wire.blank(48);
+    wire.setIpv4(view, 0, value.addr, "dp_snat_target.addr");
+    wire.setIpv4(view, 4, value.hostAddr, "dp_snat_target.host_addr");
+    wire.setIpv4(view, 8, value.publicAddr, "dp_snat_target.public_addr");
+    wire.setBe16(view, 12, value.publicPort, "dp_snat_target.public_port");
+    wire.setBe16(view, 14, value.gamePort, "dp_snat_target.game_port");
+    wire.setU32(view, 16, value.uplink, "dp_snat_target.uplink");
+    wire.setU32(view, 20, value.group, "dp_snat_target.group");
+    wire.setMac(view, 24, value.mac, "dp_snat_target.mac");
+    wire.setBytes(view, 32, 16, dpTraffic.write(value.traffic), "dp_snat_target.traffic");
+    return wire.bytesOf(view);
   },
 };
 
@@ -316,7 +306,7 @@ export interface DpVethPeer {
 }
 
 /** struct dp_veth_peer: 32 bytes. */
-export const dpVethPeer: StructLayout<DpVethPeer> = {
+export const dpVethPeer: wire.StructLayout<DpVethPeer> = {
   name: "dp_veth_peer",
   size: 32,
   fields: [
@@ -327,21 +317,21 @@ export const dpVethPeer: StructLayout<DpVethPeer> = {
     { name: "name", offset: 16, size: 16, type: "char[16]" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 32, "struct dp_veth_peer");
+    const view = wire.viewOf(bytes, 32, "struct dp_veth_peer");
     return {
       ifindex: view.getUint32(0, true),
-      addr: getIpv4(view, 4),
-      mac: getMac(view, 8),
-      name: getText(view, 16, 16),
+      addr: wire.getIpv4(view, 4),
+      mac: wire.getMac(view, 8),
+      name: wire.getText(view, 16, 16),
     };
   },
   write(value) {
-    const view = blank(32);
-    setU32(view, 0, value.ifindex, "dp_veth_peer.ifindex");
-    setIpv4(view, 4, value.addr, "dp_veth_peer.addr");
-    setMac(view, 8, value.mac, "dp_veth_peer.mac");
-    setText(view, 16, 16, value.name, "dp_veth_peer.name");
-    return bytesOf(view);
+    const view = wire.blank(32);
+    wire.setU32(view, 0, value.ifindex, "dp_veth_peer.ifindex");
+    wire.setIpv4(view, 4, value.addr, "dp_veth_peer.addr");
+    wire.setMac(view, 8, value.mac, "dp_veth_peer.mac");
+    wire.setText(view, 16, 16, value.name, "dp_veth_peer.name");
+    return wire.bytesOf(view);
   },
 };
 
@@ -365,7 +355,7 @@ export interface DpNetData {
 }
 
 /** struct dp_net_data: 368 bytes. */
-export const dpNetData: StructLayout<DpNetData> = {
+export const dpNetData: wire.StructLayout<DpNetData> = {
   name: "dp_net_data",
   size: 368,
   fields: [
@@ -386,43 +376,43 @@ export const dpNetData: StructLayout<DpNetData> = {
     { name: "mtu", offset: 364, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 368, "struct dp_net_data");
+    const view = wire.viewOf(bytes, 368, "struct dp_net_data");
     return {
       state: view.getUint32(0, true),
-      publicAddr: getIpv4(view, 4),
+      publicAddr: wire.getIpv4(view, 4),
       hostPort: view.getUint16(8, true),
       gamePort: view.getUint16(10, true),
       uplink: view.getUint32(12, true),
       createdAt: view.getBigUint64(16, true),
       netnsCookie: view.getBigUint64(24, true),
       netnsInode: view.getBigUint64(32, true),
-      hostPeer: dpVethPeer.read(bytes.subarray(40, 72)),
-      containerPeer: dpVethPeer.read(bytes.subarray(72, 104)),
-      name: getText(view, 104, 64),
-      group: getText(view, 168, 64),
-      netns: getText(view, 232, 128),
+      hostPeer: dpVethPeer.read(wire.partOf(view, 40, 32)),
+      containerPeer: dpVethPeer.read(wire.partOf(view, 72, 32)),
+      name: wire.getText(view, 104, 64),
+      group: wire.getText(view, 168, 64),
+      netns: wire.getText(view, 232, 128),
       portReserved: view.getUint32(360, true),
       mtu: view.getUint32(364, true),
     };
   },
   write(value) {
-    const view = blank(368);
-    setU32(view, 0, value.state, "dp_net_data.state");
-    setIpv4(view, 4, value.publicAddr, "dp_net_data.public_addr");
-    setU16(view, 8, value.hostPort, "dp_net_data.host_port");
-    setU16(view, 10, value.gamePort, "dp_net_data.game_port");
-    setU32(view, 12, value.uplink, "dp_net_data.uplink");
-    setU64(view, 16, value.createdAt, "dp_net_data.created_at");
-    setU64(view, 24, value.netnsCookie, "dp_net_data.netns_cookie");
-    setU64(view, 32, value.netnsInode, "dp_net_data.netns_inode");
-    bytesOf(view).set(dpVethPeer.write(value.hostPeer), 40);
-    bytesOf(view).set(dpVethPeer.write(value.containerPeer), 72);
-    setText(view, 104, 64, value.name, "dp_net_data.name");
-    setText(view, 168, 64, value.group, "dp_net_data.group");
-    setText(view, 232, 128, value.netns, "dp_net_data.netns");
-    setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
-    setU32(view, 364, value.mtu, "dp_net_data.mtu");
-    return bytesOf(view);
+    const view = wire.blank(368);
+    wire.setU32(view, 0, value.state, "dp_net_data.state");
+    wire.setIpv4(view, 4, value.publicAddr, "dp_net_data.public_addr");
+    wire.setU16(view, 8, value.hostPort, "dp_net_data.host_port");
+    wire.setU16(view, 10, value.gamePort, "dp_net_data.game_port");
+    wire.setU32(view, 12, value.uplink, "dp_net_data.uplink");
+    wire.setU64(view, 16, value.createdAt, "dp_net_data.created_at");
+    wire.setU64(view, 24, value.netnsCookie, "dp_net_data.netns_cookie");
+    wire.setU64(view, 32, value.netnsInode, "dp_net_data.netns_inode");
+    wire.setBytes(view, 40, 32, dpVethPeer.write(value.hostPeer), "dp_net_data.host_peer");
+    wire.setBytes(view, 72, 32, dpVethPeer.write(value.containerPeer), "dp_net_data.container_peer");
+    wire.setText(view, 104, 64, value.name, "dp_net_data.name");
+    wire.setText(view, 168, 64, value.group, "dp_net_data.group");
+    wire.setText(view, 232, 128, value.netns, "dp_net_data.netns");
+    wire.setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
+    wire.setU32(view, 364, value.mtu, "dp_net_data.mtu");
+    return wire.bytesOf(view);
   },
 };
 
@@ -432,20 +422,22 @@ export interface DpName {
 }
 
 /** struct dp_name: 64 bytes. */
-export const dpName: StructLayout<DpName> = {
+export const dpName: wire.StructLayout<DpName> = {
   name: "dp_name",
   size: 64,
-  fields: [{ name: "text", offset: 0, size: 64, type: "char[64]" }],
+  fields: [
+    { name: "text", offset: 0, size: 64, type: "char[64]" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 64, "struct dp_name");
+    const view = wire.viewOf(bytes, 64, "struct dp_name");
     return {
-      text: getText(view, 0, 64),
+      text: wire.getText(view, 0, 64),
     };
   },
   write(value) {
-    const view = blank(64);
-    setText(view, 0, 64, value.text, "dp_name.text");
-    return bytesOf(view);
+    const view = wire.blank(64);
+    wire.setText(view, 0, 64, value.text, "dp_name.text");
+    return wire.bytesOf(view);
   },
 };
 
@@ -455,20 +447,22 @@ export interface DpNamespace {
 }
 
 /** struct dp_namespace: 8 bytes. */
-export const dpNamespace: StructLayout<DpNamespace> = {
+export const dpNamespace: wire.StructLayout<DpNamespace> = {
   name: "dp_namespace",
   size: 8,
-  fields: [{ name: "cookie", offset: 0, size: 8, type: "__u64" }],
+  fields: [
+    { name: "cookie", offset: 0, size: 8, type: "__u64" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 8, "struct dp_namespace");
+    const view = wire.viewOf(bytes, 8, "struct dp_namespace");
     return {
       cookie: view.getBigUint64(0, true),
     };
   },
   write(value) {
-    const view = blank(8);
-    setU64(view, 0, value.cookie, "dp_namespace.cookie");
-    return bytesOf(view);
+    const view = wire.blank(8);
+    wire.setU64(view, 0, value.cookie, "dp_namespace.cookie");
+    return wire.bytesOf(view);
   },
 };
 
@@ -478,20 +472,22 @@ export interface DpChange {
 }
 
 /** struct dp_change: 8 bytes. */
-export const dpChange: StructLayout<DpChange> = {
+export const dpChange: wire.StructLayout<DpChange> = {
   name: "dp_change",
   size: 8,
-  fields: [{ name: "since", offset: 0, size: 8, type: "__u64" }],
+  fields: [
+    { name: "since", offset: 0, size: 8, type: "__u64" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 8, "struct dp_change");
+    const view = wire.viewOf(bytes, 8, "struct dp_change");
     return {
       since: view.getBigUint64(0, true),
     };
   },
   write(value) {
-    const view = blank(8);
-    setU64(view, 0, value.since, "dp_change.since");
-    return bytesOf(view);
+    const view = wire.blank(8);
+    wire.setU64(view, 0, value.since, "dp_change.since");
+    return wire.bytesOf(view);
   },
 };
 
@@ -502,7 +498,7 @@ export interface DpFree {
 }
 
 /** struct dp_free: 8 bytes. */
-export const dpFree: StructLayout<DpFree> = {
+export const dpFree: wire.StructLayout<DpFree> = {
   name: "dp_free",
   size: 8,
   fields: [
@@ -510,17 +506,17 @@ export const dpFree: StructLayout<DpFree> = {
     { name: "port", offset: 4, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 8, "struct dp_free");
+    const view = wire.viewOf(bytes, 8, "struct dp_free");
     return {
       index: view.getUint32(0, true),
       port: view.getUint32(4, true),
     };
   },
   write(value) {
-    const view = blank(8);
-    setU32(view, 0, value.index, "dp_free.index");
-    setU32(view, 4, value.port, "dp_free.port");
-    return bytesOf(view);
+    const view = wire.blank(8);
+    wire.setU32(view, 0, value.index, "dp_free.index");
+    wire.setU32(view, 4, value.port, "dp_free.port");
+    return wire.bytesOf(view);
   },
 };
 
@@ -530,20 +526,22 @@ export interface DpHostAddr {
 }
 
 /** struct dp_host_addr: 4 bytes. */
-export const dpHostAddr: StructLayout<DpHostAddr> = {
+export const dpHostAddr: wire.StructLayout<DpHostAddr> = {
   name: "dp_host_addr",
   size: 4,
-  fields: [{ name: "ifindex", offset: 0, size: 4, type: "__u32" }],
+  fields: [
+    { name: "ifindex", offset: 0, size: 4, type: "__u32" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 4, "struct dp_host_addr");
+    const view = wire.viewOf(bytes, 4, "struct dp_host_addr");
     return {
       ifindex: view.getUint32(0, true),
     };
   },
   write(value) {
-    const view = blank(4);
-    setU32(view, 0, value.ifindex, "dp_host_addr.ifindex");
-    return bytesOf(view);
+    const view = wire.blank(4);
+    wire.setU32(view, 0, value.ifindex, "dp_host_addr.ifindex");
+    return wire.bytesOf(view);
   },
 };
 
@@ -567,7 +565,7 @@ export interface DpConfig {
 }
 
 /** struct dp_config: 88 bytes. */
-export const dpConfig: StructLayout<DpConfig> = {
+export const dpConfig: wire.StructLayout<DpConfig> = {
   name: "dp_config",
   size: 88,
   fields: [
@@ -589,43 +587,43 @@ export const dpConfig: StructLayout<DpConfig> = {
     { name: "held_until", offset: 80, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 88, "struct dp_config");
+    const view = wire.viewOf(bytes, 88, "struct dp_config");
     return {
       httpPort: view.getUint16(0),
       dnsPort: view.getUint16(2),
       tcpPort: view.getUint16(4),
-      hostSubnet: getIpv4(view, 8),
-      hostMask: getIpv4(view, 12),
-      containerSubnet: getIpv4(view, 16),
-      containerMask: getIpv4(view, 20),
+      hostSubnet: wire.getIpv4(view, 8),
+      hostMask: wire.getIpv4(view, 12),
+      containerSubnet: wire.getIpv4(view, 16),
+      containerMask: wire.getIpv4(view, 20),
       portFirst: view.getUint16(24, true),
       portLast: view.getUint16(26, true),
-      publicAddr: getIpv4(view, 28),
+      publicAddr: wire.getIpv4(view, 28),
       uplink: view.getUint32(32, true),
       playersFrom: view.getUint32(36, true),
-      hostOctets: getU64s(view, 40, 4),
+      hostOctets: wire.getArray(4, (i0) => view.getBigUint64(40 + i0 * 8, true)),
       playerKey: view.getBigUint64(72, true),
       heldUntil: view.getBigUint64(80, true),
     };
   },
   write(value) {
-    const view = blank(88);
-    setBe16(view, 0, value.httpPort, "dp_config.http_port");
-    setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
-    setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
-    setIpv4(view, 8, value.hostSubnet, "dp_config.host_subnet");
-    setIpv4(view, 12, value.hostMask, "dp_config.host_mask");
-    setIpv4(view, 16, value.containerSubnet, "dp_config.container_subnet");
-    setIpv4(view, 20, value.containerMask, "dp_config.container_mask");
-    setU16(view, 24, value.portFirst, "dp_config.port_first");
-    setU16(view, 26, value.portLast, "dp_config.port_last");
-    setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
-    setU32(view, 32, value.uplink, "dp_config.uplink");
-    setU32(view, 36, value.playersFrom, "dp_config.players_from");
-    setU64s(view, 40, 4, value.hostOctets, "dp_config.host_octets");
-    setU64(view, 72, value.playerKey, "dp_config.player_key");
-    setU64(view, 80, value.heldUntil, "dp_config.held_until");
-    return bytesOf(view);
+    const view = wire.blank(88);
+    wire.setBe16(view, 0, value.httpPort, "dp_config.http_port");
+    wire.setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
+    wire.setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
+    wire.setIpv4(view, 8, value.hostSubnet, "dp_config.host_subnet");
+    wire.setIpv4(view, 12, value.hostMask, "dp_config.host_mask");
+    wire.setIpv4(view, 16, value.containerSubnet, "dp_config.container_subnet");
+    wire.setIpv4(view, 20, value.containerMask, "dp_config.container_mask");
+    wire.setU16(view, 24, value.portFirst, "dp_config.port_first");
+    wire.setU16(view, 26, value.portLast, "dp_config.port_last");
+    wire.setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
+    wire.setU32(view, 32, value.uplink, "dp_config.uplink");
+    wire.setU32(view, 36, value.playersFrom, "dp_config.players_from");
+    wire.setArray(4, value.hostOctets, "dp_config.host_octets", (element0, i0, what0) => wire.setU64(view, 40 + i0 * 8, element0, what0));
+    wire.setU64(view, 72, value.playerKey, "dp_config.player_key");
+    wire.setU64(view, 80, value.heldUntil, "dp_config.held_until");
+    return wire.bytesOf(view);
   },
 };
 
@@ -637,7 +635,7 @@ export interface DpFragmentKey {
 }
 
 /** struct dp_fragment_key: 12 bytes. */
-export const dpFragmentKey: StructLayout<DpFragmentKey> = {
+export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
   name: "dp_fragment_key",
   size: 12,
   fields: [
@@ -647,19 +645,19 @@ export const dpFragmentKey: StructLayout<DpFragmentKey> = {
     { name: "pad", offset: 10, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 12, "struct dp_fragment_key");
+    const view = wire.viewOf(bytes, 12, "struct dp_fragment_key");
     return {
-      src: getIpv4(view, 0),
-      dst: getIpv4(view, 4),
+      src: wire.getIpv4(view, 0),
+      dst: wire.getIpv4(view, 4),
       id: view.getUint16(8),
     };
   },
   write(value) {
-    const view = blank(12);
-    setIpv4(view, 0, value.src, "dp_fragment_key.src");
-    setIpv4(view, 4, value.dst, "dp_fragment_key.dst");
-    setBe16(view, 8, value.id, "dp_fragment_key.id");
-    return bytesOf(view);
+    const view = wire.blank(12);
+    wire.setIpv4(view, 0, value.src, "dp_fragment_key.src");
+    wire.setIpv4(view, 4, value.dst, "dp_fragment_key.dst");
+    wire.setBe16(view, 8, value.id, "dp_fragment_key.id");
+    return wire.bytesOf(view);
   },
 };
 
@@ -669,7 +667,7 @@ export interface DpFragment {
 }
 
 /** struct dp_fragment: 4 bytes. */
-export const dpFragment: StructLayout<DpFragment> = {
+export const dpFragment: wire.StructLayout<DpFragment> = {
   name: "dp_fragment",
   size: 4,
   fields: [
@@ -677,15 +675,15 @@ export const dpFragment: StructLayout<DpFragment> = {
     { name: "pad", offset: 2, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 4, "struct dp_fragment");
+    const view = wire.viewOf(bytes, 4, "struct dp_fragment");
     return {
       port: view.getUint16(0),
     };
   },
   write(value) {
-    const view = blank(4);
-    setBe16(view, 0, value.port, "dp_fragment.port");
-    return bytesOf(view);
+    const view = wire.blank(4);
+    wire.setBe16(view, 0, value.port, "dp_fragment.port");
+    return wire.bytesOf(view);
   },
 };
 
@@ -695,20 +693,22 @@ export interface DpDrops {
 }
 
 /** struct dp_drops: 256 bytes. */
-export const dpDrops: StructLayout<DpDrops> = {
+export const dpDrops: wire.StructLayout<DpDrops> = {
   name: "dp_drops",
   size: 256,
-  fields: [{ name: "packets", offset: 0, size: 256, type: "__u64[32]" }],
+  fields: [
+    { name: "packets", offset: 0, size: 256, type: "__u64[32]" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 256, "struct dp_drops");
+    const view = wire.viewOf(bytes, 256, "struct dp_drops");
     return {
-      packets: getU64s(view, 0, 32),
+      packets: wire.getArray(32, (i0) => view.getBigUint64(i0 * 8, true)),
     };
   },
   write(value) {
-    const view = blank(256);
-    setU64s(view, 0, 32, value.packets, "dp_drops.packets");
-    return bytesOf(view);
+    const view = wire.blank(256);
+    wire.setArray(32, value.packets, "dp_drops.packets", (element0, i0, what0) => wire.setU64(view, i0 * 8, element0, what0));
+    return wire.bytesOf(view);
   },
 };
 
@@ -724,7 +724,7 @@ export interface DpVethPair {
 }
 
 /** struct dp_veth_pair: 40 bytes. */
-export const dpVethPair: StructLayout<DpVethPair> = {
+export const dpVethPair: wire.StructLayout<DpVethPair> = {
   name: "dp_veth_pair",
   size: 40,
   fields: [
@@ -740,27 +740,27 @@ export const dpVethPair: StructLayout<DpVethPair> = {
     { name: "pad3", offset: 36, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 40, "struct dp_veth_pair");
+    const view = wire.viewOf(bytes, 40, "struct dp_veth_pair");
     return {
       netnsCookie: view.getBigUint64(0, true),
       hostPeer: view.getUint32(8, true),
-      hostAddr: getIpv4(view, 12),
+      hostAddr: wire.getIpv4(view, 12),
       gamePort: view.getUint16(16),
       group: view.getUint32(20, true),
-      mac: getMac(view, 24),
+      mac: wire.getMac(view, 24),
       flows: view.getInt32(32, true),
     };
   },
   write(value) {
-    const view = blank(40);
-    setU64(view, 0, value.netnsCookie, "dp_veth_pair.netns_cookie");
-    setU32(view, 8, value.hostPeer, "dp_veth_pair.host_peer");
-    setIpv4(view, 12, value.hostAddr, "dp_veth_pair.host_addr");
-    setBe16(view, 16, value.gamePort, "dp_veth_pair.game_port");
-    setU32(view, 20, value.group, "dp_veth_pair.group");
-    setMac(view, 24, value.mac, "dp_veth_pair.mac");
-    setS32(view, 32, value.flows, "dp_veth_pair.flows");
-    return bytesOf(view);
+    const view = wire.blank(40);
+    wire.setU64(view, 0, value.netnsCookie, "dp_veth_pair.netns_cookie");
+    wire.setU32(view, 8, value.hostPeer, "dp_veth_pair.host_peer");
+    wire.setIpv4(view, 12, value.hostAddr, "dp_veth_pair.host_addr");
+    wire.setBe16(view, 16, value.gamePort, "dp_veth_pair.game_port");
+    wire.setU32(view, 20, value.group, "dp_veth_pair.group");
+    wire.setMac(view, 24, value.mac, "dp_veth_pair.mac");
+    wire.setS32(view, 32, value.flows, "dp_veth_pair.flows");
+    return wire.bytesOf(view);
   },
 };
 
@@ -774,7 +774,7 @@ export interface DpFlowKey {
 }
 
 /** struct dp_flow_key: 16 bytes. */
-export const dpFlowKey: StructLayout<DpFlowKey> = {
+export const dpFlowKey: wire.StructLayout<DpFlowKey> = {
   name: "dp_flow_key",
   size: 16,
   fields: [
@@ -786,23 +786,23 @@ export const dpFlowKey: StructLayout<DpFlowKey> = {
     { name: "pad", offset: 13, size: 3, type: "__u8[3]" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 16, "struct dp_flow_key");
+    const view = wire.viewOf(bytes, 16, "struct dp_flow_key");
     return {
-      container: getIpv4(view, 0),
-      dst: getIpv4(view, 4),
+      container: wire.getIpv4(view, 0),
+      dst: wire.getIpv4(view, 4),
       sport: view.getUint16(8),
       dport: view.getUint16(10),
       protocol: view.getUint8(12),
     };
   },
   write(value) {
-    const view = blank(16);
-    setIpv4(view, 0, value.container, "dp_flow_key.container");
-    setIpv4(view, 4, value.dst, "dp_flow_key.dst");
-    setBe16(view, 8, value.sport, "dp_flow_key.sport");
-    setBe16(view, 10, value.dport, "dp_flow_key.dport");
-    setU8(view, 12, value.protocol, "dp_flow_key.protocol");
-    return bytesOf(view);
+    const view = wire.blank(16);
+    wire.setIpv4(view, 0, value.container, "dp_flow_key.container");
+    wire.setIpv4(view, 4, value.dst, "dp_flow_key.dst");
+    wire.setBe16(view, 8, value.sport, "dp_flow_key.sport");
+    wire.setBe16(view, 10, value.dport, "dp_flow_key.dport");
+    wire.setU8(view, 12, value.protocol, "dp_flow_key.protocol");
+    return wire.bytesOf(view);
   },
 };
 
@@ -813,7 +813,7 @@ export interface DpFlow {
 }
 
 /** struct dp_flow: 4 bytes. */
-export const dpFlow: StructLayout<DpFlow> = {
+export const dpFlow: wire.StructLayout<DpFlow> = {
   name: "dp_flow",
   size: 4,
   fields: [
@@ -821,17 +821,17 @@ export const dpFlow: StructLayout<DpFlow> = {
     { name: "listener", offset: 2, size: 2, type: "__be16" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 4, "struct dp_flow");
+    const view = wire.viewOf(bytes, 4, "struct dp_flow");
     return {
       sport: view.getUint16(0),
       listener: view.getUint16(2),
     };
   },
   write(value) {
-    const view = blank(4);
-    setBe16(view, 0, value.sport, "dp_flow.sport");
-    setBe16(view, 2, value.listener, "dp_flow.listener");
-    return bytesOf(view);
+    const view = wire.blank(4);
+    wire.setBe16(view, 0, value.sport, "dp_flow.sport");
+    wire.setBe16(view, 2, value.listener, "dp_flow.listener");
+    return wire.bytesOf(view);
   },
 };
 
@@ -843,7 +843,7 @@ export interface DpOriginKey {
 }
 
 /** struct dp_origin_key: 8 bytes. */
-export const dpOriginKey: StructLayout<DpOriginKey> = {
+export const dpOriginKey: wire.StructLayout<DpOriginKey> = {
   name: "dp_origin_key",
   size: 8,
   fields: [
@@ -853,19 +853,19 @@ export const dpOriginKey: StructLayout<DpOriginKey> = {
     { name: "pad", offset: 7, size: 1, type: "__u8" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 8, "struct dp_origin_key");
+    const view = wire.viewOf(bytes, 8, "struct dp_origin_key");
     return {
-      container: getIpv4(view, 0),
+      container: wire.getIpv4(view, 0),
       sport: view.getUint16(4),
       protocol: view.getUint8(6),
     };
   },
   write(value) {
-    const view = blank(8);
-    setIpv4(view, 0, value.container, "dp_origin_key.container");
-    setBe16(view, 4, value.sport, "dp_origin_key.sport");
-    setU8(view, 6, value.protocol, "dp_origin_key.protocol");
-    return bytesOf(view);
+    const view = wire.blank(8);
+    wire.setIpv4(view, 0, value.container, "dp_origin_key.container");
+    wire.setBe16(view, 4, value.sport, "dp_origin_key.sport");
+    wire.setU8(view, 6, value.protocol, "dp_origin_key.protocol");
+    return wire.bytesOf(view);
   },
 };
 
@@ -880,7 +880,7 @@ export interface DpOrigin {
 }
 
 /** struct dp_origin: 40 bytes. */
-export const dpOrigin: StructLayout<DpOrigin> = {
+export const dpOrigin: wire.StructLayout<DpOrigin> = {
   name: "dp_origin",
   size: 40,
   fields: [
@@ -894,9 +894,9 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     { name: "timer", offset: 24, size: 16, type: "struct bpf_timer" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 40, "struct dp_origin");
+    const view = wire.viewOf(bytes, 40, "struct dp_origin");
     return {
-      dst: getIpv4(view, 0),
+      dst: wire.getIpv4(view, 0),
       dport: view.getUint16(4),
       sport: view.getUint16(6),
       listener: view.getUint16(8),
@@ -905,14 +905,14 @@ export const dpOrigin: StructLayout<DpOrigin> = {
     };
   },
   write(value) {
-    const view = blank(40);
-    setIpv4(view, 0, value.dst, "dp_origin.dst");
-    setBe16(view, 4, value.dport, "dp_origin.dport");
-    setBe16(view, 6, value.sport, "dp_origin.sport");
-    setBe16(view, 8, value.listener, "dp_origin.listener");
-    setU32(view, 12, value.end, "dp_origin.end");
-    setU64(view, 16, value.expires, "dp_origin.expires");
-    return bytesOf(view);
+    const view = wire.blank(40);
+    wire.setIpv4(view, 0, value.dst, "dp_origin.dst");
+    wire.setBe16(view, 4, value.dport, "dp_origin.dport");
+    wire.setBe16(view, 6, value.sport, "dp_origin.sport");
+    wire.setBe16(view, 8, value.listener, "dp_origin.listener");
+    wire.setU32(view, 12, value.end, "dp_origin.end");
+    wire.setU64(view, 16, value.expires, "dp_origin.expires");
+    return wire.bytesOf(view);
   },
 };
 
@@ -922,7 +922,7 @@ export interface DpSweep {
 }
 
 /** struct dp_sweep: 24 bytes. */
-export const dpSweep: StructLayout<DpSweep> = {
+export const dpSweep: wire.StructLayout<DpSweep> = {
   name: "dp_sweep",
   size: 24,
   fields: [
@@ -931,15 +931,15 @@ export const dpSweep: StructLayout<DpSweep> = {
     { name: "pad", offset: 20, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = viewOf(bytes, 24, "struct dp_sweep");
+    const view = wire.viewOf(bytes, 24, "struct dp_sweep");
     return {
       armed: view.getUint32(16, true),
     };
   },
   write(value) {
-    const view = blank(24);
-    setU32(view, 16, value.armed, "dp_sweep.armed");
-    return bytesOf(view);
+    const view = wire.blank(24);
+    wire.setU32(view, 16, value.armed, "dp_sweep.armed");
+    return wire.bytesOf(view);
   },
 };
 
@@ -949,20 +949,51 @@ export interface DpAnswerSource {
 }
 
 /** struct dp_answer_source: 4 bytes. */
-export const dpAnswerSource: StructLayout<DpAnswerSource> = {
+export const dpAnswerSource: wire.StructLayout<DpAnswerSource> = {
   name: "dp_answer_source",
   size: 4,
-  fields: [{ name: "addr", offset: 0, size: 4, type: "__be32" }],
+  fields: [
+    { name: "addr", offset: 0, size: 4, type: "__be32" },
+  ],
   read(bytes) {
-    const view = viewOf(bytes, 4, "struct dp_answer_source");
+    const view = wire.viewOf(bytes, 4, "struct dp_answer_source");
     return {
-      addr: getIpv4(view, 0),
+      addr: wire.getIpv4(view, 0),
     };
   },
   write(value) {
-    const view = blank(4);
-    setIpv4(view, 0, value.addr, "dp_answer_source.addr");
-    return bytesOf(view);
+    const view = wire.blank(4);
+    wire.setIpv4(view, 0, value.addr, "dp_answer_source.addr");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_sock_counts */
+export interface DpSockCounts {
+  destroyed: bigint;
+  refused: bigint;
+}
+
+/** struct dp_sock_counts: 16 bytes. */
+export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
+  name: "dp_sock_counts",
+  size: 16,
+  fields: [
+    { name: "destroyed", offset: 0, size: 8, type: "__u64" },
+    { name: "refused", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 16, "struct dp_sock_counts");
+    return {
+      destroyed: view.getBigUint64(0, true),
+      refused: view.getBigUint64(8, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.destroyed, "dp_sock_counts.destroyed");
+    wire.setU64(view, 8, value.refused, "dp_sock_counts.refused");
+    return wire.bytesOf(view);
   },
 };
 
@@ -991,6 +1022,7 @@ export const structLayouts = [
   dpOrigin,
   dpSweep,
   dpAnswerSource,
+  dpSockCounts,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -1004,27 +1036,27 @@ export const mapLayouts = {
     key: dpFragmentKey,
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
-  } satisfies MapLayout<DpFragmentKey, DpAnswerSource>,
+  } as const satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
   dp_changes: {
     name: "dp_changes",
     type: 1,
     maxEntries: 65536,
     flags: 1,
     keyType: "__be32",
-    key: be32,
+    key: wire.be32,
     valueType: "struct dp_change",
     value: dpChange,
-  } satisfies MapLayout<string, DpChange>,
+  } as const satisfies wire.MapLayout<string, DpChange>,
   dp_configs: {
     name: "dp_configs",
     type: 2,
     maxEntries: 1,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_config",
     value: dpConfig,
-  } satisfies MapLayout<number, DpConfig>,
+  } as const satisfies wire.MapLayout<number, DpConfig>,
   dp_dnat_targets: {
     name: "dp_dnat_targets",
     type: 5,
@@ -1034,17 +1066,17 @@ export const mapLayouts = {
     key: dpPublicKey,
     valueType: "struct dp_dnat_target",
     value: dpDnatTarget,
-  } satisfies MapLayout<DpPublicKey, DpDnatTarget>,
+  } as const satisfies wire.MapLayout<DpPublicKey, DpDnatTarget>,
   dp_drop_counts: {
     name: "dp_drop_counts",
     type: 5,
     maxEntries: 65536,
     flags: 1,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_drops",
     value: dpDrops,
-  } satisfies MapLayout<number, DpDrops>,
+  } as const satisfies wire.MapLayout<number, DpDrops>,
   dp_endpoints: {
     name: "dp_endpoints",
     type: 1,
@@ -1053,8 +1085,8 @@ export const mapLayouts = {
     keyType: "struct dp_public_key",
     key: dpPublicKey,
     valueType: "__be32",
-    value: be32,
-  } satisfies MapLayout<DpPublicKey, string>,
+    value: wire.be32,
+  } as const satisfies wire.MapLayout<DpPublicKey, string>,
   dp_flows: {
     name: "dp_flows",
     type: 1,
@@ -1064,7 +1096,7 @@ export const mapLayouts = {
     key: dpFlowKey,
     valueType: "struct dp_flow",
     value: dpFlow,
-  } satisfies MapLayout<DpFlowKey, DpFlow>,
+  } as const satisfies wire.MapLayout<DpFlowKey, DpFlow>,
   dp_fragments: {
     name: "dp_fragments",
     type: 9,
@@ -1074,57 +1106,57 @@ export const mapLayouts = {
     key: dpFragmentKey,
     valueType: "struct dp_fragment",
     value: dpFragment,
-  } satisfies MapLayout<DpFragmentKey, DpFragment>,
+  } as const satisfies wire.MapLayout<DpFragmentKey, DpFragment>,
   dp_free: {
     name: "dp_free",
     type: 2,
     maxEntries: 1,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_free",
     value: dpFree,
-  } satisfies MapLayout<number, DpFree>,
+  } as const satisfies wire.MapLayout<number, DpFree>,
   dp_groups: {
     name: "dp_groups",
     type: 1,
     maxEntries: 65536,
     flags: 1,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_name",
     value: dpName,
-  } satisfies MapLayout<number, DpName>,
+  } as const satisfies wire.MapLayout<number, DpName>,
   dp_host_addrs: {
     name: "dp_host_addrs",
     type: 1,
     maxEntries: 4096,
     flags: 1,
     keyType: "__be32",
-    key: be32,
+    key: wire.be32,
     valueType: "struct dp_host_addr",
     value: dpHostAddr,
-  } satisfies MapLayout<string, DpHostAddr>,
+  } as const satisfies wire.MapLayout<string, DpHostAddr>,
   dp_host_peers: {
     name: "dp_host_peers",
     type: 25,
     maxEntries: 65536,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "__u32",
-    value: u32,
-  } satisfies MapLayout<number, number>,
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_meta: {
     name: "dp_meta",
     type: 2,
     maxEntries: 1,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_meta",
     value: dpMeta,
-  } satisfies MapLayout<number, DpMeta>,
+  } as const satisfies wire.MapLayout<number, DpMeta>,
   dp_names: {
     name: "dp_names",
     type: 1,
@@ -1133,8 +1165,8 @@ export const mapLayouts = {
     keyType: "struct dp_name",
     key: dpName,
     valueType: "__be32",
-    value: be32,
-  } satisfies MapLayout<DpName, string>,
+    value: wire.be32,
+  } as const satisfies wire.MapLayout<DpName, string>,
   dp_namespaces: {
     name: "dp_namespaces",
     type: 1,
@@ -1143,18 +1175,18 @@ export const mapLayouts = {
     keyType: "struct dp_namespace",
     key: dpNamespace,
     valueType: "__be32",
-    value: be32,
-  } satisfies MapLayout<DpNamespace, string>,
+    value: wire.be32,
+  } as const satisfies wire.MapLayout<DpNamespace, string>,
   dp_net_records: {
     name: "dp_net_records",
     type: 1,
     maxEntries: 65536,
     flags: 1,
     keyType: "__be32",
-    key: be32,
+    key: wire.be32,
     valueType: "struct dp_net_data",
     value: dpNetData,
-  } satisfies MapLayout<string, DpNetData>,
+  } as const satisfies wire.MapLayout<string, DpNetData>,
   dp_origins: {
     name: "dp_origins",
     type: 1,
@@ -1164,55 +1196,89 @@ export const mapLayouts = {
     key: dpOriginKey,
     valueType: "struct dp_origin",
     value: dpOrigin,
-  } satisfies MapLayout<DpOriginKey, DpOrigin>,
+  } as const satisfies wire.MapLayout<DpOriginKey, DpOrigin>,
   dp_players: {
     name: "dp_players",
     type: 2,
     maxEntries: 4194304,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "__u32",
-    value: u32,
-  } satisfies MapLayout<number, number>,
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_snat_targets: {
     name: "dp_snat_targets",
     type: 5,
     maxEntries: 65536,
     flags: 1,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_snat_target",
     value: dpSnatTarget,
-  } satisfies MapLayout<number, DpSnatTarget>,
+  } as const satisfies wire.MapLayout<number, DpSnatTarget>,
   dp_sweeps: {
     name: "dp_sweeps",
     type: 2,
     maxEntries: 1,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "struct dp_sweep",
     value: dpSweep,
-  } satisfies MapLayout<number, DpSweep>,
+  } as const satisfies wire.MapLayout<number, DpSweep>,
   dp_uplinks: {
     name: "dp_uplinks",
     type: 25,
     maxEntries: 256,
     flags: 0,
     keyType: "__u32",
-    key: u32,
+    key: wire.u32,
     valueType: "__u32",
-    value: u32,
-  } satisfies MapLayout<number, number>,
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_veth_pairs: {
     name: "dp_veth_pairs",
     type: 1,
     maxEntries: 65536,
     flags: 1,
     keyType: "__be32",
-    key: be32,
+    key: wire.be32,
     valueType: "struct dp_veth_pair",
     value: dpVethPair,
-  } satisfies MapLayout<string, DpVethPair>,
+  } as const satisfies wire.MapLayout<string, DpVethPair>,
+} as const;
+
+/** Global variables, by their names in C. */
+export const variableLayouts = {
+  dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_host_netns: { name: "dp_host_netns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_host_peer_mac: {
+    name: "dp_host_peer_mac",
+    section: ".rodata",
+    type: "__u8[6]",
+    codec: wire.codec<string>(
+      6,
+      "dp_host_peer_mac",
+      (view) => wire.getMac(view, 0),
+      (view, value) => wire.setMac(view, 0, value, "dp_host_peer_mac"),
+    ),
+  } satisfies wire.VariableLayout<string>,
+  dp_max_flows: {
+    name: "dp_max_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_max_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_max_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
+  dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
 } as const;

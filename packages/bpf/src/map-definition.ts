@@ -1,6 +1,6 @@
 import { type Btf, BtfError } from "./btf.ts";
 
-/** A map as the C source declares it (`SEC(".maps")`), with key and value as BTF type ids. */
+/** A map as the C source declares it (`SEC(".maps")`). */
 export interface MapDefinition {
   readonly name: string;
   /** BPF_MAP_TYPE_*. */
@@ -8,8 +8,17 @@ export interface MapDefinition {
   readonly maxEntries: number;
   /** BPF_F_*. */
   readonly flags: number;
-  readonly key: number;
-  readonly value: number;
+  /** undefined where the map has none: a ring buffer's. */
+  readonly key: MapPart | undefined;
+  readonly value: MapPart | undefined;
+}
+
+/** A map's key or value: a type in BTF (`__type(key, T)`), or just a number of bytes (`__uint(key_size, N)`). */
+export type MapPart = { readonly type: number } | { readonly size: number };
+
+/** As C writes it: `__be32`; `8 bytes` for one that has no type. */
+export function describePart(btf: Btf, part: MapPart): string {
+  return "type" in part ? btf.describe(part.type) : `${part.size} bytes`;
 }
 
 /**
@@ -18,7 +27,7 @@ export interface MapDefinition {
  * libbpf's macros hide everything in types, since that is all BTF keeps of a variable: `__uint(name, N)` is a pointer
  * to an array of N ints, `__type(name, T)` a pointer to T.
  *
- * Throws {@link BtfError} for a map without a typed key and value: one with `key_size` alone says nothing of layout.
+ * Throws {@link BtfError} for a `.maps` section that was not made with these macros.
  */
 export function mapDefinitions(btf: Btf): MapDefinition[] {
   const section = btf.find("datasec", ".maps");
@@ -37,10 +46,11 @@ export function mapDefinitions(btf: Btf): MapDefinition[] {
       if (pointer.kind !== "ptr") throw new BtfError(`map ${name}: ${attribute} is not a pointer`);
       return pointer.type;
     };
-    const typeOf = (attribute: string): number => {
-      const id = pointee(attribute);
-      if (id === undefined) throw new BtfError(`map ${name} has no __type(${attribute}, ...)`);
-      return id;
+    const partOf = (attribute: string): MapPart | undefined => {
+      const type = pointee(attribute);
+      if (type !== undefined) return { type };
+      const size = numberOf(`${attribute}_size`);
+      return size === undefined ? undefined : { size };
     };
     const numberOf = (attribute: string): number | undefined => {
       const id = pointee(attribute);
@@ -56,8 +66,8 @@ export function mapDefinitions(btf: Btf): MapDefinition[] {
       type,
       maxEntries: numberOf("max_entries") ?? 0,
       flags: numberOf("map_flags") ?? 0,
-      key: typeOf("key"),
-      value: typeOf("value"),
+      key: partOf("key"),
+      value: partOf("value"),
     };
   });
 }

@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compile, findToolchain } from "../build/clang.ts";
+import { compile, findToolchain } from "../src/bpf2ts/clang.ts";
 import {
   Btf,
   dpNetData,
@@ -29,7 +29,7 @@ function shape(body: string, more = ""): Shape {
       join(directory, "value.c"),
       `#include <linux/bpf.h>\n#include <linux/types.h>\n${more}\nstruct dp_value { ${body} } value;\n`,
     );
-    const btf = Btf.fromObject(compile(findToolchain(), "value.c", directory));
+    const btf = Btf.fromObject(compile(findToolchain(), "value.c", { directory }).object);
     return shapeOfType(
       btf,
       btf.types.findIndex((type) => type.kind === "struct" && type.name === "dp_value"),
@@ -50,8 +50,12 @@ test("a map has one shape, by its BTF and by the generated layouts", () => {
   for (const { btf, definition } of definitions) {
     const layout = mapLayouts[definition.name as keyof typeof mapLayouts];
     seen.add(definition.name);
-    expect(shapeOfType(btf, definition.key)).toEqual(shapeOfLayout(layout.keyType, layout.key.size));
-    expect(shapeOfType(btf, definition.value)).toEqual(shapeOfLayout(layout.valueType, layout.value.size));
+    const parts = { key: definition.key, value: definition.value };
+    for (const part of ["key", "value"] as const) {
+      expect(parts[part]).toContainKey("type");
+      const { type } = parts[part] as { type: number };
+      expect(shapeOfType(btf, type)).toEqual(shapeOfLayout(layout[`${part}Type`], layout[part].size));
+    }
   }
   expect([...seen].toSorted()).toEqual(Object.keys(mapLayouts));
 });

@@ -7,6 +7,7 @@ import {
   hasHelper,
   hasJit,
   hasKernelBtf,
+  hasMapType,
   hasProgramType,
   hasTcx,
   libbpfVersion,
@@ -26,7 +27,9 @@ test("this kernel and this libbpf have what datapath needs", () => {
     jit: true,
   });
   for (const helper of ["redirect_neigh", "redirect_peer", "timer_init"] as const) expect(hasHelper(helper)).toBe(true);
-  for (const type of ["cgroupSockopt", "sockOps"] as const) expect(hasProgramType(type)).toBe(true);
+  for (const type of ["cgroupSockAddr", "cgroupSockopt", "schedCls", "sockOps", "xdp"] as const)
+    expect(hasProgramType(type)).toBe(true);
+  for (const type of ["hash", "ringbuf", "perCpuArray"] as const) expect(hasMapType(type)).toBe(true);
   expect(sockDestroyRefusal()).toBeUndefined();
 });
 

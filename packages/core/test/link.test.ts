@@ -1,15 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { DatapathError, Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
 import {
   attachCgroup,
   attachClsact,
   attachIter,
   attachTcx,
+  attachXdp,
   BpfObject,
   type ClsactSlot,
   destroyClsact,
+  interfaceIndex,
   detachClsact,
   Link,
+  linkIds,
+  mapIds,
+  programIds,
+  queryCgroup,
   queryClsact,
   queryTcx,
   runIter,
@@ -182,7 +189,90 @@ describe("clsact filters", () => {
   });
 });
 
+describe("XDP links", () => {
+  let ring: BpfObject;
+
+  beforeEach(() => {
+    ring = BpfObject.open(fixture("ring"), { name: "ring" }).load();
+  });
+
+  afterEach(() => ring.close());
+
+  test("keep packets from an interface while they are open, and one at a time", () => {
+    const program = ring.program("drop_all");
+    namespace.ip("link", "set", "dp0", "up");
+    namespace.ip("link", "set", "dp1", "up");
+    namespace.ip("addr", "add", "10.99.0.1/24", "dev", "dp0");
+    const ifindex = namespace.index("dp1");
+    const received = () => {
+      const [link] = JSON.parse(namespace.ip("-j", "-s", "link", "show", "dp1")) as {
+        xdp?: { mode: number };
+        stats64: { rx: { dropped: number } };
+      }[];
+      return { mode: link?.xdp?.mode, dropped: link?.stats64.rx.dropped };
+    };
+    namespace.inside(() => {
+      using link = attachXdp({ program, ifindex, mode: "generic" });
+      expect(link.info()).toEqual({ kind: "xdp", id: link.id, programId: program.id, ifindex });
+      expect(link.attached).toBe(true);
+      expect(received().mode).toBe(2);
+      const again = thrown(SyscallError, () => attachXdp({ program, ifindex, mode: "generic" }));
+      expect(again).toMatchObject({ errno: Errno.EBUSY, reason: expect.stringContaining("XDP program already") });
+      link.detach();
+      expect(link.attached).toBe(false);
+      expect(received().mode).toBeUndefined();
+      using inDriver = attachXdp({ program, ifindex });
+      expect(received().mode).toBe(1);
+      inDriver.close();
+      expect(thrown(SyscallError, () => attachXdp({ program, ifindex: 9999 })).message).toContain("no such interface");
+      expect(thrown(SyscallError, () => attachXdp({ program, ifindex, mode: "offload" })).op).toContain("drop_all");
+    });
+  });
+});
+
+test("an interface's index is found by its name, in the namespace of the caller", () => {
+  namespace.inside(() => {
+    expect(interfaceIndex("dp0")).toBe(namespace.index("dp0"));
+    expect(thrown(DatapathError, () => interfaceIndex("none")).message).toBe(
+      "find interface none: there is none of that name in this network namespace",
+    );
+  });
+});
+
+test("what is in the kernel is listed by its ids", () => {
+  const [program] = programs();
+  const ifindex = namespace.index("dp0");
+  namespace.inside(() => {
+    using link = attachTcx({ program, ifindex, direction: "ingress" });
+    expect([...programIds()]).toContain(program.id);
+    expect([...linkIds()]).toContain(link.id);
+    for (const id of program.info().mapIds) expect([...mapIds()]).toContain(id);
+  });
+});
+
 describe("cgroup links", () => {
+  test("are listed, those of the cgroups above too when asked", () => {
+    using above = new Cgroup();
+    const below = `${above.path}/below`;
+    mkdirSync(below);
+    try {
+      using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
+      const [refuse, allow] = [hooks.program("refuse_connect"), hooks.program("allow_connect")];
+      const attachType = "inet4Connect";
+      using _one = attachCgroup({ program: refuse, cgroup: above.path, attachType });
+      using _other = attachCgroup({ program: allow, cgroup: below, attachType });
+      expect(queryCgroup({ cgroup: above.path, attachType })).toEqual([refuse.id]);
+      expect(queryCgroup({ cgroup: below, attachType })).toEqual([allow.id]);
+      const effective = queryCgroup({ cgroup: below, attachType, effective: true });
+      expect(effective).toContain(refuse.id);
+      expect(effective).toContain(allow.id);
+      expect(queryCgroup({ cgroup: below, attachType: "inet6Connect" })).toEqual([]);
+      expect(thrown(SyscallError, () => queryCgroup({ cgroup: "/tmp", attachType })).errnoName).toBe("EBADF");
+    } finally {
+      rmdirSync(below);
+    }
+  });
+
   const CONNECT = "exec 3<>/dev/tcp/127.0.0.1/9";
 
   test("decide for the processes of their cgroup, and are swapped in place", () => {

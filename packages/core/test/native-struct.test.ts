@@ -6,6 +6,7 @@ import { BTF_INFO, MAP_INFO, PROGRAM_INFO } from "../src/libbpf/info.ts";
 import { ITER_CREATE_OPTS } from "../src/libbpf/iter.ts";
 import { CGROUP_LINK_INFO, ITER_LINK_INFO, TCX_LINK_INFO } from "../src/libbpf/link.ts";
 import { BATCH_OPTS } from "../src/libbpf/map-batch.ts";
+import { MAP_CREATE_OPTS } from "../src/libbpf/map.ts";
 import { NETFILTER_LINK_CREATE } from "../src/libbpf/netfilter.ts";
 import { OBJECT_OPEN_OPTS } from "../src/libbpf/object.ts";
 import { TCX_LINK_CREATE, TCX_QUERY } from "../src/libbpf/tcx.ts";
@@ -29,6 +30,7 @@ const CLAIMS: Claim[] = [
   { type: TEST_RUN_OPTS, c: "struct bpf_test_run_opts", whole: true },
   { type: OBJECT_OPEN_OPTS, c: "struct bpf_object_open_opts", whole: true },
   { type: BATCH_OPTS, c: "struct bpf_map_batch_opts", whole: true },
+  { type: MAP_CREATE_OPTS, c: "struct bpf_map_create_opts", whole: false },
   { type: TC_HOOK, c: "struct bpf_tc_hook", whole: true },
   { type: TC_OPTS, c: "struct bpf_tc_opts", whole: true },
   { type: ITER_CREATE_OPTS, c: "struct bpf_link_create_opts", whole: false },

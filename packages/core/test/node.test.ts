@@ -29,6 +29,7 @@ test("the built package loads, runs, attaches and pins under Node", () => {
   expect(exitCode).toBe(0);
   expect(JSON.parse(stdout.toString())).toEqual({
     retval: 2,
+    runs: 41,
     entries: 100,
     errors: ["LibbpfError", "MapFullError", "DatapathError"],
     chain: 1,

@@ -151,6 +151,9 @@ export const libbpf = {
   programFdById: integer("int bpf_prog_get_fd_by_id(uint32_t id)"),
   mapFdById: integer("int bpf_map_get_fd_by_id(uint32_t id)"),
   linkFdById: integer("int bpf_link_get_fd_by_id(uint32_t id)"),
+  programNextId: integer("int bpf_prog_get_next_id(uint32_t id, void *next)"),
+  mapNextId: integer("int bpf_map_get_next_id(uint32_t id, void *next)"),
+  linkNextId: integer("int bpf_link_get_next_id(uint32_t id, void *next)"),
   btfFdById: integer("int bpf_btf_get_fd_by_id(uint32_t id)"),
   programBindMap: integer("int bpf_prog_bind_map(int program, int map, const void *opts)"),
 
@@ -160,6 +163,7 @@ export const libbpf = {
   iterCreate: integer("int bpf_iter_create(int link)"),
 
   probeHelper: integer("int libbpf_probe_bpf_helper(int programType, int helper, const void *opts)"),
+  probeMapType: integer("int libbpf_probe_bpf_map_type(int mapType, const void *opts)"),
   probeProgramType: integer("int libbpf_probe_bpf_prog_type(int programType, const void *opts)"),
 
   tcHookCreate: integer("int bpf_tc_hook_create(void *hook)"),

@@ -1,6 +1,7 @@
 /**
  * What core needs of libc beside libbpf: bpf(2) for what libbpf 1.1 has no function for (TCX), vsnprintf for libbpf's
- * log, memory for the verifier's, the kernel's clock, and ioctl for an interface's index and address.
+ * log, memory for the verifier's and memory shared with the kernel, its clock, and ioctl for an interface's index and
+ * address.
  */
 import koffi from "koffi";
 
@@ -114,4 +115,84 @@ export class NativeMemory implements Disposable {
     if (this.#address !== undefined) rawFree(this.#address);
     this.#address = undefined;
   }
+}
+
+const rawMmap = bind(
+  "void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset)",
+) as unknown as (...args: unknown[]) => bigint | null;
+const rawMunmap = bind("int munmap(void *address, size_t length)");
+const rawPageSize = bind("int getpagesize()");
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+/** Bytes in a page of memory. */
+export function pageSize(): number {
+  return rawPageSize();
+}
+
+/** Memory shared with the kernel, such as a map's values or a ring buffer (mmap(2)). */
+export class SharedMemory implements Disposable {
+  readonly #address: bigint;
+  readonly #length: number;
+  #bytes: ArrayBuffer | undefined;
+
+  private constructor(address: bigint, length: number) {
+    this.#address = address;
+    this.#length = length;
+    this.#bytes = koffi.view(address, length);
+  }
+
+  /** Maps `length` bytes of what a descriptor is of, from `offset` (whole pages). A negative errno(3) if it cannot. */
+  static map(fd: number, length: number, { offset = 0, writable = false } = {}): SharedMemory | number {
+    const protection = PROT_READ | (writable ? PROT_WRITE : 0);
+    // Not for Atomics unless it is writable: engines implement Atomics.load by adding 0.
+    // SAFETY: the kernel chooses the address; this object is the mapping's only owner, and ends it once.
+    const address = rawMmap(null, length, protection, MAP_SHARED, fd, offset);
+    if (address === null || address === MAP_FAILED) return -koffi.errno();
+    return new SharedMemory(address, length);
+  }
+
+  /**
+   * The memory itself. Whoever asks reads or writes, and forgets it before this is disposed of: afterwards the address
+   * is nobody's.
+   */
+  get bytes(): ArrayBuffer {
+    if (this.#bytes === undefined) throw new Error("the shared memory is unmapped");
+    return this.#bytes;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#bytes === undefined) return;
+    this.#bytes = undefined;
+    // SAFETY: `bytes` is given out to this package alone, which keeps no other reference.
+    rawMunmap(this.#address, this.#length);
+  }
+}
+
+const rawPoll = bind("int poll(void *entries, unsigned long count, int timeout)");
+
+const POLLIN = 1;
+
+/**
+ * Waits until a descriptor has something to read (poll(2)), for at most so many milliseconds: 1, 0 if it has not, or a
+ * negative errno(3). It blocks the thread.
+ */
+export function pollReadable(fd: number, timeout: number): number {
+  // struct pollfd: int fd, short events, short revents.
+  const entry = new Uint8Array(8);
+  const view = new DataView(entry.buffer);
+  view.setInt32(0, fd, true);
+  view.setInt16(4, POLLIN, true);
+  // SAFETY: the kernel reads and writes `entry` during the call only.
+  return orErrno(rawPoll(entry, 1, timeout));
+}
+
+const rawNameToIndex = bind("unsigned int if_nametoindex(const char *name)");
+
+/** An interface's index in the calling thread's network namespace: 0 without such an interface (if_nametoindex(3)). */
+export function nameToIndex(name: string): number {
+  return rawNameToIndex(name);
 }

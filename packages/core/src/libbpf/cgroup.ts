@@ -1,10 +1,13 @@
 /** Links on the hooks of a cgroup (cgroup v2). */
-import { beforeChange, Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
+import { beforeChange, Errno, Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
+import { bpfSyscall } from "../ffi/libc.ts";
+import { NativeStruct } from "../ffi/native-struct.ts";
 import { CgroupAttachType, type CgroupAttachName } from "./attach-type.ts";
 import { check } from "./errors.ts";
 import { Link } from "./link.ts";
 import type { Program } from "./program.ts";
+import { BPF_PROG_QUERY, TCX_QUERY } from "./tcx.ts";
 
 /** Which program goes where. */
 export interface AttachCgroupOptions {
@@ -23,16 +26,55 @@ export interface AttachCgroupOptions {
  */
 export function attachCgroup(options: AttachCgroupOptions): Link {
   const { program, cgroup, attachType } = options;
-  const name = typeof cgroup === "string" ? cgroup : "a cgroup";
+  const name = nameOf(cgroup);
   const op = `attach ${program.name} to ${name}`;
-  const folder = typeof cgroup === "string" ? open(cgroup, O_RDONLY | O_DIRECTORY, op) : undefined;
-  try {
-    const target = folder ?? (cgroup as Fd);
+  return withFolder(cgroup, op, (folder) => {
     beforeChange("attach to", name);
     // SAFETY: no pointers but NULL; the kernel takes its own reference to program and cgroup.
-    const result = libbpf.linkCreate(program.fd, target.number, CgroupAttachType[attachType], null);
+    const result = libbpf.linkCreate(program.fd, folder.number, CgroupAttachType[attachType], null);
     return new Link(new Fd(check(result, { op, call: "bpf_link_create", target: name })));
-  } finally {
-    folder?.close();
-  }
+  });
+}
+
+export interface QueryCgroupOptions {
+  /** A folder on a cgroup2 mount, by path or open. */
+  cgroup: string | Fd;
+  attachType: CgroupAttachName;
+  /** Also those of the cgroups above, which run for this one too. */
+  effective?: boolean;
+}
+
+const BPF_F_QUERY_EFFECTIVE = 1;
+
+/** The ids of the programs on a cgroup's hook, in the order they run (BPF_PROG_QUERY). Throws `SyscallError`. */
+export function queryCgroup({ cgroup, attachType, effective = false }: QueryCgroupOptions): number[] {
+  const name = nameOf(cgroup);
+  const op = `list the programs on ${attachType} of ${name}`;
+  return withFolder(cgroup, op, (folder) => {
+    // The kernel says how many there are when there is too little room for them.
+    for (let room = 64; ; room *= 2) {
+      const programs = new Uint32Array(room);
+      using attr = new NativeStruct(TCX_QUERY, {
+        target_ifindex: folder.number,
+        attach_type: CgroupAttachType[attachType],
+        query_flags: effective ? BPF_F_QUERY_EFFECTIVE : 0,
+        prog_ids: new Uint8Array(programs.buffer),
+        count: room,
+      });
+      const result = bpfSyscall(BPF_PROG_QUERY, attr.bytes);
+      if (result === -Errno.ENOSPC) continue;
+      check(result, { op, call: "BPF_PROG_QUERY", target: name });
+      return [...programs.subarray(0, attr.get("count"))];
+    }
+  });
+}
+
+function nameOf(cgroup: string | Fd): string {
+  return typeof cgroup === "string" ? cgroup : "a cgroup";
+}
+
+function withFolder<T>(cgroup: string | Fd, op: string, body: (folder: Fd) => T): T {
+  if (typeof cgroup !== "string") return body(cgroup);
+  using folder = open(cgroup, O_RDONLY | O_DIRECTORY, op);
+  return body(folder);
 }

@@ -95,16 +95,27 @@ export function hasHelper(name: HelperName): boolean {
 
 /** enum bpf_prog_type (linux/bpf.h). */
 const PROGRAM_TYPES = {
+  /** TC: clsact, TCX */
+  schedCls: SCHED_CLS,
+  xdp: 6,
+  /** cgroup/connect4 and its like (Linux 4.17+) */
+  cgroupSockAddr: 18,
   /** cgroup/getsockopt (Linux 5.3+) */
   cgroupSockopt: 25,
   /** sockops (Linux 4.13+) */
   sockOps: 13,
 } as const;
 
-/** A type of programs on cgroups: whether the kernel loads one. Throws `SyscallError` without the privileges to try. */
+/** A type of programs: whether the kernel loads one. Throws `SyscallError` without the privileges to try. */
 export function hasProgramType(name: keyof typeof PROGRAM_TYPES): boolean {
   const result = libbpf.probeProgramType(PROGRAM_TYPES[name], null);
   return check(result, { op: `probe for ${name} programs`, call: "libbpf_probe_bpf_prog_type" }) === 1;
+}
+
+/** A type of maps: whether the kernel makes one. Throws `SyscallError` without the privileges to try. */
+export function hasMapType(name: keyof typeof MapType): boolean {
+  const result = libbpf.probeMapType(MapType[name], null);
+  return check(result, { op: `probe for ${name} maps`, call: "libbpf_probe_bpf_map_type" }) === 1;
 }
 
 /** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws nothing. */

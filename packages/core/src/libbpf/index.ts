@@ -4,7 +4,7 @@
  * @module @dp/core/libbpf
  */
 export { type CgroupAttachName, CgroupAttachType, type Direction } from "./attach-type.ts";
-export { attachCgroup, type AttachCgroupOptions } from "./cgroup.ts";
+export { attachCgroup, type AttachCgroupOptions, queryCgroup, type QueryCgroupOptions } from "./cgroup.ts";
 export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, makeClsact, queryClsact } from "./clsact.ts";
 export { be16, be32, bytes, type Codec, u16, u32, u64, u8 } from "./codec.ts";
 export { LibbpfError, LibbpfMessages } from "./errors.ts";
@@ -14,6 +14,7 @@ export {
   hasJit,
   hasKernelBtf,
   hasMapBatch,
+  hasMapType,
   hasProgramType,
   hasTcx,
   type HelperName,
@@ -21,6 +22,8 @@ export {
   requireLibbpf,
 } from "./feature.ts";
 export { hasFilters } from "./filter-dump.ts";
+export { linkIds, mapIds, programIds } from "./ids.ts";
+export { interfaceIndex } from "./interface-index.ts";
 export { attachIter, type AttachIterOptions, runIter } from "./iter.ts";
 export {
   type CgroupLinkInfo,
@@ -29,8 +32,9 @@ export {
   type LinkInfo,
   type OtherLinkInfo,
   type TcxLinkInfo,
+  type XdpLinkInfo,
 } from "./link.ts";
-export { BpfMap, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
+export { BpfMap, type CreateMapOptions, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
 export { attachNetfilter, type AttachNetfilterOptions, type NetfilterHook, setNetfilterType } from "./netfilter.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
 export { type MapTypes, mapTypes } from "./map-types.ts";
@@ -40,6 +44,9 @@ export { OpenMap, OpenProgram } from "./open-parts.ts";
 export { perCpu, type PerCpuCodec, type PerCpuMap, possibleCpus } from "./per-cpu.ts";
 export { pin, pinnedKind, type PinKind, pinOver, unpin } from "./pin.ts";
 export { Program, type ProgramInfo } from "./program.ts";
+export { type RecordsOptions, RingBuffer } from "./ring-buffer.ts";
 export { attachTcx, type AttachTcxOptions, queryTcx, type TcxChain, type TcxEntry, type TcxPosition } from "./tcx.ts";
 export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
+export type { EntryValue, TypedMap, TypedRingBuffer, TypedVariable } from "./typed.ts";
 export { VerifierError } from "./verifier-error.ts";
+export { attachXdp, type AttachXdpOptions, type XdpMode } from "./xdp.ts";

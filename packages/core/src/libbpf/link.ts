@@ -26,6 +26,7 @@ export const ITER_LINK_INFO = struct("bpf_link_info", {
 /** enum bpf_link_type. */
 const LINK_CGROUP = 3;
 const LINK_ITER = 4;
+const LINK_XDP = 6;
 const LINK_TCX = 11;
 
 interface LinkIdentity {
@@ -50,6 +51,12 @@ export interface CgroupLinkInfo extends LinkIdentity {
   attachType: CgroupAttachName | undefined;
 }
 
+/** On an interface's XDP hook. `ifindex` is 0 once the interface is gone or the link was detached. */
+export interface XdpLinkInfo extends LinkIdentity {
+  kind: "xdp";
+  ifindex: number;
+}
+
 /** An iterator over kernel objects: `target` says which ("task", "tcp", "bpf_map_elem"). */
 export interface IterLinkInfo extends LinkIdentity {
   kind: "iter";
@@ -64,12 +71,12 @@ export interface OtherLinkInfo extends LinkIdentity {
 }
 
 /** What the kernel knows of a link, by its kind. */
-export type LinkInfo = TcxLinkInfo | CgroupLinkInfo | IterLinkInfo | OtherLinkInfo;
+export type LinkInfo = TcxLinkInfo | XdpLinkInfo | CgroupLinkInfo | IterLinkInfo | OtherLinkInfo;
 
 /**
  * A BPF link: a program attached to something, for as long as the link is open somewhere or pinned.
  *
- * Made by {@link attachTcx}, {@link attachCgroup} and {@link attachIter}.
+ * Made by {@link attachTcx}, {@link attachXdp}, {@link attachCgroup} and {@link attachIter}.
  * What the kernel refuses is a `SyscallError`; a link that was closed throws when it is used.
  */
 export class Link extends Resource {
@@ -105,6 +112,8 @@ export class Link extends Resource {
         const direction = head.get("attach_type") === BPF_TCX_INGRESS ? "ingress" : "egress";
         return { kind: "tcx", ...identity, ifindex: head.get("ifindex"), direction };
       }
+      case LINK_XDP:
+        return { kind: "xdp", ...identity, ifindex: head.get("ifindex") };
       case LINK_CGROUP: {
         using info = readInfo(this.fd, new NativeStruct(CGROUP_LINK_INFO), op);
         const attachType = cgroupAttachName(info.get("attach_type"));
@@ -132,7 +141,7 @@ export class Link extends Resource {
    */
   get attached(): boolean {
     const info = this.info();
-    if (info.kind === "tcx") return info.ifindex !== 0;
+    if (info.kind === "tcx" || info.kind === "xdp") return info.ifindex !== 0;
     return info.kind !== "cgroup" || info.cgroupId !== 0n;
   }
 

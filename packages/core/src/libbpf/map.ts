@@ -1,13 +1,15 @@
 import { beforeChange, DatapathError, Errno, Fd } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
-import { NativeStruct } from "../ffi/native-struct.ts";
+import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
 import { callError, check } from "./errors.ts";
 import { MAP_INFO, readInfo, textField } from "./info.ts";
 import { BATCH_OPTS, concatenate, isUnsupportedBatch, walkEntries } from "./map-batch.ts";
-import { isArray, isPerCpu, mapTypeName } from "./map-type.ts";
+import { isArray, isPerCpu, MapType, mapTypeName } from "./map-type.ts";
+import { perCpu } from "./per-cpu.ts";
 import { pin, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
+import type { EntryValue, TypedMap } from "./typed.ts";
 
 /** What the kernel knows of a map. */
 export interface MapInfo {
@@ -52,6 +54,44 @@ export interface MapOptions {
   name?: string;
   /** What {@link MapFullError} says to do. */
   growHint?: string;
+  /** enum bpf_map_type: refuses one of another type. */
+  type?: number;
+}
+
+export interface CreateMapOptions {
+  /** The kernel keeps 15 characters of it. */
+  name: string;
+  type: keyof typeof MapType;
+  maxEntries: number;
+  /** BPF_F_*. */
+  flags?: number;
+}
+
+/** struct bpf_map_create_opts (bpf.h), its head. */
+export const MAP_CREATE_OPTS = struct("bpf_map_create_opts", {
+  sz: "u64",
+  btf_fd: "u32",
+  btf_key_type_id: "u32",
+  btf_value_type_id: "u32",
+  btf_vmlinux_value_type_id: "u32",
+  inner_map_fd: "u32",
+  map_flags: "u32",
+});
+
+/** A layout, or two codecs; and options. */
+export type MapArguments =
+  | readonly [layout: TypedMap<unknown, unknown>, options?: MapOptions | undefined]
+  | readonly [key: Codec<unknown>, value: Codec<unknown>, options?: MapOptions | undefined];
+
+/** The codecs that the arguments of a method with both forms come to. */
+export function mapArguments(args: MapArguments): { key: Codec<unknown>; value: Codec<unknown>; options: MapOptions } {
+  const [first, second, third] = args as [unknown, unknown, unknown];
+  if (!("key" in (first as object))) {
+    return { key: first as Codec<unknown>, value: second as Codec<unknown>, options: (third as MapOptions) ?? {} };
+  }
+  const { name, type, key, value } = first as TypedMap<unknown, unknown>;
+  const options = { name, type, ...(second as MapOptions | undefined) };
+  return { key, value: isPerCpu(type) ? perCpu(value) : value, options };
 }
 
 /**
@@ -67,6 +107,7 @@ export class BpfMap<K, V> extends Resource {
   readonly #key: Codec<K>;
   readonly #value: Codec<V>;
   readonly #growHint: string | undefined;
+  readonly #type: number | undefined;
 
   /** Takes ownership of `fd` unless borrowed. Internal: use {@link BpfObject.map}, fromPin or fromId. */
   constructor(fd: Fd, key: Codec<K>, value: Codec<V>, options: MapOptions & { borrowed?: boolean } = {}) {
@@ -76,12 +117,16 @@ export class BpfMap<K, V> extends Resource {
     this.#key = key;
     this.#value = value;
     this.#growHint = options.growHint;
+    this.#type = options.type;
     this.#checkSizes(key, value);
   }
 
   #checkSizes(key: Codec<K>, value: Codec<V> & { each?: Codec<unknown> }): void {
     const op = `open map ${this.name}`;
     const { type, keySize, valueSize } = this.info;
+    if (this.#type !== undefined && this.#type !== type) {
+      throw new DatapathError("FAILED", op, `it is a ${mapTypeName(type)} map, not ${mapTypeName(this.#type)}`);
+    }
     const perCpu = isPerCpu(type);
     if (perCpu !== (value.each !== undefined)) {
       const must = perCpu ? "must" : "must not";
@@ -97,8 +142,31 @@ export class BpfMap<K, V> extends Resource {
     }
   }
 
-  /** Opens a pinned map. Throws `SyscallError` ENOENT when nothing is pinned there. */
-  static fromPin<K, V>(path: string, key: Codec<K>, value: Codec<V>, options: MapOptions = {}): BpfMap<K, V> {
+  /**
+   * Makes a map that is no object's, which ends with the last descriptor or pin of it (BPF_MAP_CREATE). The value codec
+   * of a per-CPU type is made with {@link perCpu}. Throws `SyscallError`: EINVAL for what the type does not allow.
+   */
+  static create<K, V>(options: CreateMapOptions, key: Codec<K>, value: Codec<V>): BpfMap<K, V> {
+    const { name, type, maxEntries, flags = 0 } = options;
+    const valueSize = ((value as Codec<V> & { each?: Codec<unknown> }).each ?? value).size;
+    using opts = new NativeStruct(MAP_CREATE_OPTS, { map_flags: flags });
+    const created = libbpf.mapCreate(MapType[type], name, key.size, valueSize, maxEntries, opts.bytes);
+    const fd = new Fd(check(created, { op: `make map ${name}`, call: "bpf_map_create" }));
+    return BpfMap.fromFd(fd, key, value, { name });
+  }
+
+  /**
+   * Opens a pinned map, with its codecs or by one of a generated module's `mapLayouts`. Throws `SyscallError` ENOENT
+   * when nothing is pinned there, `DatapathError` when it is another map than that.
+   */
+  static fromPin<K, V, const T extends number>(
+    path: string,
+    layout: TypedMap<K, V, T>,
+    options?: MapOptions,
+  ): BpfMap<K, EntryValue<T, V>>;
+  static fromPin<K, V>(path: string, key: Codec<K>, value: Codec<V>, options?: MapOptions): BpfMap<K, V>;
+  static fromPin(path: string, ...rest: MapArguments): BpfMap<unknown, unknown> {
+    const { key, value, options } = mapArguments(rest);
     return BpfMap.fromFd(requirePin(path, "map"), key, value, options);
   }
 

@@ -5,10 +5,13 @@ import { withLibbpfLog } from "../ffi/log.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
 import { callError, check } from "./errors.ts";
-import { BpfMap, type MapOptions } from "./map.ts";
+import { readLoaded, variableArgument, writeLoaded } from "./global-variable.ts";
+import { BpfMap, type MapArguments, mapArguments, type MapOptions } from "./map.ts";
 import { ObjectHandle } from "./object-handle.ts";
 import { OpenObject } from "./open-object.ts";
 import { Program } from "./program.ts";
+import { RingBuffer } from "./ring-buffer.ts";
+import type { EntryValue, TypedMap, TypedRingBuffer, TypedVariable } from "./typed.ts";
 
 export const OBJECT_OPEN_OPTS = struct("bpf_object_open_opts", {
   sz: "u64",
@@ -94,15 +97,54 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * A map of this object, closed with it. Throws `DatapathError` when there is none of that name, or when its keys or
-   * values have other sizes than the codecs.
+   * A map of this object, closed with it: by its name and codecs, or by one of a generated module's `mapLayouts`.
+   * Throws `DatapathError` when there is none of that name, or when its keys or values have other sizes than the
+   * codecs.
    */
-  map<K, V>(name: string, key: Codec<K>, value: Codec<V>, options: MapOptions = {}): BpfMap<K, V> {
+  map<K, V, const T extends number>(layout: TypedMap<K, V, T>, options?: MapOptions): BpfMap<K, EntryValue<T, V>>;
+  map<K, V>(name: string, key: Codec<K>, value: Codec<V>, options?: MapOptions): BpfMap<K, V>;
+  map(first: string | TypedMap<unknown, unknown>, ...rest: unknown[]): BpfMap<unknown, unknown> {
+    const name = typeof first === "string" ? first : first.name;
+    const args = (typeof first === "string" ? rest : [first, ...rest]) as unknown as MapArguments;
+    const { key, value, options } = mapArguments(args);
+    return new BpfMap(this.#mapFd(name), key, value, { name, ...options, borrowed: true });
+  }
+
+  /**
+   * The reading end of a ring buffer, by the map's name or layout. It has to be closed, and reads while this object is
+   * open. Throws `DatapathError` when there is none of that name.
+   *
+   * @param record what the programs write; bpf2ts has it with `--struct NAME`
+   */
+  ringBuffer<T>(map: string | TypedRingBuffer, record: Codec<T>): RingBuffer<T> {
+    const name = typeof map === "string" ? map : map.name;
+    return new RingBuffer(this.#mapFd(name), record, { name, borrowed: true });
+  }
+
+  #mapFd(name: string): Fd {
     const pointer = this.#handle.maps().find((each) => mapName(each) === name);
     if (pointer === undefined) throw this.#missing("map", name, this.mapNames());
     const op = `open map ${name} of BPF object ${this.name}`;
-    const fd = this.#lend(check(libbpf.mapFd(pointer), { op, call: "bpf_map__fd" }));
-    return new BpfMap(fd, key, value, { name, ...options, borrowed: true });
+    return this.#lend(check(libbpf.mapFd(pointer), { op, call: "bpf_map__fd" }));
+  }
+
+  /** A global variable's value now, by name and codec or by one of a generated module's `variableLayouts`. */
+  variable<T>(layout: TypedVariable<T>): T;
+  variable<T>(name: string, codec: Codec<T>): T;
+  variable(first: string | TypedVariable<unknown>, second?: unknown): unknown {
+    const { name, codec } = variableArgument(first, second);
+    return readLoaded(this.#handle, name, codec);
+  }
+
+  /**
+   * Sets a global variable that programs are using: numbers in one piece, anything larger byte by byte. Throws
+   * `DatapathError` for a constant (`const volatile`): that is set before the object is loaded.
+   */
+  setVariable<T>(layout: TypedVariable<T>, value: T): void;
+  setVariable<T>(name: string, codec: Codec<T>, value: T): void;
+  setVariable(first: string | TypedVariable<unknown>, ...rest: unknown[]): void {
+    const { name, codec } = variableArgument(first, rest[0]);
+    writeLoaded(this.#handle, name, codec, rest.at(-1));
   }
 
   /** A program of this object, closed with it. Throws `DatapathError` when none of that name was loaded. */

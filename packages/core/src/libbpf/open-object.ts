@@ -4,10 +4,11 @@ import type { NativeMemory } from "../ffi/libc.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import type { Codec } from "./codec.ts";
 import { callError, LibbpfMessages } from "./errors.ts";
-import { readVariable, writeVariable } from "./global-variable.ts";
+import { readVariable, variableArgument, writeVariable } from "./global-variable.ts";
 import type { ObjectHandle } from "./object-handle.ts";
 import type { BpfObject } from "./object.ts";
 import { OpenMap, OpenProgram } from "./open-parts.ts";
+import type { TypedVariable } from "./typed.ts";
 import { VerifierError } from "./verifier-error.ts";
 
 /**
@@ -34,9 +35,9 @@ export class OpenObject implements Disposable {
     return this.#handle.maps().map((pointer) => new OpenMap(pointer, this.#handle));
   }
 
-  /** Throws `DatapathError` when there is none of that name. */
-  map(name: string): OpenMap {
-    return named(this.maps(), name, "map", this.name);
+  /** By its name, or one of a generated module's `mapLayouts`. Throws `DatapathError` when there is no such map. */
+  map(map: string | { readonly name: string }): OpenMap {
+    return named(this.maps(), typeof map === "string" ? map : map.name, "map", this.name);
   }
 
   /** Its programs, also those that are not to be loaded. */
@@ -50,15 +51,22 @@ export class OpenObject implements Disposable {
   }
 
   /**
-   * Sets a global variable (`const volatile` or not) to its value at load. Found by its BTF, so the object must have
-   * been compiled with -g. Throws `DatapathError` when there is no such variable or the codec's size is not its size.
+   * Sets a global variable (`const volatile` or not) to its value at load: by name and codec, or by one of a
+   * generated module's `variableLayouts`. Found by its BTF, so the object must have been compiled with -g. Throws
+   * `DatapathError` when there is no such variable or the codec's size is not its size.
    */
-  setVariable<T>(name: string, codec: Codec<T>, value: T): void {
-    writeVariable(this.#handle.pointer, this.maps(), name, codec, value);
+  setVariable<T>(layout: TypedVariable<T>, value: T): void;
+  setVariable<T>(name: string, codec: Codec<T>, value: T): void;
+  setVariable(first: string | TypedVariable<unknown>, ...rest: unknown[]): void {
+    const { name, codec } = variableArgument(first, rest[0]);
+    writeVariable(this.#handle.pointer, this.maps(), name, codec, rest.at(-1));
   }
 
   /** A global variable's value as the object file has it, or as it was set. */
-  variable<T>(name: string, codec: Codec<T>): T {
+  variable<T>(layout: TypedVariable<T>): T;
+  variable<T>(name: string, codec: Codec<T>): T;
+  variable(first: string | TypedVariable<unknown>, second?: unknown): unknown {
+    const { name, codec } = variableArgument(first, second);
     return readVariable(this.#handle.pointer, this.maps(), name, codec);
   }
 

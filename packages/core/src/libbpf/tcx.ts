@@ -10,8 +10,8 @@ import type { Program } from "./program.ts";
 
 // bpf(2) itself, and not bpf_link_create: libbpf 1.1 has no room in its opts for a place in the order, and a newer one
 // insists on them. The kernel takes the same bytes from everyone.
-const BPF_PROG_QUERY = 16;
-const BPF_LINK_CREATE = 28;
+export const BPF_PROG_QUERY = 16;
+export const BPF_LINK_CREATE = 28;
 
 /** union bpf_attr, link_create with its tcx member (linux/bpf.h of 6.6). */
 export const TCX_LINK_CREATE = struct("bpf_attr", {

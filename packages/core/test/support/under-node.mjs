@@ -25,6 +25,9 @@ for (let key = 0; key < 100; key++) {
 }
 const entries = [...numbers].filter(([key, value]) => BigInt(key) === value).length;
 const { retval } = object.program("count_hits").testRun({ data: new Uint8Array(64) });
+object.setVariable("runs", u32, 40);
+object.program("count_hits").testRun({ data: new Uint8Array(64) });
+const runs = object.variable("runs", u32);
 attempt(() => BpfObject.open(new Uint8Array(100), { name: "bad" }));
 attempt(() => numbers.set(1000, 0n));
 attempt(() => openPinned({ pinRoot: bpffs }));
@@ -50,4 +53,4 @@ const leaked = readdirSync("/proc/self/fd").flatMap((number) => {
     return [];
   }
 });
-console.log(JSON.stringify({ retval, entries, errors, chain, attachments, record, leaked }));
+console.log(JSON.stringify({ retval, runs, entries, errors, chain, attachments, record, leaked }));

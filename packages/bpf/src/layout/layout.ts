@@ -27,8 +27,8 @@ export interface StructLayout<T> extends Codec<T> {
   readonly fields: readonly FieldLayout[];
 }
 
-/** A map of the objects. */
-export interface MapLayout<K, V> {
+/** A map that has no keys and values in the usual sense: a ring buffer. */
+export interface BareMapLayout {
   readonly name: string;
   /** BPF_MAP_TYPE_*. */
   readonly type: number;
@@ -36,9 +36,23 @@ export interface MapLayout<K, V> {
   readonly maxEntries: number;
   /** BPF_F_*. */
   readonly flags: number;
+}
+
+/** A map. The value is one CPU's where the type is a per-CPU one. */
+export interface MapLayout<K, V> extends BareMapLayout {
   /** As C writes it: `__be32`, `struct dp_config`. */
   readonly keyType: string;
   readonly key: Codec<K>;
   readonly valueType: string;
   readonly value: Codec<V>;
+}
+
+/** A global variable. */
+export interface VariableLayout<T> {
+  readonly name: string;
+  /** `.rodata` (`const volatile`: fixed when the object is loaded), `.data` or `.bss`. */
+  readonly section: string;
+  /** As C writes it. */
+  readonly type: string;
+  readonly codec: Codec<T>;
 }

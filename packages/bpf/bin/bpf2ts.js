@@ -1,0 +1,2 @@
+#!/usr/bin/env node
+await import("../dist/bpf2ts/main.js");

@@ -1,0 +1,227 @@
+/**
+ * What the generated layouts say, taken from BTF: pure, no files. Everything a map's key or value or a global variable
+ * is made of, the structs in an order in which each comes after those it contains.
+ */
+import type { Btf, BtfType } from "../btf.ts";
+import { describePart, mapDefinitions, type MapPart } from "../map-definition.ts";
+import { ModelError } from "./model-error.ts";
+import { isPadding, type Shape, shapeOf } from "./shape.ts";
+
+export interface LayoutModel {
+  readonly enums: readonly EnumModel[];
+  readonly structs: readonly StructModel[];
+  readonly maps: readonly MapModel[];
+  readonly variables: readonly VariableModel[];
+  /** Global variables that have no rendering, with why. */
+  readonly skipped: readonly string[];
+}
+
+export interface EnumModel {
+  readonly name: string;
+  readonly values: readonly { readonly name: string; readonly value: number }[];
+}
+
+export interface StructModel {
+  readonly name: string;
+  readonly size: number;
+  readonly fields: readonly FieldModel[];
+}
+
+export interface FieldModel {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly type: string;
+  readonly shape: Shape;
+}
+
+export interface MapModel {
+  readonly name: string;
+  readonly type: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly key: ValueModel | undefined;
+  readonly value: ValueModel | undefined;
+}
+
+export interface ValueModel {
+  readonly type: string;
+  readonly size: number;
+  readonly shape: Shape;
+}
+
+export interface VariableModel extends ValueModel {
+  readonly name: string;
+  readonly section: string;
+}
+
+export interface ModelOptions {
+  /** Structs wanted although no map has them: names, or patterns with `*`. */
+  readonly structs?: readonly string[];
+  /** Likewise enums. */
+  readonly enums?: readonly string[];
+  /** Refuses padding that the compiler adds, in all structs and not in keys alone. */
+  readonly explicitPadding?: boolean;
+}
+
+/**
+ * The layouts of several objects together. What more than one of them has must be the same in all.
+ * Throws {@link ModelError}.
+ */
+export function layoutsOf(objects: readonly Btf[], options: ModelOptions = {}): LayoutModel {
+  const collector = new Collector(options.explicitPadding ?? false);
+  for (const btf of objects) collector.add(btf);
+  for (const pattern of options.structs ?? []) collector.addNamed(objects, "struct", pattern);
+  for (const pattern of options.enums ?? []) collector.addNamed(objects, "enum", pattern);
+  return collector.model();
+}
+
+class Collector {
+  readonly #explicitPadding: boolean;
+  readonly #enums = new Map<string, EnumModel>();
+  readonly #structs = new Map<string, StructModel>();
+  readonly #maps = new Map<string, MapModel>();
+  readonly #variables = new Map<string, VariableModel>();
+  readonly #skipped = new Set<string>();
+
+  constructor(explicitPadding: boolean) {
+    this.#explicitPadding = explicitPadding;
+  }
+
+  add(btf: Btf): void {
+    for (const { key, value, ...definition } of mapDefinitions(btf)) {
+      const where = `map ${definition.name}`;
+      const keyModel = this.#part(btf, key, `${where}: key`);
+      if (keyModel !== undefined) this.#refuseHoles(keyModel.shape, `it is in the key of map ${definition.name}`);
+      addSame(this.#maps, { ...definition, key: keyModel, value: this.#part(btf, value, `${where}: value`) });
+    }
+    for (const section of btf.types) {
+      if (section.kind !== "datasec" || !/^\.(rodata|data|bss)/.test(section.name)) continue;
+      for (const id of section.variables) this.#addVariable(btf, section.name, btf.type(id));
+    }
+  }
+
+  #addVariable(btf: Btf, section: string, variable: BtfType): void {
+    // Compilers keep strings among them, under names of their own.
+    if (variable.kind !== "var" || !/^[A-Za-z_]\w*$/.test(variable.name) || variable.name.startsWith("____")) return;
+    const { name } = variable;
+    try {
+      addSame(this.#variables, { name, section, ...this.#value(btf, variable.type, `variable ${name}`) });
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#skipped.add(error.message);
+    }
+  }
+
+  /** Adds the types that a pattern names, in whichever objects they are. */
+  addNamed(objects: readonly Btf[], kind: "struct" | "enum", pattern: string): void {
+    const matches = new RegExp(`^${pattern.replaceAll("*", "\\w*")}$`);
+    let found = false;
+    for (const btf of objects) {
+      for (const [id, type] of btf.types.entries()) {
+        if (type.kind !== kind && type.kind !== "typedef") continue;
+        if (!matches.test(type.name) || btf.resolve(id).kind !== kind) continue;
+        const shape = shapeOf(btf, id, `${kind} ${type.name}`);
+        if (shape.kind === kind) this.#addShape(btf, shape);
+        found = true;
+      }
+    }
+    if (found || pattern.includes("*")) return;
+    throw new ModelError(
+      `no ${kind} ${pattern} in the BTF`,
+      "compilers keep what a map, a global variable or a global function uses: declare one, as in\n" +
+        `      ${kind} ${pattern} *unused_${pattern} __attribute__((unused));`,
+    );
+  }
+
+  #part(btf: Btf, part: MapPart | undefined, where: string): ValueModel | undefined {
+    if (part === undefined) return undefined;
+    if ("type" in part) return this.#value(btf, part.type, where);
+    const shape: Shape = part.size === 4 ? { kind: "u32" } : { kind: "bytes", length: part.size };
+    return { type: describePart(btf, part), size: part.size, shape };
+  }
+
+  #value(btf: Btf, id: number, where: string): ValueModel {
+    const shape = shapeOf(btf, id, where);
+    if (shape.kind === "opaque") throw new ModelError(`${where}: no rendering for ${btf.describe(id)}`);
+    this.#addShape(btf, shape);
+    return { type: btf.describe(id), size: btf.sizeOf(id), shape };
+  }
+
+  #addShape(btf: Btf, shape: Shape): void {
+    if (shape.kind === "array") this.#addShape(btf, shape.element);
+    else if (shape.kind === "enum") {
+      const values = shape.type.values.map(({ name, value }) => ({ name, value: Number(value) }));
+      addSame(this.#enums, { name: shape.name, values });
+    } else if (shape.kind === "struct") {
+      const fields = shape.type.members.map((member): FieldModel => {
+        const where = `struct ${shape.name}: ${member.name || "a member without a name"}`;
+        if (member.bitSize !== 0 || member.bitOffset % 8 !== 0) {
+          throw new ModelError(
+            `${where}: a bit-field`,
+            "give it a whole __u8, __u16 or __u32, or set bits of one by masks",
+          );
+        }
+        if (member.name === "") throw new ModelError(where, "name it: it becomes a property");
+        const inner: Shape = isPadding(member.name) ? { kind: "padding" } : shapeOf(btf, member.type, where);
+        this.#addShape(btf, inner);
+        const offset = member.bitOffset / 8;
+        return {
+          name: member.name,
+          offset,
+          size: btf.sizeOf(member.type),
+          type: btf.describe(member.type),
+          shape: inner,
+        };
+      });
+      addSame(this.#structs, { name: shape.name, size: shape.size, fields });
+      if (this.#explicitPadding) this.#refuseHoles(shape, "--explicit-padding");
+    }
+  }
+
+  /** The compiler's own padding has no name and holds whatever the stack did: two keys may differ by it alone. */
+  #refuseHoles(shape: Shape, because: string): void {
+    if (shape.kind === "array") return this.#refuseHoles(shape.element, because);
+    const struct = shape.kind === "struct" ? this.#structs.get(shape.name) : undefined;
+    if (struct === undefined) return;
+    const hint = `spell it out, as in __u8 pad[4], and have programs zero it (${because})`;
+    let end = 0;
+    for (const field of struct.fields) {
+      if (field.offset !== end) {
+        throw new ModelError(`struct ${struct.name}: unnamed padding before ${field.name}`, hint);
+      }
+      this.#refuseHoles(field.shape, because);
+      end = field.offset + field.size;
+    }
+    if (end !== struct.size) throw new ModelError(`struct ${struct.name}: unnamed padding at its end`, hint);
+  }
+
+  model(): LayoutModel {
+    return {
+      enums: [...this.#enums.values()].toSorted(byName),
+      structs: [...this.#structs.values()],
+      maps: [...this.#maps.values()].toSorted(byName),
+      variables: [...this.#variables.values()].toSorted(byName),
+      skipped: [...this.#skipped].toSorted(),
+    };
+  }
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function addSame<T extends { readonly name: string }>(known: Map<string, T>, model: T): void {
+  const before = known.get(model.name);
+  if (before === undefined) known.set(model.name, model);
+  else if (comparable(before) !== comparable(model)) {
+    throw new ModelError(`${model.name} is not the same in all objects`);
+  }
+}
+
+/** A shape's BTF type has numbers of the object it is in: they say nothing. */
+function comparable(model: unknown): string {
+  return JSON.stringify(model, (key, value: unknown) =>
+    key === "type" && typeof value === "object" ? undefined : value,
+  );
+}

@@ -1,0 +1,104 @@
+import type { Btf, BtfType } from "../btf.ts";
+import { ModelError } from "./model-error.ts";
+
+type BtfStruct = Extract<BtfType, { kind: "struct" }>;
+type BtfEnum = Extract<BtfType, { kind: "enum" }>;
+
+export type ScalarKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64" | "bool" | "be16" | "be64";
+export type AddressKind = "ipv4" | "ipv6" | "mac";
+
+/**
+ * How a field is read and written; `padding` and `opaque` are neither: they stay zero. Opaque is what only the kernel
+ * looks into, like struct bpf_timer.
+ */
+export type Shape =
+  | { readonly kind: ScalarKind | AddressKind | "padding" | "opaque" }
+  | { readonly kind: "text" | "bytes"; readonly length: number }
+  | { readonly kind: "array"; readonly element: Shape; readonly length: number; readonly stride: number }
+  | { readonly kind: "enum"; readonly name: string; readonly signed: boolean; readonly type: BtfEnum }
+  | { readonly kind: "struct"; readonly name: string; readonly size: number; readonly type: BtfStruct };
+
+/** Types that mean more than the number they are. */
+const BY_NAME: Readonly<Record<string, Shape>> = {
+  __be16: { kind: "be16" },
+  __be32: { kind: "ipv4" },
+  __be64: { kind: "be64" },
+  "__u8[6]": { kind: "mac" },
+  "struct in6_addr": { kind: "ipv6" },
+};
+
+/** Numbers by their size in bytes, unsigned and signed. */
+const INTEGERS: Readonly<Record<number, readonly [unsigned: ScalarKind, signed: ScalarKind]>> = {
+  1: ["u8", "s8"],
+  2: ["u16", "s16"],
+  4: ["u32", "s32"],
+  8: ["u64", "s64"],
+};
+
+/** What a program has the kernel keep in a map's value, and user space sees as zeros. */
+const KERNELS_OWN = /^bpf_(spin_lock|timer|wq|list_head|list_node|rb_root|rb_node|refcount)$/;
+
+/** Spelled-out padding: `pad`, `pad2`, `_pad`, `padding`. */
+export function isPadding(name: string): boolean {
+  return /^_*pad(ding)?_?\d*$/.test(name);
+}
+
+/** The shape of a type. Throws {@link ModelError} for one that has none. */
+export function shapeOf(btf: Btf, id: number, where: string): Shape {
+  const c = btf.describe(id);
+  const known = BY_NAME[c];
+  if (known !== undefined) return known;
+  const type = btf.resolve(id);
+  switch (type.kind) {
+    case "int": {
+      if (type.name === "_Bool") return { kind: "bool" };
+      const kind = INTEGERS[type.size]?.[type.signed || type.name === "char" ? 1 : 0];
+      if (kind !== undefined) return { kind };
+      break;
+    }
+    case "array":
+      return arrayOf(btf, type, where);
+    case "struct": {
+      // Unnamed bit-fields: compilers leave them out of BTF, or keep them without a name.
+      const hidden = type.members.every((member) => member.name === "" && member.bitSize !== 0);
+      if (hidden || KERNELS_OWN.test(type.name)) return { kind: "opaque" };
+      return { kind: "struct", name: nameOf(type, c, where), size: type.size, type };
+    }
+    case "enum": {
+      if (type.size !== 4) break;
+      const signed = type.values.some(({ value }) => value < 0n);
+      if (type.name === "" && c.startsWith("enum ")) return { kind: signed ? "s32" : "u32" };
+      return { kind: "enum", name: nameOf(type, c, where), signed, type };
+    }
+    default:
+  }
+  throw new ModelError(`${where}: no rendering for ${c}`, HINTS[type.kind]);
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ptr: "an address means nothing outside of the kernel: leave it out, or make it a __u64",
+  union: "bytes do not say which of its members they are: use a struct, or an array of bytes",
+  enum: "only enums of 4 bytes are known: use a number",
+  fwd: "its declaration is not in the object: include the header that has it",
+  int: "numbers have 1, 2, 4 or 8 bytes here: use an array of them",
+};
+
+function arrayOf(btf: Btf, array: Extract<BtfType, { kind: "array" }>, where: string): Shape {
+  const { length } = array;
+  const element = btf.describe(array.type);
+  if (length === 0) {
+    throw new ModelError(`${where}: a flexible array (${element}[])`, "give it a length: a map's values have one size");
+  }
+  if (element === "char") return { kind: "text", length };
+  const shape = shapeOf(btf, array.type, where);
+  if (shape.kind === "u8") return { kind: "bytes", length };
+  if (shape.kind === "opaque") throw new ModelError(`${where}: no rendering for ${element}[${length}]`);
+  return { kind: "array", element: shape, length, stride: btf.sizeOf(array.type) };
+}
+
+/** Its tag, or the typedef that is its only name. */
+export function nameOf(type: { readonly kind: string; readonly name: string }, c: string, where: string): string {
+  if (type.name !== "") return type.name;
+  if (/^\w+$/.test(c)) return c;
+  throw new ModelError(`${where}: ${type.kind === "enum" ? "an enum" : `a ${type.kind}`} without a name`, "name it");
+}

@@ -1,0 +1,74 @@
+/** Addresses: dotted, with colons, as people write them. */
+import { isIPv6 } from "node:net";
+
+/** `__be32`: an IPv4 address. */
+export function getIpv4(view: DataView, offset: number): string {
+  const address = view.getUint32(offset);
+  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`;
+}
+
+const OCTET = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const IPV4 = new RegExp(`^${OCTET}\\.${OCTET}\\.${OCTET}\\.${OCTET}$`);
+
+/** Takes four decimal octets without leading zeros, which some parsers read as octal. */
+export function setIpv4(view: DataView, offset: number, value: string, what: string): void {
+  const octets = IPV4.exec(value);
+  if (octets === null) throw new RangeError(`${what}: ${JSON.stringify(value)} is not an IPv4 address`);
+  for (let index = 0; index < 4; index++) view.setUint8(offset + index, Number(octets[index + 1]));
+}
+
+/** `__u8[6]`: a MAC address, lower case with colons. */
+export function getMac(view: DataView, offset: number): string {
+  return Array.from({ length: 6 }, (_, index) =>
+    view
+      .getUint8(offset + index)
+      .toString(16)
+      .padStart(2, "0"),
+  ).join(":");
+}
+
+const MAC = /^[\da-f]{2}(:[\da-f]{2}){5}$/i;
+
+export function setMac(view: DataView, offset: number, value: string, what: string): void {
+  if (!MAC.test(value)) throw new RangeError(`${what}: ${JSON.stringify(value)} is not a MAC address`);
+  for (const [index, octet] of value.split(":").entries()) view.setUint8(offset + index, Number.parseInt(octet, 16));
+}
+
+/** `struct in6_addr`: an IPv6 address, in the short form (RFC 5952). */
+export function getIpv6(view: DataView, offset: number): string {
+  const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(offset + index * 2));
+  // IPv4 inside IPv6, which people know by its dots.
+  if (groups.every((group, index) => index > 5 || group === (index === 5 ? 0xffff : 0))) {
+    return `::ffff:${getIpv4(view, offset + 12)}`;
+  }
+  const zeros = longestZeros(groups);
+  const text = (some: readonly number[]) => some.map((group) => group.toString(16)).join(":");
+  if (zeros.length < 2) return text(groups);
+  return `${text(groups.slice(0, zeros.start))}::${text(groups.slice(zeros.start + zeros.length))}`;
+}
+
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > longest.length) longest = { start, length };
+  }
+  return longest;
+}
+
+/** Takes any spelling of an address, without a zone. */
+export function setIpv6(view: DataView, offset: number, value: string, what: string): void {
+  const refused = new RangeError(`${what}: ${JSON.stringify(value)} is not an IPv6 address`);
+  if (!isIPv6(value) || value.includes("%")) throw refused;
+  // A dotted end, as of ::ffff:10.0.0.1, is two groups.
+  const plain = value.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets: string[]) => {
+    const [a, b, c, d] = octets.map(Number) as [number, number, number, number];
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
+  const [head = [], tail] = plain.split("::").map((half) => (half === "" ? [] : half.split(":")));
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - head.length - tail.length }, () => "0");
+  for (const [index, group] of [...head, ...zeros, ...(tail ?? [])].entries()) {
+    view.setUint16(offset + index * 2, Number.parseInt(group, 16));
+  }
+}

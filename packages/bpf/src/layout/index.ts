@@ -1,0 +1,33 @@
+/**
+ * What modules written by bpf2ts are made of. It knows no program of this package's: whoever has a BPF object of their
+ * own needs nothing else of @dp/bpf.
+ *
+ * @module
+ */
+export { getIpv4, getIpv6, getMac, setIpv4, setIpv6, setMac } from "./address.ts";
+export { checkLayouts, type LayoutMismatch, type Layouts } from "./check.ts";
+export { be16, be32, codec, u16, u32, u64, u8 } from "./codec.ts";
+export { embedded } from "./embedded.ts";
+export type { BareMapLayout, Codec, FieldLayout, MapLayout, StructLayout, VariableLayout } from "./layout.ts";
+export { getText, setText } from "./text.ts";
+export {
+  blank,
+  bytesOf,
+  getArray,
+  getBytes,
+  partOf,
+  setArray,
+  setBe16,
+  setBe64,
+  setBool,
+  setBytes,
+  setS16,
+  setS32,
+  setS64,
+  setS8,
+  setU16,
+  setU32,
+  setU64,
+  setU8,
+  viewOf,
+} from "./wire.ts";

@@ -1,0 +1,34 @@
+/** Everything of one kind that is in the kernel, whoever loaded it. */
+import { Errno } from "@dp/sys";
+import { libbpf } from "../ffi/libbpf.ts";
+import { check } from "./errors.ts";
+
+/** The ids of all programs, ascending: for {@link Program.fromId}. What comes or goes meanwhile may be missed. */
+export function programIds(): Generator<number, void, undefined> {
+  return walk("programs", "bpf_prog_get_next_id", libbpf.programNextId);
+}
+
+/** The ids of all maps; see {@link programIds}. */
+export function mapIds(): Generator<number, void, undefined> {
+  return walk("maps", "bpf_map_get_next_id", libbpf.mapNextId);
+}
+
+/** The ids of all links; see {@link programIds}. */
+export function linkIds(): Generator<number, void, undefined> {
+  return walk("links", "bpf_link_get_next_id", libbpf.linkNextId);
+}
+
+function* walk(
+  what: string,
+  call: string,
+  next: (id: number, next: Uint8Array) => number,
+): Generator<number, void, undefined> {
+  const id = new Uint32Array(1);
+  for (;;) {
+    // SAFETY: libbpf writes the next id into `id` during the call only.
+    const result = next(id[0] as number, new Uint8Array(id.buffer));
+    if (result === -Errno.ENOENT) return;
+    check(result, { op: `list ${what}`, call });
+    yield id[0] as number;
+  }
+}

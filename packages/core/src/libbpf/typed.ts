@@ -1,0 +1,27 @@
+/** What bpf2ts says of an object's maps and variables, as far as this library goes. */
+import type { Codec } from "./codec.ts";
+
+/** A map: one of a generated module's `mapLayouts`. */
+export interface TypedMap<K, V, Type extends number = number> {
+  readonly name: string;
+  /** enum bpf_map_type. */
+  readonly type: Type;
+  readonly key: Codec<K>;
+  /** Of one CPU's value, for per-CPU maps. */
+  readonly value: Codec<V>;
+}
+
+/** A ring buffer: one of a generated module's `mapLayouts`. */
+export interface TypedRingBuffer {
+  readonly name: string;
+  readonly type: 27;
+}
+
+/** A global variable: one of a generated module's `variableLayouts`. */
+export interface TypedVariable<T> {
+  readonly name: string;
+  readonly codec: Codec<T>;
+}
+
+/** What an entry of a map of that type holds: one value, or one for each possible CPU. */
+export type EntryValue<Type extends number, V> = number extends Type ? V | V[] : Type extends 5 | 6 | 10 | 21 ? V[] : V;

@@ -1,0 +1,112 @@
+/** What a generated module is used with: maps and variables by their layouts. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { DatapathError, SyscallError } from "@dp/sys";
+import { BpfMap, BpfObject, bytes, MapType, possibleCpus, u16, u32, u64 } from "../src/libbpf/index.ts";
+import { fixture } from "./support/fixture.ts";
+import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+
+requireRoot();
+
+const totals = { name: "totals", type: 6, key: u32, value: u64 } as const;
+const numbers = { name: "numbers", type: 1, key: u32, value: u64 } as const;
+const scale = { name: "scale", codec: u32 };
+const written = { name: "written", codec: u64 };
+
+let object: BpfObject;
+
+beforeEach(() => {
+  const open = BpfObject.open(fixture("ring"), { name: "ring" });
+  open.setVariable(scale, 10);
+  expect(open.variable(scale)).toBe(10);
+  expect(open.map(totals).maxEntries).toBe(2);
+  object = open.load();
+});
+
+afterEach(() => {
+  object.close();
+  expect(openKernelFds()).toEqual([]);
+});
+
+const run = () => object.program("write_record").testRun({ data: new Uint8Array(64).fill(1) });
+
+describe("maps by their layouts", () => {
+  test("have one value per CPU where the type is a per-CPU one", () => {
+    const map: BpfMap<number, bigint[]> = object.map(totals);
+    const values = Array.from({ length: possibleCpus() }, (_, cpu) => BigInt(cpu));
+    map.set(1, values);
+    expect(map.get(1)).toEqual(values);
+    using bpffs = new Bpffs();
+    map.pin(bpffs.join("totals"));
+    using pinned: BpfMap<number, bigint[]> = BpfMap.fromPin(bpffs.join("totals"), totals);
+    expect(pinned.get(1)).toEqual(values);
+  });
+
+  test("are refused when the map is of another type", () => {
+    const wrong = { ...totals, type: 1 } as const;
+    expect(thrown(DatapathError, () => object.map(wrong)).message).toBe(
+      "open map totals: it is a perCpuArray map, not hash",
+    );
+  });
+
+  test("have one value where it is not", () => {
+    using packet = BpfObject.open(fixture("packet"), { name: "packet" }).load();
+    const map: BpfMap<number, bigint> = packet.map(numbers);
+    map.set(1, 2n);
+    expect([...map]).toEqual([[1, 2n]]);
+  });
+});
+
+describe("a map of nobody's object", () => {
+  test("is made, used and gone", () => {
+    using map = BpfMap.create({ name: "own", type: "hash", maxEntries: 2, flags: 1 }, u32, u64);
+    expect(map.info).toMatchObject({ type: MapType.hash, name: "own", maxEntries: 2, flags: 1 });
+    map.set(1, 1n);
+    expect(map.get(1)).toBe(1n);
+  });
+
+  test("of a per-CPU type takes a per-CPU codec", () => {
+    const make = () => BpfMap.create({ name: "own", type: "perCpuHash", maxEntries: 2 }, u32, u64);
+    expect(thrown(DatapathError, make).message).toContain("must be made with perCpu()");
+  });
+
+  test("that the kernel does not make is an error", () => {
+    const make = () => BpfMap.create({ name: "own", type: "array", maxEntries: 2 }, u64, u64);
+    expect(thrown(SyscallError, make)).toMatchObject({ op: "make map own", errnoName: "EINVAL" });
+  });
+});
+
+describe("variables of a loaded object", () => {
+  test("are read as programs leave them", () => {
+    expect(object.variable(written)).toBe(0n);
+    run();
+    run();
+    expect(object.variable(written)).toBe(2n);
+    expect(object.variable(scale)).toBe(10);
+    expect(object.variable("step", u16)).toBe(1);
+  });
+
+  test("are set while programs use them, and leave their neighbours alone", () => {
+    run();
+    object.setVariable(written, 100n);
+    object.setVariable("step", u16, 5);
+    object.setVariable("grid", bytes(3), Uint8Array.from([1, 2, 3]));
+    run();
+    expect(object.variable(written)).toBe(105n);
+    expect(object.variable("grid", bytes(3))).toEqual(Uint8Array.from([1, 2, 3]));
+    expect(object.variable("lost", u64)).toBe(0n);
+  });
+
+  test("cannot be set when they are constant", () => {
+    const error = thrown(DatapathError, () => object.setVariable(scale, 1));
+    expect(error.message).toBe("set variable scale: it is a constant, and the object is loaded");
+    expect(error.hint).toContain("before load()");
+    expect(object.variable(scale)).toBe(10);
+  });
+
+  test("that are none, or of another size, are errors", () => {
+    expect(() => object.variable("none", u32)).toThrow("the object has no global variable of that name");
+    expect(() => object.variable("written", u32)).toThrow("it has 8 bytes, the codec's values have 4");
+    object.close();
+    expect(() => object.variable(written)).toThrow("is closed");
+  });
+});
