@@ -5,7 +5,7 @@ import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../lib
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
-import { forgetQdisc, provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
+import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
 import { interfaceNames, readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
@@ -33,10 +33,9 @@ export const clsact: Mechanism = {
   attach(place, program) {
     const { program: name, iface, path } = place;
     const slot = slotOf(name, iface.index);
-    // One of ours is here under the name the interface had before.
     const there = name === "tproxy_container" ? undefined : queryClsact(slot);
-    const renamed = there !== undefined && pinsOf(place).some(({ programId }) => programId === there);
-    if (there !== undefined && !renamed) throw placeTaken(place, program);
+    if (there !== undefined && !isOurs(place, program, there)) throw placeTaken(place, program);
+    const renameBack = there === undefined ? () => {} : renameQdisc(placesLeft(place, there), place);
     const releaseAgain =
       name === "tproxy_container" ? () => {} : provideQdisc(place, iface.index, program, !hasOurs(iface.index));
     // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
@@ -47,6 +46,7 @@ export const clsact: Mechanism = {
     } catch (error) {
       unpin(path);
       releaseAgain();
+      renameBack();
       throw error;
     }
   },
@@ -138,15 +138,43 @@ function findAttached({ program, path, ifaceName }: PinnedPlace): number {
   return 0;
 }
 
+/**
+ * Whether a filter that no pin of its interface's name stands for is ours: the interface had another name when it was
+ * attached, or its pin was removed. Then its program is pinned for another interface, or has maps of this pin root.
+ */
+function isOurs(place: Place, program: Program, there: number): boolean {
+  if (pinsOf(place).some(({ programId }) => programId === there)) return true;
+  const maps = new Set(program.info().mapIds);
+  using running = Program.fromId(there);
+  return running.info().mapIds.some((id) => maps.has(id));
+}
+
+/** Where the pins say that a program is, and it is not: one of these names is what its interface had before. */
+function placesLeft(place: Place, programId: number): PinnedPlace[] {
+  return pinsOf(place).flatMap((pin) => {
+    if (pin.programId !== programId) return [];
+    const found = findInterface(pin.ifaceName);
+    if (found !== 0 && queryClsact(slotOf(place.program, found)) !== undefined) return [];
+    return [{ program: place.program, path: pin.path, ifaceName: pin.ifaceName }];
+  });
+}
+
 /** The pins of a program on all its interfaces, with what is pinned. */
-function pinsOf({ program, path }: Pick<PinnedPlace, "program" | "path">): { path: string; programId: number }[] {
+function pinsOf({ program, path }: Pick<PinnedPlace, "program" | "path">): Pin[] {
   const prefix = `dp_${program}_`;
   return readdirSync(dirname(path)).flatMap((name) => {
     if (!name.startsWith(prefix)) return [];
     const each = join(dirname(path), name);
     using pinned = Program.findPin(each);
-    return pinned === undefined ? [] : [{ path: each, programId: pinned.id }];
+    const ifaceName = name.slice(prefix.length).replaceAll(":", ".");
+    return pinned === undefined ? [] : [{ path: each, ifaceName, programId: pinned.id }];
   });
+}
+
+interface Pin {
+  path: string;
+  ifaceName: string;
+  programId: number;
 }
 
 function hasOurs(ifindex: number): boolean {

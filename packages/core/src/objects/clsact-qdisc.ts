@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { destroyClsact, makeClsact } from "../libbpf/clsact.ts";
 import { hasFilters } from "../libbpf/filter-dump.ts";
 import { pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
-import type { Program } from "../libbpf/program.ts";
+import { Program } from "../libbpf/program.ts";
 import type { PinnedPlace } from "./attachment.ts";
 
 type PinnedTo = Pick<PinnedPlace, "program" | "path">;
@@ -37,6 +37,26 @@ export function provideQdisc(place: PinnedTo, ifindex: number, program: Program,
 export function releaseQdisc(place: PinnedTo, ifindex: number): void {
   const marker = markerOf(place);
   if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
+}
+
+/**
+ * Keeps what is known of a qdisc under its interface's new name.
+ *
+ * @param before where pins say that the filter in it is: one of these names is what the interface had before
+ * @returns what takes it back
+ */
+export function renameQdisc(before: readonly PinnedTo[], now: PinnedTo): () => void {
+  const [from, to] = [before.map(markerOf).find((marker) => pinnedKind(marker) !== undefined), markerOf(now)];
+  if (from === undefined) return () => {};
+  move(from, to);
+  return () => move(to, from);
+}
+
+function move(from: string, to: string): void {
+  using made = Program.fromPin(from);
+  // Killed in between, there are both: the old one goes with the pin of its filter.
+  pinOver(made.fd, to);
+  unpin(from);
 }
 
 /** Its interface is gone, and it with it. */
