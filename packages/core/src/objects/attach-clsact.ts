@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
-import { pinOver, unpin } from "../libbpf/pin.ts";
+import { pinOver, renamePin, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
 import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
@@ -35,7 +35,6 @@ export const clsact: Mechanism = {
     const slot = slotOf(name, iface.index);
     const there = name === "tproxy_container" ? undefined : queryClsact(slot);
     if (there !== undefined && !isOurs(place, program, there)) throw placeTaken(place, program);
-    const renameBack = there === undefined ? () => {} : renameQdisc(placesLeft(place, there), place);
     const releaseAgain =
       name === "tproxy_container" ? () => {} : provideQdisc(place, iface.index, program, !hasOurs(iface.index));
     // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
@@ -46,7 +45,6 @@ export const clsact: Mechanism = {
     } catch (error) {
       unpin(path);
       releaseAgain();
-      renameBack();
       throw error;
     }
   },
@@ -73,6 +71,10 @@ export const clsact: Mechanism = {
       else if (findInterface(place.ifaceName) === 0) forgetQdisc(place);
     }
     unpin(place.path);
+  },
+
+  rename(place, path) {
+    renameQdisc(place, { ...place, path }, () => renamePin(place.path, path));
   },
 
   state(place) {
@@ -139,8 +141,8 @@ function findAttached({ program, path, ifaceName }: PinnedPlace): number {
 }
 
 /**
- * Whether a filter that no pin of its interface's name stands for is ours: the interface had another name when it was
- * attached, or its pin was removed. Then its program is pinned for another interface, or has maps of this pin root.
+ * Whether a filter that no pin of its interface's name stands for is ours, which had another name, or whose pin was
+ * removed. Then its program is pinned for another interface, or has maps of this pin root.
  */
 function isOurs(place: Place, program: Program, there: number): boolean {
   if (pinsOf(place).some(({ programId }) => programId === there)) return true;
@@ -149,32 +151,15 @@ function isOurs(place: Place, program: Program, there: number): boolean {
   return running.info().mapIds.some((id) => maps.has(id));
 }
 
-/** Where the pins say that a program is, and it is not: one of these names is what its interface had before. */
-function placesLeft(place: Place, programId: number): PinnedPlace[] {
-  return pinsOf(place).flatMap((pin) => {
-    if (pin.programId !== programId) return [];
-    const found = findInterface(pin.ifaceName);
-    if (found !== 0 && queryClsact(slotOf(place.program, found)) !== undefined) return [];
-    return [{ program: place.program, path: pin.path, ifaceName: pin.ifaceName }];
-  });
-}
-
 /** The pins of a program on all its interfaces, with what is pinned. */
-function pinsOf({ program, path }: Pick<PinnedPlace, "program" | "path">): Pin[] {
+function pinsOf({ program, path }: Pick<PinnedPlace, "program" | "path">): { path: string; programId: number }[] {
   const prefix = `dp_${program}_`;
   return readdirSync(dirname(path)).flatMap((name) => {
     if (!name.startsWith(prefix)) return [];
     const each = join(dirname(path), name);
     using pinned = Program.findPin(each);
-    const ifaceName = name.slice(prefix.length).replaceAll(":", ".");
-    return pinned === undefined ? [] : [{ path: each, ifaceName, programId: pinned.id }];
+    return pinned === undefined ? [] : [{ path: each, programId: pinned.id }];
   });
-}
-
-interface Pin {
-  path: string;
-  ifaceName: string;
-  programId: number;
 }
 
 function hasOurs(ifindex: number): boolean {

@@ -39,24 +39,13 @@ export function releaseQdisc(place: PinnedTo, ifindex: number): void {
   if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
 }
 
-/**
- * Keeps what is known of a qdisc under its interface's new name.
- *
- * @param before where pins say that the filter in it is: one of these names is what the interface had before
- * @returns what takes it back
- */
-export function renameQdisc(before: readonly PinnedTo[], now: PinnedTo): () => void {
-  const [from, to] = [before.map(markerOf).find((marker) => pinnedKind(marker) !== undefined), markerOf(now)];
-  if (from === undefined) return () => {};
-  move(from, to);
-  return () => move(to, from);
-}
-
-function move(from: string, to: string): void {
-  using made = Program.fromPin(from);
-  // Killed in between, there are both: the old one goes with the pin of its filter.
-  pinOver(made.fd, to);
-  unpin(from);
+/** Keeps what is known of a qdisc when its interface has another name, and so `renameFilter` its filter. */
+export function renameQdisc(from: PinnedTo, to: PinnedTo, renameFilter: () => void): void {
+  using made = Program.findPin(markerOf(from));
+  // Under both names while the filter gets the other: killed in between, it can be removed by either.
+  if (made !== undefined) pinOver(made.fd, markerOf(to));
+  renameFilter();
+  unpin(markerOf(from));
 }
 
 /** Its interface is gone, and it with it. */

@@ -395,10 +395,11 @@ export class Objects implements Disposable {
   /**
    * Puts dp_dnat on an uplink's ingress, pinned as `progs/dp_dnat_IFACE`.
    *
-   * An upsert: what is there already has its program swapped in place, so that no packet meets none. What is pinned for
-   * an interface that is gone is replaced.
+   * An upsert: what is there already has its program swapped in place, so that no packet meets none, and its pin renamed
+   * if the interface was. What is pinned for an interface that is gone is replaced.
    */
   attachAndPinDnat(iface: Interface): "attached" | "updated" {
+    this.#followName("dnat", iface);
     return this.#upsert("dnat", iface);
   }
 
@@ -525,6 +526,19 @@ export class Objects implements Disposable {
    */
   finishUpgrade(): string[] {
     return finishUpgrade(this.#root);
+  }
+
+  #followName(program: InterfaceProgram, iface: Interface): void {
+    const path = this.#root.link(program, iface.name);
+    const pins = this.#root.links().filter((each) => each.program === program);
+    const on = (pin: (typeof pins)[number]) =>
+      mechanismOf(pin.path)?.state({ program, path: pin.path, ifaceName: pin.iface }).ifindex ?? 0;
+    const there = pins.find((pin) => pin.path === path);
+    if (there !== undefined && on(there) !== 0) return;
+    const before = pins.find((pin) => pin !== there && on(pin) === iface.index);
+    if (before !== undefined) {
+      mechanismOf(before.path)?.rename({ program, path: before.path, ifaceName: before.iface }, path);
+    }
   }
 
   #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
