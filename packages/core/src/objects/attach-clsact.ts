@@ -59,8 +59,14 @@ export const clsact: Mechanism = {
       unpin(path);
       return false;
     }
+    using before = Program.fromPin(path);
     attachClsact(program, slot);
-    pinOver(program.fd, path);
+    try {
+      pinOver(program.fd, path);
+    } catch (error) {
+      attachClsact(before, slot);
+      throw error;
+    }
     return true;
   },
 
