@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
-import { pinOver, renamePin, unpin } from "../libbpf/pin.ts";
+import { pin, pinOver, renamePin, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
 import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
@@ -40,7 +40,7 @@ export const clsact: Mechanism = {
     // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
     // filter without its pin would be taken for somebody else's.
     try {
-      pinOver(program.fd, path);
+      pin(program.fd, path);
       attachFilter(place, program);
     } catch (error) {
       unpin(path);
@@ -74,7 +74,7 @@ export const clsact: Mechanism = {
     if (place.program !== "tproxy_container") {
       const ifindex = findAttached(place);
       if (ifindex !== 0) detachFrom(place, ifindex);
-      else if (findInterface(place.ifaceName) === 0) forgetQdisc(place);
+      else clearUp(place);
     }
     unpin(place.path);
   },
@@ -94,6 +94,13 @@ export const clsact: Mechanism = {
     return programId === undefined ? NOT_ATTACHED : { ifindex, programId };
   },
 };
+
+/** Removes what was made for a filter that is not there: who was to attach it, or took it off, was killed. */
+export function clearUp(place: PinnedPlace): void {
+  const ifindex = findInterface(place.ifaceName);
+  if (ifindex === 0) forgetQdisc(place);
+  else if (!hasOurs(ifindex)) releaseQdisc(place, ifindex);
+}
 
 /** The program of the filter on a container peer, told inside its namespace; 0 when there is none. */
 export function clsactProgram(program: InterfaceProgram, ifindex: number): number {

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { destroyClsact, makeClsact } from "../libbpf/clsact.ts";
 import { hasFilters } from "../libbpf/filter-dump.ts";
-import { pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
+import { pin, pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import type { PinnedPlace } from "./attachment.ts";
 
@@ -19,7 +19,7 @@ export function provideQdisc(place: PinnedTo, ifindex: number, program: Program,
   const marker = markerOf(place);
   const known = pinnedKind(marker) !== undefined;
   // Before the qdisc: killed in between, what there is to remove is known.
-  if (!known) pinOver(program.fd, marker);
+  if (!known) pin(program.fd, marker);
   let made = false;
   try {
     made = makeClsact(ifindex);

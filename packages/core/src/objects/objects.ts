@@ -6,7 +6,7 @@ import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
-import { clsact, clsactProgram } from "./attach-clsact.ts";
+import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
 import { chooseMechanism, type MechanismName } from "./choose-mechanism.ts";
@@ -560,7 +560,8 @@ export class Objects implements Disposable {
     const ifaceName = typeof iface === "string" ? iface : iface.name;
     const path = this.#root.link(program, ifaceName);
     const mechanism = mechanismOf(path);
-    mechanism?.detach({ program, path, ifaceName });
+    if (mechanism === undefined) clearUp({ program, path, ifaceName });
+    else mechanism.detach({ program, path, ifaceName });
     return mechanism !== undefined;
   }
 
