@@ -245,6 +245,8 @@ test("an upgrade that is killed again and again, at later moments, is finished b
   const { net, players, servers } = all;
   const newer = net.dp.as(next.dp);
   const before = await net.dp.list();
+  // Who comes to the proxy anew is held back all the while, and is not to give up before: it tries every second.
+  await net.container().run(["sysctl", "-qwe", "net.ipv4.tcp_syn_retries=127", "net.ipv4.tcp_syn_linear_timeouts=127"]);
   for (const change of CHANGES) {
     const { code, stderr } = await newer.runIn({ DP_FAULT: `kill:${change}` }, "load");
     expect([code, stderr]).toEqual([137, expect.stringContaining(change)]);
