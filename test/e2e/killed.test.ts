@@ -18,6 +18,10 @@ setDefaultTimeout(600_000);
  * and of the changes of the commands that have a hundred of them, most alike, every fifth has its turn.
  */
 const LONG = process.env["DP_E2E_LONG"] === "1";
+/** Of those that would have their turn, only every so many: for a second run, by another mechanism. */
+const SPARSE = Number(process.env["DP_E2E_SPARSE"] ?? 1);
+
+const step = (stride = 1) => (LONG ? 1 : stride * SPARSE);
 
 // What is opened once and stays open: libbpf, libc, the kernel's BTF.
 beforeAll(async () => {
@@ -178,7 +182,7 @@ describe("killed before any change it makes", () => {
     try {
       let stations = await explore(world, scenario);
       let kills = 0;
-      for (let at = 1; ; at += LONG ? 1 : (scenario.stride ?? 1)) {
+      for (let at = 1; ; at += step(scenario.stride)) {
         const ways = ["collect", "again"] as const;
         for (const way of LONG ? ways : [ways[kills % 2] as (typeof ways)[number]]) {
           const { killed, output } = await world.fault(`kill:${at}`, scenario.command);
@@ -214,7 +218,7 @@ describe("a change that fails, whichever it is, leaves what was there before", (
     const { start, end } = await explore(world, scenario);
     const wrong: Record<string, string[]> = {};
     let failures = 0;
-    for (let at = 1; ; at += LONG ? 1 : (scenario.stride ?? 1)) {
+    for (let at = 1; ; at += step(scenario.stride)) {
       const { output } = await world.fault(`fail:${at}`, scenario.command);
       const shape = await world.shape();
       const complaints = difference(output.code === 0 ? end : start, shape);
@@ -235,7 +239,7 @@ describe("killed while it takes back what it did before it failed", () => {
     const stations = await explore(world, scenario);
     const last = await lastChange(world, scenario);
     let kills = 0;
-    for (let at = last + 1; ; at += LONG ? 1 : (scenario.stride ?? 3)) {
+    for (let at = last + 1; ; at += step(scenario.stride ?? 3)) {
       const { killed, output } = await world.fault(`fail:${last},kill:${at}`, scenario.command);
       if (killed === undefined) {
         expect(output).toMatchObject({ code: 1, stderr: expect.stringContaining("a test makes it fail") });

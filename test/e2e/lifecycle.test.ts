@@ -6,6 +6,8 @@
  */
 import { expect, test } from "bun:test";
 import { Internet } from "./topology/internet.ts";
+import { MECHANISM } from "./topology/mechanism.ts";
+import { must } from "./topology/program.ts";
 import { converse, refusal, serve, transfer } from "./traffic/traffic.ts";
 
 const GIBIBYTE = 2 ** 30;
@@ -16,6 +18,18 @@ async function oneServer() {
   await net.dp.addServer(25570, net.container());
   return net;
 }
+
+test("dp load and dp status say how programs are attached", async () => {
+  await using net = await Internet.create();
+  expect(await net.dp.json("load")).toMatchObject({ mechanism: MECHANISM });
+  expect(await net.dp.json("status")).toMatchObject({ mechanism: MECHANISM });
+  const told = { tcx: "TCX links", clsact: "clsact filters" }[MECHANISM];
+  for (const command of ["load", "status"])
+    expect(await net.dp.must(command)).toMatch(new RegExp(`attached by +${told}`));
+  await net.dp.addServer(25570, net.container());
+  const filters = await must(net.host.inside(["tc", "filter", "show", "dev", "dp25570", "ingress"]));
+  expect(filters.includes("dp_snat")).toBe(MECHANISM === "clsact");
+});
 
 test("the server in a container restarts: refused while it is down, then served again", async () => {
   await using net = await oneServer();

@@ -8,9 +8,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { attached } from "./topology/attached.ts";
 import { Build, type Changes } from "./topology/build.ts";
 import type { Dp } from "./topology/dp.ts";
 import { Internet, NEIGHBOUR_ADDRESS } from "./topology/internet.ts";
+import { MECHANISM } from "./topology/mechanism.ts";
 import { must, type Program } from "./topology/program.ts";
 import { Crowd, serve } from "./traffic/traffic.ts";
 
@@ -109,18 +111,6 @@ async function proxy(net: Internet): Promise<Program> {
   const program = net.host.spawn(net.dp.command("proxy", "--allow", `${NEIGHBOUR_ADDRESS}:4000`));
   await program.printed(" listening: ");
   return program;
-}
-
-/** Name → id of the program each pinned link runs, as the kernel says and another tool reads it. */
-async function attached(dp: Dp): Promise<Map<string, number>> {
-  const folder = join(dp.pinRoot, "progs");
-  const links = readdirSync(folder).filter((name) => /^dp_.*_(cgroup|eth0|dp\d+)$/.test(name));
-  const ids = links.map(async (name) => {
-    const info = JSON.parse(await must(["bpftool", "-j", "link", "show", "pinned", join(folder, name)])) as unknown;
-    const { prog_id } = (Array.isArray(info) ? info[0] : info) as { prog_id: number };
-    return [name, prog_id] as const;
-  });
-  return new Map(await Promise.all(ids));
 }
 
 /** Every program that is attached is one of those that were just loaded, and all of these are attached. */
@@ -227,6 +217,10 @@ describe("under 50 streams and 200 new connections a second", () => {
   });
 });
 
+/** What is changed when a program on an interface is: a link, or a filter and then its pin. */
+const swapOf = (program: string, place = "dp25570") =>
+  MECHANISM === "tcx" ? `link to ${program}` : `progs/${program}_${place}`;
+
 /** What an upgrade does, in its order, as far as an attempt that goes on where another was killed does it again. */
 const CHANGES = [
   "replaced/dp_snat_targets",
@@ -237,11 +231,11 @@ const CHANGES = [
   "progs/dp_snat",
   "link to dp_sockops",
   "link to dp_getsockopt",
-  "link to dp_arp",
-  "link to dp_snat",
-  "link to dp_tproxy_host",
-  "link to dp_tproxy_container",
-  "link to dp_dnat",
+  swapOf("dp_arp"),
+  swapOf("dp_snat"),
+  swapOf("dp_tproxy_host"),
+  swapOf("dp_tproxy_container"),
+  swapOf("dp_dnat", "eth0"),
   "dp_dnat_targets",
   "unpin",
 ];
@@ -251,6 +245,8 @@ test("an upgrade that is killed again and again, at later moments, is finished b
   const { net, players, servers } = all;
   const newer = net.dp.as(next.dp);
   const before = await net.dp.list();
+  // Who comes to the proxy anew is held back all the while, and is not to give up before: it tries every second.
+  await net.container().run(["sysctl", "-qwe", "net.ipv4.tcp_syn_retries=127", "net.ipv4.tcp_syn_linear_timeouts=127"]);
   for (const change of CHANGES) {
     const { code, stderr } = await newer.runIn({ DP_FAULT: `kill:${change}` }, "load");
     expect([code, stderr]).toEqual([137, expect.stringContaining(change)]);

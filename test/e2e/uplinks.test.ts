@@ -9,10 +9,19 @@
  * and bonds as uplinks are tried where there are such: in the virtual machines of tools/vm.
  */
 import { expect, test } from "bun:test";
-import { Internet } from "./topology/internet.ts";
+import { GATEWAY, Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
 import { must } from "./topology/program.ts";
+import { stateOf } from "./topology/state.ts";
 import { converse, refusal, serve, transfer } from "./traffic/traffic.ts";
+
+interface Loaded {
+  readonly uplinks: readonly { name: string }[];
+}
+
+interface Status extends Loaded {
+  readonly healthy: boolean;
+}
 
 const SECOND = "203.0.113.11";
 const OTHER = "192.0.2.10";
@@ -169,4 +178,32 @@ test("an uplink's new MTU is its servers' with the next dp load; one that was gi
   }
   await playing.event("echo", playing.events.length + 3);
   expect(playing.events.filter(({ event }) => event === "failed")).toEqual([]);
+});
+
+test("an uplink gets another name: its servers stay with it, and nothing is left when they go", async () => {
+  await using net = await Internet.create({ containers: ["one"] });
+  const untouched = await stateOf(net);
+  const rename = async (from: string, to: string) => {
+    await net.host.ip(`link set ${from} down`, `link set ${from} name ${to}`, `link set ${to} up`);
+    await net.host.ip(`route add default via ${GATEWAY}`);
+  };
+  await net.dp.must("load");
+  await net.dp.addServer(25570, net.container("one"));
+  await serve(net.container("one"));
+  await using playing = await converse(net.player(), { port: 25570 });
+
+  await rename("eth0", "wan0");
+  const { healthy, uplinks } = await net.dp.json<Status>("status");
+  expect({ healthy, uplinks: uplinks.map(({ name }) => name) }).toEqual({ healthy: true, uplinks: ["wan0"] });
+  const loaded = await net.dp.json<Loaded>("load");
+  expect({ ...loaded, uplinks: loaded.uplinks.map(({ name }) => name) }).toMatchObject({
+    uplinks: ["wan0"],
+    mended: [],
+  });
+  await playing.event("echo", playing.events.length + 2);
+  await bytesArrive(net, PUBLIC_ADDRESS, 25570);
+
+  await net.dp.must("unload", "--force");
+  await rename("wan0", "eth0");
+  expect(await stateOf(net)).toEqual({ ...untouched, mounts: expect.anything() as unknown });
 });

@@ -1,6 +1,8 @@
 /** Attaching where the kernel has no TCX: filters beside other people's, on a qdisc that may be theirs. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { DatapathError } from "@dp/sys";
 import { type Interface, loadBpf, type Objects, openPinned, readInterface } from "../src/index.ts";
 import { attachClsact, BpfObject, hasFilters, queryClsact, queryTcx } from "../src/libbpf/index.ts";
@@ -101,6 +103,34 @@ describe("the clsact qdisc", () => {
     expect(hasQdisc("dp0")).toBe(true);
   });
 
+  test("goes with an interface's last filter, though that had another name when it was made", () => {
+    namespace.inside(() => {
+      {
+        using objects = load("clsact");
+        objects.attachAndPinDnat(readInterface("dp0"));
+      }
+      namespace.ip("link", "set", "dp0", "name", "renamed");
+      // As an upgrade does it.
+      using objects = load("clsact");
+      objects.attachAndPinDnat(readInterface("renamed"));
+      expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
+      objects.unpinAll();
+    });
+    expect(hasQdisc("renamed")).toBe(false);
+  });
+
+  test("stays when it was there before, though its interface was renamed since", () => {
+    tc("qdisc", "add", "dev", "dp0", "clsact");
+    namespace.inside(() => {
+      using objects = load("clsact");
+      objects.attachAndPinDnat(readInterface("dp0"));
+      namespace.ip("link", "set", "dp0", "name", "renamed");
+      objects.attachAndPinDnat(readInterface("renamed"));
+      objects.unpinAll();
+    });
+    expect(hasQdisc("renamed")).toBe(true);
+  });
+
   test.each(["ingress", "egress"] as const)("stays with the filters that others have on its %s", (direction) => {
     using other = BpfObject.open(fixture("packet"), { name: "packet" }).load();
     using objects = load("clsact");
@@ -130,6 +160,36 @@ test("a filter of another kind in our place is a conflict that says where to loo
   expect(bpffs.list()).toEqual(pins);
 });
 
+test.each([false, true])("a filter whose pin was removed is ours to replace, after an upgrade: %p", (upgraded) => {
+  namespace.inside(() => {
+    const dp0 = readInterface("dp0");
+    {
+      using objects = load("clsact");
+      objects.attachAndPinDnat(dp0);
+      rmSync(join(bpffs.path, "progs/dp_dnat_dp0"));
+      if (!upgraded) expect(objects.attachAndPinDnat(dp0)).toBe("attached");
+    }
+    using objects = load("clsact");
+    expect(objects.attachAndPinDnat(dp0)).toBe(upgraded ? "attached" : "updated");
+    expect(objects.attachments()).toMatchObject([{ iface: "dp0", programId: objects.programId("dnat") }]);
+    objects.unpinAll();
+  });
+  expect(hasQdisc("dp0")).toBe(false);
+});
+
+test("a filter of another pin root's is not ours to replace", () => {
+  using other = new Bpffs();
+  using theirs = loadBpf({ pinRoot: other.path, mechanism: "clsact" });
+  using objects = load("clsact");
+  namespace.inside(() => {
+    theirs.attachAndPinDnat(readInterface("dp0"));
+    const error = thrown(DatapathError, () => objects.attachAndPinDnat(readInterface("dp0")));
+    expect(error.code).toBe("CONFLICT");
+    expect(theirs.attachments()).toMatchObject([{ programId: theirs.programId("dnat") }]);
+    theirs.unpinAll();
+  });
+});
+
 describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s", (mechanism) => {
   const programOn = (ifindex: number): number | undefined =>
     mechanism === "tcx"
@@ -151,7 +211,7 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
     });
   });
 
-  test("can be attached to under its new name, and detached from under the old", () => {
+  test("keeps what is attached to it, in place, under its new name", () => {
     namespace.inside(() => {
       {
         using objects = load(mechanism);
@@ -160,8 +220,7 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
       namespace.ip("link", "set", "dp0", "name", "renamed");
       using objects = load(mechanism);
       const renamed = readInterface("renamed");
-      expect(objects.attachAndPinDnat(renamed)).toBe("attached");
-      expect(objects.detach("dnat", "dp0")).toBe(true);
+      expect(objects.attachAndPinDnat(renamed)).toBe("updated");
       expect(objects.attachments()).toMatchObject([{ iface: "renamed", ifindex: renamed.index }]);
       expect(programOn(renamed.index)).toBeDefined();
       objects.unpinAll();

@@ -251,8 +251,9 @@ function chooseUplinks(
     const names = new Set(options.ifaces);
     return { links: [...names].map((name) => findUplink(netlink, name, OP)), source: undefined };
   }
-  const kept = uplinksOf(previous).flatMap(({ iface }) => {
-    const link = netlink.link(iface);
+  const kept = uplinksOf(previous).flatMap(({ iface, ifindex }) => {
+    // Under the name it had, or the one it has now.
+    const link = netlink.link(iface) ?? (ifindex === 0 ? undefined : netlink.link(ifindex));
     if (link === undefined) options.warn?.(`the uplink ${iface} is gone`);
     return link ?? [];
   });

@@ -56,10 +56,16 @@ export class Scene {
     this.#neighbours = byInterface(netlink.neighbours({ family: "inet" }));
     this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
     const pinned = this.attachments.filter(({ program }) => program === "dnat");
-    this.doors = pinned.length > 0 ? pinned : objects.uplinks().flatMap((ifindex) => this.#unpinnedDoor(ifindex));
+    const named = pinned.map((door) => ({ ...door, iface: this.#uplink(door)?.name ?? door.iface }));
+    this.doors = named.length > 0 ? named : objects.uplinks().flatMap((ifindex) => this.#unpinnedDoor(ifindex));
     this.uplinks = this.doors
       .flatMap(({ iface }) => this.link(iface) ?? [])
       .sort((one, other) => this.#rank(other) - this.#rank(one));
+  }
+
+  /** By the name its pin has; if none has that any more, under its new one. */
+  #uplink({ iface, ifindex }: Pick<Attachment, "iface" | "ifindex">): Link | undefined {
+    return this.link(iface) ?? this.link(ifindex);
   }
 
   #unpinnedDoor(ifindex: number): Scene["doors"] {

@@ -11,6 +11,7 @@ import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, type ErrorCode } from "@dp/sys";
 import { addServer, type AddServerOptions, delServer, list, load, type Server, show, unload } from "../src/index.ts";
 import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PUBLIC_ADDRESS, requireRoot, run, Sandbox, SECOND_ADDRESS } from "./support/sandbox.ts";
 
 requireRoot();
@@ -235,6 +236,41 @@ describe("a step that fails", () => {
     expect(steps).toBeGreaterThan(6);
     expect(sandbox.observe()).not.toEqual(before);
     expect(sandbox.leakedFds).toEqual([]);
+    await unload({ ...options, force: true });
+  });
+
+  test.each(MECHANISMS)("of a later load leaves the old running, on an uplink that was renamed, by %s", async (by) => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    await loadBy(by, sandbox);
+    await addServer({ ...options, port: PORT, netns: sandbox.container() });
+    run("ip", "link", "set", "up0", "down");
+    run("ip", "link", "set", "up0", "name", "wan0");
+    run("ip", "link", "set", "wan0", "up");
+    const uplink = () => {
+      using objects = openPinned({ pinRoot: sandbox.pinRoot });
+      using netlink = Netlink.open();
+      const doors = objects.attachments().filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0);
+      return {
+        on: doors.map(({ ifindex }) => netlink.link(ifindex)?.name),
+        old: doors.every(({ programId }) => programId === old),
+        leaves: objects.uplinks().map((ifindex) => netlink.link(ifindex)?.name),
+      };
+    };
+    const old = (() => {
+      using objects = openPinned({ pinRoot: sandbox.pinRoot });
+      return objects.programId("dnat");
+    })();
+    for (let at = 0; ; at++) {
+      const loaded = await load({ ...options, onStep: failing(at) }).catch(() => undefined);
+      if (loaded !== undefined) {
+        expect(at).toBeGreaterThan(6);
+        expect(loaded).toMatchObject({ uplinks: [{ name: "wan0" }], mended: [] });
+        break;
+      }
+      expect(uplink()).toEqual({ on: ["wan0"], old: true, leaves: ["wan0"] });
+    }
+    expect(uplink()).toEqual({ on: ["wan0"], old: false, leaves: ["wan0"] });
     await unload({ ...options, force: true });
   });
 

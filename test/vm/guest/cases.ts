@@ -1,4 +1,5 @@
 import type { Case } from "./case.ts";
+import { collect } from "./cases/collect.ts";
 import { freeze } from "./cases/freeze.ts";
 import { guard } from "./cases/guard.ts";
 import { kill } from "./cases/kill.ts";
@@ -8,6 +9,19 @@ import { servers } from "./cases/servers.ts";
 import { traffic } from "./cases/traffic.ts";
 import { unload } from "./cases/unload.ts";
 import { upgrade } from "./cases/upgrade.ts";
+import { uplinks } from "./cases/uplinks.ts";
 
 /** In this order: what one leaves behind is what the next begins with. */
-export const CASES: readonly Case[] = [load, servers, traffic, redirect, guard, upgrade, kill, freeze, ...unload];
+export const CASES: readonly Case[] = [
+  load,
+  servers,
+  traffic,
+  redirect,
+  guard,
+  upgrade,
+  kill,
+  collect,
+  freeze,
+  ...uplinks,
+  ...unload,
+];

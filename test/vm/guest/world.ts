@@ -30,7 +30,7 @@ export class World implements AsyncDisposable {
   /** As it was before anything was loaded. */
   readonly untouched: Record<string, unknown>;
   readonly #servers = new Map<string, Program>();
-  readonly #cgroups: string[] = [];
+  readonly #cgroups = new Set<string>();
 
   private constructor(net: Internet, untouched: Record<string, unknown>) {
     this.net = net;
@@ -55,7 +55,7 @@ export class World implements AsyncDisposable {
     const cgroup = `/sys/fs/cgroup/${container}`;
     mkdirSync(cgroup, { recursive: true });
     writeFileSync(`${cgroup}/cgroup.procs`, `${server.pid}`);
-    this.#cgroups.push(cgroup);
+    this.#cgroups.add(cgroup);
     return server;
   }
 

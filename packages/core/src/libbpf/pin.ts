@@ -50,11 +50,21 @@ export function pinOver(fd: number, path: string): void {
   const temporary = join(dirname(path), `tmp_${process.pid}_${Math.floor(Math.random() * 2 ** 48)}`);
   pin(fd, temporary);
   try {
-    beforeChange("rename to", path);
-    renameSync(temporary, path);
-  } catch (cause) {
+    renamePin(temporary, path);
+  } catch (error) {
     rmSync(temporary, { force: true });
-    throw fileError(`pin at ${path}`, "rename", path, cause);
+    throw error;
+  }
+}
+
+/** Gives a pin another name in its folder, in one step. It takes the place of what is pinned under that. */
+export function renamePin(from: string, to: string): void {
+  try {
+    beforeChange("rename to", to);
+    renameSync(from, to);
+  } catch (cause) {
+    if (cause instanceof DatapathError) throw cause;
+    throw fileError(`pin at ${to}`, "rename", to, cause);
   }
 }
 

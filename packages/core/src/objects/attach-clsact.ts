@@ -2,10 +2,10 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../libbpf/clsact.ts";
-import { pinOver, unpin } from "../libbpf/pin.ts";
+import { pin, pinOver, renamePin, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
-import { forgetQdisc, provideQdisc, releaseQdisc } from "./clsact-qdisc.ts";
+import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
 import { interfaceNames, readInterface } from "./interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
@@ -33,16 +33,14 @@ export const clsact: Mechanism = {
   attach(place, program) {
     const { program: name, iface, path } = place;
     const slot = slotOf(name, iface.index);
-    // One of ours is here under the name the interface had before.
     const there = name === "tproxy_container" ? undefined : queryClsact(slot);
-    const renamed = there !== undefined && pinsOf(place).some(({ programId }) => programId === there);
-    if (there !== undefined && !renamed) throw placeTaken(place, program);
+    if (there !== undefined && !isOurs(place, program, there)) throw placeTaken(place, program);
     const releaseAgain =
       name === "tproxy_container" ? () => {} : provideQdisc(place, iface.index, program, !hasOurs(iface.index));
     // In this order: killed in between, there is a pin without its filter, which the next one finds and replaces. A
     // filter without its pin would be taken for somebody else's.
     try {
-      pinOver(program.fd, path);
+      pin(program.fd, path);
       attachFilter(place, program);
     } catch (error) {
       unpin(path);
@@ -61,8 +59,14 @@ export const clsact: Mechanism = {
       unpin(path);
       return false;
     }
+    using before = Program.fromPin(path);
     attachClsact(program, slot);
-    pinOver(program.fd, path);
+    try {
+      pinOver(program.fd, path);
+    } catch (error) {
+      attachClsact(before, slot);
+      throw error;
+    }
     return true;
   },
 
@@ -70,9 +74,13 @@ export const clsact: Mechanism = {
     if (place.program !== "tproxy_container") {
       const ifindex = findAttached(place);
       if (ifindex !== 0) detachFrom(place, ifindex);
-      else if (findInterface(place.ifaceName) === 0) forgetQdisc(place);
+      else clearUp(place);
     }
     unpin(place.path);
+  },
+
+  rename(place, path) {
+    renameQdisc(place, { ...place, path }, () => renamePin(place.path, path));
   },
 
   state(place) {
@@ -86,6 +94,13 @@ export const clsact: Mechanism = {
     return programId === undefined ? NOT_ATTACHED : { ifindex, programId };
   },
 };
+
+/** Removes what was made for a filter that is not there: who was to attach it, or took it off, was killed. */
+export function clearUp(place: PinnedPlace): void {
+  const ifindex = findInterface(place.ifaceName);
+  if (ifindex === 0) forgetQdisc(place);
+  else if (!hasOurs(ifindex)) releaseQdisc(place, ifindex);
+}
 
 /** The program of the filter on a container peer, told inside its namespace; 0 when there is none. */
 export function clsactProgram(program: InterfaceProgram, ifindex: number): number {
@@ -136,6 +151,17 @@ function findAttached({ program, path, ifaceName }: PinnedPlace): number {
     if (ifindex !== 0 && queryClsact(slotOf(program, ifindex)) === pinned.programId) return ifindex;
   }
   return 0;
+}
+
+/**
+ * Whether a filter that no pin of its interface's name stands for is ours, which had another name, or whose pin was
+ * removed. Then its program is pinned for another interface, or has maps of this pin root.
+ */
+function isOurs(place: Place, program: Program, there: number): boolean {
+  if (pinsOf(place).some(({ programId }) => programId === there)) return true;
+  const maps = new Set(program.info().mapIds);
+  using running = Program.fromId(there);
+  return running.info().mapIds.some((id) => maps.has(id));
 }
 
 /** The pins of a program on all its interfaces, with what is pinned. */

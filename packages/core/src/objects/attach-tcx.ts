@@ -1,6 +1,6 @@
 import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../libbpf/link.ts";
-import { unpin } from "../libbpf/pin.ts";
+import { renamePin, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
 import { type AttachedState, DIRECTION, type Mechanism, NOT_ATTACHED, type Place } from "./attachment.ts";
@@ -30,6 +30,10 @@ export const tcx: Mechanism = {
     using link = Link.findPin(path);
     link?.detach();
     unpin(path);
+  },
+
+  rename(place, path) {
+    renamePin(place.path, path);
   },
 
   state({ path }) {

@@ -38,6 +38,8 @@ export interface Mechanism {
   update(place: Place, program: Program): boolean;
   /** Detaches and unpins. */
   detach(place: PinnedPlace): void;
+  /** Gives what is pinned another pin, whatever has that: its interface was renamed. */
+  rename(place: PinnedPlace, path: string): void;
   /** What is there of what is pinned. */
   state(place: PinnedPlace): AttachedState;
 }

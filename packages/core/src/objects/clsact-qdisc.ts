@@ -2,8 +2,8 @@
 import { basename, dirname, join } from "node:path";
 import { destroyClsact, makeClsact } from "../libbpf/clsact.ts";
 import { hasFilters } from "../libbpf/filter-dump.ts";
-import { pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
-import type { Program } from "../libbpf/program.ts";
+import { pin, pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
+import { Program } from "../libbpf/program.ts";
 import type { PinnedPlace } from "./attachment.ts";
 
 type PinnedTo = Pick<PinnedPlace, "program" | "path">;
@@ -19,7 +19,7 @@ export function provideQdisc(place: PinnedTo, ifindex: number, program: Program,
   const marker = markerOf(place);
   const known = pinnedKind(marker) !== undefined;
   // Before the qdisc: killed in between, what there is to remove is known.
-  if (!known) pinOver(program.fd, marker);
+  if (!known) pin(program.fd, marker);
   let made = false;
   try {
     made = makeClsact(ifindex);
@@ -37,6 +37,15 @@ export function provideQdisc(place: PinnedTo, ifindex: number, program: Program,
 export function releaseQdisc(place: PinnedTo, ifindex: number): void {
   const marker = markerOf(place);
   if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
+}
+
+/** Keeps what is known of a qdisc when its interface has another name, and so `renameFilter` its filter. */
+export function renameQdisc(from: PinnedTo, to: PinnedTo, renameFilter: () => void): void {
+  using made = Program.findPin(markerOf(from));
+  // Under both names while the filter gets the other: killed in between, it can be removed by either.
+  if (made !== undefined) pinOver(made.fd, markerOf(to));
+  renameFilter();
+  unpin(markerOf(from));
 }
 
 /** Its interface is gone, and it with it. */

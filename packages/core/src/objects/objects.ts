@@ -6,7 +6,7 @@ import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
-import { clsact, clsactProgram } from "./attach-clsact.ts";
+import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { Mechanism, Place } from "./attachment.ts";
 import { chooseMechanism, type MechanismName } from "./choose-mechanism.ts";
@@ -407,10 +407,11 @@ export class Objects implements Disposable {
   /**
    * Puts dp_dnat on an uplink's ingress, pinned as `progs/dp_dnat_IFACE`.
    *
-   * An upsert: what is there already has its program swapped in place, so that no packet meets none. What is pinned for
-   * an interface that is gone is replaced.
+   * An upsert: what is there already has its program swapped in place, so that no packet meets none, and its pin renamed
+   * if the interface was. What is pinned for an interface that is gone is replaced.
    */
   attachAndPinDnat(iface: Interface): "attached" | "updated" {
+    this.#followName("dnat", iface);
     return this.#upsert("dnat", iface);
   }
 
@@ -539,6 +540,19 @@ export class Objects implements Disposable {
     return finishUpgrade(this.#root);
   }
 
+  #followName(program: InterfaceProgram, iface: Interface): void {
+    const path = this.#root.link(program, iface.name);
+    const pins = this.#root.links().filter((each) => each.program === program);
+    const on = (pin: (typeof pins)[number]) =>
+      mechanismOf(pin.path)?.state({ program, path: pin.path, ifaceName: pin.iface }).ifindex ?? 0;
+    const there = pins.find((pin) => pin.path === path);
+    if (there !== undefined && on(there) !== 0) return;
+    const before = pins.find((pin) => pin !== there && on(pin) === iface.index);
+    if (before !== undefined) {
+      mechanismOf(before.path)?.rename({ program, path: before.path, ifaceName: before.iface }, path);
+    }
+  }
+
   #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
     const path = this.#root.link(name, pinName);
     const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, pinName) };
@@ -558,7 +572,8 @@ export class Objects implements Disposable {
     const ifaceName = typeof iface === "string" ? iface : iface.name;
     const path = this.#root.link(program, ifaceName);
     const mechanism = mechanismOf(path);
-    mechanism?.detach({ program, path, ifaceName });
+    if (mechanism === undefined) clearUp({ program, path, ifaceName });
+    else mechanism.detach({ program, path, ifaceName });
     return mechanism !== undefined;
   }
 

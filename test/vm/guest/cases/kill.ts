@@ -1,18 +1,15 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { stateOf } from "../../../e2e/topology/state.ts";
 import type { Case } from "../case.ts";
-import { SPARE, type World } from "../world.ts";
+import { settled } from "../settled.ts";
+import { SPARE } from "../world.ts";
 
 /** The first and the last of what adding a server pins: it is killed when one of them appears. */
 const MOMENTS = ["tproxy_container", "snat"] as const;
 
-/** They come and go by themselves. */
-const FLOWS = new Set(["dp_flows", "dp_origins"]);
-
 export const kill: Case = {
-  name: "kill and collect",
+  name: "dp killed halfway",
   async run(world) {
     const { dp, host } = world.net;
     const add = ["add-server", "--port", `${SPARE.port}`, "--netns", SPARE.container];
@@ -42,17 +39,3 @@ export const kill: Case = {
     return `${halfDone} of ${MOMENTS.length} were half done`;
   },
 };
-
-/** What is there. Not the counters in the maps' values: a container's kernel may say something at any time. */
-async function settled(world: World): Promise<Record<string, unknown>> {
-  const state = await stateOf(world.net);
-  const maps = Object.entries(state["maps"] as Record<string, string[]>);
-  const keys = maps.filter(([name]) => !FLOWS.has(name)).map(([name, lines]) => [name, lines.flatMap(keyIn)]);
-  return { ...state, maps: Object.fromEntries(keys) as unknown };
-}
-
-/** "KEY: VALUE", or of per-CPU maps "KEY: {" and a line for each processor, which begins with a tab. */
-function keyIn(line: string): string[] {
-  const key = line.slice(0, line.indexOf(": "));
-  return /^\t|^}/.test(line) ? [] : [key];
-}

@@ -17,6 +17,7 @@ export const load: Case = {
       uplinks.map(({ name }) => name),
       ["eth0"],
     );
+    equal((await dp.json<Loaded>("status")).mechanism, mechanism);
     return `by ${mechanism}`;
   },
 };

@@ -2,7 +2,8 @@ import { deepEqual, equal } from "node:assert/strict";
 import { must } from "../../../e2e/topology/program.ts";
 import { stateOf } from "../../../e2e/topology/state.ts";
 import type { Case } from "../case.ts";
-import { GAMES, LOBBY } from "../world.ts";
+import { removeUplinks } from "../uplinks.ts";
+import { GAMES, LOBBY, SPARE } from "../world.ts";
 
 export const unload: readonly Case[] = [
   {
@@ -10,11 +11,10 @@ export const unload: readonly Case[] = [
     async run(world) {
       const { dp } = world.net;
       equal((await dp.run("unload")).code, 5);
-      for (const { port, container } of [LOBBY, GAMES]) {
-        await dp.must("del-server", "--port", `${port}`);
-        await world.stopServing(container);
-      }
+      await dp.must("del-server", "--all");
+      for (const { container } of [LOBBY, GAMES, SPARE]) await world.stopServing(container);
       await dp.must("unload");
+      await removeUplinks(world.net);
     },
   },
   {
