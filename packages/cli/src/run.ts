@@ -1,5 +1,7 @@
 import { Cli } from "clipanion";
+import type { CommandHelp } from "./command-help.ts";
 import { AddServerCommand } from "./commands/add-server.ts";
+import { CompletionCommand } from "./commands/completion.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
 import { DoctorCommand } from "./commands/doctor.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
@@ -15,7 +17,7 @@ import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
 import { COMMON_METAVARS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
-import { type CommandHelp, renderCommand, renderOverview } from "./help.ts";
+import { renderCommand, renderOverview } from "./help.ts";
 import { nearest } from "./nearest.ts";
 import { describeError } from "./report.ts";
 import { style } from "./style.ts";
@@ -37,7 +39,19 @@ const COMMANDS = [
   ProxyCommand,
   FreezeCommand,
   ThawCommand,
+  class extends CompletionCommand {
+    protected override commands = commands;
+  },
 ];
+
+function commandLine(): Cli<DpContext> {
+  return Cli.from<DpContext>(COMMANDS, { binaryName: "dp", enableColors: false });
+}
+
+/** All commands, in the order of the help. */
+export function commands(): CommandHelp[] {
+  return allHelp(commandLine());
+}
 
 /**
  * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.
@@ -46,7 +60,7 @@ const COMMANDS = [
  * @returns the exit code
  */
 export async function run(argv: readonly string[], context: DpContext): Promise<number> {
-  const cli = Cli.from<DpContext>(COMMANDS, { binaryName: "dp", enableColors: false });
+  const cli = commandLine();
   const paint = style(context.color.stdout);
   try {
     const [first] = argv;
@@ -86,7 +100,7 @@ function parse(cli: Cli<DpContext>, argv: readonly string[], context: DpContext)
 
 function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], error: unknown): UsageError {
   const hint = `dp ${name} --help`;
-  const { metavars, definition } = helpOf(cli, name);
+  const { metavars, definition, operand } = helpOf(cli, name);
   const known = definition.options.flatMap(({ definition: text }) => (text.split(" ")[0] ?? "").split(","));
   const unknown = rest.find((word) => /^-./.test(word) && !known.includes(word.split("=")[0] ?? ""));
   if (unknown !== undefined) {
@@ -100,7 +114,8 @@ function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], e
   if (last !== undefined && known.includes(last) && (last in metavars || last in COMMON_METAVARS)) {
     return new UsageError(`${last} lacks its value`, { op: name, hint });
   }
-  const stray = rest.find((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
+  const words = rest.filter((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
+  const stray = words[operand === undefined ? 0 : 1];
   if (stray !== undefined) return new UsageError(`unexpected ${JSON.stringify(stray)}`, { op: name, hint });
   const message = error instanceof Error ? error.message : String(error);
   const [line = ""] = message.replace(/^Unknown Syntax Error:\s*/, "").split("\n");
@@ -113,10 +128,10 @@ function takesValue(word: string | undefined, metavars: Readonly<Record<string, 
 
 function allHelp(cli: Cli<DpContext>): CommandHelp[] {
   const definitions = cli.definitions();
-  return COMMANDS.flatMap(({ paths, metavars }) => {
+  return COMMANDS.flatMap(({ paths, metavars, operand }) => {
     const name = paths[0]?.join(" ") ?? "";
     const definition = definitions.find(({ path }) => path === `dp ${name}`);
-    return definition === undefined ? [] : [{ name, definition, metavars }];
+    return definition === undefined ? [] : [{ name, definition, metavars, operand }];
   });
 }
 
