@@ -30,7 +30,8 @@ try {
   for (const each of positionals) {
     const [arch = "", modules] = each.split("=");
     if (!isArchitecture(arch)) throw new Error(`dp is not built for ${arch}`);
-    const executable = join(folder, `dp-${arch}`);
+    // Its name is in it: so these are the bytes of dist/dp.
+    const executable = join(folder, arch, "dp");
     compile(arch, executable, modules);
     const release: Release = { version: packageJson.version, date: sourceDate(), arch, executable };
     packed.push(packTarball(release, folder, level), packDebian(release, folder, level));
