@@ -114,6 +114,7 @@ int dp_dnat(struct __sk_buff *skb)
 {
 	struct dp_dnat_target *target;
 	struct dp_public_key key = {};
+	struct dp_ports old, ports;
 	struct dp_config *config;
 	struct ethhdr *eth;
 	struct tcphdr *tcp;
@@ -164,8 +165,11 @@ int dp_dnat(struct __sk_buff *skb)
 
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(ip, &ip->daddr, target->addr);
-	tcp->dest = target->port;
-	dp_tcp_csum(skb, tcp, l4_off, key.addr, target->addr, key.port, target->port);
+	old.source = ports.source = tcp->source;
+	old.dest = key.port;
+	ports.dest = target->port;
+	tcp->dest = ports.dest;
+	dp_tcp_csum(skb, tcp, l4_off, key.addr, target->addr, old, ports);
 	return deliver(skb, target, host_peer);
 }
 

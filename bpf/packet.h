@@ -155,16 +155,29 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 struct tcx_link {
 };
 
+/* Of a TCP or UDP header, which has them at the same place. */
+struct dp_ports {
+	__be16 source;
+	__be16 dest;
+};
+
+static __always_inline void dp_csum_replace_port(struct __sk_buff *ctx, __u32 check, __u64 flags,
+						 __be16 old, __be16 port)
+{
+	if (old != port)
+		bpf_l4_csum_replace(ctx, check, old, port, flags | sizeof(port));
+}
+
 /*
- * Brings the TCP checksum up to date after an address and a port were
- * replaced. Two calls, not one sum: of a packet whose checksum the device has
- * yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is there.
- * Where the kernel lets a program see which it is, it needs neither, unless the
- * sum of the packet's bytes is kept beside it, too. Packet pointers are void
- * after it.
+ * Brings the TCP checksum up to date after an address and ports were replaced.
+ * Calls for each, not one sum: of a packet whose checksum the device has yet to
+ * fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is there. Where the
+ * kernel lets a program see which it is, it needs none, unless the sum of the
+ * packet's bytes is kept beside it, too. Packet pointers are void after it.
  */
 static __always_inline void dp_tcp_csum(struct __sk_buff *ctx, struct tcphdr *tcp, __u32 l4_off,
-					__be32 old_addr, __be32 addr, __be16 old_port, __be16 port)
+					__be32 old_addr, __be32 addr, struct dp_ports old,
+					struct dp_ports ports)
 {
 	__u32 check = l4_off + offsetof(struct tcphdr, check);
 
@@ -178,12 +191,14 @@ static __always_inline void dp_tcp_csum(struct __sk_buff *ctx, struct tcphdr *tc
 		}
 		if (summed != CHECKSUM_COMPLETE) {
 			tcp->check = ~dp_fold((__u16)~tcp->check + dp_change4(old_addr, addr) +
-					      dp_change2(old_port, port));
+					      dp_change2(old.source, ports.source) +
+					      dp_change2(old.dest, ports.dest));
 			return;
 		}
 	}
 	bpf_l4_csum_replace(ctx, check, old_addr, addr, BPF_F_PSEUDO_HDR | sizeof(addr));
-	bpf_l4_csum_replace(ctx, check, old_port, port, sizeof(port));
+	dp_csum_replace_port(ctx, check, 0, old.source, ports.source);
+	dp_csum_replace_port(ctx, check, 0, old.dest, ports.dest);
 }
 
 /*

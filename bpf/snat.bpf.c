@@ -119,6 +119,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 				 struct tcphdr *tcp, __u32 l4_off)
 {
 	__be32 player = ip->daddr;
+	struct dp_ports old, ports;
 
 	if (dp_is_bare_syn(tcp))
 		return dp_drop(skb->ifindex, DP_DROP_GAME_PORT_SYN);
@@ -135,9 +136,11 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(ip, &ip->saddr, target->public_addr);
-	tcp->source = target->public_port;
-	dp_tcp_csum(skb, tcp, l4_off, target->addr, target->public_addr, target->game_port,
-		    target->public_port);
+	old.source = target->game_port;
+	old.dest = ports.dest = tcp->dest;
+	ports.source = target->public_port;
+	tcp->source = ports.source;
+	dp_tcp_csum(skb, tcp, l4_off, target->addr, target->public_addr, old, ports);
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }
 

@@ -69,15 +69,9 @@ const volatile __u64 dp_host_netns = 0;
 #define DNS bpf_htons(53)
 #define MINECRAFT bpf_htons(25565)
 
-/* The ports of a TCP or UDP header, which stand at the same place. */
-struct ports {
-	__be16 source;
-	__be16 dest;
-};
-
 struct segment {
 	struct iphdr *ip;
-	struct ports *ports;
+	struct dp_ports *ports;
 	struct tcphdr *tcp; /* NULL: UDP */
 	__u32 l4_off;
 };
@@ -121,26 +115,21 @@ static __always_inline bool parse_ports(struct __sk_buff *skb, struct segment *s
 	return true;
 }
 
-static __always_inline void replace_port(struct __sk_buff *skb, __u32 check, __u64 flags,
-					 __be16 old, __be16 port)
-{
-	if (old != port)
-		bpf_l4_csum_replace(skb, check, old, port, flags | sizeof(port));
-}
-
 /* Brings the TCP or UDP checksum up to date. A UDP checksum of 0 means none, and stays so. */
 static __always_inline void replace_csum(struct __sk_buff *skb, const struct segment *segment,
-					 __be32 old_addr, __be32 addr, struct ports old,
-					 struct ports ports)
+					 __be32 old_addr, __be32 addr, struct dp_ports old,
+					 struct dp_ports ports)
 {
-	bool tcp = segment->tcp;
-	__u32 check = segment->l4_off +
-		      (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
-	__u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+	__u32 check = segment->l4_off + offsetof(struct udphdr, check);
+	__u64 flags = BPF_F_MARK_MANGLED_0;
 
+	if (segment->tcp) {
+		dp_tcp_csum(skb, segment->tcp, segment->l4_off, old_addr, addr, old, ports);
+		return;
+	}
 	bpf_l4_csum_replace(skb, check, old_addr, addr, flags | BPF_F_PSEUDO_HDR | sizeof(addr));
-	replace_port(skb, check, flags, old.source, ports.source);
-	replace_port(skb, check, flags, old.dest, ports.dest);
+	dp_csum_replace_port(skb, check, flags, old.source, ports.source);
+	dp_csum_replace_port(skb, check, flags, old.dest, ports.dest);
 }
 
 /* Rules 4 to 6 of dp_tproxy_container: the proxy's port for this packet, or 0 when it is not redirected. */
@@ -179,7 +168,7 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	struct dp_veth_pair *pair;
 	struct dp_config *config;
 	struct segment segment;
-	struct ports old, ports;
+	struct dp_ports old, ports;
 	struct dp_flow flow;
 	__be16 listener;
 	__u32 zero = 0;
@@ -274,7 +263,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	struct dp_origin_key key = {};
 	struct dp_origin *origin;
 	struct segment segment;
-	struct ports old, ports;
+	struct dp_ports old, ports;
 	__be32 old_addr, addr;
 	bool reset;
 

@@ -1,12 +1,14 @@
 import { Option } from "clipanion";
 import type { CommandHelp } from "../command-help.ts";
-import { bashCompletion } from "../completion/bash.ts";
-import { fishCompletion } from "../completion/fish.ts";
-import { zshCompletion } from "../completion/zsh.ts";
 import { DpCommand } from "../dp-command.ts";
 import { UsageError } from "../usage-error.ts";
 
-const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
+/** No other command loads them. */
+const SCRIPTS = {
+  bash: async () => (await import("../completion/bash.ts")).bashCompletion,
+  zsh: async () => (await import("../completion/zsh.ts")).zshCompletion,
+  fish: async () => (await import("../completion/fish.ts")).fishCompletion,
+};
 const SHELLS = Object.keys(SCRIPTS);
 
 interface Completion {
@@ -40,7 +42,8 @@ export abstract class CompletionCommand extends DpCommand {
       const reason = shell === "" ? "which shell?" : `there are no completions for ${JSON.stringify(shell)}`;
       throw new UsageError(reason, { hint: "bash, zsh or fish" });
     }
-    return { shell, script: SCRIPTS[shell](this.commands()) };
+    const scriptOf = await SCRIPTS[shell]();
+    return { shell, script: scriptOf(this.commands()) };
   }
 
   override present({ script }: Completion): string {

@@ -223,6 +223,11 @@ export class Bench implements Disposable {
     return this.#maps.has(name);
   }
 
+  /** One of the object's programs, for another to call. */
+  program(name: string): Program {
+    return this.#object.program(name);
+  }
+
   /** An entry of a map; of a per-CPU map, the first CPU's. Throws when there is none. */
   get<Name extends MapName>(name: Name, key: KeyOf<Name>): ValueOf<Name> {
     const { map, isPerCpu } = this.#open(name);

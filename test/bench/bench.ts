@@ -1,0 +1,43 @@
+/** The command behind tools/bench, in a sandbox: runs suites one after the other and writes what they came to. */
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { thisMachine } from "./machine.ts";
+import type { Result } from "./report/result.ts";
+import { write } from "./report/write.ts";
+import { SUITES } from "./suites.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: "boolean", default: false }, out: { type: "string" } },
+});
+const { quick } = values;
+const all = Object.keys(SUITES);
+const unknown = positionals.filter((suite) => !all.includes(suite));
+if (unknown.length > 0) {
+  process.stderr.write(`tools/bench: there is no suite ${unknown.join(", ")}; there are: ${all.join(", ")}\n`);
+  process.exit(2);
+}
+
+// A quick run's figures are for looking at, not for keeping.
+const directory = resolve(values.out ?? join(ROOT, quick ? ".cache/bench" : "docs/benchmarks"));
+for (const id of positionals.length > 0 ? positionals : all) {
+  const suite = await (SUITES[id] as (typeof SUITES)[string])();
+  const start = performance.now();
+  const log = (line: string) => process.stderr.write(`${id}: ${line}\n`);
+  const outcome = await suite.run({ quick, log });
+  const result: Result = {
+    suite: id,
+    title: suite.title,
+    date: new Date().toISOString(),
+    quick,
+    machine: thisMachine(),
+    ...outcome,
+  };
+  write(directory, result, all);
+  log(`done in ${Math.round((performance.now() - start) / 1000)} s: ${directory}/${id}.md`);
+  for (const { text, met, measured } of outcome.targets) {
+    process.stdout.write(`${met ? "met    " : "NOT MET"}  ${text}: ${measured}\n`);
+  }
+}

@@ -1,0 +1,4 @@
+/** What bounds a packet's cost. */
+export const BOUNDS = `
+To be written.
+`;

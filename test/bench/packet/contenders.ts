@@ -1,0 +1,136 @@
+/**
+ * The programs and the packets they are measured with, in the world of the packet tests: two servers, their interfaces
+ * in a network namespace (packages/core/test/packet/bench.ts). Every packet makes its program do the whole work.
+ */
+import { u32 } from "@dp/core/libbpf";
+import {
+  A,
+  Bench,
+  CONFIG,
+  HOST_PEER_MAC,
+  PUBLIC_ADDRESS,
+  UPLINK,
+  type Verdict,
+} from "../../../packages/core/test/packet/bench.ts";
+import { arp, ethernet, ipv4, type Layer, tcp, udp } from "../../../packages/core/test/packet/frame.ts";
+
+export interface Contender {
+  readonly name: string;
+  readonly bench: Bench;
+  readonly program: string;
+  /** The interface on whose hook it runs. */
+  readonly ifindex: number;
+  readonly packet: Uint8Array;
+  readonly verdict: Verdict;
+}
+
+const PLAYER = "198.51.100.7";
+const WEB = "192.0.2.80";
+/** A's container peer: see the drawing. */
+const CONTAINER_PEER = 21;
+/** The size of a Minecraft packet. */
+const DATA = new Uint8Array(64);
+
+const arriving = (layer: Layer, dst = PUBLIC_ADDRESS) =>
+  ethernet({ dst: UPLINK.mac, src: "02:aa:00:00:00:99" }, ipv4({ src: PLAYER, dst }, layer));
+const leaving = (layer: Layer, dst: string) =>
+  ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv4({ src: A.address, dst }, layer));
+const answering = (layer: Layer) =>
+  ethernet({ dst: A.mac, src: HOST_PEER_MAC }, ipv4({ src: A.hostAddress, dst: A.address }, layer));
+
+const REPLY = leaving(tcp({ src: A.gamePort, dst: 40000, flags: "PA" }, DATA), PLAYER);
+const OPENED = { src: 41000, dst: 443 };
+
+/** Opens everything; what is opened is closed with `stack`. */
+export async function contenders(stack: DisposableStack): Promise<Contender[]> {
+  const dnat = stack.use(await Bench.open("dnat"));
+  const snat = stack.use(
+    await Bench.open("snat", {
+      prepare: (object) => {
+        // As shipped: the tests have it that everybody is a player, and the verifier leaves out what that spares.
+        object.setVariable("dp_player_steps", u32, 550);
+        // Whom dp_dnat had a packet from is whom dp_snat lets a reply go to.
+        object.map("dp_players").reuse(dnat.lend("dp_players"));
+      },
+    }),
+  );
+  const arpBench = stack.use(await Bench.open("arp"));
+  const tproxy = stack.use(await Bench.open("tproxy", { program: "dp_tproxy_container" }));
+  establish(tproxy);
+
+  const onUplink = { bench: dnat, program: "dp_dnat", ifindex: UPLINK.index };
+  const onHostPeer = { bench: snat, program: "dp_snat", ifindex: A.hostPeer };
+  const arping = { bench: arpBench, program: "dp_arp", ifindex: A.hostPeer };
+  const inContainer = { bench: tproxy, program: "dp_tproxy_container", ifindex: CONTAINER_PEER };
+  const toContainer = { bench: tproxy, program: "dp_tproxy_host", ifindex: A.hostPeer };
+  return [
+    {
+      name: "dp_dnat: a player's",
+      ...onUplink,
+      packet: arriving(tcp({ src: 40000, dst: A.publicPort, flags: "PA" }, DATA)),
+      verdict: "redirect",
+    },
+    {
+      name: "dp_dnat: TCP, nobody's",
+      ...onUplink,
+      packet: arriving(tcp({ src: 40000, dst: 22, flags: "PA" }, DATA)),
+      verdict: "next",
+    },
+    {
+      name: "dp_dnat: UDP, nobody's",
+      ...onUplink,
+      packet: arriving(udp({ src: 40000, dst: A.publicPort }, DATA)),
+      verdict: "next",
+    },
+    { name: "dp_snat: a reply to a player", ...onHostPeer, packet: REPLY, verdict: "redirect" },
+    {
+      name: "dp_snat: to the proxy",
+      ...onHostPeer,
+      packet: leaving(tcp({ src: OPENED.src, dst: CONFIG.tcpPort, flags: "PA" }, DATA), A.hostAddress),
+      verdict: "pass",
+    },
+    {
+      name: "dp_snat: UDP, dropped",
+      ...onHostPeer,
+      packet: leaving(udp({ src: 40000, dst: 123 }, DATA), WEB),
+      verdict: "drop",
+    },
+    {
+      name: "dp_arp: a request, answered",
+      ...arping,
+      packet: ethernet(
+        { dst: "ff:ff:ff:ff:ff:ff", src: A.mac },
+        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress }),
+      ),
+      verdict: "redirect",
+    },
+    { name: "dp_arp: not ARP", ...arping, packet: REPLY, verdict: "next" },
+    {
+      name: "dp_tproxy_container: of a flow",
+      ...inContainer,
+      packet: leaving(tcp({ ...OPENED, flags: "PA" }, DATA), WEB),
+      verdict: "next",
+    },
+    { name: "dp_tproxy_container: a reply to a player", ...inContainer, packet: REPLY, verdict: "next" },
+    {
+      name: "dp_tproxy_host: of a flow",
+      ...toContainer,
+      packet: answering(tcp({ src: CONFIG.tcpPort, dst: OPENED.src, flags: "PA" }, DATA)),
+      verdict: "next",
+    },
+    {
+      name: "dp_tproxy_host: of no flow",
+      ...toContainer,
+      packet: answering(tcp({ src: 50000, dst: A.gamePort, flags: "PA" }, DATA)),
+      verdict: "next",
+    },
+  ];
+}
+
+/** A flow to the web server that the proxy has accepted. */
+function establish(tproxy: Bench): void {
+  tproxy.runUncounted(leaving(tcp({ ...OPENED, flags: "S" }), WEB), { ifindex: CONTAINER_PEER });
+  const flows = tproxy.entries("dp_origins");
+  if (flows.length !== 1) throw new Error("the container's SYN opened no flow");
+  for (const [key, origin] of flows) tproxy.set("dp_origins", key, { ...origin, expires: 0n });
+}

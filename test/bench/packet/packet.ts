@@ -1,0 +1,159 @@
+/**
+ * What a packet costs: each program by BPF_PROG_TEST_RUN against one that only redirects, in turns.
+ *
+ * A test run does not restore the packet between its repeats, so a small program does (bench.bpf.c) and goes on with the
+ * one measured. What that takes by itself is measured in the same round, and taken off.
+ */
+import { bytes, BpfObject, type Program, skbContext, u32 } from "@dp/core/libbpf";
+import { findToolchain, compile } from "../../../packages/bpf/build/clang.ts";
+import type { Verdict } from "../../../packages/core/test/packet/bench.ts";
+import { short } from "../report/numbers.ts";
+import { interleaved } from "../rounds.ts";
+import { type Figure, perRound, ratio } from "../statistics.ts";
+import type { Context, Outcome, Suite, Table, Target } from "../suite.ts";
+import { BOUNDS } from "./bounds.ts";
+import { type Contender, contenders } from "./contenders.ts";
+
+const VERDICTS: Readonly<Record<Verdict, number>> = { next: 0xffffffff, pass: 0, drop: 2, redirect: 7 };
+const HEADERS = 56;
+
+const BARE = "bpf_redirect_peer alone";
+const DNAT = "dp_dnat: a player's";
+const SNAT = "dp_snat: a reply to a player";
+const CONTAINER = "dp_tproxy_container: of a flow";
+const HOST = "dp_tproxy_host: of a flow";
+const NOBODYS = ["dp_dnat: TCP, nobody's", "dp_dnat: UDP, nobody's"] as const;
+
+const TARGETS: readonly { text: string; rows: readonly string[]; atMost: number }[] = [
+  { text: "dp_dnat at most 3.2 times the bare redirect", rows: [DNAT], atMost: 3.2 },
+  { text: "dp_snat at most 3.5 times", rows: [SNAT], atMost: 3.5 },
+  {
+    text: "the transparent proxy's programs, of an established flow, at most 3.5 times",
+    rows: [CONTAINER, HOST],
+    atMost: 3.5,
+  },
+  { text: "a packet that is nobody's at most 1.5 times", rows: NOBODYS, atMost: 1.5 },
+];
+
+export const packet: Suite = { id: "packet", title: "What a packet costs", run };
+
+async function run({ quick, log }: Context): Promise<Outcome> {
+  using stack = new DisposableStack();
+  const rounds = quick ? 5 : 41;
+  const repeat = quick ? 10_000 : 200_000;
+  const object = stack.use(
+    BpfObject.open(compile(findToolchain(), "bench.bpf.c", import.meta.dirname), { name: "bench" }).load(),
+  );
+  const programs = await contenders(stack);
+  const measured = await interleaved(
+    [
+      { name: "empty", measure: () => ({ ns: duration(object.program("nothing"), programs[0] as Contender, repeat) }) },
+      {
+        name: "restored",
+        measure: () => ({ ns: again(object, object.program("nothing"), programs[0] as Contender, "next", repeat) }),
+      },
+      {
+        name: BARE,
+        measure: () => ({
+          ns: again(object, object.program("redirect"), programs[0] as Contender, "redirect", repeat),
+        }),
+      },
+      ...programs.map((each) => ({
+        name: each.name,
+        measure: () => ({ ns: again(object, each.bench.program(each.program), each, each.verdict, repeat) }),
+      })),
+    ],
+    rounds,
+    log,
+  );
+  const raw = (name: string): Figure => measured.get(name)?.ns as Figure;
+  /** What the program takes when it is run by itself. */
+  const cost = (name: string): Figure =>
+    perRound((whole, restored, empty) => whole - restored + empty, raw(name), raw("restored"), raw("empty"));
+  const bare = cost(BARE);
+  const names = [BARE, ...programs.map(({ name }) => name)];
+  const times = new Map(names.map((name) => [name, ratio(cost(name), bare)]));
+  return {
+    tables: tables(names, cost, times, raw("empty")),
+    targets: TARGETS.map((target) => judge(target, times)),
+    bounds: BOUNDS,
+    versions: {},
+  };
+}
+
+function tables(
+  names: readonly string[],
+  cost: (name: string) => Figure,
+  times: Map<string, Figure>,
+  empty: Figure,
+): Table[] {
+  const ours = (name: string) => name.startsWith("dp_");
+  return [
+    {
+      id: "cost",
+      title: "Cost of a packet",
+      unit: "ns",
+      better: "lower",
+      columns: [""],
+      rows: [
+        { name: "an empty program", figures: [empty] },
+        ...names.map((name) => ({ name, ours: ours(name), figures: [cost(name)] })),
+      ],
+      notes: [
+        "BPF_PROG_TEST_RUN of one program on one processor, with the maps of two servers. What an empty program takes is the " +
+          "test run's own loop, and part of every figure.",
+        "Packets are TCP with 64 bytes of data, unless it says otherwise. Each repetition begins with the packet as it came: a " +
+          "program of the bench writes its headers back and calls the one measured; what that takes is measured beside it and " +
+          "taken off.",
+      ],
+    },
+    {
+      id: "ratio",
+      title: "The same, against a program that only redirects",
+      unit: "times",
+      better: "lower",
+      columns: [""],
+      rows: names.map((name) => ({ name, ours: ours(name), figures: [times.get(name) ?? null] })),
+      notes: [],
+    },
+  ];
+}
+
+function judge({ text, rows, atMost }: (typeof TARGETS)[number], times: Map<string, Figure>): Target {
+  const figures = rows.map((row) => times.get(row) as Figure);
+  return {
+    text,
+    met: figures.every(({ value }) => value <= atMost),
+    measured: figures
+      .map(({ value }, index) => `${rows.length > 1 ? `${rows[index]} ` : ""}${short(value)}`)
+      .join(", "),
+  };
+}
+
+/** One test run of `repeat` repetitions, each on the packet as it was. The average, in nanoseconds. */
+function again(object: BpfObject, program: Program, each: Contender, verdict: Verdict, repeat: number): number {
+  object.map("packet", u32, bytes(HEADERS)).set(0, headersOf(each.packet));
+  object.map("measured", u32, u32).set(0, program.fd);
+  const wanted = each.bench.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each) }));
+  const result = each.bench.inside(() =>
+    object.program("again").testRun({ data: each.packet, ctx: contextOf(each), repeat }),
+  );
+  if (result.retval !== VERDICTS[verdict]) throw new Error(`${each.name}: the program returned ${result.retval}`);
+  if (!Buffer.from(result.data).equals(wanted.data)) throw new Error(`${each.name}: not the work of one packet`);
+  return result.duration;
+}
+
+function duration(program: Program, each: Contender, repeat: number): number {
+  return each.bench.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each), repeat })).duration;
+}
+
+/** Bytes of a map's value. */
+function headersOf(frame: Uint8Array): Uint8Array {
+  const headers = new Uint8Array(HEADERS);
+  headers.set(frame.subarray(0, HEADERS));
+  return headers;
+}
+
+function contextOf({ ifindex }: Contender): Uint8Array {
+  return skbContext({ ifindex });
+}

@@ -1,0 +1,4 @@
+/** What bounds the whole path. */
+export const BOUNDS = `
+To be written.
+`;

@@ -1,0 +1,227 @@
+/** What a player notices: the whole path from a client through a host into a container, and back. */
+import { must } from "@dp/e2e/topology/program.ts";
+import { short } from "../report/numbers.ts";
+import { interleaved } from "../rounds.ts";
+import { type Figure, ratio } from "../statistics.ts";
+import type { Context, Outcome, Row, Suite, Table, Target } from "../suite.ts";
+import { BOUNDS } from "./bounds.ts";
+import { compileLoad } from "./compile-load.ts";
+import type { Contender } from "./contender.ts";
+import { datapath } from "./datapath.ts";
+import { haproxy } from "./haproxy.ts";
+import { nftMap, nftRules, routing } from "./kernel.ts";
+import { portmap } from "./portmap.ts";
+import { choosePorts } from "./ports.ts";
+import { pinned, World } from "./world.ts";
+
+const CONTENDERS: readonly Contender[] = [routing, nftMap, nftRules, haproxy, portmap, datapath];
+
+/** What is measured, one after the other, each with all contenders in turns. */
+const MEASURES = ["requests", "connections", "up", "down"] as const;
+type Measure = (typeof MEASURES)[number];
+
+/** In seconds. */
+type Durations = Readonly<Record<Measure, number>>;
+
+interface Scale {
+  readonly portCounts: readonly number[];
+  readonly containers: number;
+  readonly rounds: number;
+  readonly durations: Durations;
+}
+
+const WHOLE: Scale = {
+  portCounts: [10, 1000, 10_000],
+  containers: 10,
+  rounds: 13,
+  durations: { requests: 0.4, connections: 0.5, up: 0.3, down: 0.3 },
+};
+
+const QUICK: Scale = {
+  portCounts: [10, 1000],
+  containers: 2,
+  rounds: 2,
+  durations: { requests: 0.02, connections: 0.02, up: 0.02, down: 0.02 },
+};
+
+export const path: Suite = { id: "path", title: "What a player notices", run };
+
+/** A contender with so many ports present, ready. */
+interface Cell {
+  readonly contender: Contender;
+  readonly portCount: number;
+  readonly world: World;
+  readonly targets: readonly string[];
+}
+
+async function run({ quick, log }: Context): Promise<Outcome> {
+  const scale = quick ? QUICK : WHOLE;
+  await using made = new AsyncDisposableStack();
+  const load = made.use(await compileLoad()).path;
+  const cells: Cell[] = [];
+  for (const [number, contender] of CONTENDERS.entries()) {
+    for (const portCount of contender.anyPorts === true ? scale.portCounts.slice(0, 1) : scale.portCounts) {
+      log(`prepares ${contender.name} with ${portCount} ports`);
+      const world = made.use(await World.create(`b${number}-${portCount}`, scale.containers));
+      const targets = await contender.prepare(world, choosePorts(portCount, scale.containers), load);
+      await answers(world, load, targets);
+      cells.push({ contender, portCount, world, targets });
+    }
+  }
+  const figures = await measure(cells, scale, load, log);
+  return {
+    tables: tables(scale, figures),
+    targets: targets(scale, figures),
+    bounds: BOUNDS,
+    versions: Object.fromEntries(
+      await Promise.all(CONTENDERS.flatMap(({ version }) => (version === undefined ? [] : [version()]))),
+    ),
+  };
+}
+
+/** Waits until every port leads to its container: a contender that does not do its work is not measured. */
+async function answers(world: World, load: string, targets: readonly string[]): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const { code, stderr } = await world.client.run([load, "requests", "0.001", ...targets]);
+    if (code === 0) return;
+    if (performance.now() > deadline) throw new Error(`${world.host.name}: ${stderr}`);
+    await Bun.sleep(50);
+  }
+}
+
+type Figures = (contender: Contender, portCount: number, what: string) => Figure;
+
+async function measure(
+  cells: readonly Cell[],
+  { rounds, durations }: Scale,
+  load: string,
+  log: (line: string) => void,
+): Promise<Figures> {
+  const measured = await interleaved(
+    MEASURES.flatMap((what) =>
+      cells.map((cell) => ({
+        name: nameOf(cell.contender, cell.portCount, what),
+        measure: async () => {
+          const command = pinned([load, what, `${durations[what]}`, ...cell.targets]);
+          return JSON.parse(await must(cell.world.client.inside(command))) as Record<string, number>;
+        },
+      })),
+    ),
+    rounds,
+    log,
+  );
+  return (contender, portCount, figure) => {
+    const [what, name] = figure.split(".") as [string, string];
+    const count = contender.anyPorts === true ? (cells[0] as Cell).portCount : portCount;
+    return measured.get(nameOf(contender, count, what))?.[name] as Figure;
+  };
+}
+
+function nameOf({ name }: Contender, portCount: number, what: string): string {
+  return `${what} ${name} ${portCount}`;
+}
+
+const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"> & { figure: string })[] = [
+  {
+    id: "connections",
+    title: "New connections",
+    unit: "connections/s",
+    better: "higher",
+    figure: "connections.perSecond",
+    notes: [
+      "Connect, send a byte, get a byte, reset; 16 at a time, the containers in rotation. What a host does when players join, " +
+        "and server lists ping.",
+    ],
+  },
+  {
+    id: "requests",
+    title: "Requests",
+    unit: "requests/s",
+    better: "higher",
+    figure: "requests.perSecond",
+    notes: ["A byte there and a byte back, one at a time, on connections to ten containers in rotation."],
+  },
+  {
+    id: "p50",
+    title: "Time of a request, the median",
+    unit: "µs",
+    better: "lower",
+    figure: "requests.p50",
+    notes: [],
+  },
+  {
+    id: "p99",
+    title: "Time of a request, 99 of 100",
+    unit: "µs",
+    better: "lower",
+    figure: "requests.p99",
+    notes: [],
+  },
+  {
+    id: "up",
+    title: "Throughput to a container",
+    unit: "Gbit/s",
+    better: "higher",
+    figure: "up.gigabits",
+    notes: ["One connection, as fast as it goes, segmentation left to the interfaces."],
+  },
+  {
+    id: "down",
+    title: "Throughput from a container",
+    unit: "Gbit/s",
+    better: "higher",
+    figure: "down.gigabits",
+    notes: [],
+  },
+];
+
+function tables({ portCounts }: Scale, figures: Figures): Table[] {
+  return TABLES.map(({ figure, ...table }) => ({
+    ...table,
+    axis: "ports present",
+    columns: portCounts.map((count) => count.toLocaleString("en-US")),
+    rows: CONTENDERS.map((contender): Row => ({
+      name: contender.name,
+      ...(contender.ours === true ? { ours: true } : {}),
+      figures: portCounts.map((count) => figures(contender, count, figure)),
+    })),
+  }));
+}
+
+/** By how much two figures of the same thing may differ: the machine's noise. */
+const NOISE = 0.03;
+
+function targets({ portCounts }: Scale, figures: Figures): Target[] {
+  const connections = "connections.perSecond";
+  const against = (other: Contender) =>
+    portCounts.map((count) => ratio(figures(datapath, count, connections), figures(other, count, connections)));
+  const [few, many] = [portCounts[0] as number, portCounts.at(-1) as number];
+  const growth = TABLES.map(({ title, figure, better }) => {
+    const change = ratio(figures(datapath, many, figure), figures(datapath, few, figure)).value;
+    return { title, change, worse: better === "higher" ? change < 1 - NOISE : change > 1 + NOISE };
+  });
+  return [
+    {
+      text: "new connections per second at least 1.1 times those of nftables with a map",
+      met: against(nftMap).every(({ value }) => value >= 1.1),
+      measured: byPorts(portCounts, against(nftMap)),
+    },
+    {
+      text: "new connections per second not below plain routing",
+      met: against(routing).every(({ value }) => value >= 1),
+      measured: byPorts(portCounts, against(routing)),
+    },
+    {
+      text: `no figure of ours worse with ${many.toLocaleString("en-US")} ports than with ${few} (by more than ${NOISE * 100} %)`,
+      met: growth.every(({ worse }) => !worse),
+      measured: growth.map(({ title, change }) => `${title.toLowerCase()} ${short(change)} times`).join(", "),
+    },
+  ];
+}
+
+function byPorts(portCounts: readonly number[], ratios: readonly Figure[]): string {
+  return portCounts
+    .map((count, index) => `${short(ratios[index]?.value ?? 0)} times with ${count.toLocaleString("en-US")}`)
+    .join(", ");
+}

@@ -1,0 +1,93 @@
+/**
+ * What a contender lives in. Every contender has its own, and all are there at once, so that they can take turns:
+ *
+ *     client                    host                         containers
+ *     203.0.113.50/24 ────── eth0 203.0.113.10/24   v0 ────── 10.2.0.1, the server on 25565
+ *                                                   v1 ────── 10.2.0.2
+ *                                                   ...
+ *
+ * Every box is a network namespace. All processes of all contenders run on one processor: so a figure is what a request
+ * takes from the machine in all, whoever works for it, and no idle processor has to be woken up on the way.
+ */
+import { cpus } from "node:os";
+import { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
+import { Program } from "@dp/e2e/topology/program.ts";
+import { containerAddress, GAME_PORT } from "./ports.ts";
+
+export const PUBLIC_ADDRESS = "203.0.113.10";
+const CLIENT_ADDRESS = "203.0.113.50";
+const GATEWAY = "10.1.0.1";
+
+const PROCESSOR = cpus().length - 1;
+
+/** The command, on the processor that everything is measured on. */
+export function pinned(command: readonly string[]): string[] {
+  return ["taskset", "--cpu-list", `${PROCESSOR}`, ...command];
+}
+
+export class World implements AsyncDisposable {
+  readonly client: NetworkNamespace;
+  readonly host: NetworkNamespace;
+  readonly containers: readonly NetworkNamespace[];
+  /** What a contender makes in it goes before it does. */
+  readonly made: AsyncDisposableStack;
+
+  private constructor(
+    client: NetworkNamespace,
+    host: NetworkNamespace,
+    containers: readonly NetworkNamespace[],
+    made: AsyncDisposableStack,
+  ) {
+    this.client = client;
+    this.host = host;
+    this.containers = containers;
+    this.made = made;
+  }
+
+  /** The client and the host, plugged together; containers without a network. */
+  static async create(name: string, containerCount: number): Promise<World> {
+    await using made = new AsyncDisposableStack();
+    const client = made.use(await NetworkNamespace.create(`${name}-client`));
+    const host = made.use(await NetworkNamespace.create(`${name}-host`));
+    const containers: NetworkNamespace[] = [];
+    for (let index = 0; index < containerCount; index++) {
+      containers.push(made.use(await NetworkNamespace.create(`${name}-${index}`)));
+    }
+    await host.ip(`link add eth0 type veth peer name eth0 netns ${client.name}`);
+    await host.ip(`address add ${PUBLIC_ADDRESS}/24 dev eth0`, "link set eth0 up");
+    await client.ip(`address add ${CLIENT_ADDRESS}/24 dev eth0`, "link set eth0 up");
+    await client.ip(`route add default via ${PUBLIC_ADDRESS}`);
+    return new World(client, host, containers, made.move());
+  }
+
+  /** Plugs every container into the host, which routes. */
+  async wire(): Promise<void> {
+    await this.host.sysctl("net.ipv4.ip_forward", 1);
+    for (const [index, container] of this.containers.entries()) {
+      const address = containerAddress(index);
+      await this.host.ip(
+        `link add v${index} type veth peer name eth0 netns ${container.name}`,
+        `address add ${GATEWAY}/32 dev v${index}`,
+        `link set v${index} up`,
+        `route add ${address}/32 dev v${index}`,
+      );
+      await container.ip(
+        `address add ${address}/32 dev eth0`,
+        "link set eth0 up",
+        `route add ${GATEWAY}/32 dev eth0`,
+        `route add default via ${GATEWAY}`,
+      );
+    }
+  }
+
+  /** Starts the server of all containers: one process that listens in each. */
+  async serve(load: string, starter: readonly string[] = []): Promise<void> {
+    const paths = this.containers.map(({ path }) => path);
+    const server = this.made.use(new Program([...starter, ...pinned([load, "serve", `${GAME_PORT}`, ...paths])]));
+    await server.printed("ready");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.made.disposeAsync();
+  }
+}

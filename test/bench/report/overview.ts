@@ -1,0 +1,36 @@
+import { describeMachine } from "../machine.ts";
+import { markdownTable, verdict } from "./page.ts";
+import type { Result } from "./result.ts";
+
+const INTRODUCTION = `# Benchmarks
+
+Written by \`tools/bench\`, which measures datapath against what an operator would use instead: on one machine, in one run,
+contenders in turns (A B C, C B A, ...). A figure is the median of its rounds, a ratio the median of the rounds' ratios. No
+test asserts any of it.`;
+
+/** docs/benchmarks/README.md: every suite's targets, and where to read on. */
+export function overview(results: readonly Result[]): string {
+  const targets = results.flatMap((result) =>
+    result.targets.map(({ text, met, measured }) => [link(result), text, measured, verdict(met)]),
+  );
+  const suites = results.map((result) => [
+    link(result),
+    result.title,
+    `${result.date.slice(0, 10)}${result.quick ? ", a quick run" : ""}`,
+    describeMachine(result.machine),
+  ]);
+  const left = (count: number) => Array.from({ length: count }, () => false);
+  return (
+    [
+      INTRODUCTION,
+      "## Targets",
+      markdownTable(["suite", "target", "measured", "met"], targets, left(4)),
+      "## Suites",
+      markdownTable(["suite", "what", "measured on", "machine"], suites, left(4)),
+    ].join("\n\n") + "\n"
+  );
+}
+
+function link({ suite }: Result): string {
+  return `[${suite}](${suite}.md)`;
+}

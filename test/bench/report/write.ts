@@ -1,0 +1,31 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { overview } from "./overview.ts";
+import { page, plotFile } from "./page.ts";
+import { plot } from "./plot.ts";
+import type { Result } from "./result.ts";
+
+/** Writes one suite's files into a folder, replacing what an earlier run left of it, and the overview of all in there. */
+export function write(directory: string, result: Result, order: readonly string[]): void {
+  mkdirSync(directory, { recursive: true });
+  for (const old of readdirSync(directory)) {
+    if (old.startsWith(`${result.suite}-`) && old.endsWith(".svg")) rmSync(join(directory, old));
+  }
+  writeFileSync(join(directory, `${result.suite}.json`), `${JSON.stringify(result, rounded, 1)}\n`);
+  writeFileSync(join(directory, `${result.suite}.md`), page(result));
+  for (const table of result.tables) writeFileSync(join(directory, plotFile(result.suite, table)), plot(table));
+  writeFileSync(join(directory, "README.md"), overview(resultsIn(directory, order)));
+}
+
+/** What was measured last, suite by suite. */
+function resultsIn(directory: string, order: readonly string[]): Result[] {
+  const there = new Set(readdirSync(directory));
+  return order
+    .filter((suite) => there.has(`${suite}.json`))
+    .map((suite) => JSON.parse(readFileSync(join(directory, `${suite}.json`), "utf8")) as Result);
+}
+
+/** More digits than were measured only make the file longer. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" ? Number(value.toPrecision(6)) : value;
+}
