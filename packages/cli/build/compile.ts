@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
 const root = dirname(import.meta.dir);
 const outfile = resolve(options.outfile ?? join(root, "dist", "dp"));
 const arch = options.arch ?? process.arch;
+const modules = options.modules === undefined ? undefined : resolve(options.modules);
 
 /** Where koffi is found by those who import it; this package does not. */
 const fromSys = createRequire(join(root, "..", "sys", "package.json"));
@@ -37,7 +38,7 @@ const NATIVE: Readonly<Record<string, string>> = {
 function nativeModule(): string {
   const name = NATIVE[arch];
   if (name === undefined) throw new Error(`koffi has no native module for ${arch}`);
-  return options.modules === undefined ? createRequire(koffi).resolve(name) : resolve(options.modules, name);
+  return modules === undefined ? createRequire(koffi).resolve(name) : join(modules, name);
 }
 
 /** The runtime that is put into the executable: the one that runs this, unless it is for another architecture. */
@@ -45,7 +46,7 @@ function runtime(modules: string): Pick<Bun.CompileBuildOptions, "target" | "exe
   const name = `linux-${arch === "arm64" ? "aarch64" : arch}`;
   return {
     target: `bun-${name}` as Bun.Build.CompileTarget,
-    executablePath: resolve(modules, "@oven", `bun-${name}`, "bin/bun"),
+    executablePath: join(modules, "@oven", `bun-${name}`, "bin/bun"),
   };
 }
 
@@ -83,6 +84,8 @@ const leaveStreamsAlone: BunPlugin = {
 const JIT_POLICY = 30;
 
 mkdirSync(dirname(outfile), { recursive: true });
+// The names of the chunks depend on where they are made from, and the same source is to give the same bytes.
+process.chdir(root);
 const result = await Bun.build({
   entrypoints: [join(root, "src", "main.ts")],
   compile: {
@@ -93,7 +96,7 @@ const result = await Bun.build({
     autoloadDotenv: false,
     autoloadTsconfig: false,
     autoloadPackageJson: false,
-    ...(options.modules === undefined ? {} : runtime(options.modules)),
+    ...(modules === undefined ? {} : runtime(modules)),
   },
   target: "bun",
   minify: true,
