@@ -1,5 +1,8 @@
 /**
- * Compiles dist/dp: the command line, its libraries and the runtime in one executable file.
+ * Compiles dist/dp: the command line, its libraries and the runtime in one executable file. For another architecture
+ * than this machine's, it is told where npm has put what is needed of that one:
+ *
+ *     bun build/compile.ts [--outfile FILE] [--arch arm64 --modules FOLDER/node_modules]
  *
  * koffi loads its native module through createRequire, which a bundler does not see. Its static.js is replaced by one
  * that names the module of the platform that is built for, so that it is embedded.
@@ -9,27 +12,42 @@
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import packageJson from "../package.json" with { type: "json" };
 
+const { values: options } = parseArgs({
+  options: { outfile: { type: "string" }, arch: { type: "string" }, modules: { type: "string" } },
+});
 const root = dirname(import.meta.dir);
-const outfile = join(root, "dist", "dp");
+const outfile = resolve(options.outfile ?? join(root, "dist", "dp"));
+const arch = options.arch ?? process.arch;
+const modules = options.modules === undefined ? undefined : resolve(options.modules);
 
 /** Where koffi is found by those who import it; this package does not. */
 const fromSys = createRequire(join(root, "..", "sys", "package.json"));
 const koffi = fromSys.resolve("koffi");
 
-const NATIVE: Partial<Record<NodeJS.Architecture, string>> = {
+const NATIVE: Readonly<Record<string, string>> = {
   x64: "@koromix/koffi-linux-x64/linux_x64/koffi.node",
   arm64: "@koromix/koffi-linux-arm64/linux_arm64/koffi.node",
   riscv64: "@koromix/koffi-linux-riscv64/linux_riscv64/koffi.node",
 };
 
 function nativeModule(): string {
-  const name = NATIVE[process.arch];
-  if (name === undefined) throw new Error(`koffi has no native module for ${process.arch}`);
-  return createRequire(koffi).resolve(name);
+  const name = NATIVE[arch];
+  if (name === undefined) throw new Error(`koffi has no native module for ${arch}`);
+  return modules === undefined ? createRequire(koffi).resolve(name) : join(modules, name);
+}
+
+/** The runtime that is put into the executable: the one that runs this, unless it is for another architecture. */
+function runtime(modules: string): Pick<Bun.CompileBuildOptions, "target" | "executablePath"> {
+  const name = `linux-${arch === "arm64" ? "aarch64" : arch}`;
+  return {
+    target: `bun-${name}` as Bun.Build.CompileTarget,
+    executablePath: join(modules, "@oven", `bun-${name}`, "bin/bun"),
+  };
 }
 
 const embedKoffi: BunPlugin = {
@@ -66,6 +84,8 @@ const leaveStreamsAlone: BunPlugin = {
 const JIT_POLICY = 30;
 
 mkdirSync(dirname(outfile), { recursive: true });
+// The names of the chunks depend on where they are made from, and the same source is to give the same bytes.
+process.chdir(root);
 const result = await Bun.build({
   entrypoints: [join(root, "src", "main.ts")],
   compile: {
@@ -76,6 +96,7 @@ const result = await Bun.build({
     autoloadDotenv: false,
     autoloadTsconfig: false,
     autoloadPackageJson: false,
+    ...(modules === undefined ? {} : runtime(modules)),
   },
   target: "bun",
   minify: true,

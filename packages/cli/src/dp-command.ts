@@ -12,10 +12,18 @@ export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
 /** What stands for the values of options that more than one command has, in the help. */
 export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
 
+/** What a command takes besides options: one word. */
+export interface Operand {
+  name: string;
+  values: readonly string[];
+}
+
 /** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
 export abstract class DpCommand extends Command<DpContext> {
   /** What stands for an option's value in the help: {"--port": "N|auto"}. */
   static metavars: Readonly<Record<string, string>> = {};
+
+  static operand: Operand | undefined;
 
   json = Option.Boolean("--json", false, { description: "print one JSON document on standard output, nothing else" });
   verbose = Option.Boolean("-v,--verbose", false, {

@@ -1,13 +1,5 @@
-import type { Definition } from "clipanion";
-import { COMMON_METAVARS, GLOBAL_OPTIONS } from "./dp-command.ts";
+import { type CommandHelp, oneLine, type OptionHelp, optionsOf } from "./command-help.ts";
 import type { Style } from "./style.ts";
-
-/** A command, as the help needs it. */
-export interface CommandHelp {
-  name: string;
-  definition: Definition;
-  metavars: Readonly<Record<string, string>>;
-}
 
 const OPTION_INDENT = 2;
 const WIDTH = 100;
@@ -49,22 +41,24 @@ export function renderOverview(commands: readonly CommandHelp[], version: string
 
 function globalLines(commands: readonly CommandHelp[]): string[] {
   const [any] = commands;
-  return any === undefined ? [] : optionLines(any, (name) => GLOBAL_OPTIONS.includes(name), 21);
+  const options = any === undefined ? [] : optionsOf(any).filter(({ global }) => global);
+  return optionLines(options, 21);
 }
 
 /** What `dp COMMAND --help` prints. */
 export function renderCommand(command: CommandHelp, { bold, dim }: Style): string {
-  const { definition, name } = command;
-  const own = optionLines(command, (option) => !GLOBAL_OPTIONS.includes(option));
+  const { definition, name, operand } = command;
+  const options = optionsOf(command);
+  const own = optionLines(options.filter(({ global }) => !global));
   const lines = [
-    `usage: dp ${name}${own.length > 0 ? " [OPTIONS]" : ""}`,
+    `usage: dp ${name}${operand === undefined ? "" : ` ${operand.name}`}${own.length > 0 ? " [OPTIONS]" : ""}`,
     "",
     capital(oneLine(definition.description)),
     "",
   ];
   if (definition.details !== undefined) lines.push(...wrap(oneLine(definition.details), WIDTH), "");
   if (own.length > 0) lines.push(bold("Options:"), ...own, "");
-  lines.push(bold("Everywhere:"), ...optionLines(command, (option) => GLOBAL_OPTIONS.includes(option)), "");
+  lines.push(bold("Everywhere:"), ...optionLines(options.filter(({ global }) => global)), "");
   if (definition.examples !== undefined) {
     lines.push(bold("Examples:"));
     for (const [what, line] of definition.examples) lines.push(dim(`  # ${oneLine(what)}`), `  ${line}`);
@@ -73,26 +67,13 @@ export function renderCommand(command: CommandHelp, { bold, dim }: Style): strin
   return lines.join("\n");
 }
 
-function optionLines(
-  { definition, metavars }: CommandHelp,
-  wanted: (name: string) => boolean,
-  width?: number,
-): string[] {
-  const rows = definition.options.flatMap(({ definition: text, description }) => {
-    const names = text.split(" ")[0] ?? "";
-    const long = names.split(",").find((name) => name.startsWith("--")) ?? names;
-    if (!wanted(long)) return [];
-    const metavar = metavars[long] ?? COMMON_METAVARS[long];
-    const left = `${names.replace(",", ", ")}${metavar === undefined ? "" : ` ${metavar}`}`;
-    return [{ left, description: oneLine(description) }];
-  });
+function optionLines(options: readonly OptionHelp[], width?: number): string[] {
+  const rows = options.map(({ names, metavar, description }) => ({
+    left: `${names.join(", ")}${metavar === undefined ? "" : ` ${metavar}`}`,
+    description,
+  }));
   const column = width ?? Math.max(...rows.map(({ left }) => left.length)) + 2;
   return rows.map(({ left, description }) => `${" ".repeat(OPTION_INDENT)}${left.padEnd(column)}${description}`);
-}
-
-/** clipanion ends its texts with a newline, and breaks them into lines of its own. */
-function oneLine(text: string | undefined): string {
-  return (text ?? "").replace(/\s+/g, " ").trim();
 }
 
 function capital(text: string): string {

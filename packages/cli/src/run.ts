@@ -1,5 +1,7 @@
 import { Cli, type CommandClass } from "clipanion";
+import type { CommandHelp } from "./command-help.ts";
 import { AddServerCommand } from "./commands/add-server.ts";
+import { CompletionCommand } from "./commands/completion.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
 import { DoctorCommand } from "./commands/doctor.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
@@ -15,14 +17,14 @@ import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
 import { COMMON_METAVARS, type DpCommand } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
-import { type CommandHelp, renderCommand, renderOverview } from "./help.ts";
+import { renderCommand, renderOverview } from "./help.ts";
 import { nearest } from "./nearest.ts";
 import { describeError } from "./report.ts";
 import { style } from "./style.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
-type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "paths">;
+type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "operand" | "paths">;
 
 /** In the order of the help. */
 const COMMANDS: readonly DpCommandClass[] = [
@@ -39,7 +41,15 @@ const COMMANDS: readonly DpCommandClass[] = [
   ProxyCommand,
   FreezeCommand,
   ThawCommand,
+  class extends CompletionCommand {
+    protected override commands = commands;
+  },
 ];
+
+/** All commands, in the order of the help. */
+export function commands(): CommandHelp[] {
+  return COMMANDS.map(helpOfCommand);
+}
 
 /**
  * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.
@@ -60,7 +70,7 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
       const [, topic] = argv;
       const help = topic === undefined ? undefined : helpOf(topic);
       context.stdout.write(
-        help === undefined ? renderOverview(COMMANDS.map(helpOfCommand), version(), paint) : renderCommand(help, paint),
+        help === undefined ? renderOverview(commands(), version(), paint) : renderCommand(help, paint),
       );
       return EXIT_DONE;
     }
@@ -94,7 +104,7 @@ function parse(cli: Cli<DpContext>, command: DpCommandClass, argv: readonly stri
 
 function explain(command: DpCommandClass, [name = "", ...rest]: readonly string[], error: unknown): UsageError {
   const hint = `dp ${name} --help`;
-  const { metavars, definition } = helpOfCommand(command);
+  const { metavars, definition, operand } = helpOfCommand(command);
   const known = definition.options.flatMap(({ definition: text }) => (text.split(" ")[0] ?? "").split(","));
   const unknown = rest.find((word) => /^-./.test(word) && !known.includes(word.split("=")[0] ?? ""));
   if (unknown !== undefined) {
@@ -108,7 +118,8 @@ function explain(command: DpCommandClass, [name = "", ...rest]: readonly string[
   if (last !== undefined && known.includes(last) && (last in metavars || last in COMMON_METAVARS)) {
     return new UsageError(`${last} lacks its value`, { op: name, hint });
   }
-  const stray = rest.find((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
+  const words = rest.filter((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
+  const stray = words[operand === undefined ? 0 : 1];
   if (stray !== undefined) return new UsageError(`unexpected ${JSON.stringify(stray)}`, { op: name, hint });
   const message = error instanceof Error ? error.message : String(error);
   const [line = ""] = message.replace(/^Unknown Syntax Error:\s*/, "").split("\n");
@@ -126,7 +137,7 @@ function nameOf({ paths }: DpCommandClass): string {
 function helpOfCommand(command: DpCommandClass): CommandHelp {
   const [definition] = cliOf(command).definitions();
   if (definition === undefined) throw new Error(`${nameOf(command)} has no description`);
-  return { name: nameOf(command), definition, metavars: command.metavars };
+  return { name: nameOf(command), definition, metavars: command.metavars, operand: command.operand };
 }
 
 function helpOf(name: string): CommandHelp {

@@ -3,7 +3,19 @@ import { describe, expect, test } from "bun:test";
 import packageJson from "../package.json" with { type: "json" };
 import { dp } from "./support/terminal.ts";
 
-const COMMANDS = ["load", "unload", "doctor", "add-server", "del-server", "list", "show", "proxy", "freeze", "thaw"];
+const COMMANDS = [
+  "load",
+  "unload",
+  "doctor",
+  "add-server",
+  "del-server",
+  "list",
+  "show",
+  "proxy",
+  "freeze",
+  "thaw",
+  "completion",
+];
 
 describe("help", () => {
   test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {
@@ -106,6 +118,9 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["proxy", "--max-rate", "0"], "--max-rate is 0: expected a whole number from 1 to 1000000", ""],
     [["proxy", "--max-buffer", "1000001"], "--max-buffer is 1000001", ""],
     [["proxy", "--idle-timeout", "soon"], '--idle-timeout is "soon"', ""],
+    [["completion"], "which shell?", "bash, zsh or fish"],
+    [["completion", "tcsh"], 'there are no completions for "tcsh"', "bash, zsh or fish"],
+    [["completion", "bash", "extra"], 'unexpected "extra"', "dp completion --help"],
     [["load", "--http-port", "0"], "the http port is 0", ""],
   ])("%j", async (argv, message, hint) => {
     const { code, stdout, stderr } = await dp(argv);

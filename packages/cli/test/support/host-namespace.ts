@@ -122,16 +122,17 @@ export class HostNamespace implements Disposable {
 
   /** Starts another program on this host. */
   startOther(command: string[]): Running {
-    return new Running([...this.#inside, ...command], { DP_PIN_ROOT: this.pinRoot });
+    return new Running([...this.inside, ...command], { DP_PIN_ROOT: this.pinRoot });
   }
 
   /** Runs another program on this host. */
   other(command: string[]): Promise<Outcome> {
-    const [program = "", ...args] = [...this.#inside, ...command];
+    const [program = "", ...args] = [...this.inside, ...command];
     return execute(program, args);
   }
 
-  get #inside(): string[] {
+  /** Put before a command, has it run on this host. */
+  get inside(): string[] {
     return ["nsenter", `--net=/run/netns/${this.#namespaces[0]}`];
   }
 

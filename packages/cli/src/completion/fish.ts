@@ -1,0 +1,51 @@
+import { type CommandHelp, oneLine, type OptionHelp, optionsOf } from "../command-help.ts";
+import { listServers, type Offer, offerOf } from "./offer.ts";
+
+/** A script for fish: sourced, or as a file dp.fish in a folder of completions. */
+export function fishCompletion(commands: readonly CommandHelp[]): string {
+  const names = commands.map(({ name }) => name).join(" ");
+  return `# fish completion for dp
+
+function __dp_ports; ${listServers("dp", "ports")}; end
+function __dp_names; ${listServers("dp", "names")}; end
+function __dp_interfaces; for each in /sys/class/net/*/; basename $each; end; end
+function __dp_namespaces; for each in /run/netns/*; basename $each; end; end
+function __dp_directories; __fish_complete_directories (commandline -ct); end
+function __dp_files; __fish_complete_path (commandline -ct); end
+
+complete -c dp -f
+complete -c dp -n __fish_use_subcommand -s h -l help -d help
+complete -c dp -n __fish_use_subcommand -l version -d 'the version'
+complete -c dp -n '__fish_seen_subcommand_from help' -a '${names}'
+${commands.map(ofCommand).join("\n")}
+`;
+}
+
+function ofCommand(command: CommandHelp): string {
+  const { name, definition, operand } = command;
+  const within = `complete -c dp -n '__fish_seen_subcommand_from ${name}'`;
+  return [
+    "",
+    `complete -c dp -n __fish_use_subcommand -a ${name} -d ${quote(oneLine(definition.description))}`,
+    ...optionsOf(command).map((option) => `${within} ${nameOf(option)}${valueOf(option, offerOf(command, option))}`),
+    `${within} -s h -l help -d help`,
+    ...(operand === undefined ? [] : [`${within} -a '${operand.values.join(" ")}'`]),
+  ].join("\n");
+}
+
+function nameOf({ names, description }: OptionHelp): string {
+  const flags = names.map((name) => (name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
+  return `${flags.join(" ")} -d ${quote(description)}`;
+}
+
+function valueOf({ metavar }: OptionHelp, offer: Offer | undefined): string {
+  if (metavar === undefined) return "";
+  if (offer === undefined) return " -x";
+  const { words, prefixes, source } = offer;
+  const values = [...words, ...prefixes, ...(source === undefined ? [] : [`(__dp_${source})`])];
+  return ` -x -a ${quote(values.join(" "))}`;
+}
+
+function quote(text: string): string {
+  return `'${text.replace(/[\\']/g, "\\$&")}'`;
+}
