@@ -4,8 +4,8 @@ import { must, Program } from "@dp/e2e/topology/program.ts";
 import { compileLoad } from "../path/compile-load.ts";
 import { pinned, World } from "../path/world.ts";
 import { interleaved } from "../rounds.ts";
-import { type Figure, ratio } from "../statistics.ts";
-import type { Context, Outcome, Row, Suite, Table, Target } from "../suite.ts";
+import type { Figure } from "../statistics.ts";
+import type { Context, Outcome, Row, Suite, Table } from "../suite.ts";
 import { BOUNDS } from "./bounds.ts";
 import { type Contender } from "./contender.ts";
 import { CONTENDERS, PAIRS } from "./contenders.ts";
@@ -65,7 +65,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   };
   return {
     tables: tables(figureOf),
-    targets: targets(figureOf),
+    targets: [],
     bounds: BOUNDS,
     versions: Object.fromEntries(
       await Promise.all(PAIRS.flatMap(({ proxy: { version } }) => (version === undefined ? [] : [version()]))),
@@ -73,10 +73,19 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   };
 }
 
+/**
+ * Smallest, first, largest; in bytes. Where a packet takes no time the kernel finds out by chance how much room a
+ * receiver needs, and throughput depends on that: so all have the same from the first byte on.
+ */
+const RECEIVE_BUFFER = "4096 4194304 6291456";
+
 /** Gives the outside its addresses, and starts its server. */
-async function outside({ client: internet, host, made }: World, load: string): Promise<void> {
+async function outside({ client: internet, host, containers, made }: World, load: string): Promise<void> {
   await internet.ip(...ADDRESSES.map((address) => `address add ${address}/24 dev eth0`));
-  for (const namespace of [internet, host]) await namespace.sysctl("net.ipv4.tcp_tw_reuse", 1);
+  for (const namespace of [internet, host, ...containers]) {
+    await namespace.sysctl("net.ipv4.tcp_tw_reuse", 1);
+    await namespace.sysctl("net.ipv4.tcp_rmem", RECEIVE_BUFFER);
+  }
   const server = made.use(new Program(pinned([load, "serve", `${PORT}`, internet.path])));
   await server.printed("ready");
 }
@@ -144,21 +153,4 @@ function tables(figureOf: FigureOf): Table[] {
       figures: [figureOf(contender, figure)],
     })),
   }));
-}
-
-/** By how much two figures of the same thing may differ: the machine's noise. */
-const NOISE = 0.03;
-
-function targets(figureOf: FigureOf): Target[] {
-  return PAIRS.flatMap(({ proxy, nftables, datapath }) =>
-    ["connections.perSecond", "up.gigabits", "down.gigabits"].map((figure): Target => {
-      const { value } = ratio(figureOf(datapath, figure), figureOf(nftables, figure));
-      const title = TABLES.find((table) => table.figure === figure)?.title.toLowerCase();
-      return {
-        text: `${proxy.name}: ${title}, not fewer behind dp's redirect than behind nftables'`,
-        met: value >= 1 - NOISE,
-        measured: `${value.toFixed(2)} times`,
-      };
-    }),
-  );
 }
