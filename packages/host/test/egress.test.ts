@@ -99,7 +99,10 @@ describe("adding a server", () => {
       ["198.51.100.53", 4000, 9053],
     ]);
     expect(new Set(flows.map(({ portAtProxy }) => portAtProxy)).size).toBe(2);
-    expect(await show({ port: PORT }, options)).toMatchObject({ flows: 2, counters: { drops: { noFlow: 0, flows: 0 } } });
+    expect(await show({ port: PORT }, options)).toMatchObject({
+      flows: 2,
+      counters: { drops: { noFlow: 0, flows: 0 } },
+    });
     await unload({ ...options, force: true });
   });
 });

@@ -371,7 +371,9 @@ test(
     const other = makeCgroup();
     {
       using objects = openPinned({ pinRoot });
-      const { veth, gamePort, publicAddress } = objects.netData().find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
+      const { veth, gamePort, publicAddress } = objects
+        .netData()
+        .find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
       objects.addDnatTarget(
         { address: publicAddress, port: LOBBY },
         {
