@@ -7,6 +7,7 @@ import { requirePrivileges } from "./privileges.ts";
 import { recoverChanges, removeServer } from "./remove.ts";
 import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./select-server.ts";
 import { type Server, toServer } from "./server.ts";
+import { tidyRecords } from "./tidy-records.ts";
 
 export interface DelServerOptions extends HostOptions {
   /** One that is not there is no failure. Default false. */
@@ -33,6 +34,7 @@ export async function delServer(
     const chosen = all ? objects.netData() : select(objects, selector, options.ifExists ?? false, op);
     const removed = removeServers(objects, netlink, chosen, options, op);
     recoverChanges(objects, netlink, options);
+    if (all) tidyRecords(objects, options);
     return removed;
   });
 }

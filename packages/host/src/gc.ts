@@ -56,7 +56,7 @@ function collectAll(options: GcOptions): GcResult {
   using objects = openOrRepair(options, OP);
   if (objects === undefined) return collectStrays(options, unfinished);
   objects.sweep();
-  tidyRecords(objects);
+  tidyRecords(objects, options);
   return collect(objects, options);
 }
 

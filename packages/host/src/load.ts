@@ -156,7 +156,7 @@ function takeOverFilters(netlink: Netlink, options: LoadOptions): void {
 function mendServers(netlink: Netlink, options: LoadOptions): Pick<LoadResult, "mended" | "remaining"> {
   using objects = openIfLoaded(options);
   if (objects === undefined) return { mended: [], remaining: [] };
-  tidyRecords(objects);
+  tidyRecords(objects, options);
   const look = () => inspect(new Scene(objects, netlink, options));
   const { done, remaining } = putRight(look, { ...options, only: "mend" });
   return { mended: done.map(({ finding }) => finding), remaining };

@@ -6,6 +6,7 @@ import type { HostOptions } from "./host-options.ts";
 import { releasePort } from "./reserved-ports.ts";
 import { serversOnPort } from "./select-server.ts";
 import { blockName, isHostPeer, label } from "./server.ts";
+import { tidyRecords } from "./tidy-records.ts";
 import { attemptAll, messageOf } from "./transaction.ts";
 import { HOST_PEER_MAC } from "./veth-pair.ts";
 
@@ -117,12 +118,10 @@ function deleteVethPair(netlink: Netlink, record: ServerRecord, vouched: boolean
 /** What changes left that were killed: see {@link recoverServers}. Takes no longer for more servers. */
 export function recoverChanges(objects: Objects, netlink: Netlink, options: HostOptions): void {
   const changing = objects.records.changing();
+  if (changing.length === 0) return;
   const records = changing.flatMap((address) => objects.getNetData(address) ?? []);
   recoverServers(objects, netlink, records, options);
-  for (const address of changing) {
-    // One that could not be removed is tried again.
-    if (objects.getNetData(address)?.state !== "pending") objects.records.endChange(address);
-  }
+  tidyRecords(objects, options);
 }
 
 /**

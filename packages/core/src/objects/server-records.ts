@@ -1,5 +1,5 @@
 import { DatapathError } from "@dp/sys";
-import type { SetMode } from "../libbpf/map.ts";
+import type { BpfMap, SetMode } from "../libbpf/map.ts";
 import { GroupNumbers } from "./group-numbers.ts";
 import type { Maps } from "./maps.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
@@ -122,16 +122,21 @@ export class ServerRecords {
   /** Makes the index agree with the records, whatever became of either. */
   reindex(): void {
     const records = this.all();
-    for (const record of records) this.#index(record);
     const { endpoints, names, namespaces } = this.#maps;
-    const isStale = (identity: ServerIdentity) => this.find(identity) === undefined;
-    endpoints.deleteMany(
-      [...endpoints.keys()].filter(({ addr, port }) => isStale({ endpoint: { address: addr, port } })),
+    const owned = <K>(keyOf: (record: ServerRecord) => K) =>
+      records.map((record): [K, string] => [keyOf(record), record.veth.podPeer.addr]);
+    agree(endpoints, owned(endpointOf), ({ addr, port }) => `${addr}:${port}`);
+    agree(
+      names,
+      owned(({ name }) => ({ text: name })),
+      ({ text }) => text,
     );
-    names.deleteMany([...names.keys()].filter(({ text }) => isStale({ name: text })));
-    namespaces.deleteMany([...namespaces.keys()].filter(({ cookie }) => isStale({ netnsCookie: cookie })));
+    agree(
+      namespaces,
+      owned(({ netnsCookie }) => ({ cookie: netnsCookie })),
+      ({ cookie }) => `${cookie}`,
+    );
     this.groups.keepOnly(new Set(records.map(({ group }) => group)));
-    this.setFreeFrom({ index: 0, port: 0 });
   }
 
   /** Notes that a server is about to be changed: should this process be killed, the next one finds out. */
@@ -174,4 +179,21 @@ function endpointOf({ publicAddress, hostPort }: ServerRecord) {
 
 function compare(one: string, other: string): number {
   return one < other ? -1 : Number(one > other);
+}
+
+/** Makes a map have these entries and no others, and changes only what is different. */
+function agree<K>(
+  map: BpfMap<K, string>,
+  wanted: readonly [key: K, owner: string][],
+  textOf: (key: K) => string,
+): void {
+  const missing = new Map(wanted.map(([key, owner]) => [textOf(key), { key, owner }]));
+  const stale: K[] = [];
+  for (const [key, owner] of map) {
+    const entry = missing.get(textOf(key));
+    if (entry === undefined) stale.push(key);
+    else if (entry.owner === owner) missing.delete(textOf(key));
+  }
+  map.setMany([...missing.values()].map(({ key, owner }) => [key, owner]));
+  map.deleteMany(stale);
 }
