@@ -1,17 +1,16 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Makes a cgroup of its own for a test file, with nobody in it. Returns its folder. */
+/**
+ * Makes a cgroup of its own for a test file, with nobody in it. Returns its folder. All sandboxes share the cgroups, and
+ * have processes of the same numbers.
+ */
 export function makeCgroup(): string {
   const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
   const mount = mounts.map((line) => line.split(" ")).find(([, , type]) => type === "cgroup2")?.[1];
   if (mount === undefined) throw new Error("no cgroup2 is mounted");
-  const folder = join(mount, `dp-e2e-${process.pid}-${made++}`);
-  mkdirSync(folder);
-  return folder;
+  return mkdtempSync(join(mount, "dp-e2e-"));
 }
-
-let made = 0;
 
 /** Removes a cgroup and those below it, if it is there. Waits for the processes in it, which must be about to end. */
 export async function removeCgroup(folder: string): Promise<void> {
