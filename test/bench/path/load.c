@@ -241,7 +241,8 @@ static void requests(uint64_t duration)
 	begin = now() + WARM_UP_NS;
 	end = begin + duration;
 	sent = now();
-	for (int i = 0; sent < end && count < MAX_SAMPLES; i = (i + 1) % target_count) {
+	/* On a machine that is busy otherwise, one may take longer than all of them should. */
+	for (int i = 0; (sent < end || !count) && count < MAX_SAMPLES; i = (i + 1) % target_count) {
 		uint64_t answered;
 
 		if (send(fds[i], &byte, 1, 0) != 1 || recv(fds[i], &byte, 1, 0) != 1)
@@ -251,8 +252,6 @@ static void requests(uint64_t duration)
 			samples[count++] = answered - sent;
 		sent = answered;
 	}
-	if (!count)
-		fail("no request was answered");
 	qsort(samples, count, sizeof(*samples), ascending);
 	printf("{\"perSecond\": %.1f, \"p50\": %.2f, \"p99\": %.2f}\n",
 	       count * (double)NS_PER_S / (sent - begin), samples[count / 2] / NS_PER_US,

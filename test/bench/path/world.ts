@@ -63,9 +63,14 @@ export class World implements AsyncDisposable {
   /** Plugs every container into the host, which routes. */
   async wire(): Promise<void> {
     await this.host.sysctl("net.ipv4.ip_forward", 1);
+    await this.plugInto(this.host);
+  }
+
+  /** Plugs every container into another namespace. */
+  async plugInto(other: NetworkNamespace): Promise<void> {
     for (const [index, container] of this.containers.entries()) {
       const address = containerAddress(index);
-      await this.host.ip(
+      await other.ip(
         `link add v${index} type veth peer name eth0 netns ${container.name}`,
         `address add ${GATEWAY}/32 dev v${index}`,
         `link set v${index} up`,
