@@ -8,7 +8,7 @@ import { nftMap, routing, wire } from "./kernel.ts";
 /** What bounds the whole path, from the figures themselves. */
 export function bounds(figures: (contender: Contender, what: string) => Figure): string {
   const request = (contender: Contender) => figures(contender, "requests.p50").value;
-  const connection = (contender: Contender) => 1e6 / figures(contender, "connections.perSecond").value;
+  const connection = (contender: Contender) => 1e6 / figures(contender, "connections.rate").value;
   const over = (time: (contender: Contender) => number, contender: Contender) =>
     `${short(Math.max(0, time(contender) - time(wire)))} µs`;
   return `
