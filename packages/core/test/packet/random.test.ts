@@ -293,8 +293,9 @@ test("dp_snat lets nothing out but replies, and nothing up but what is for the h
     }),
     { numRuns: RUNS },
   );
-  expect(redirected).toBeGreaterThan(RUNS / 10);
-  expect(passed).toBeGreaterThan(RUNS / 10);
+  // About a tenth each, and never by chance so few.
+  expect(redirected).toBeGreaterThan(RUNS / 30);
+  expect(passed).toBeGreaterThan(RUNS / 30);
 });
 
 test("dp_arp answers with nothing but the gateway's MAC, and leaves all but ARP alone", () => {
