@@ -10,7 +10,7 @@ import { dpProxy, haproxy, type Proxy, TCP_PORT } from "./proxies.ts";
 
 const SERVER_PORT = 25570;
 
-const routing: Contender = { name: "routing, no proxy", prepare: (world) => world.wire() };
+export const noProxy: Contender = { name: "routing, no proxy", prepare: (world) => world.wire() };
 
 const nftables: Redirect = {
   name: "nftables",
@@ -63,8 +63,6 @@ function through(redirect: Redirect, proxy: Proxy): Contender {
   };
 }
 
-export const noProxy = routing;
-
 /** By the proxy: behind the one redirect, and behind the other. */
 export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   proxy,
@@ -72,4 +70,4 @@ export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   datapath: through(datapath, proxy),
 }));
 
-export const CONTENDERS: readonly Contender[] = [routing, ...PAIRS.flatMap((pair) => [pair.nftables, pair.datapath])];
+export const CONTENDERS: readonly Contender[] = [noProxy, ...PAIRS.flatMap((pair) => [pair.nftables, pair.datapath])];

@@ -5,7 +5,7 @@ import { pinned, World } from "../path/world.ts";
 import { interleaved } from "../rounds.ts";
 import { type Figure, ratio } from "../statistics.ts";
 import type { Context, Outcome, Row, Suite, Table, Target } from "../suite.ts";
-import { BOUNDS } from "./bounds.ts";
+import { bounds } from "./bounds.ts";
 import { type Contender } from "./contender.ts";
 import { CONTENDERS, PAIRS } from "./contenders.ts";
 
@@ -62,7 +62,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   return {
     tables: tables(figureOf),
     targets: targets(figureOf),
-    bounds: BOUNDS,
+    bounds: bounds(figureOf),
     versions: Object.fromEntries(
       await Promise.all(PAIRS.flatMap(({ proxy: { version } }) => (version === undefined ? [] : [version()]))),
     ),
