@@ -127,7 +127,8 @@ struct {
 
 /*
  * The record of a server: what the host's tools know of it. No packet program
- * reads it. Key: the public port.
+ * reads it. Key: the container's address, the one thing of a server that
+ * never changes.
  */
 enum dp_server_state {
 	DP_SERVER_NONE = 0,
@@ -142,10 +143,6 @@ struct dp_veth_peer {
 	__u8 mac[6];
 	__u16 pad;
 	char name[DP_IFNAME_LEN];
-};
-
-struct dp_net_key {
-	__u32 host_port;
 };
 
 struct dp_net_data {
@@ -170,9 +167,88 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DP_MAX_SERVERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct dp_net_key);
+	__type(key, __be32);
 	__type(value, struct dp_net_data);
 } dp_net_records SEC(".maps");
+
+/*
+ * What only one server may have, with the key of the record that has it: so a
+ * server is found, and a conflict with ten thousand others, by one look-up.
+ * Written before the record and removed after it: an entry the record does
+ * not agree with is left over, and nobody's.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_public_key);
+	__type(value, __be32);
+} dp_endpoints SEC(".maps");
+
+struct dp_name {
+	char text[DP_NAME_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_name);
+	__type(value, __be32);
+} dp_names SEC(".maps");
+
+struct dp_namespace {
+	__u64 cookie;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_namespace);
+	__type(value, __be32);
+} dp_namespaces SEC(".maps");
+
+/*
+ * The servers a command is adding, removing or moving, by their records' keys:
+ * what is in here when nobody holds the lock was left by one that was killed.
+ */
+struct dp_change {
+	__u64 since; /* nanoseconds since 1970-01-01 UTC */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __be32);
+	__type(value, struct dp_change);
+} dp_changes SEC(".maps");
+
+/*
+ * The names of groups by their numbers. A name's number is where its hash, or
+ * the first free one behind, put it: no two names share one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_SERVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct dp_name);
+} dp_groups SEC(".maps");
+
+/* Where the search for what is free begins: all below is taken. 0: from the first. */
+struct dp_free {
+	__u32 index; /* of an address in its subnet */
+	__u32 port;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dp_free);
+} dp_free SEC(".maps");
 
 /*
  * Addresses of the host itself, besides host peers'. A server's reply to one

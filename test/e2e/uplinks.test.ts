@@ -70,6 +70,55 @@ test("servers on two uplinks, and on a second address of one", async () => {
   }
 });
 
+test("two servers have one port, each on its own address, and each is told from the other", async () => {
+  await using net = await twoUplinks(["one", "two", "three"]);
+  await net.dp.must("load", "--iface", "eth0", "--iface", "eth1");
+  const port = 25570;
+  const [one, two] = [net.container("one"), net.container("two")];
+  const plain = await net.dp.addServer(port, one);
+  const other = await net.dp.addServer(port, two, "--address", OTHER);
+  expect([plain.name, plain.hostPeer.name]).toEqual(["server-25570", "dp25570"]);
+  expect([other.name, other.hostPeer.name]).toEqual(["server-25570-2", "dp25570-2"]);
+  const third = await net.dp.run(
+    "add-server",
+    "--port",
+    `${port}`,
+    "--address",
+    OTHER,
+    "--netns",
+    net.container("three").name,
+  );
+  expect([third.code, third.stderr]).toEqual([5, expect.stringContaining("taken by server 25570 (server-25570-2)")]);
+  await serve(one);
+  await serve(two);
+  await bytesArrive(net, "203.0.113.10", port);
+  await bytesArrive(net, OTHER, port);
+
+  for (const command of ["show", "freeze", "thaw", "del-server"]) {
+    const { code, stderr } = await net.dp.run(command, "--port", `${port}`);
+    expect([command, code]).toEqual([command, 2]);
+    expect(stderr).toContain(`hint: say which: --address 203.0.113.10 or --address ${OTHER}`);
+  }
+  const show = async (...which: string[]) =>
+    JSON.parse(await net.dp.must("show", "--json", ...which)) as { name: string };
+  expect(await show("--port", `${port}`, "--address", OTHER)).toMatchObject({ name: "server-25570-2" });
+  expect(await show("--name", "server-25570")).toMatchObject({ address: "203.0.113.10" });
+
+  // The port stays reserved for as long as one of them has it, whichever goes first.
+  const reserved = () =>
+    must(["nsenter", `--net=${net.host.path}`, "cat", "/proc/sys/net/ipv4/ip_local_reserved_ports"]);
+  await using playing = await converse(net.player(), { address: OTHER, port });
+  await net.dp.must("del-server", "--port", `${port}`, "--address", "203.0.113.10");
+  expect((await reserved()).trim()).toBe(`${port}`);
+  expect(await refusal(net.player(), { port })).toBe("ECONNREFUSED");
+  await playing.event("echo", playing.events.length + 3);
+  await bytesArrive(net, OTHER, port);
+  await net.dp.must("load");
+  expect(await net.dp.must("status")).toContain("healthy");
+  await net.dp.must("del-server", "--port", `${port}`);
+  expect((await reserved()).trim()).toBe("");
+});
+
 test("an interface that is no uplink is refused for a server, and says how to make it one", async () => {
   await using net = await twoUplinks(["one"]);
   await net.dp.must("load");

@@ -307,29 +307,6 @@ export const dpSnatTarget: StructLayout<DpSnatTarget> = {
   },
 };
 
-/** struct dp_net_key */
-export interface DpNetKey {
-  hostPort: number;
-}
-
-/** struct dp_net_key: 4 bytes. */
-export const dpNetKey: StructLayout<DpNetKey> = {
-  name: "dp_net_key",
-  size: 4,
-  fields: [{ name: "host_port", offset: 0, size: 4, type: "__u32" }],
-  read(bytes) {
-    const view = viewOf(bytes, 4, "struct dp_net_key");
-    return {
-      hostPort: view.getUint32(0, true),
-    };
-  },
-  write(value) {
-    const view = blank(4);
-    setU32(view, 0, value.hostPort, "dp_net_key.host_port");
-    return bytesOf(view);
-  },
-};
-
 /** struct dp_veth_peer */
 export interface DpVethPeer {
   ifindex: number;
@@ -445,6 +422,104 @@ export const dpNetData: StructLayout<DpNetData> = {
     setText(view, 232, 128, value.netns, "dp_net_data.netns");
     setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
     setU32(view, 364, value.mtu, "dp_net_data.mtu");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_name */
+export interface DpName {
+  text: string;
+}
+
+/** struct dp_name: 64 bytes. */
+export const dpName: StructLayout<DpName> = {
+  name: "dp_name",
+  size: 64,
+  fields: [{ name: "text", offset: 0, size: 64, type: "char[64]" }],
+  read(bytes) {
+    const view = viewOf(bytes, 64, "struct dp_name");
+    return {
+      text: getText(view, 0, 64),
+    };
+  },
+  write(value) {
+    const view = blank(64);
+    setText(view, 0, 64, value.text, "dp_name.text");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_namespace */
+export interface DpNamespace {
+  cookie: bigint;
+}
+
+/** struct dp_namespace: 8 bytes. */
+export const dpNamespace: StructLayout<DpNamespace> = {
+  name: "dp_namespace",
+  size: 8,
+  fields: [{ name: "cookie", offset: 0, size: 8, type: "__u64" }],
+  read(bytes) {
+    const view = viewOf(bytes, 8, "struct dp_namespace");
+    return {
+      cookie: view.getBigUint64(0, true),
+    };
+  },
+  write(value) {
+    const view = blank(8);
+    setU64(view, 0, value.cookie, "dp_namespace.cookie");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_change */
+export interface DpChange {
+  since: bigint;
+}
+
+/** struct dp_change: 8 bytes. */
+export const dpChange: StructLayout<DpChange> = {
+  name: "dp_change",
+  size: 8,
+  fields: [{ name: "since", offset: 0, size: 8, type: "__u64" }],
+  read(bytes) {
+    const view = viewOf(bytes, 8, "struct dp_change");
+    return {
+      since: view.getBigUint64(0, true),
+    };
+  },
+  write(value) {
+    const view = blank(8);
+    setU64(view, 0, value.since, "dp_change.since");
+    return bytesOf(view);
+  },
+};
+
+/** struct dp_free */
+export interface DpFree {
+  index: number;
+  port: number;
+}
+
+/** struct dp_free: 8 bytes. */
+export const dpFree: StructLayout<DpFree> = {
+  name: "dp_free",
+  size: 8,
+  fields: [
+    { name: "index", offset: 0, size: 4, type: "__u32" },
+    { name: "port", offset: 4, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = viewOf(bytes, 8, "struct dp_free");
+    return {
+      index: view.getUint32(0, true),
+      port: view.getUint32(4, true),
+    };
+  },
+  write(value) {
+    const view = blank(8);
+    setU32(view, 0, value.index, "dp_free.index");
+    setU32(view, 4, value.port, "dp_free.port");
     return bytesOf(view);
   },
 };
@@ -898,9 +973,12 @@ export const structLayouts = [
   dpTraffic,
   dpDnatTarget,
   dpSnatTarget,
-  dpNetKey,
   dpVethPeer,
   dpNetData,
+  dpName,
+  dpNamespace,
+  dpChange,
+  dpFree,
   dpHostAddr,
   dpConfig,
   dpFragmentKey,
@@ -927,6 +1005,16 @@ export const mapLayouts = {
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
   } satisfies MapLayout<DpFragmentKey, DpAnswerSource>,
+  dp_changes: {
+    name: "dp_changes",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__be32",
+    key: be32,
+    valueType: "struct dp_change",
+    value: dpChange,
+  } satisfies MapLayout<string, DpChange>,
   dp_configs: {
     name: "dp_configs",
     type: 2,
@@ -957,6 +1045,16 @@ export const mapLayouts = {
     valueType: "struct dp_drops",
     value: dpDrops,
   } satisfies MapLayout<number, DpDrops>,
+  dp_endpoints: {
+    name: "dp_endpoints",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "struct dp_public_key",
+    key: dpPublicKey,
+    valueType: "__be32",
+    value: be32,
+  } satisfies MapLayout<DpPublicKey, string>,
   dp_flows: {
     name: "dp_flows",
     type: 1,
@@ -977,6 +1075,26 @@ export const mapLayouts = {
     valueType: "struct dp_fragment",
     value: dpFragment,
   } satisfies MapLayout<DpFragmentKey, DpFragment>,
+  dp_free: {
+    name: "dp_free",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_free",
+    value: dpFree,
+  } satisfies MapLayout<number, DpFree>,
+  dp_groups: {
+    name: "dp_groups",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "__u32",
+    key: u32,
+    valueType: "struct dp_name",
+    value: dpName,
+  } satisfies MapLayout<number, DpName>,
   dp_host_addrs: {
     name: "dp_host_addrs",
     type: 1,
@@ -1007,16 +1125,36 @@ export const mapLayouts = {
     valueType: "struct dp_meta",
     value: dpMeta,
   } satisfies MapLayout<number, DpMeta>,
+  dp_names: {
+    name: "dp_names",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "struct dp_name",
+    key: dpName,
+    valueType: "__be32",
+    value: be32,
+  } satisfies MapLayout<DpName, string>,
+  dp_namespaces: {
+    name: "dp_namespaces",
+    type: 1,
+    maxEntries: 65536,
+    flags: 1,
+    keyType: "struct dp_namespace",
+    key: dpNamespace,
+    valueType: "__be32",
+    value: be32,
+  } satisfies MapLayout<DpNamespace, string>,
   dp_net_records: {
     name: "dp_net_records",
     type: 1,
     maxEntries: 65536,
     flags: 1,
-    keyType: "struct dp_net_key",
-    key: dpNetKey,
+    keyType: "__be32",
+    key: be32,
     valueType: "struct dp_net_data",
     value: dpNetData,
-  } satisfies MapLayout<DpNetKey, DpNetData>,
+  } satisfies MapLayout<string, DpNetData>,
   dp_origins: {
     name: "dp_origins",
     type: 1,

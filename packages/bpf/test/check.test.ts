@@ -88,10 +88,10 @@ test("an object of another build is caught, field by field", () => {
 });
 
 test("a field that is gone is caught", () => {
-  expect(checkLayouts(objectWith("dp_net_key", "__u32 port;"))).toContainEqual({
-    struct: "dp_net_key",
-    field: "host_port",
-    expected: "__u32 at byte 0, 4 bytes",
+  expect(checkLayouts(objectWith("dp_change", "__u64 at;"))).toContainEqual({
+    struct: "dp_change",
+    field: "since",
+    expected: "__u64 at byte 0, 8 bytes",
     actual: "absent",
   });
 });

@@ -3,8 +3,11 @@
  *
  * koffi loads its native module through createRequire, which a bundler does not see. Its static.js is replaced by one
  * that names the module of the platform that is built for, so that it is embedded.
+ *
+ * A command is a process: what its start takes, everything takes. So nothing is parsed at run time, a part that a command
+ * does not need is a chunk that it does not load, and what runs once is not compiled to machine code.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
@@ -39,15 +42,49 @@ const embedKoffi: BunPlugin = {
   },
 };
 
+/**
+ * clipanion makes the process's three streams while it is imported, for a default context that is used by nobody here.
+ * They and what they need (tty, net, stream) take 4 ms.
+ */
+const leaveStreamsAlone: BunPlugin = {
+  name: "keep clipanion from opening the process's streams",
+  setup(build) {
+    build.onLoad({ filter: /\/clipanion\/lib\/advanced\/Cli\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const contents = source.replace(/^Cli\.defaultContext = \{[^}]*\};$/m, "");
+      if (contents === source) throw new Error(`${path} is another than it was: it sets no Cli.defaultContext`);
+      return { loader: "js", contents };
+    });
+    build.onLoad({ filter: /\/clipanion\/lib\/platform\/node\.js$/ }, ({ path }) => ({
+      loader: "js",
+      contents: readFileSync(path.replace(/node\.js$/, "browser.js"), "utf8"),
+    }));
+  },
+};
+
+/** How many times later than usual a function is hot: beyond what a short command does. main.ts puts it back to 1. */
+const JIT_POLICY = 30;
+
 mkdirSync(dirname(outfile), { recursive: true });
 const result = await Bun.build({
   entrypoints: [join(root, "src", "main.ts")],
-  compile: { outfile },
+  compile: {
+    outfile,
+    jitPolicy: JIT_POLICY,
+    // What lies in the folder that root happens to be in is not to be run, nor to set anything.
+    autoloadBunfig: false,
+    autoloadDotenv: false,
+    autoloadTsconfig: false,
+    autoloadPackageJson: false,
+  },
   target: "bun",
   minify: true,
+  bytecode: true,
+  splitting: true,
+  format: "esm",
   conditions: ["bun"],
   define: { DP_VERSION: JSON.stringify(packageJson.version) },
-  plugins: [embedKoffi],
+  plugins: [embedKoffi, leaveStreamsAlone],
 });
 for (const log of result.logs) console.error(String(log));
 if (!result.success) process.exit(1);

@@ -7,8 +7,8 @@ export interface DpContext extends BaseContext {
   /** Whether standard output, or standard error, is to be coloured. */
   color: { stdout: boolean; stderr: boolean };
   now: () => Date;
-  /** Tells a command that runs until it is told to stop that it is. Asked for once, by such a command only. */
+  /** Tells a command that may run for long that it is to stop. Asked for once, by such a command only. */
   interruption: () => AbortSignal;
-  /** Standard output for a log: what fails there is the log's business. */
+  /** Standard output for a log: what fails there is the log's business. Asked for by who runs until told to stop. */
   log: Sink;
 }

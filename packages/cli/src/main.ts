@@ -1,37 +1,68 @@
 #!/usr/bin/env node
+import type { Writable } from "node:stream";
 import { descriptorSink } from "./descriptor-sink.ts";
+import { mayBeTerminal, writeDirectly } from "./direct-output.ts";
 import { interruption } from "./interruption.ts";
 import { run } from "./run.ts";
 
-const { stdin, stdout, stderr, env } = process;
+const STDOUT = 1;
+const STDERR = 2;
+
+const { env } = process;
 const wantsColor = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
 
-/** A command that runs until it is told to stop does not end because nobody reads what it says. */
+/** The command writes a log, until it is told to stop. It never waits for who reads, nor ends because nobody does. */
 let runsOn = false;
 
-stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (runsOn) return;
-  // `dp list | head`: whoever read has had enough, which is no failure of ours.
-  if (error.code === "EPIPE") process.exit();
-  stderr.write(`dp: cannot write to standard output: ${error.code ?? error.message}\n`);
-  process.exit(1);
-});
-// There is nobody left to tell. The exit code still says how it went.
-stderr.on("error", () => {});
+/** What a command writes to; it uses nothing else of a stream. */
+function output(fd: number, stream: () => Writable, failed: (code: string) => void): Writable {
+  let opened: Writable | undefined;
+  const write = (text: string): boolean => {
+    if (runsOn) return (opened ??= stream().on("error", () => {})).write(text);
+    const error = writeDirectly(fd, text);
+    if (error !== undefined) failed(error);
+    return true;
+  };
+  return { write } as unknown as Writable;
+}
+
+const stdout = output(
+  STDOUT,
+  () => process.stdout,
+  (error) => {
+    // `dp list | head`: whoever read has had enough, which is no failure of ours.
+    if (error === "EPIPE") return;
+    writeDirectly(STDERR, `dp: cannot write to standard output: ${error}\n`);
+    process.exit(1);
+  },
+);
+const stderr = output(
+  STDERR,
+  () => process.stderr,
+  // There is nobody left to tell. The exit code still says how it went.
+  () => {},
+);
 
 const code = await run(process.argv.slice(2), {
-  stdin,
+  get stdin() {
+    return process.stdin;
+  },
   stdout,
   stderr,
   env,
   colorDepth: 1,
-  color: { stdout: wantsColor && stdout.isTTY === true, stderr: wantsColor && stderr.isTTY === true },
-  now: () => new Date(),
-  interruption: () => {
-    runsOn = true;
-    return interruption();
+  color: {
+    stdout: wantsColor && mayBeTerminal(STDOUT) && process.stdout.isTTY,
+    stderr: wantsColor && mayBeTerminal(STDERR) && process.stderr.isTTY,
   },
-  log: descriptorSink(1),
+  now: () => new Date(),
+  interruption,
+  get log() {
+    runsOn = true;
+    // The executable starts with a policy for commands that end at once: see build/compile.ts.
+    if (typeof Bun === "object") Bun.unsafe.setJITPolicy(1);
+    return descriptorSink(STDOUT);
+  },
 });
 // Its log is written, or given up: what somebody has not read yet must not keep the process.
 if (runsOn) process.exit(code);

@@ -1,4 +1,4 @@
-import { Cli } from "clipanion";
+import { Cli, type CommandClass } from "clipanion";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
 import { DoctorCommand } from "./commands/doctor.ts";
@@ -13,7 +13,7 @@ import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
 import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
-import { COMMON_METAVARS } from "./dp-command.ts";
+import { COMMON_METAVARS, type DpCommand } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
 import { type CommandHelp, renderCommand, renderOverview } from "./help.ts";
 import { nearest } from "./nearest.ts";
@@ -22,8 +22,10 @@ import { style } from "./style.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
+type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "paths">;
+
 /** In the order of the help. */
-const COMMANDS = [
+const COMMANDS: readonly DpCommandClass[] = [
   LoadCommand,
   UnloadCommand,
   StatusCommand,
@@ -46,7 +48,6 @@ const COMMANDS = [
  * @returns the exit code
  */
 export async function run(argv: readonly string[], context: DpContext): Promise<number> {
-  const cli = Cli.from<DpContext>(COMMANDS, { binaryName: "dp", enableColors: false });
   const paint = style(context.color.stdout);
   try {
     const [first] = argv;
@@ -56,18 +57,19 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
     }
     if (first === undefined || first === "help" || first === "-h" || first === "--help") {
       const [, topic] = argv;
-      const help = topic === undefined ? undefined : helpOf(cli, topic);
+      const help = topic === undefined ? undefined : helpOf(topic);
       context.stdout.write(
-        help === undefined ? renderOverview(allHelp(cli), version(), paint) : renderCommand(help, paint),
+        help === undefined ? renderOverview(COMMANDS.map(helpOfCommand), version(), paint) : renderCommand(help, paint),
       );
       return EXIT_DONE;
     }
-    const help = helpOf(cli, first);
+    const command = commandOf(first);
     if (argv.includes("-h") || argv.includes("--help")) {
-      context.stdout.write(renderCommand(help, paint));
+      context.stdout.write(renderCommand(helpOfCommand(command), paint));
       return EXIT_DONE;
     }
-    return await cli.run(parse(cli, argv, context), context);
+    const cli = cliOf(command);
+    return await cli.run(parse(cli, command, argv, context), context);
   } catch (error) {
     const verbose = argv.includes("--verbose") || argv.includes("-v");
     context.stderr.write(describeError(error, { color: context.color.stderr, verbose }));
@@ -75,18 +77,23 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
   }
 }
 
+/** A parser of this command alone: one of them all takes longer to make than most commands take to run. */
+function cliOf(command: DpCommandClass): Cli<DpContext> {
+  return Cli.from<DpContext>(command, { binaryName: "dp", enableColors: false });
+}
+
 /** As clipanion does, but its complaints in one line. */
-function parse(cli: Cli<DpContext>, argv: readonly string[], context: DpContext) {
+function parse(cli: Cli<DpContext>, command: DpCommandClass, argv: readonly string[], context: DpContext) {
   try {
     return cli.process([...argv], context);
   } catch (error) {
-    throw explain(cli, argv, error);
+    throw explain(command, argv, error);
   }
 }
 
-function explain(cli: Cli<DpContext>, [name = "", ...rest]: readonly string[], error: unknown): UsageError {
+function explain(command: DpCommandClass, [name = "", ...rest]: readonly string[], error: unknown): UsageError {
   const hint = `dp ${name} --help`;
-  const { metavars, definition } = helpOf(cli, name);
+  const { metavars, definition } = helpOfCommand(command);
   const known = definition.options.flatMap(({ definition: text }) => (text.split(" ")[0] ?? "").split(","));
   const unknown = rest.find((word) => /^-./.test(word) && !known.includes(word.split("=")[0] ?? ""));
   if (unknown !== undefined) {
@@ -111,24 +118,25 @@ function takesValue(word: string | undefined, metavars: Readonly<Record<string, 
   return word !== undefined && (word in metavars || word in COMMON_METAVARS);
 }
 
-function allHelp(cli: Cli<DpContext>): CommandHelp[] {
-  const definitions = cli.definitions();
-  return COMMANDS.flatMap(({ paths, metavars }) => {
-    const name = paths[0]?.join(" ") ?? "";
-    const definition = definitions.find(({ path }) => path === `dp ${name}`);
-    return definition === undefined ? [] : [{ name, definition, metavars }];
-  });
+function nameOf({ paths }: DpCommandClass): string {
+  return paths?.[0]?.join(" ") ?? "";
+}
+
+function helpOfCommand(command: DpCommandClass): CommandHelp {
+  const [definition] = cliOf(command).definitions();
+  if (definition === undefined) throw new Error(`${nameOf(command)} has no description`);
+  return { name: nameOf(command), definition, metavars: command.metavars };
+}
+
+function helpOf(name: string): CommandHelp {
+  return helpOfCommand(commandOf(name));
 }
 
 /** Throws `UsageError` for a command there is not. */
-function helpOf(cli: Cli<DpContext>, name: string): CommandHelp {
-  const all = allHelp(cli);
-  const found = all.find((command) => command.name === name);
+function commandOf(name: string): DpCommandClass {
+  const found = COMMANDS.find((command) => nameOf(command) === name);
   if (found !== undefined) return found;
-  const guess = nearest(
-    name,
-    all.map((command) => command.name),
-  );
+  const guess = nearest(name, COMMANDS.map(nameOf));
   const hint = guess === undefined ? "dp --help shows all commands" : `did you mean dp ${guess}? (dp --help shows all)`;
   const what = name.startsWith("-") ? `unknown option ${name}` : `there is no command ${JSON.stringify(name)}`;
   throw new UsageError(what, { hint });

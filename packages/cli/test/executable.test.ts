@@ -59,7 +59,7 @@ describe("when the machine lacks something", () => {
   });
 
   test("no folder to unpack its native module to: it says so", async () => {
-    const { code, stdout, stderr } = await execute(EXECUTABLE, ["list"], { TMPDIR: "/nonexistent" });
+    const { code, stdout, stderr } = await execute(EXECUTABLE, ["list"], { TMPDIR: "/dev/null/none" });
     expect([code, stdout]).toEqual([6, ""]);
     expect(stderr).toStartWith("dp: load the native module: ");
     expect(stderr).toContain("$TMPDIR, must be writable");

@@ -43,4 +43,5 @@ export { type DestroyOptions } from "./objects/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";
+export { type FreeFrom, type ServerIdentity, ServerRecords } from "./objects/server-records.ts";
 export { sockDestroyRefusal, verifyPrograms } from "./objects/verify-programs.ts";

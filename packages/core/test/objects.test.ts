@@ -46,14 +46,20 @@ afterEach(() => {
 
 const PINS = [
   "maps/dp_answer_frags",
+  "maps/dp_changes",
   "maps/dp_configs",
   "maps/dp_dnat_targets",
   "maps/dp_drop_counts",
+  "maps/dp_endpoints",
   "maps/dp_flows",
   "maps/dp_fragments",
+  "maps/dp_free",
+  "maps/dp_groups",
   "maps/dp_host_addrs",
   "maps/dp_host_peers",
   "maps/dp_meta",
+  "maps/dp_names",
+  "maps/dp_namespaces",
   "maps/dp_net_records",
   "maps/dp_origins",
   "maps/dp_players",
@@ -298,6 +304,14 @@ const RECORD: ServerRecord = {
   },
 };
 
+const OTHER: ServerRecord = {
+  ...RECORD,
+  hostPort: 25566,
+  name: "games",
+  netnsCookie: 78n,
+  veth: { ...RECORD.veth, podPeer: { ...RECORD.veth.podPeer, addr: "10.2.0.3" } },
+};
+
 describe("maps", () => {
   const ENDPOINT = { address: "198.51.100.7", port: 25570 };
   const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: "7e:90:c4:ed:df:d1" };
@@ -364,13 +378,13 @@ describe("maps", () => {
     objects.addNetData(RECORD, "create");
     expect(thrown(SyscallError, () => objects.addNetData(RECORD, "create")).errno).toBe(Errno.EEXIST);
     objects.addNetData({ ...RECORD, state: "frozen" }, "replace");
-    objects.addNetData({ ...RECORD, hostPort: 25566 });
-    expect(objects.getNetData(25570)).toEqual({ ...RECORD, state: "frozen" });
+    objects.addNetData(OTHER);
+    expect(objects.getNetData("10.2.0.2")).toEqual({ ...RECORD, state: "frozen" });
     expect(objects.netData().map(({ hostPort }) => hostPort)).toEqual([25566, 25570]);
-    expect(objects.delNetData(25566)).toBe(true);
-    expect(objects.delNetData(25566)).toBe(false);
-    expect(objects.getNetData(25566)).toBeUndefined();
-    const gone = () => objects.addNetData({ ...RECORD, hostPort: 1 }, "replace");
+    expect(objects.delNetData("10.2.0.3")).toBe(true);
+    expect(objects.delNetData("10.2.0.3")).toBe(false);
+    expect(objects.getNetData("10.2.0.3")).toBeUndefined();
+    const gone = () => objects.addNetData(OTHER, "replace");
     expect(thrown(SyscallError, gone).errno).toBe(Errno.ENOENT);
   });
 
@@ -378,11 +392,11 @@ describe("maps", () => {
     using objects = load();
     const long = thrown(DatapathError, () => objects.addNetData({ ...RECORD, name: "x".repeat(64) }));
     expect(long).toMatchObject({ code: "BAD_USAGE" });
-    expect(long.message).toContain("dp_net_data.name");
+    expect(long.message).toContain("dp_name.text");
     expect(thrown(DatapathError, () => objects.addDnatTarget({ address: "1.2.3", port: 1 }, DNAT)).code).toBe(
       "BAD_USAGE",
     );
-    expect(thrown(DatapathError, () => objects.getNetData(-1)).code).toBe("BAD_USAGE");
+    expect(thrown(DatapathError, () => objects.getNetData("10.2.0")).code).toBe("BAD_USAGE");
     expect(objects.netData()).toEqual([]);
     expect(objects.dnatTargets()).toEqual([]);
   });

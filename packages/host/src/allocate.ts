@@ -1,31 +1,32 @@
 import type { Subnet } from "./subnet.ts";
 
-/**
- * The lowest index at which both subnets have a free address, so that a server's two addresses end alike. The network's
- * own and the broadcast address are never given out.
- *
- * @param taken dotted addresses that are in use, of either subnet
- * @returns undefined when there is none left
- */
-export function lowestFreeIndex(host: Subnet, container: Subnet, taken: ReadonlySet<string>): number | undefined {
-  const end = Math.min(host.size, container.size) - 1;
-  for (let index = 1; index < end; index++) {
-    if (!taken.has(host.at(index)) && !taken.has(container.at(index))) return index;
-  }
-  return undefined;
-}
-
 /** Whether a container or host peer may have the address at `index`. */
 export function isHostIndex(subnet: Subnet, index: number | undefined): index is number {
   return index !== undefined && index >= 1 && index < subnet.size - 1;
 }
 
-/** The lowest port of a range, both ends included, that nobody has; undefined when there is none left. */
-export function lowestFreePort(
+/** Something free: an index, a port. */
+export interface Free {
+  value: number;
+  /** Where the next search may begin: everything below is servers' once this one is. */
+  freeFrom: number;
+}
+
+/**
+ * The lowest of a range, both ends included, that nobody has; undefined when there is none left.
+ *
+ * @param owner of each: what others than servers have may become free without anybody being told
+ */
+export function lowestFree(
   [first, last]: readonly [first: number, last: number],
-  taken: (port: number) => boolean,
-): number | undefined {
-  for (let port = first; port <= last; port++) if (!taken(port)) return port;
+  owner: (value: number) => "server" | "other" | undefined,
+): Free | undefined {
+  let othersFrom: number | undefined;
+  for (let value = first; value <= last; value++) {
+    const of = owner(value);
+    if (of === undefined) return { value, freeFrom: othersFrom ?? value + 1 };
+    if (of === "other") othersFrom ??= value;
+  }
   return undefined;
 }
 

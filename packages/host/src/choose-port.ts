@@ -1,20 +1,25 @@
-import type { ServerRecord } from "@dp/core";
+import type { Objects } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { lowestFreePort } from "./allocate.ts";
+import { type Free, lowestFree } from "./allocate.ts";
 import { type PortRange, ephemeralRange, inRange } from "./ephemeral-range.ts";
-import { portsInUse } from "./host-sockets.ts";
+import { isUnused, portsInUse, type PortsInUse } from "./host-sockets.ts";
 import { reservedPorts } from "./reserved-ports.ts";
+import { portOwners } from "./select-server.ts";
 import { goneHint, label } from "./server.ts";
 import { describeHolders } from "./socket-holder.ts";
 
 export interface PortChoice {
   port: number | "auto";
+  /** Where the server is to be: on another address, another one may have the port. "auto" takes one that none has. */
+  address: string;
   /** What "auto" takes from. */
   range: PortRange;
+  /** All ports of the range below this one are servers'. */
+  first: number;
   /** Also a port the kernel gives to the host's own connections. */
   force: boolean;
-  records: readonly ServerRecord[];
+  objects: Objects;
   host: Netlink;
   warn: ((message: string) => void) | undefined;
 }
@@ -25,18 +30,30 @@ export interface PortChoice {
  *
  * @throws DatapathError `CONFLICT`
  */
-export function choosePort({ port, range, force, records, host, warn }: PortChoice, op: string): number {
-  const servers = new Map(records.map((record) => [record.hostPort, record]));
-  const { listening, connected } = portsInUse();
+export function choosePort(choice: PortChoice, op: string): Free {
+  const { port, address, range, first, force, objects, host, warn } = choice;
+  let sockets: PortsInUse | undefined;
+  // Asking for one port is quick, and seldom does anybody have it; only then all sockets are read.
+  const inUse = (each: number) => {
+    if (isUnused(each)) return undefined;
+    sockets ??= portsInUse();
+    const listeners = sockets.listening.get(each);
+    return listeners !== undefined || sockets.connected.has(each) ? { listeners } : undefined;
+  };
   const ephemeral = ephemeralRange();
   const reserved = reservedPorts();
   const isEphemeral = (each: number) => !force && inRange(each, ephemeral) && !reserved.has(each);
 
   if (port === "auto") {
-    const taken = (each: number) => servers.has(each) || listening.has(each) || connected.has(each);
-    const free = lowestFreePort(range, (each) => taken(each) || isEphemeral(each));
+    const owners = portOwners(objects);
+    const search = (also: (each: number) => boolean) =>
+      lowestFree([first, range[1]], (each) => {
+        if (owners(each).length > 0) return "server";
+        return inUse(each) !== undefined || also(each) ? "other" : undefined;
+      });
+    const free = search(isEphemeral);
     if (free !== undefined) return free;
-    const left = lowestFreePort(range, taken);
+    const left = search(() => false);
     const reason = `every port from ${range.join(" to ")} is taken`;
     const larger = "give the host another range: dp load --port-range FIRST-LAST";
     if (left === undefined) throw new DatapathError("CONFLICT", op, reason, { hint: larger });
@@ -45,15 +62,15 @@ export function choosePort({ port, range, force, records, host, warn }: PortChoi
     });
   }
 
-  const owner = servers.get(port);
+  const owner = objects.records.find({ endpoint: { address, port } });
   if (owner !== undefined) {
     throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
       hint: goneHint(owner, host),
     });
   }
-  const sockets = listening.get(port);
-  if (sockets !== undefined) {
-    throw new DatapathError("CONFLICT", op, `${describeHolders(sockets)} listens on port ${port} of the host`, {
+  const used = inUse(port);
+  if (used?.listeners !== undefined) {
+    throw new DatapathError("CONFLICT", op, `${describeHolders(used.listeners)} listens on port ${port} of the host`, {
       hint: `choose another port, or stop it (ss -ltnp 'sport = :${port}')`,
     });
   }
@@ -63,8 +80,8 @@ export function choosePort({ port, range, force, records, host, warn }: PortChoi
       hint: "choose one outside of it (sysctl net.ipv4.ip_local_port_range), or have this one kept for the server: --force",
     });
   }
-  if (connected.has(port)) {
+  if (used !== undefined) {
     warn?.(`a connection of the host itself uses port ${port}: it will break (ss -tnp 'sport = :${port}')`);
   }
-  return port;
+  return { value: port, freeFrom: 0 };
 }

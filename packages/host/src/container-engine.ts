@@ -1,7 +1,8 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
+/** The modules it takes are loaded only where an engine is asked. */
+async function run(program: string, args: readonly string[], options: { timeout: number }) {
+  const [{ execFile }, { promisify }] = await Promise.all([import("node:child_process"), import("node:util")]);
+  return promisify(execFile)(program, args, options);
+}
 
 /** An engine that hangs must not hang us. */
 const TIMEOUT_MS = 15_000;

@@ -1,16 +1,13 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { checkPort } from "./check-input.ts";
-import { hostAddresses, refreshHostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { removeServer, recoverServers } from "./remove.ts";
+import { recoverChanges, removeServer } from "./remove.ts";
+import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./select-server.ts";
 import { type Server, toServer } from "./server.ts";
-
-/** Which servers: one by its host port or its name, or all. */
-export type ServerSelector = { port: number } | { name: string } | { all: true };
+import { tidyRecords } from "./tidy-records.ts";
 
 export interface DelServerOptions extends HostOptions {
   /** One that is not there is no failure. Default false. */
@@ -21,39 +18,31 @@ export interface DelServerOptions extends HostOptions {
  * Takes servers out, whatever is left of them: it also works when the container is gone.
  *
  * @returns those that were removed, as they were
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when something could not be removed, after everything
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several servers; `FAILED` when something could not be removed, after everything
  *   else was
  */
-export async function delServer(selector: ServerSelector, options: DelServerOptions = {}): Promise<Server[]> {
-  const op = `delete ${describe(selector)}`;
-  if ("port" in selector) checkPort(selector.port, "the port", op);
+export async function delServer(
+  selector: ServerSelector | { all: true },
+  options: DelServerOptions = {},
+): Promise<Server[]> {
+  const all = "all" in selector;
+  const op = `delete ${all ? "all servers" : describeSelector(selector)}`;
+  if (!all) checkSelector(selector, op);
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using netlink = Netlink.open();
-    const chosen = select(objects, selector, options.ifExists ?? false, op);
+    const chosen = all ? objects.netData() : select(objects, selector, options.ifExists ?? false, op);
     const removed = removeServers(objects, netlink, chosen, options, op);
-    recoverServers(objects, netlink, options);
-    objects.sweep();
-    refreshHostAddresses(objects, hostAddresses(netlink, objects.netData()));
+    recoverChanges(objects, netlink, options);
+    if (all) tidyRecords(objects, options);
     return removed;
   });
 }
 
-function describe(selector: ServerSelector): string {
-  if ("port" in selector) return `server ${selector.port}`;
-  return "name" in selector ? `server ${selector.name}` : "all servers";
-}
-
 function select(objects: Objects, selector: ServerSelector, ifExists: boolean, op: string): ServerRecord[] {
-  const records = objects.netData();
-  if ("all" in selector) return records;
-  const found = records.find((record) =>
-    "port" in selector ? record.hostPort === selector.port : record.name === selector.name,
-  );
-  if (found !== undefined) return [found];
-  if (ifExists) return [];
-  const reason = "port" in selector ? `there is no server on port ${selector.port}` : "there is no server of that name";
-  throw new DatapathError("NO_SUCH_SERVER", op, reason, { hint: "`dp list` shows those there are" });
+  if (!ifExists) return [requireServer(objects, selector, op)];
+  const found = findServer(objects, selector, op);
+  return found === undefined ? [] : [found];
 }
 
 /** Removes every one of them, whatever becomes of the others. Returns those removed as they were. */

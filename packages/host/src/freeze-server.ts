@@ -4,18 +4,16 @@ import type { Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
 import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./cgroup.ts";
-import { checkPort } from "./check-input.ts";
 import { openServerNetns, processesIn } from "./container-processes.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { recoverServers } from "./remove.ts";
+import { recoverChanges } from "./remove.ts";
+import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
 import { blockName, isHostPeer, label, type Server, toServer } from "./server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {
-  /** The server on this host port. */
-  port: number;
   /**
    * The container's cgroup, a folder on a cgroup2 mount. Default: the deepest one that all processes in the container's
    * network namespace are in or below.
@@ -45,17 +43,17 @@ export interface FrozenServer extends Server {
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel without bpf_sock_destroy (before
  *   6.5); `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone, or its cgroup cannot be told
  */
-export async function freezeServer(options: FreezeServerOptions): Promise<FrozenServer> {
-  const op = `freeze server ${options.port}`;
-  checkPort(options.port, "the port", op);
+export async function freezeServer(selector: ServerSelector, options: FreezeServerOptions = {}): Promise<FrozenServer> {
+  const op = `freeze ${describeSelector(selector)}`;
+  checkSelector(selector, op);
   checkCgroup(options.cgroup, op);
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
-    recoverServers(objects, host, options);
+    recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, options.port, op);
+    const { record, hostPeer } = presentServer(objects, host, selector, op);
     using netns = openServerNetns(record, op);
     const cgroup = chooseCgroup(record, options, op);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
@@ -68,20 +66,15 @@ export async function freezeServer(options: FreezeServerOptions): Promise<Frozen
 export function presentServer(
   objects: Objects,
   host: Netlink,
-  port: number,
+  selector: ServerSelector,
   op: string,
 ): { record: ServerRecord; hostPeer: Link } {
-  const record = objects.getNetData(port);
-  if (record === undefined) {
-    throw new DatapathError("NO_SUCH_SERVER", op, `there is no server on port ${port}`, {
-      hint: "`dp list` shows those there are",
-    });
-  }
+  const record = requireServer(objects, selector, op);
   const { index } = record.veth.hostPeer.iface;
   const hostPeer = index === 0 ? undefined : host.link(index);
   if (isHostPeer(hostPeer, record)) return { record, hostPeer };
   throw new DatapathError("FAILED", op, `the container of ${label(record)} is gone, and its interface with it`, {
-    hint: `take it out: dp del-server --port ${port}`,
+    hint: `take it out: dp del-server --port ${record.hostPort}`,
   });
 }
 

@@ -12,6 +12,7 @@ import { type PutRight, putRight } from "./put-right.ts";
 import { Scene, type SceneOptions } from "./scene.ts";
 import { type Server, toServer } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
+import { tidyRecords } from "./tidy-records.ts";
 
 export interface GcOptions extends SceneOptions {
   /** Only say what would be done. Default false. */
@@ -55,6 +56,7 @@ function collectAll(options: GcOptions): GcResult {
   using objects = openOrRepair(options, OP);
   if (objects === undefined) return collectStrays(options, unfinished);
   objects.sweep();
+  tidyRecords(objects, options);
   return collect(objects, options);
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { bindSocket, Errno, socket, SyscallError } from "@dp/sys";
 import { formatIpv4 } from "./subnet.ts";
 
 /** A TCP socket of the host, as /proc/net/tcp lists it. */
@@ -49,6 +50,29 @@ function swap(word: number): number {
 function stateOf(state: number): TcpSocket["state"] {
   if (state === TCP_LISTEN) return "listen";
   return state === TCP_TIME_WAIT ? "time-wait" : "other";
+}
+
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+
+/**
+ * Whether a TCP socket could be bound to a port of every address right now: then nobody waits for IPv4 connections
+ * there, and no connection has it. For the calling thread's network namespace; one look-up, however many sockets there
+ * are.
+ */
+export function isUnused(port: number): boolean {
+  const address = new Uint8Array(16);
+  const view = new DataView(address.buffer);
+  view.setUint16(0, AF_INET, littleEndian);
+  view.setUint16(2, port);
+  try {
+    using probe = socket(AF_INET, SOCK_STREAM, 0, "ask for a port");
+    bindSocket(probe, address, "ask for a port");
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.EADDRINUSE) return false;
+    throw error;
+  }
 }
 
 /** The local ports of a host's TCP sockets. */

@@ -4,8 +4,15 @@
  *
  * @module
  */
-export { addServer, type AddServerOptions } from "./add-server.ts";
-export { delServer, type DelServerOptions, type ServerSelector } from "./del-server.ts";
+export {
+  type AddedServer,
+  addServer,
+  type AddServerOptions,
+  addServers,
+  type AddServersOptions,
+  type ServerOptions,
+} from "./add-server.ts";
+export { delServer, type DelServerOptions } from "./del-server.ts";
 export type { DoctorCheck } from "./doctor/check.ts";
 export { doctor, type DoctorReport } from "./doctor.ts";
 export { type Finding, isHealthy } from "./finding.ts";
@@ -14,10 +21,11 @@ export { gc, type GcOptions, type GcResult } from "./gc.ts";
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
+export type { ServerSelector } from "./select-server.ts";
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
 export { status, type Status } from "./status.ts";
 export { watch, type WatchEvent, type WatchOptions } from "./watch.ts";
-export { thawServer, type ThawedServer, type ThawServerOptions } from "./thaw-server.ts";
+export { thawServer, type ThawedServer } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";
 export { unload, type UnloadOptions, type UnloadResult } from "./unload.ts";

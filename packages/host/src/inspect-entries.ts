@@ -1,5 +1,4 @@
 import type { DnatTarget, ServerRecord, SnatTarget, VethPairEntry } from "@dp/core";
-import { NO_GROUP } from "./group.ts";
 import { mend, type Problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 import { blockName } from "./server.ts";
@@ -20,7 +19,12 @@ export function inspectEntries(scene: Scene, record: ServerRecord): Problem[] {
     report("counters-missing", "its drops are not counted", () => objects.addCounters(index));
   }
 
-  const group = scene.groupIds.get(record.group) ?? NO_GROUP;
+  const { groups } = objects.records;
+  const group = groups.find(record.group);
+  if (group === undefined) {
+    report("group-number", `its group ${record.group} has no number`, () => groups.of(record.group));
+    return found;
+  }
   const snat: SnatTarget = {
     containerAddress: podPeer.addr,
     hostPeerAddress: hostPeer.addr,

@@ -7,7 +7,7 @@ import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 /** What belongs to no server there is a record of: entries, pins, interfaces. */
 export function inspectLeftovers(scene: Scene): Problem[] {
   const { objects, records } = scene;
-  const byPort = new Map(records.map((record) => [record.hostPort, record]));
+  const endpoints = new Set(records.map(({ publicAddress, hostPort }) => `${publicAddress}:${hostPort}`));
   const hostPeers = new Set(records.map(({ veth }) => veth.hostPeer.iface.index));
   const containers = new Set(records.map(({ veth }) => veth.podPeer.addr));
   const names = new Set(records.map(({ veth }) => veth.hostPeer.iface.name));
@@ -16,7 +16,7 @@ export function inspectLeftovers(scene: Scene): Problem[] {
     found.push(problem({ code, severity, what }, collect(run)));
 
   for (const { address, port } of objects.dnatTargets()) {
-    if (byPort.get(port)?.publicAddress === address) continue;
+    if (endpoints.has(`${address}:${port}`)) continue;
     const what = `players of ${address}:${port}, which is no server's, are sent to a container`;
     report("dnat-entry-of-nobody", "error", what, () => objects.delDnatTarget({ address, port }));
   }

@@ -1,9 +1,8 @@
 import { Netlink } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
-import { checkPort } from "./check-input.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoadedUnlocked } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
+import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
 import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server.ts";
 
 /** All servers, by port. Throws `DatapathError` `NOT_LOADED`. */
@@ -17,18 +16,16 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
   });
 }
 
-/** One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`. */
-export async function show(port: number, options: HostOptions = {}): Promise<ServerDetails> {
-  const op = `show server ${port}`;
-  checkPort(port, "the port", op);
+/**
+ * One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several
+ * servers.
+ */
+export async function show(selector: ServerSelector, options: HostOptions = {}): Promise<ServerDetails> {
+  const op = `show ${describeSelector(selector)}`;
+  checkSelector(selector, op);
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
-    const record = objects.getNetData(port);
-    if (record === undefined) {
-      throw new DatapathError("NO_SUCH_SERVER", op, `there is no server on port ${port}`, {
-        hint: "`dp list` shows those there are",
-      });
-    }
+    const record = requireServer(objects, selector, op);
     using netlink = Netlink.open();
     const { index } = record.veth.hostPeer.iface;
     const counters = index === 0 ? undefined : objects.counters(index);

@@ -30,6 +30,7 @@ import { followMtu } from "./server-mtu.ts";
 import { isHostPeer, label, labels } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
+import { tidyRecords } from "./tidy-records.ts";
 import { messageOf, Transaction } from "./transaction.ts";
 import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
 
@@ -124,7 +125,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
   return await withPreparedPinRoot(options, OP, () => {
     takeOverFilters(netlink, options);
     using previous = openPreviousLoad(options);
-    if (previous !== undefined) recoverServers(previous, netlink, options);
+    if (previous !== undefined) recoverServers(previous, netlink, previous.netData(), options);
     clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
     const plan = planLoad(netlink, previous, options);
     if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
@@ -155,6 +156,7 @@ function takeOverFilters(netlink: Netlink, options: LoadOptions): void {
 function mendServers(netlink: Netlink, options: LoadOptions): Pick<LoadResult, "mended" | "remaining"> {
   using objects = openIfLoaded(options);
   if (objects === undefined) return { mended: [], remaining: [] };
+  tidyRecords(objects, options);
   const look = () => inspect(new Scene(objects, netlink, options));
   const { done, remaining } = putRight(look, { ...options, only: "mend" });
   return { mended: done.map(({ finding }) => finding), remaining };

@@ -12,14 +12,17 @@ export interface Home {
  * Its counters start anew.
  */
 export function moveServer(objects: Objects, record: ServerRecord, { publicAddress, uplink }: Home): void {
+  const { addr: containerAddress } = record.veth.podPeer;
+  objects.records.beginChange(containerAddress);
   objects.addNetData({ ...record, publicAddress, uplink }, "replace");
   const { index } = record.veth.hostPeer.iface;
   const snat = objects.getSnatTarget(index);
-  if (snat?.publicPort === record.hostPort) objects.addSnatTarget(index, { ...snat, publicAddress, uplink });
-  if (publicAddress === record.publicAddress) return;
+  if (snat?.containerAddress === containerAddress) objects.addSnatTarget(index, { ...snat, publicAddress, uplink });
   const { hostPort: port } = record;
   const dnat = objects.getDnatTarget({ address: record.publicAddress, port });
-  if (dnat === undefined) return;
-  objects.addDnatTarget({ address: publicAddress, port }, dnat);
-  objects.delDnatTarget({ address: record.publicAddress, port });
+  if (publicAddress !== record.publicAddress && dnat !== undefined) {
+    objects.addDnatTarget({ address: publicAddress, port }, dnat);
+    objects.delDnatTarget({ address: record.publicAddress, port });
+  }
+  objects.records.endChange(containerAddress);
 }

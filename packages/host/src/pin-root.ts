@@ -4,6 +4,7 @@ import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
 import {
   beforeChange,
   DatapathError,
+  expediteGracePeriods,
   type Fd,
   isBpffs,
   lockDirectory,
@@ -22,6 +23,11 @@ function lock(path: string, options: HostOptions): Promise<Fd> {
   });
 }
 
+/** Changes spend most of their time waiting for the kernel; DP_EXPEDITE=off has them wait, where interrupts hurt more. */
+export function expedite(): Disposable {
+  return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
+}
+
 /** Runs `body` under the lock of a pin root, which exists. */
 export async function withLock<T>(options: HostOptions, body: () => T): Promise<T> {
   using _lock = await lock(pinRootOf(options), options);
@@ -34,13 +40,18 @@ export async function withLock<T>(options: HostOptions, body: () => T): Promise<
  * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded anew: by an older build, or
  *   an upgrade was not finished. `CONFLICT` when a newer build has loaded it
  */
-export async function withLoaded<T>(options: HostOptions, op: string, body: (objects: Objects) => T): Promise<T> {
+export async function withLoaded<T>(
+  options: HostOptions,
+  op: string,
+  body: (objects: Objects) => T | Promise<T>,
+): Promise<T> {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(op, path);
   using _lock = await lock(path, options);
   using objects = open(path, op);
   requireUpToDate(objects, op);
-  return body(objects);
+  using _expedited = expedite();
+  return await body(objects);
 }
 
 /** As {@link withLoaded}, without the lock: for reading, which an older build's maps allow. */
@@ -144,6 +155,7 @@ export async function withPreparedPinRoot<T>(options: HostOptions, op: string, b
   const prepared = await prepare(path, options, op);
   try {
     using _lock = await lock(path, options);
+    using _expedited = expedite();
     return body();
   } catch (error) {
     // Only now: an open lock keeps the filesystem busy.

@@ -1,11 +1,14 @@
 import type { InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
+import { lowerFreeFrom } from "./first-free.ts";
 import type { HostOptions } from "./host-options.ts";
 import { releasePort } from "./reserved-ports.ts";
+import { serversOnPort } from "./select-server.ts";
 import { blockName, isHostPeer, label } from "./server.ts";
+import { tidyRecords } from "./tidy-records.ts";
 import { attemptAll, messageOf } from "./transaction.ts";
-import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
+import { HOST_PEER_MAC } from "./veth-pair.ts";
 
 /**
  * Takes a server out: the DNAT entry first, its record last. It works with whatever is left of the server (half added,
@@ -17,19 +20,20 @@ import { HOST_PEER_MAC, hostPeerName } from "./veth-pair.ts";
 export function removeServer(objects: Objects, netlink: Netlink, record: ServerRecord, options: HostOptions): void {
   const op = `remove ${label(record)}`;
   const { hostPort, publicAddress } = record;
-  const name = hostPeerName(hostPort);
+  const { name } = record.veth.hostPeer.iface;
   const index = hostPeerIndex(netlink, record);
+  const { addr: containerAddress } = record.veth.podPeer;
   // The entries under its index are its own, unless the index is another server's host peer by now.
   const owner = index === 0 ? undefined : objects.getSnatTarget(index);
-  const ownsIndex = index !== 0 && (owner === undefined || owner.publicPort === hostPort);
+  const ownsIndex = index !== 0 && (owner === undefined || owner.containerAddress === containerAddress);
 
-  const { addr: containerAddress } = record.veth.podPeer;
   // The kernel vouches for the index as long as the interface is the one that was entered.
   const vouched = index !== 0 && objects.getHostPeer(containerAddress) === index;
   // An interface that cannot be deleted keeps its guards.
   let gone = false;
   const detach = (program: InterfaceProgram) => gone && objects.detach(program, name);
   const steps: [step: string, run: () => void][] = [
+    ["note the change", () => objects.records.beginChange(containerAddress)],
     ["dnat entry", () => objects.delDnatTarget({ address: publicAddress, port: hostPort })],
     ["record pending", () => objects.addNetData({ ...record, state: "pending" }, "replace")],
     ["snat target", () => ownsIndex && objects.delSnatTarget(index)],
@@ -49,7 +53,7 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
     ["detach arp", () => detach("arp")],
     ["flows", () => objects.delFlows(containerAddress)],
     ["counters", () => ownsIndex && objects.delCounters(index)],
-    ["reserved port", () => record.portReserved && releasePort(hostPort)],
+    ["reserved port", () => record.portReserved && giveUpPort(objects, record)],
   ];
   const failures = attemptAll(
     steps.map(([step, run]) => ({
@@ -71,7 +75,18 @@ export function removeServer(objects: Objects, netlink: Netlink, record: ServerR
     });
   }
   options.onStep?.("delete record");
-  objects.delNetData(hostPort);
+  lowerFreeFrom(objects, record);
+  objects.delNetData(containerAddress);
+  objects.records.endChange(containerAddress);
+}
+
+/** Another server may have the port, on another address: then it keeps it, and gives it up some day. */
+function giveUpPort(objects: Objects, record: ServerRecord): void {
+  const heir = serversOnPort(objects, record.hostPort).find(
+    ({ veth }) => veth.podPeer.addr !== record.veth.podPeer.addr,
+  );
+  if (heir === undefined) releasePort(record.hostPort);
+  else objects.addNetData({ ...heir, portReserved: true }, "replace");
 }
 
 /** Of a server that was frozen. */
@@ -88,7 +103,7 @@ function hostPeerIndex(netlink: Netlink, record: ServerRecord): number {
 }
 
 function findUnnotedHostPeer(netlink: Netlink, record: ServerRecord) {
-  const link = netlink.link(hostPeerName(record.hostPort));
+  const link = netlink.link(record.veth.hostPeer.iface.name);
   return link !== undefined && link.kind === "veth" && link.mac === HOST_PEER_MAC ? link : undefined;
 }
 
@@ -100,13 +115,27 @@ function deleteVethPair(netlink: Netlink, record: ServerRecord, vouched: boolean
   netlink.deleteLink(link.index);
 }
 
+/** What changes left that were killed: see {@link recoverServers}. Takes no longer for more servers. */
+export function recoverChanges(objects: Objects, netlink: Netlink, options: HostOptions): void {
+  const changing = objects.records.changing();
+  if (changing.length === 0) return;
+  const records = changing.flatMap((address) => objects.getNetData(address) ?? []);
+  recoverServers(objects, netlink, records, options);
+  tidyRecords(objects, options);
+}
+
 /**
  * Undoes what an earlier change left half done because it was killed; or finishes it, if all that lacks is the DNAT
  * entry. One that can be neither is reported and keeps its port, its addresses and its name.
  */
-export function recoverServers(objects: Objects, netlink: Netlink, options: HostOptions): void {
+export function recoverServers(
+  objects: Objects,
+  netlink: Netlink,
+  records: readonly ServerRecord[],
+  options: HostOptions,
+): void {
   const silent = { ...options, onStep: undefined };
-  for (const record of objects.netData()) {
+  for (const record of records) {
     try {
       if (record.state === "pending") {
         removeServer(objects, netlink, record, silent);

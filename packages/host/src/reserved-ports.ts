@@ -1,3 +1,4 @@
+import { PortSet } from "./port-set.ts";
 import { readSysctl, writeSysctl } from "./sysctl.ts";
 
 /**
@@ -6,31 +7,9 @@ import { readSysctl, writeSysctl } from "./sysctl.ts";
  */
 const RESERVED_PORTS = "ipv4/ip_local_reserved_ports";
 
-/** Parses "80,1000-1010". What is no port or range is left out. */
-export function parsePorts(text: string): Set<number> {
-  const ports = new Set<number>();
-  for (const part of text.split(",")) {
-    const [, first, last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
-    if (first === undefined) continue;
-    for (let port = Number(first); port <= Math.min(Number(last), 65535); port++) ports.add(port);
-  }
-  return ports;
-}
-
-/** The kernel's own way of writing a set of ports: ascending, neighbours joined to ranges. */
-export function formatPorts(ports: ReadonlySet<number>): string {
-  const ranges: [first: number, last: number][] = [];
-  for (const port of [...ports].sort((one, other) => one - other)) {
-    const range = ranges.at(-1);
-    if (range !== undefined && range[1] === port - 1) range[1] = port;
-    else ranges.push([port, port]);
-  }
-  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
-}
-
 /** All that are reserved now. */
-export function reservedPorts(): Set<number> {
-  return parsePorts(readSysctl(RESERVED_PORTS) ?? "");
+export function reservedPorts(): PortSet {
+  return PortSet.parse(readSysctl(RESERVED_PORTS) ?? "");
 }
 
 /** One that is reserved before it is given to a server is somebody else's: not ours to release. */
@@ -41,7 +20,8 @@ export function isReserved(port: number): boolean {
 /** Adds a port to those that are there. */
 export function reservePort(port: number): void {
   const ports = reservedPorts();
-  writeSysctl(RESERVED_PORTS, formatPorts(ports.add(port)), `reserve port ${port}`);
+  ports.add(port);
+  writeSysctl(RESERVED_PORTS, ports.toString(), `reserve port ${port}`);
 }
 
 /** Takes a port out again; all others stay. */
@@ -49,5 +29,5 @@ export function releasePort(port: number): void {
   const ports = reservedPorts();
   if (!ports.delete(port)) return;
   // The kernel takes an empty list as a line of its own.
-  writeSysctl(RESERVED_PORTS, `${formatPorts(ports)}\n`, `release port ${port}`);
+  writeSysctl(RESERVED_PORTS, `${ports.toString()}\n`, `release port ${port}`);
 }

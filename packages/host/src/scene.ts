@@ -1,9 +1,8 @@
 import type { Attachment, HostConfig, InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
-import { groupMembers } from "./group-members.ts";
-import { groupIds } from "./group.ts";
 import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
+import type { PortSet } from "./port-set.ts";
 import { reservedPorts } from "./reserved-ports.ts";
 
 export interface SceneOptions extends HostOptions {
@@ -29,11 +28,9 @@ export class Scene {
   readonly doors: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
   /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
   readonly uplinks: readonly Link[];
-  readonly reserved: ReadonlySet<number>;
+  readonly reserved: Pick<PortSet, "has">;
   /** The host peers whose drops are counted. */
   readonly counted: ReadonlySet<number>;
-  /** The numbers of groups, by name. */
-  readonly groupIds: ReadonlyMap<string, number>;
   readonly #byIndex: ReadonlyMap<number, Link>;
   readonly #byName: ReadonlyMap<string, Link>;
   readonly #addresses: ReadonlyMap<number, Address[]>;
@@ -52,10 +49,6 @@ export class Scene {
     this.attachments = objects.attachments();
     this.reserved = reservedPorts();
     this.counted = new Set(objects.countedHostPeers());
-    this.groupIds = groupIds(
-      this.records.map(({ group }) => group),
-      groupMembers(objects, this.records),
-    );
     this.#byIndex = new Map(this.links.map((link) => [link.index, link]));
     this.#byName = new Map(this.links.map((link) => [link.name, link]));
     this.#addresses = byInterface(netlink.addresses({ family: "inet" }));

@@ -24,13 +24,12 @@ const NOT_READABLE = new Set<string>(["NOT_LOADED", "CONFLICT"]);
 
 /**
  * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
- * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up for a
- * server that was asked for before. It takes no lock, and goes on when the datapath is unloaded and loaded again.
+ * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up. It
+ * takes no lock, and goes on when the datapath is unloaded and loaded again.
  */
 export class ServerDirectory implements Disposable {
   readonly #op: string;
   readonly #pinRoot: string;
-  readonly #ports = new Map<string, number>();
   #objects: Objects;
   #openedAt = performance.now();
 
@@ -109,20 +108,8 @@ export class ServerDirectory implements Disposable {
   }
 
   #lookUp(address: string): KnownServer | undefined {
-    const known = this.#ports.get(address);
-    const server = known === undefined ? undefined : this.#serverAt(known, address);
-    if (server !== undefined) return server;
-    const pair = this.#objects.getVethPairEntry(address);
-    const port = pair && this.#objects.getSnatTarget(pair.hostPeer)?.publicPort;
-    const found = port === undefined ? undefined : this.#serverAt(port, address);
-    if (found === undefined) this.#ports.delete(address);
-    else this.#ports.set(address, found.port);
-    return found;
-  }
-
-  #serverAt(port: number, address: string): KnownServer | undefined {
-    const record = this.#objects.getNetData(port);
-    return record?.veth.podPeer.addr === address ? { name: record.name, port } : undefined;
+    const record = this.#objects.getNetData(address);
+    return record === undefined ? undefined : { name: record.name, port: record.hostPort };
   }
 
   /** True when other pins were opened. Where there are none to read, the old ones stay: they know whom they knew. */

@@ -97,8 +97,8 @@ export function toCounters(counters: Counters): ServerCounters {
 }
 
 /** The name of a server's connection blocks: by it they are found when its cgroup is gone. */
-export function blockName({ hostPort }: Pick<ServerRecord, "hostPort">): string {
-  return `${hostPort}`;
+export function blockName({ veth }: Pick<ServerRecord, "veth">): string {
+  return veth.hostPeer.iface.name;
 }
 
 /** "25570 (lobby)", for messages. */

@@ -2,7 +2,7 @@ import { guardOf, type ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { recordsOfAllRoots } from "./other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";
-import { HOST_PEER_MAC } from "./veth-pair.ts";
+import { HOST_PEER_MAC, isHostPeerName } from "./veth-pair.ts";
 
 /**
  * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
@@ -46,5 +46,5 @@ function outOfSight(name: string, guard: "tcx" | "clsact"): Problem {
 }
 
 function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
-  return kind === "veth" && mac === HOST_PEER_MAC && /^dp\d+$/.test(name);
+  return kind === "veth" && mac === HOST_PEER_MAC && isHostPeerName(name);
 }

@@ -1,17 +1,12 @@
 import { Netlink } from "@dp/netlink";
-import { checkPort } from "./check-input.ts";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
-import { recoverServers } from "./remove.ts";
+import { recoverChanges } from "./remove.ts";
+import { checkSelector, describeSelector, type ServerSelector } from "./select-server.ts";
 import { blockName, type Server, toServer } from "./server.ts";
 import { Transaction } from "./transaction.ts";
-
-export interface ThawServerOptions extends HostOptions {
-  /** The server on this host port. */
-  port: number;
-}
 
 /** All of it can be written as JSON. */
 export interface ThawedServer extends Server {
@@ -25,16 +20,16 @@ export interface ThawedServer extends Server {
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when the container is gone
  */
-export async function thawServer(options: ThawServerOptions): Promise<ThawedServer> {
-  const op = `thaw server ${options.port}`;
-  checkPort(options.port, "the port", op);
+export async function thawServer(selector: ServerSelector, options: HostOptions = {}): Promise<ThawedServer> {
+  const op = `thaw ${describeSelector(selector)}`;
+  checkSelector(selector, op);
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
-    recoverServers(objects, host, options);
+    recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, options.port, op);
+    const { record, hostPeer } = presentServer(objects, host, selector, op);
     const name = blockName(record);
     if (record.state !== "frozen") return { ...toServer(record, hostPeer), thawed: false };
 

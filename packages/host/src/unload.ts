@@ -3,7 +3,7 @@ import { Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openPreviousLoad, withLock } from "./pin-root.ts";
+import { expedite, openPreviousLoad, withLock } from "./pin-root.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverServers } from "./remove.ts";
 import { labels, type Server } from "./server.ts";
@@ -34,6 +34,7 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
   return withLock(options, () => {
+    using _expedited = expedite();
     using objects = openPreviousLoad(options);
     if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
     return { pinRoot, unloaded: true, removed: takeDown(objects, options) };
@@ -42,7 +43,7 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
 
 function takeDown(objects: Objects, options: UnloadOptions): Server[] {
   using netlink = Netlink.open();
-  recoverServers(objects, netlink, options);
+  recoverServers(objects, netlink, objects.netData(), options);
   const records = objects.netData();
   if (records.length > 0 && !options.force) {
     throw new DatapathError("CONFLICT", OP, `there ${records.length === 1 ? "is" : "are"} ${labels(records)}`, {

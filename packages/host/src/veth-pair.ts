@@ -5,8 +5,20 @@ import { writeSysctlIfThere } from "./sysctl.ts";
 /** Every host peer's: a container's gateway is the same to all of them, wherever it moves. */
 export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
 
-export function hostPeerName(port: number): string {
-  return `dp${port}`;
+/**
+ * Of the server on a port: dp25565; of another one with that port, on another address: dp25565-2, and so on. At most as
+ * long as the kernel allows.
+ */
+export function hostPeerName(port: number, isTaken: (name: string) => boolean = () => false): string {
+  const plain = `dp${port}`;
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? plain : `${plain}-${count}`;
+    if (!isTaken(name)) return name;
+  }
+}
+
+export function isHostPeerName(name: string): boolean {
+  return /^dp\d{1,5}(-\d+)?$/.test(name);
 }
 
 /** Everything about a veth pair that is to be made. */

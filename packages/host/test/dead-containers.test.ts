@@ -255,7 +255,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         using objects = openPinned({ pinRoot: sandbox.pinRoot });
         const [snat] = objects.snatTargets();
         const [pair] = objects.vethPairEntries();
-        const record = objects.getNetData(PORT);
+        const record = objects.netData()[0];
         if (snat === undefined || pair === undefined || record === undefined) throw new Error("entries are missing");
         const { hostPeer, ...target } = snat;
         objects.addDnatTarget(

@@ -99,7 +99,7 @@ describe("adding a server", () => {
       ["198.51.100.53", 4000, 9053],
     ]);
     expect(new Set(flows.map(({ portAtProxy }) => portAtProxy)).size).toBe(2);
-    expect(await show(PORT, options)).toMatchObject({ flows: 2, counters: { drops: { noFlow: 0, flows: 0 } } });
+    expect(await show({ port: PORT }, options)).toMatchObject({ flows: 2, counters: { drops: { noFlow: 0, flows: 0 } } });
     await unload({ ...options, force: true });
   });
 });
@@ -118,8 +118,8 @@ describe("removing a server", () => {
     expect(flowsOf(sandbox).map(({ containerAddress }) => containerAddress)).toEqual(["10.2.0.2", "10.2.0.2"]);
     const again = await addServer({ ...options, port: PORT, netns: next });
     expect(again.containerAddress).toBe("10.2.0.1");
-    expect(await show(PORT, options)).toMatchObject({ flows: 0 });
-    expect(await show(PORT + 1, options)).toMatchObject({ flows: 2 });
+    expect(await show({ port: PORT }, options)).toMatchObject({ flows: 0 });
+    expect(await show({ port: PORT + 1 }, options)).toMatchObject({ flows: 2 });
 
     // Its container gone first, and with it the interfaces.
     await sandbox.kill(other);

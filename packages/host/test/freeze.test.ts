@@ -12,7 +12,20 @@ import { openPinned, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Holder } from "../../core/test/support/holder.ts";
 import { Cgroup } from "../../core/test/support/sandbox.ts";
-import { addServer, delServer, freezeServer, gc, list, load, show, status, thawServer, unload } from "../src/index.ts";
+import {
+  addServer,
+  delServer,
+  freezeServer,
+  type FreezeServerOptions,
+  gc,
+  type HostOptions,
+  list,
+  load,
+  show,
+  status,
+  thawServer,
+  unload,
+} from "../src/index.ts";
 import { PUBLIC_ADDRESS, requireRoot, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
@@ -68,8 +81,10 @@ afterEach(async () => {
   expect(leaked).toEqual([]);
 });
 
-const freeze = (more: object = {}) => freezeServer({ ...sandbox.options, port: LOBBY, ...more });
-const thaw = (more: object = {}) => thawServer({ ...sandbox.options, port: LOBBY, ...more });
+const freeze = ({ port = LOBBY, ...more }: { port?: number } & FreezeServerOptions = {}) =>
+  freezeServer({ port }, { ...sandbox.options, ...more });
+const thaw = ({ port = LOBBY, ...more }: { port?: number } & HostOptions = {}) =>
+  thawServer({ port }, { ...sandbox.options, ...more });
 
 async function failure(change: Promise<unknown>): Promise<DatapathError> {
   const error = await change.then(
@@ -119,7 +134,7 @@ test(
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("EPERM");
     expect(await attempt(lobby, "::1", 25565)).toBe("EPERM");
     expect((await list(sandbox.options)).map(({ state }) => state)).toEqual(["frozen", "active"]);
-    expect((await show(LOBBY, sandbox.options)).state).toBe("frozen");
+    expect((await show({ port: LOBBY }, sandbox.options)).state).toBe("frozen");
     expect(await freeze()).toMatchObject({ state: "frozen", destroyed: { tcp: 0, udp: 0 } });
 
     player.do("send", "inGames", "still there");
@@ -238,7 +253,7 @@ describe("a frozen server", () => {
     const lobby = await addListening(LOBBY, netns, cgroup);
     await freeze();
     await load(sandbox.options);
-    expect((await show(LOBBY, sandbox.options)).state).toBe("frozen");
+    expect((await show({ port: LOBBY }, sandbox.options)).state).toBe("frozen");
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("EPERM");
     expect(await thaw()).toMatchObject({ thawed: true });
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("connected");
@@ -356,7 +371,7 @@ test(
     const other = makeCgroup();
     {
       using objects = openPinned({ pinRoot });
-      const { veth, gamePort, publicAddress } = objects.getNetData(LOBBY) as ServerRecord;
+      const { veth, gamePort, publicAddress } = objects.netData().find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
       objects.addDnatTarget(
         { address: publicAddress, port: LOBBY },
         {

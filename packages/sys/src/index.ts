@@ -3,6 +3,7 @@ export { Errno, errnoName, SyscallError } from "./errno.ts";
 export { errnoText } from "./libc.ts";
 export { raiseDescriptorLimit } from "./descriptor-limit.ts";
 export { Fd, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, open } from "./fd.ts";
+export { expediteGracePeriods } from "./expedite.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
 export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns } from "./netns.ts";
 export { lockDirectory } from "./lock.ts";

@@ -51,7 +51,7 @@ test("a descriptor is closed once, and its number is not handed out after that",
 
 test("a file that is no namespace is refused as one", () => {
   expect(() => openNetns("/dev/null")).toThrow("not a namespace file");
-  expect(() => openNetns("/nonexistent")).toThrow("No such file or directory");
+  expect(() => openNetns("/proc/nonexistent")).toThrow("No such file or directory");
 });
 
 test("this thread's namespace has one inode and one cookie", () => {

@@ -19,18 +19,25 @@ const PLUGINS = "/usr/lib/cni";
 export const portmap: Contender = {
   name: "CNI bridge and portmap",
   async prepare(world, ports, load) {
-    const state = mkdtempSync(join(tmpdir(), "cni-"));
-    world.made.defer(() => rmSync(state, { recursive: true }));
-    for (const port of ports.real) await connect(world, state, port);
-    await addOthers(world.host, state, ports);
+    await connectAll(world, ports);
     await world.serve(load);
     return publicTargets(ports);
   },
-  async version() {
-    const version = await must(["dpkg-query", "-W", "-f=${Version}", "containernetworking-plugins"]);
-    return ["CNI plugins", version.replace(/[+~-].*/, "")];
-  },
+  version: pluginsVersion,
 };
+
+/** Connects the containers that are there, and makes the rules of those that are not. */
+export async function connectAll(world: World, ports: Ports): Promise<void> {
+  const state = mkdtempSync(join(tmpdir(), "cni-"));
+  world.made.defer(() => rmSync(state, { recursive: true }));
+  for (const port of ports.real) await connect(world, state, port);
+  await addOthers(world.host, state, ports);
+}
+
+export async function pluginsVersion(): Promise<readonly [name: string, version: string]> {
+  const version = await must(["dpkg-query", "-W", "-f=${Version}", "containernetworking-plugins"]);
+  return ["CNI plugins", version.replace(/[+~-].*/, "")];
+}
 
 /** The two plugins, one after the other, as an engine runs them. */
 async function connect(world: World, state: string, { port, container = 0 }: Port): Promise<void> {

@@ -2,7 +2,7 @@ import type { Server, ServerSelector } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
-import { parseNumber } from "../option-value.ts";
+import { SELECTOR_METAVARS, selectorOf } from "../server-selector.ts";
 import { UsageError } from "../usage-error.ts";
 
 export class DelServerCommand extends ChangeCommand {
@@ -18,9 +18,10 @@ export class DelServerCommand extends ChangeCommand {
       ["All there are", "dp del-server --all"],
     ],
   });
-  static override metavars = { "--port": "N", "--name": "S" };
+  static override metavars = SELECTOR_METAVARS;
 
   port = Option.String("--port", { description: "the server on this host port" });
+  address = Option.String("--address", { description: "its public address, where several servers have that port" });
   name = Option.String("--name", { description: "the server of this name" });
   all = Option.Boolean("--all", false, { description: "every server" });
   ifExists = Option.Boolean("--if-exists", false, { description: "one that is not there is no failure" });
@@ -31,19 +32,11 @@ export class DelServerCommand extends ChangeCommand {
     return { removed: await delServer(selector, { ...this.hostOptions(), ifExists: this.ifExists }) };
   }
 
-  #selector(): ServerSelector {
-    const given: ServerSelector[] = [];
-    if (this.port !== undefined) given.push({ port: parseNumber(this.port, "--port") });
-    if (this.name !== undefined) given.push({ name: this.name });
-    if (this.all) given.push({ all: true });
-    const [selector, ...others] = given;
-    if (selector !== undefined && others.length === 0) return selector;
-    throw new UsageError(
-      selector === undefined ? "which server?" : "only one of --port, --name and --all is possible",
-      {
-        hint: "--port N, --name S or --all",
-      },
-    );
+  #selector(): ServerSelector | { all: true } {
+    const hint = "--port N, --name S or --all";
+    if (!this.all) return selectorOf(this, hint);
+    if (this.port === undefined && this.name === undefined && this.address === undefined) return { all: true };
+    throw new UsageError("--all and a server exclude each other", { hint });
   }
 
   override present({ removed }: { removed: Server[] }): string {

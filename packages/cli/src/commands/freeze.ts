@@ -2,9 +2,8 @@ import type { FrozenServer } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
-import { parseNumber } from "../option-value.ts";
+import { SELECTOR_METAVARS, selectorOf } from "../server-selector.ts";
 import { renderFields } from "../table.ts";
-import { UsageError } from "../usage-error.ts";
 
 export class FreezeCommand extends ChangeCommand {
   static override paths = [["freeze"]];
@@ -23,18 +22,19 @@ export class FreezeCommand extends ChangeCommand {
       ],
     ],
   });
-  static override metavars = { "--port": "N", "--cgroup": "PATH" };
+  static override metavars = { ...SELECTOR_METAVARS, "--cgroup": "PATH" };
 
   port = Option.String("--port", { description: "the server on this host port" });
+  address = Option.String("--address", { description: "its public address, where several servers have that port" });
+  name = Option.String("--name", { description: "the server of this name" });
   cgroup = Option.String("--cgroup", {
     description: "the container's cgroup (default: the one its network namespace's processes share)",
   });
 
   override async perform(): Promise<FrozenServer> {
-    if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
-    const port = parseNumber(this.port, "--port");
+    const selector = selectorOf(this);
     const { freezeServer } = await hostLibrary();
-    return freezeServer({ ...this.hostOptions(), port, cgroup: this.cgroup });
+    return freezeServer(selector, { ...this.hostOptions(), cgroup: this.cgroup });
   }
 
   override present({ name, port, cgroup, destroyed }: FrozenServer): string {

@@ -10,7 +10,7 @@ export class ListCommand extends DpCommand {
   static override usage = DpCommand.Usage({
     category: "Servers",
     description: "all servers",
-    details: 'A server whose container is gone has the state "gone": delete it (dp del-server --port N).',
+    details: 'A server whose container is gone has the state "gone": delete it (dp del-server).',
     examples: [
       ["As a table", "dp list"],
       ["For a script", "dp list --json"],

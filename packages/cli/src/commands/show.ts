@@ -4,10 +4,9 @@ import { formatAge, formatBytes, formatPackets } from "../amount.ts";
 import { DpCommand } from "../dp-command.ts";
 import { describeDrop } from "../drop-reason.ts";
 import { hostLibrary } from "../host-library.ts";
-import { parseNumber } from "../option-value.ts";
+import { SELECTOR_METAVARS, selectorOf } from "../server-selector.ts";
 import { paintState } from "../state.ts";
 import { renderFields } from "../table.ts";
-import { UsageError } from "../usage-error.ts";
 
 export class ShowCommand extends DpCommand {
   static override paths = [["show"]];
@@ -16,15 +15,16 @@ export class ShowCommand extends DpCommand {
     description: "one server, with what its packets came to",
     examples: [["Addresses, interfaces, traffic and drops", "dp show --port 25570"]],
   });
-  static override metavars = { "--port": "N" };
+  static override metavars = SELECTOR_METAVARS;
 
   port = Option.String("--port", { description: "the server on this host port" });
+  address = Option.String("--address", { description: "its public address, where several servers have that port" });
+  name = Option.String("--name", { description: "the server of this name" });
 
   override async perform(): Promise<ServerDetails> {
-    if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
-    const port = parseNumber(this.port, "--port");
+    const selector = selectorOf(this);
     const { show } = await hostLibrary();
-    return show(port, this.hostOptions());
+    return show(selector, this.hostOptions());
   }
 
   override present(server: ServerDetails): string {

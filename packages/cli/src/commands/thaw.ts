@@ -2,8 +2,7 @@ import type { ThawedServer } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
-import { parseNumber } from "../option-value.ts";
-import { UsageError } from "../usage-error.ts";
+import { SELECTOR_METAVARS, selectorOf } from "../server-selector.ts";
 
 export class ThawCommand extends ChangeCommand {
   static override paths = [["thaw"]];
@@ -13,15 +12,16 @@ export class ThawCommand extends ChangeCommand {
     details: "Undoes dp freeze, also one that did not finish. A server that is not frozen stays as it is.",
     examples: [["After a checkpoint, or a restore", "dp thaw --port 25570"]],
   });
-  static override metavars = { "--port": "N" };
+  static override metavars = SELECTOR_METAVARS;
 
   port = Option.String("--port", { description: "the server on this host port" });
+  address = Option.String("--address", { description: "its public address, where several servers have that port" });
+  name = Option.String("--name", { description: "the server of this name" });
 
   override async perform(): Promise<ThawedServer> {
-    if (this.port === undefined) throw new UsageError("--port is missing", { hint: "--port N" });
-    const port = parseNumber(this.port, "--port");
+    const selector = selectorOf(this);
     const { thawServer } = await hostLibrary();
-    return thawServer({ ...this.hostOptions(), port });
+    return thawServer(selector, this.hostOptions());
   }
 
   override present({ name, port, address, thawed }: ThawedServer): string {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { DpConfig } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
 
@@ -46,7 +45,7 @@ export function encodeConfig(config: HostConfig, stored: StoredConfig): DpConfig
     hostOctets: stored.hostOctets,
     playersFrom: stored.playersFrom,
     heldUntil: stored.heldUntil,
-    playerKey: stored.playerKey === 0n ? randomBytes(8).readBigUInt64LE() | 1n : stored.playerKey,
+    playerKey: stored.playerKey === 0n ? randomKey() | 1n : stored.playerKey,
   };
 }
 
@@ -97,4 +96,8 @@ function numberOf(address: string): number {
 
 function dotted(bits: number): string {
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+}
+
+function randomKey(): bigint {
+  return crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 }

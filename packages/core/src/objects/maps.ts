@@ -1,12 +1,15 @@
 import {
+  type DpChange,
   type DpConfig,
   type DpDnatTarget,
   type DpDrops,
+  type DpFree,
   type DpFlow,
   type DpFlowKey,
   type DpHostAddr,
+  type DpName,
+  type DpNamespace,
   type DpNetData,
-  type DpNetKey,
   type DpOrigin,
   type DpOriginKey,
   type DpPublicKey,
@@ -32,7 +35,13 @@ export interface Maps {
   snatTargets: PerCpuMap<number, DpSnatTarget>;
   hostPeers: BpfMap<number, number>;
   uplinks: BpfMap<number, number>;
-  netRecords: BpfMap<DpNetKey, DpNetData>;
+  netRecords: BpfMap<string, DpNetData>;
+  endpoints: BpfMap<DpPublicKey, string>;
+  names: BpfMap<DpName, string>;
+  namespaces: BpfMap<DpNamespace, string>;
+  changes: BpfMap<string, DpChange>;
+  groups: BpfMap<number, DpName>;
+  free: BpfMap<number, DpFree>;
   hostAddrs: BpfMap<string, DpHostAddr>;
   configs: BpfMap<number, DpConfig>;
   dropCounts: PerCpuMap<number, DpDrops>;
@@ -91,6 +100,12 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
       hostPeers: open(mapLayouts.dp_host_peers),
       uplinks: open(mapLayouts.dp_uplinks),
       netRecords: open(mapLayouts.dp_net_records),
+      endpoints: open(mapLayouts.dp_endpoints),
+      names: open(mapLayouts.dp_names),
+      namespaces: open(mapLayouts.dp_namespaces),
+      changes: open(mapLayouts.dp_changes),
+      groups: open(mapLayouts.dp_groups),
+      free: open(mapLayouts.dp_free),
       hostAddrs: open(mapLayouts.dp_host_addrs),
       configs: open(mapLayouts.dp_configs),
       dropCounts: openPerCpu(mapLayouts.dp_drop_counts),

@@ -44,7 +44,8 @@ import {
   type ProgramName,
   PROGRAMS,
 } from "./pin-root.ts";
-import { decodeRecord, encodeRecord, type ServerRecord } from "./server-record.ts";
+import type { ServerRecord } from "./server-record.ts";
+import { ServerRecords } from "./server-records.ts";
 import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
 import { needsLoad } from "./stamp.ts";
 import {
@@ -116,6 +117,8 @@ const HOST_WIDE = 0;
 export class Objects implements Disposable {
   /** The folder everything is pinned under. */
   readonly pinRoot: string;
+  /** The records of servers: how they are found, and what of them goes on. */
+  readonly records: ServerRecords;
   readonly #root: PinRoot;
   readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
@@ -133,6 +136,7 @@ export class Objects implements Disposable {
     this.#root = root;
     this.#programs = programs;
     this.#maps = maps;
+    this.records = new ServerRecords(maps);
     this.#mechanism = mechanism;
   }
 
@@ -291,28 +295,27 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Keeps the record of a server under its host port.
+   * Keeps the record of a server under its container's address.
    *
-   * @param mode "create" throws `SyscallError` EEXIST when the port has one, "replace" ENOENT when it has none
+   * @param mode "create" throws `SyscallError` EEXIST when the container has one, "replace" ENOENT when it has none.
+   *   Throws `DatapathError` CONFLICT when another server has its public endpoint, its name or its namespace
    */
   addNetData(record: ServerRecord, mode: SetMode = "any"): void {
-    this.#maps.netRecords.set({ hostPort: record.hostPort }, encodeRecord(record), mode);
+    this.records.set(record, mode);
   }
 
-  getNetData(hostPort: number): ServerRecord | undefined {
-    const data = this.#maps.netRecords.get({ hostPort });
-    return data === undefined ? undefined : decodeRecord(data);
+  getNetData(containerAddress: string): ServerRecord | undefined {
+    return this.records.get(containerAddress);
   }
 
   /** False when there was none. */
-  delNetData(hostPort: number): boolean {
-    return this.#maps.netRecords.delete({ hostPort });
+  delNetData(containerAddress: string): boolean {
+    return this.records.delete(containerAddress);
   }
 
-  /** The records of all servers, by host port. */
+  /** The records of all servers, by host port, then by public address. */
   netData(): ServerRecord[] {
-    const records = [...this.#maps.netRecords].map(([, data]) => decodeRecord(data));
-    return records.sort((one, other) => one.hostPort - other.hostPort);
+    return this.records.all();
   }
 
   /** The host's configuration; undefined before it was set for the first time. */
@@ -350,6 +353,11 @@ export class Objects implements Disposable {
     // The filter in front of the map: set once all it lets through is there, before anything is taken away.
     this.#maps.configs.set(0, { ...this.#storedConfig(), hostOctets: octetFilter(wanted) });
     map.deleteMany(old);
+  }
+
+  /** The interface that has an address of the host itself, as of {@link setHostAddresses}. */
+  hostAddressOwner(address: string): number | undefined {
+    return this.#maps.hostAddrs.get(address)?.ifindex;
   }
 
   hostAddresses(): { address: string; ifindex: number }[] {

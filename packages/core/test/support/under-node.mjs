@@ -36,7 +36,7 @@ link.close();
 const datapath = loadBpf({ pinRoot: bpffs });
 datapath.attachAndPinDnat(readInterface("dp0"));
 const attachments = datapath.attachments().map(({ program, iface }) => `${program} ${iface}`);
-const record = datapath.getNetData(25570);
+const record = datapath.getNetData("10.2.0.1");
 datapath.unpinAll();
 datapath.close();
 object.close();

@@ -3,10 +3,12 @@ import { freezeServer, thawServer } from "../../src/index.ts";
 
 const [command, deadly, pinRoot, port] = process.argv.slice(2);
 const change = command === "freeze" ? freezeServer : thawServer;
-await change({
-  pinRoot,
-  port: Number(port),
-  onStep: (step) => {
-    if (step === deadly) process.kill(process.pid, "SIGKILL");
+await change(
+  { port: Number(port) },
+  {
+    pinRoot,
+    onStep: (step) => {
+      if (step === deadly) process.kill(process.pid, "SIGKILL");
+    },
   },
-});
+);

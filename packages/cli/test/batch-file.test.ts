@@ -1,0 +1,34 @@
+import { describe, expect, test } from "bun:test";
+import { parseBatch } from "../src/batch-file.ts";
+import { UsageError } from "../src/usage-error.ts";
+
+const LOBBY = { port: 25570, netns: "lobby", group: "main", gamePort: 25566, force: true };
+const AUTO = { port: "auto", container: "games" } as const;
+
+describe("a batch", () => {
+  test("is a JSON object on each line, blank ones aside, or an array of them", () => {
+    const lines = `${JSON.stringify(LOBBY)}\n\n  ${JSON.stringify(AUTO)}\r\n`;
+    expect(parseBatch(lines)).toEqual([LOBBY, AUTO]);
+    expect(parseBatch(`\n${JSON.stringify([LOBBY, AUTO], null, 2)}`)).toEqual([LOBBY, AUTO]);
+    expect(parseBatch("\n \n")).toEqual([]);
+    expect(parseBatch("[]")).toEqual([]);
+  });
+
+  test.each([
+    ['{"port": 1', "line 1 is not JSON"],
+    ['{"port": 1, "netns": "a"}\n7', "line 2 is no JSON object"],
+    ['{"port": 1}\n[1]', "line 2 is no JSON object"],
+    ['[{"port": 1}, null]', "entry 2 is no JSON object"],
+    ['[{"port": 1}', "the file is not JSON"],
+    ['{"netns": "a"}', "line 1: port is missing"],
+    ['{"port": 1, "game-port": 2}', 'line 1: unknown key "game-port"'],
+    ['{"port": 1, "toString": 2}', 'line 1: unknown key "toString"'],
+    ['{"port": "25570"}', 'line 1: port is "25570": expected a number, or "auto"'],
+    ['{"port": 1, "mtu": "9000"}', 'line 1: mtu is "9000": expected a number'],
+    ['{"port": 1, "name": null}', "line 1: name is null: expected a text"],
+    ['{"port": 1, "force": 1}', "line 1: force is 1: expected true or false"],
+  ])("%s is told where it is wrong", (text, message) => {
+    expect(() => parseBatch(text)).toThrow(UsageError);
+    expect(() => parseBatch(text)).toThrow(message);
+  });
+});

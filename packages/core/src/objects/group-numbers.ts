@@ -1,0 +1,64 @@
+import type { DpName } from "@dp/bpf";
+import { DatapathError } from "@dp/sys";
+import type { BpfMap } from "../libbpf/map.ts";
+
+/** No group: such a server reaches no other. */
+export const NO_GROUP = 0;
+
+/**
+ * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the
+ * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up.
+ */
+export class GroupNumbers {
+  readonly #names: BpfMap<number, DpName>;
+
+  constructor(names: BpfMap<number, DpName>) {
+    this.#names = names;
+  }
+
+  /** The number a group has; undefined for one that has none yet. "" is no group. */
+  find(name: string): number | undefined {
+    const id = this.#slotOf(name);
+    return id === NO_GROUP || this.#names.get(id) !== undefined ? id : undefined;
+  }
+
+  /** The number of a group, which it gets now if it has none. "" is no group. */
+  of(name: string): number {
+    const id = this.#slotOf(name);
+    if (id !== NO_GROUP && this.#names.get(id) === undefined) this.#names.set(id, { text: name }, "create");
+    return id;
+  }
+
+  /** The slot that holds a name, or the free one that is to. */
+  #slotOf(name: string): number {
+    if (name === "") return NO_GROUP;
+    let id = firstSlot(name);
+    for (let steps = 0; steps <= this.#names.info.maxEntries; steps++) {
+      const found = this.#names.get(id);
+      if (found === undefined || found.text === name) return id;
+      id = nextSlot(id);
+    }
+    throw new DatapathError("FAILED", `number the group ${name}`, "no number is left");
+  }
+
+  /**
+   * Forgets groups no server is in. One whose next slot is taken stays: a name behind it would no longer be found.
+   *
+   * @param used their names
+   */
+  keepOnly(used: ReadonlySet<string>): void {
+    const unused = [...this.#names].filter(([, { text }]) => !used.has(text)).map(([id]) => id);
+    for (const id of unused) if (this.#names.get(nextSlot(id)) === undefined) this.#names.delete(id);
+  }
+}
+
+/** FNV-1a over UTF-8, 32 bits. */
+function firstSlot(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0 === NO_GROUP ? 1 : hash >>> 0;
+}
+
+function nextSlot(id: number): number {
+  return id === 0xffffffff ? 1 : id + 1;
+}

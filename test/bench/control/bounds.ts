@@ -1,0 +1,4 @@
+/** What bounds the control plane. */
+export const BOUNDS = `
+To be written.
+`;

@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
+import { Dp, DP } from "@dp/e2e/topology/dp.ts";
+import { run } from "@dp/e2e/topology/program.ts";
+import { type Fd, openNetns } from "@dp/sys";
+import { World } from "../path/world.ts";
+import type { Contender, Host, Spare } from "./contender.ts";
+import { mapMemory } from "./map-memory.ts";
+import { Namespaces } from "./namespaces.ts";
+import { timed, type Took } from "./timed.ts";
+
+/** Of the servers that are present, one after the other; the one that is added and removed is the one after the last. */
+const FIRST_PORT = 20_000;
+
+export const datapath: Contender = {
+  name: "datapath",
+  ours: true,
+  prepare: (servers, spare) => DatapathHost.create(servers, spare),
+};
+
+export class DatapathHost implements Host {
+  readonly #netns: Fd;
+  readonly #pinRoot: string;
+  readonly #servers: number;
+  readonly #spare: Spare;
+  readonly #made: AsyncDisposableStack;
+  /** What it took to connect them all, in one process. */
+  readonly batch: Took;
+
+  private constructor(netns: Fd, pinRoot: string, crowd: Namespaces, spare: Spare, made: AsyncDisposableStack) {
+    this.#netns = netns;
+    this.#pinRoot = pinRoot;
+    this.#servers = crowd.all.length;
+    this.#spare = spare;
+    this.batch = this.#addAll(crowd);
+    this.#made = made;
+  }
+
+  static async create(servers: number, spare: Spare): Promise<DatapathHost> {
+    await using made = new AsyncDisposableStack();
+    const crowd = made.use(new Namespaces(servers));
+    const world = made.use(await World.create(`c${servers}`, 0));
+    const cgroup = makeCgroup();
+    made.defer(() => removeCgroup(cgroup));
+    const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
+    made.defer(async () => {
+      await run(["umount", pinRoot]);
+      rmSync(pinRoot, { recursive: true });
+    });
+    await new Dp(world.host, pinRoot).must("load", "--iface", "eth0", "--cgroup", cgroup);
+    const netns = made.use(openNetns(world.host.path));
+    return new DatapathHost(netns, pinRoot, crowd, spare, made.move());
+  }
+
+  add(): Took {
+    return this.#dp("add-server", "--port", this.#port, "--netns", this.#spare.path);
+  }
+
+  remove(): Took {
+    return this.#dp("del-server", "--port", this.#port);
+  }
+
+  get #port(): string {
+    return `${FIRST_PORT + this.#servers}`;
+  }
+
+  list(): Took {
+    const took = this.#dp("list", "--json");
+    const { length } = JSON.parse(took.stdout) as unknown[];
+    if (length !== this.#servers) throw new Error(`${length} servers are listed, not ${this.#servers}`);
+    return took;
+  }
+
+  #addAll({ all }: Namespaces): Took {
+    const file = join(tmpdir(), `batch-${process.pid}.jsonl`);
+    const lines = all.map(({ path }, index) => JSON.stringify({ port: FIRST_PORT + index, netns: path }));
+    writeFileSync(file, lines.join("\n"));
+    try {
+      return this.#dp("add-server", "--batch", file);
+    } finally {
+      rmSync(file);
+    }
+  }
+
+  /** What the kernel keeps for its maps, in bytes. */
+  maps(): number {
+    return mapMemory(this.#pinRoot);
+  }
+
+  #dp(...args: string[]): Took {
+    return timed(this.#netns, { words: [DP, ...args], env: { DP_PIN_ROOT: this.#pinRoot } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#made.disposeAsync();
+  }
+}

@@ -1,0 +1,48 @@
+import { type Fd, withNetns } from "@dp/sys";
+
+/** What a process took, from before it was started until it was waited for; in milliseconds, and bytes. */
+export interface Took {
+  readonly wall: number;
+  /** Of processors, its own and the kernel's for it, with those of processes that it waited for. */
+  readonly cpu: number;
+  /** The most memory it had at once. */
+  readonly memory: number;
+  readonly stdout: string;
+}
+
+export interface Command {
+  readonly words: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/** Runs a program in a network namespace, without another program in between that would be measured, too. */
+export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took {
+  return withNetns(netns, () => {
+    const start = performance.now();
+    const result = Bun.spawnSync([...words], {
+      env: { ...process.env, ...env },
+      stdin: Buffer.from(stdin),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const wall = performance.now() - start;
+    const stdout = result.stdout.toString();
+    if (result.exitCode !== 0) {
+      throw new Error(`${words.join(" ")}: exit status ${result.exitCode}\n${stdout}${result.stderr.toString()}`);
+    }
+    const { cpuTime, maxRSS } = result.resourceUsage;
+    return { wall, cpu: Number(cpuTime.total) / 1000, memory: maxRSS, stdout };
+  });
+}
+
+/** One after the other, as one. */
+export function together(parts: readonly Took[]): Took {
+  const sum = (of: (took: Took) => number) => parts.reduce((total, each) => total + of(each), 0);
+  return {
+    wall: sum(({ wall }) => wall),
+    cpu: sum(({ cpu }) => cpu),
+    memory: Math.max(...parts.map(({ memory }) => memory)),
+    stdout: parts.at(-1)?.stdout ?? "",
+  };
+}

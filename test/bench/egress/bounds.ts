@@ -1,0 +1,4 @@
+/** What bounds the way out. */
+export const BOUNDS = `
+To be written.
+`;

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
+import { Dp } from "@dp/e2e/topology/dp.ts";
+import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
+import { must, run } from "@dp/e2e/topology/program.ts";
+import { pinned } from "../path/world.ts";
+import type { Contender, Redirect } from "./contender.ts";
+import { dpProxy, haproxy, type Proxy, TCP_PORT } from "./proxies.ts";
+
+const SERVER_PORT = 25570;
+
+const routing: Contender = { name: "routing, no proxy", prepare: (world) => world.wire() };
+
+const nftables: Redirect = {
+  name: "nftables",
+  async prepare(world, proxy) {
+    await world.wire();
+    const file = join(tmpdir(), `${world.host.name}.nft`);
+    world.made.defer(() => rmSync(file));
+    const rules = [
+      "  chain prerouting {",
+      "    type nat hook prerouting priority dstnat",
+      `    iifname "v0" meta l4proto tcp redirect to :${TCP_PORT}`,
+      "  }",
+    ];
+    writeFileSync(file, ["table ip nat {", ...rules, "}", ""].join("\n"));
+    await must(world.host.inside(["nft", "-f", file]));
+    world.made.use(world.host.spawn(quietly("/dev/null", pinned(proxy.alone))));
+  },
+};
+
+const datapath: Redirect = {
+  name: "datapath",
+  ours: true,
+  async prepare(world, proxy) {
+    const { host, made } = world;
+    const cgroup = makeCgroup();
+    made.defer(() => removeCgroup(cgroup));
+    const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
+    made.defer(async () => {
+      await run(["umount", pinRoot]);
+      rmSync(pinRoot, { recursive: true });
+    });
+    const dp = new Dp(host, pinRoot);
+    await dp.must("load", "--iface", "eth0", "--cgroup", cgroup);
+    await dp.addServer(SERVER_PORT, world.containers[0] as NetworkNamespace);
+    const command = proxy.dp === undefined ? proxy.alone : dp.command(...proxy.dp);
+    made.use(host.spawn(quietly(join(cgroup, "cgroup.procs"), pinned(command))));
+  },
+};
+
+/** Writes its own process number into a file, and leaves its log to nobody. */
+function quietly(file: string, command: readonly string[]): string[] {
+  return ["sh", "-c", `echo $$ >${file} && exec "$@" >/dev/null`, "sh", ...command];
+}
+
+function through(redirect: Redirect, proxy: Proxy): Contender {
+  return {
+    name: `${redirect.name}, ${proxy.name}`,
+    ...(redirect.ours === true ? { ours: true } : {}),
+    prepare: (world) => redirect.prepare(world, proxy),
+  };
+}
+
+export const noProxy = routing;
+
+/** By the proxy: behind the one redirect, and behind the other. */
+export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
+  proxy,
+  nftables: through(nftables, proxy),
+  datapath: through(datapath, proxy),
+}));
+
+export const CONTENDERS: readonly Contender[] = [routing, ...PAIRS.flatMap((pair) => [pair.nftables, pair.datapath])];
