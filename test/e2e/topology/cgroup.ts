@@ -1,14 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/**
- * Makes a cgroup of its own for a test file, with nobody in it. Returns its folder. All sandboxes share the cgroups, and
- * have processes of the same numbers.
- */
+/** Makes a cgroup of its own for a test file, with nobody in it. Returns its folder. */
 export function makeCgroup(): string {
   const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
   const mount = mounts.map((line) => line.split(" ")).find(([, , type]) => type === "cgroup2")?.[1];
   if (mount === undefined) throw new Error("no cgroup2 is mounted");
+  // Cgroups are the machine's, process numbers a sandbox's own: another one may have the same.
   return mkdtempSync(join(mount, "dp-e2e-"));
 }
 
