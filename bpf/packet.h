@@ -40,6 +40,8 @@ struct dp_icmp {
 
 /* The longest headers a program reads: Ethernet, IPv4 with all options, TCP without. */
 #define DP_HEADERS (ETH_HLEN + 60 + sizeof(struct tcphdr))
+/* The same without IPv4 options, as almost always. */
+#define DP_PLAIN_HEADERS (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
 /*
  * Drivers may leave headers in page fragments, out of direct reach. After this
@@ -54,8 +56,17 @@ static __always_inline void dp_pull(struct __sk_buff *skb, __u32 bytes)
 		bpf_skb_pull_data(skb, skb->len < bytes ? skb->len : bytes);
 }
 
+/*
+ * A pull copies, and what this machine sends itself has its data in pages: where
+ * the headers are in one piece there is no need of it.
+ */
 static __always_inline void dp_pull_headers(struct __sk_buff *skb)
 {
+	void *data = (void *)(long)skb->data;
+	struct iphdr *ip = data + ETH_HLEN;
+
+	if (data + DP_PLAIN_HEADERS <= (void *)(long)skb->data_end && ip->ihl <= 5)
+		return;
 	dp_pull(skb, DP_HEADERS);
 }
 

@@ -3,14 +3,18 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { thisMachine } from "./machine.ts";
 import type { Result } from "./report/result.ts";
-import { write } from "./report/write.ts";
+import { rewrite, write } from "./report/write.ts";
 import { SUITES } from "./suites.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, out: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    pages: { type: "boolean", default: false },
+    out: { type: "string" },
+  },
 });
 const { quick } = values;
 const all = Object.keys(SUITES);
@@ -22,6 +26,10 @@ if (unknown.length > 0) {
 
 // A quick run's figures are for looking at, not for keeping.
 const directory = resolve(values.out ?? join(ROOT, quick ? ".cache/bench" : "docs/benchmarks"));
+if (values.pages) {
+  rewrite(directory, all);
+  process.exit();
+}
 for (const id of positionals.length > 0 ? positionals : all) {
   const suite = await (SUITES[id] as (typeof SUITES)[string])();
   const start = performance.now();

@@ -66,6 +66,11 @@ export class DatapathHost implements Host {
     return `${FIRST_PORT + this.#servers}`;
   }
 
+  /** A command that does nothing: what every one takes to start. */
+  version(): Took {
+    return this.#dp("--version");
+  }
+
   list(): Took {
     const took = this.#dp("list", "--json");
     const { length } = JSON.parse(took.stdout) as unknown[];

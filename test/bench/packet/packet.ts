@@ -11,7 +11,7 @@ import { short } from "../report/numbers.ts";
 import { interleaved } from "../rounds.ts";
 import { type Figure, perRound, ratio } from "../statistics.ts";
 import type { Context, Outcome, Suite, Table, Target } from "../suite.ts";
-import { BOUNDS } from "./bounds.ts";
+import { bounds } from "./bounds.ts";
 import { type Contender, contenders } from "./contenders.ts";
 
 const VERDICTS: Readonly<Record<Verdict, number>> = { next: 0xffffffff, pass: 0, drop: 2, redirect: 7 };
@@ -76,7 +76,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   return {
     tables: tables(names, cost, times, raw("empty")),
     targets: TARGETS.map((target) => judge(target, times)),
-    bounds: BOUNDS,
+    bounds: bounds((name) => cost(name).value - raw("empty").value),
     versions: {},
   };
 }

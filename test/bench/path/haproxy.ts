@@ -6,7 +6,7 @@ import { must } from "@dp/e2e/topology/program.ts";
 import type { Contender } from "./contender.ts";
 import { publicTargets } from "./kernel.ts";
 import { GAME_PORT } from "./ports.ts";
-import { pinned, PUBLIC_ADDRESS } from "./world.ts";
+import { PUBLIC_ADDRESS } from "./world.ts";
 
 const SETTINGS = `global
   maxconn 2000
@@ -33,7 +33,7 @@ export const haproxy: Contender = {
     );
     writeFileSync(file, SETTINGS + listeners.join(""));
     await world.serve(load);
-    world.host.spawn(pinned(["haproxy", "-db", "-f", file]));
+    world.work(["haproxy", "-db", "-f", file]);
     return publicTargets(ports);
   },
   version: async () => ["haproxy", /version ([\d.]+)/.exec(await must(["haproxy", "-v"]))?.[1] ?? "?"],

@@ -1,4 +1,4 @@
-/** What the kernel does by itself: routing, and nftables. */
+/** What the kernel does by itself: a wire, routing, and nftables. */
 import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,17 @@ import type { Contender } from "./contender.ts";
 import { containerAddress, GAME_PORT, type Ports } from "./ports.ts";
 import { PUBLIC_ADDRESS, type World } from "./world.ts";
 
+/** What no host can do better than: the client and the containers alone. The rest of every figure is the path's. */
+export const wire: Contender = {
+  name: "no host between",
+  anyPorts: true,
+  async prepare(world, _ports, load) {
+    await world.plugInto(world.client);
+    await world.serve(load);
+    return ownTargets(world);
+  },
+};
+
 /** The client knows the containers' own addresses, as no player does: nothing is translated. */
 export const routing: Contender = {
   name: "routing",
@@ -14,9 +25,13 @@ export const routing: Contender = {
   async prepare(world, _ports, load) {
     await world.wire();
     await world.serve(load);
-    return world.containers.map((_, index) => `${containerAddress(index)}:${GAME_PORT}`);
+    return ownTargets(world);
   },
 };
+
+function ownTargets(world: World): string[] {
+  return world.containers.map((_, index) => `${containerAddress(index)}:${GAME_PORT}`);
+}
 
 export const nftMap: Contender = {
   name: "nftables, a map",

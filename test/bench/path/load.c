@@ -4,11 +4,17 @@
  * they saw as one line of JSON.
  *
  *   load serve PORT NETNS...            listens in each network namespace; says "ready"
- *   load requests SECONDS ADDRESS:PORT...
+ *   load requests SECONDS PIDS ADDRESS:PORT...
  *                                       one byte there and one back, on one connection after the other
- *   load connections SECONDS ADDRESS:PORT...
+ *   load connections SECONDS PIDS ADDRESS:PORT...
  *                                       connect, a byte there and back, reset: 16 at a time
- *   load up|down SECONDS ADDRESS:PORT   as much as goes through one connection
+ *   load up|down SECONDS PIDS ADDRESS:PORT
+ *                                       as much as goes through one connection, in gigabits
+ *
+ * PIDS are the processes that work for it: the server, and who else is between
+ * ("12,13", or ""). All run on one processor, so what is done in a second of
+ * theirs is the rate: what others did on that processor meanwhile takes
+ * nothing from it. "share" is how much of the processor they had.
  *
  * A connection's first byte says what it wants: to hear its bytes again, to be
  * read from, or to be written to.
@@ -45,6 +51,7 @@ enum wish {
 #define MAX_TARGETS 64
 #define MAX_FDS 4096
 #define MAX_SAMPLES (1 << 22)
+#define PATIENCE_MS 30000
 #define NS_PER_S 1000000000ULL
 #define NS_PER_US 1000.0
 
@@ -225,43 +232,49 @@ static int ascending(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-static void requests(uint64_t duration)
-{
-	uint32_t *samples = malloc(MAX_SAMPLES * sizeof(*samples));
-	uint64_t begin, end, sent;
-	int fds[MAX_TARGETS];
-	size_t count = 0;
-	char byte = ECHO;
+static int fds[MAX_TARGETS];
+static uint32_t *samples;
+static size_t sample_count;
 
+static void open_requests(void)
+{
+	char byte;
+
+	samples = malloc(MAX_SAMPLES * sizeof(*samples));
 	for (int i = 0; i < target_count; i++) {
 		fds[i] = connected(&targets[i], ECHO);
 		if (recv(fds[i], &byte, 1, 0) != 1)
 			fail("receive");
 	}
-	begin = now() + WARM_UP_NS;
-	end = begin + duration;
-	sent = now();
-	for (int i = 0; sent < end && count < MAX_SAMPLES; i = (i + 1) % target_count) {
+}
+
+static uint64_t requests(uint64_t duration)
+{
+	uint64_t sent = now(), end = sent + duration;
+	char byte = ECHO;
+
+	sample_count = 0;
+	for (int i = 0; sent < end && sample_count < MAX_SAMPLES; i = (i + 1) % target_count) {
 		uint64_t answered;
 
 		if (send(fds[i], &byte, 1, 0) != 1 || recv(fds[i], &byte, 1, 0) != 1)
 			fail("request");
 		answered = now();
-		if (sent >= begin)
-			samples[count++] = answered - sent;
+		samples[sample_count++] = answered - sent;
 		sent = answered;
 	}
-	if (!count)
-		fail("no request was answered");
-	qsort(samples, count, sizeof(*samples), ascending);
-	printf("{\"perSecond\": %.1f, \"p50\": %.2f, \"p99\": %.2f}\n",
-	       count * (double)NS_PER_S / (sent - begin), samples[count / 2] / NS_PER_US,
-	       samples[count * 99 / 100] / NS_PER_US);
+	return sample_count;
 }
 
+static double percentile(unsigned int percent)
+{
+	return samples[sample_count * percent / 100] / NS_PER_US;
+}
+
+static int epoll;
 static int next_target;
 
-static void open_another(int epoll)
+static void open_another(void)
 {
 	const struct sockaddr_in *target = &targets[next_target];
 	int fd = client_socket(SOCK_NONBLOCK);
@@ -272,87 +285,167 @@ static void open_another(int epoll)
 	watch(epoll, EPOLL_CTL_ADD, fd, EPOLLOUT);
 }
 
-static void connections(uint64_t duration)
+static void open_connections(void)
 {
-	uint64_t begin = now() + WARM_UP_NS, end = begin + duration, time;
-	struct epoll_event events[EVENTS];
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	uint64_t count = 0;
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (int i = 0; i < AT_ONCE; i++)
+		open_another();
+}
+
+/* True when it has done all it was opened for, and is closed. */
+static bool go_on_with(const struct epoll_event *event)
+{
+	int fd = event->data.fd;
 	char byte = ECHO;
 
-	for (int i = 0; i < AT_ONCE; i++)
-		open_another(epoll);
+	if (event->events & EPOLLIN) {
+		if (recv(fd, &byte, 1, 0) != 1)
+			fail("receive");
+		close(fd);
+		return true;
+	}
+	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+		fail("connect");
+	watch(epoll, EPOLL_CTL_MOD, fd, EPOLLIN);
+	return false;
+}
+
+static uint64_t connections(uint64_t duration)
+{
+	struct epoll_event events[EVENTS];
+	uint64_t end = now() + duration;
+	uint64_t count = 0;
+
 	do {
-		int ready = epoll_wait(epoll, events, EVENTS, 1000);
+		int ready = epoll_wait(epoll, events, EVENTS, PATIENCE_MS);
 
 		if (ready == 0) {
 			errno = ETIMEDOUT;
 			fail("connections");
 		}
-		time = now();
 		for (int i = 0; i < ready; i++) {
-			int fd = events[i].data.fd;
-
-			if (events[i].events & EPOLLIN) {
-				if (recv(fd, &byte, 1, 0) != 1)
-					fail("receive");
-				close(fd);
-				count += time >= begin;
-				open_another(epoll);
+			if (!go_on_with(&events[i]))
 				continue;
-			}
-			if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-				fail("connect");
-			watch(epoll, EPOLL_CTL_MOD, fd, EPOLLIN);
+			count++;
+			open_another();
 		}
-	} while (time < end);
-	printf("{\"perSecond\": %.1f}\n", count * (double)NS_PER_S / (time - begin));
+	} while (now() < end);
+	return count;
 }
 
-static void stream(uint64_t duration, enum wish wish)
+static void open_up(void)
 {
-	int fd = connected(&targets[0], wish);
-	uint64_t begin = now() + WARM_UP_NS, end = begin + duration, time;
+	fds[0] = connected(&targets[0], SINK);
+}
+
+static void open_down(void)
+{
+	fds[0] = connected(&targets[0], SOURCE);
+}
+
+/* In bits. */
+static uint64_t up(uint64_t duration)
+{
+	uint64_t end = now() + duration;
 	uint64_t count = 0;
 
 	do {
-		ssize_t length = wish == SINK ? send(fd, buffer, BUFFER, MSG_NOSIGNAL)
-					      : recv(fd, buffer, BUFFER, 0);
+		ssize_t length = send(fds[0], buffer, BUFFER, MSG_NOSIGNAL);
 
 		if (length <= 0)
-			fail("stream");
-		time = now();
-		if (time >= begin)
-			count += length;
-	} while (time < end);
-	/* Bits in a nanosecond are gigabits in a second. */
-	printf("{\"gigabits\": %.4f}\n", count * 8.0 / (time - begin));
+			fail("send");
+		count += length;
+	} while (now() < end);
+	return 8 * count;
+}
+
+static uint64_t down(uint64_t duration)
+{
+	uint64_t end = now() + duration;
+	uint64_t count = 0;
+
+	do {
+		ssize_t length = recv(fds[0], buffer, BUFFER, 0);
+
+		if (length <= 0)
+			fail("receive");
+		count += length;
+	} while (now() < end);
+	return 8 * count;
+}
+
+static const struct client {
+	const char *name;
+	void (*open)(void);
+	uint64_t (*run)(uint64_t duration);
+	double unit;
+} clients[] = {
+	{ "requests", open_requests, requests, 1 },
+	{ "connections", open_connections, connections, 1 },
+	{ "up", open_up, up, 1e9 },
+	{ "down", open_down, down, 1e9 },
+};
+
+/* All who work for this client: it, and those at the other end and between. */
+static uint64_t processor_time(const char *others)
+{
+	struct timespec own;
+	uint64_t sum;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+	sum = own.tv_sec * NS_PER_S + own.tv_nsec;
+	while (*others) {
+		unsigned long long time = 0;
+		char path[64];
+		FILE *file;
+		char *end;
+
+		snprintf(path, sizeof(path), "/proc/%lu/schedstat", strtoul(others, &end, 10));
+		file = fopen(path, "re");
+		if (!file || fscanf(file, "%llu", &time) != 1)
+			fail("read %s", path);
+		fclose(file);
+		sum += time;
+		others = *end ? end + 1 : end;
+	}
+	return sum;
+}
+
+static void measure(const struct client *client, uint64_t duration, const char *others)
+{
+	uint64_t wall, spent, count;
+
+	client->open();
+	client->run(WARM_UP_NS);
+	wall = now();
+	spent = processor_time(others);
+	count = client->run(duration);
+	spent = processor_time(others) - spent;
+	wall = now() - wall;
+	printf("{\"rate\": %.4f, \"share\": %.4f", count / client->unit * NS_PER_S / spent,
+	       (double)spent / wall);
+	if (samples) {
+		qsort(samples, sample_count, sizeof(*samples), ascending);
+		printf(", \"p50\": %.2f, \"p99\": %.2f", percentile(50), percentile(99));
+	}
+	printf("}\n");
 }
 
 int main(int argc, char **argv)
 {
 	struct rlimit files = { MAX_FDS, MAX_FDS };
-	uint64_t duration;
-	const char *what;
 
 	setrlimit(RLIMIT_NOFILE, &files);
-	if (argc < 4) {
-		fprintf(stderr, "usage: load serve PORT NETNS... | WHAT SECONDS ADDRESS:PORT...\n");
-		return 2;
-	}
-	what = argv[1];
-	if (!strcmp(what, "serve")) {
+	if (argc > 3 && !strcmp(argv[1], "serve"))
 		serve(atoi(argv[2]), argc - 3, argv + 3);
+	for (size_t i = 0; argc > 4 && i < sizeof(clients) / sizeof(*clients); i++) {
+		if (strcmp(argv[1], clients[i].name))
+			continue;
+		for (int j = 4; j < argc; j++)
+			add_target(argv[j]);
+		measure(&clients[i], atof(argv[2]) * NS_PER_S, argv[3]);
 		return 0;
 	}
-	duration = atof(argv[2]) * NS_PER_S;
-	for (int i = 3; i < argc; i++)
-		add_target(argv[i]);
-	if (!strcmp(what, "requests"))
-		requests(duration);
-	else if (!strcmp(what, "connections"))
-		connections(duration);
-	else
-		stream(duration, !strcmp(what, "up") ? SINK : SOURCE);
-	return 0;
+	fprintf(stderr, "usage: load serve PORT NETNS... | WHAT SECONDS PIDS ADDRESS:PORT...\n");
+	return 2;
 }

@@ -29,6 +29,8 @@ export class World implements AsyncDisposable {
   readonly client: NetworkNamespace;
   readonly host: NetworkNamespace;
   readonly containers: readonly NetworkNamespace[];
+  /** Who works for it, besides the client: the server, and what is between. */
+  readonly processes: Program[] = [];
   /** What a contender makes in it goes before it does. */
   readonly made: AsyncDisposableStack;
 
@@ -63,9 +65,14 @@ export class World implements AsyncDisposable {
   /** Plugs every container into the host, which routes. */
   async wire(): Promise<void> {
     await this.host.sysctl("net.ipv4.ip_forward", 1);
+    await this.plugInto(this.host);
+  }
+
+  /** Plugs every container into another namespace. */
+  async plugInto(other: NetworkNamespace): Promise<void> {
     for (const [index, container] of this.containers.entries()) {
       const address = containerAddress(index);
-      await this.host.ip(
+      await other.ip(
         `link add v${index} type veth peer name eth0 netns ${container.name}`,
         `address add ${GATEWAY}/32 dev v${index}`,
         `link set v${index} up`,
@@ -83,8 +90,26 @@ export class World implements AsyncDisposable {
   /** Starts the server of all containers: one process that listens in each. */
   async serve(load: string, starter: readonly string[] = []): Promise<void> {
     const paths = this.containers.map(({ path }) => path);
-    const server = this.made.use(new Program([...starter, ...pinned([load, "serve", `${GAME_PORT}`, ...paths])]));
+    const command = [load, "serve", `${GAME_PORT}`, ...paths];
+    const server = this.#start([...starter, ...pinned(command)]);
     await server.printed("ready");
+  }
+
+  /** Starts a program on the host that works for the contender. */
+  work(command: readonly string[]): void {
+    this.#start(this.host.inside(pinned(command)));
+  }
+
+  #start(command: readonly string[]): Program {
+    const program = this.made.use(new Program(command));
+    this.processes.push(program);
+    return program;
+  }
+
+  /** What runs a client of load.c, in the client's namespace or another. */
+  load(load: string, what: string, seconds: number, targets: readonly string[], from = this.client): string[] {
+    const pids = this.processes.map(({ pid }) => pid).join(",");
+    return from.inside(pinned([load, what, `${seconds}`, pids, ...targets]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,17 +8,29 @@ import type { Result } from "./result.ts";
 /** Writes one suite's files into a folder, replacing what an earlier run left of it, and the overview of all in there. */
 export function write(directory: string, result: Result, order: readonly string[]): void {
   mkdirSync(directory, { recursive: true });
-  for (const old of readdirSync(directory)) {
-    if (old.startsWith(`${result.suite}-`) && old.endsWith(".svg")) rmSync(join(directory, old));
-  }
-  writeFileSync(join(directory, `${result.suite}.json`), `${JSON.stringify(result, rounded, 1)}\n`);
-  writeFileSync(join(directory, `${result.suite}.md`), page(result));
-  for (const table of result.tables) writeFileSync(join(directory, plotFile(result.suite, table)), plot(table));
+  const json = JSON.stringify(result, rounded, 1);
+  writeFileSync(join(directory, `${result.suite}.json`), `${json}\n`);
+  render(directory, JSON.parse(json) as Result);
   writeFileSync(join(directory, "README.md"), overview(resultsIn(directory, order)));
 }
 
+/** Writes all pages and plots of a folder anew, from what was measured then. */
+export function rewrite(directory: string, order: readonly string[]): void {
+  const results = resultsIn(directory, order);
+  for (const result of results) render(directory, result);
+  writeFileSync(join(directory, "README.md"), overview(results));
+}
+
+function render(directory: string, result: Result): void {
+  for (const old of readdirSync(directory)) {
+    if (old.startsWith(`${result.suite}-`) && old.endsWith(".svg")) rmSync(join(directory, old));
+  }
+  writeFileSync(join(directory, `${result.suite}.md`), page(result));
+  for (const table of result.tables) writeFileSync(join(directory, plotFile(result.suite, table)), plot(table));
+}
+
 /** What was measured last, suite by suite. */
-function resultsIn(directory: string, order: readonly string[]): Result[] {
+export function resultsIn(directory: string, order: readonly string[]): Result[] {
   const there = new Set(readdirSync(directory));
   return order
     .filter((suite) => there.has(`${suite}.json`))

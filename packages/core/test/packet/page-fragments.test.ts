@@ -87,8 +87,10 @@ async function counted(name: ObjectName, ifindex: number, frame: Uint8Array, hea
 const HEADERS = [
   [ETHERNET, new Uint8Array(0)],
   [ETHERNET + 20 + 19, new Uint8Array(0)],
+  [ETHERNET + 20 + 20, new Uint8Array(0)],
   [ETHERNET, MAXIMUM_OPTIONS],
   [ETHERNET + 20, MAXIMUM_OPTIONS],
+  [ETHERNET + 20 + 20, MAXIMUM_OPTIONS],
   [ETHERNET + 60 + 19, MAXIMUM_OPTIONS],
 ] as const;
 
