@@ -27,7 +27,7 @@ export function perRound(compute: (...values: number[]) => number, ...figures: r
   return figure(rounds);
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Failure } from "./failure.ts";
 
 /** What exports has for each condition; strings all the way down in these packages. */
-export type Exports = Readonly<Record<string, Readonly<Record<string, string>>>>;
+type Exports = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface Manifest {
   readonly name: string;

@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 const ROOT = join(import.meta.dirname, "..");
 
 /** How a user may run it: the source under Bun, what was built under Node. */
-export const RUNTIMES = {
+const RUNTIMES = {
   bun: (name: string) => [process.execPath, join(ROOT, "src", `${name}.ts`)],
   node: (name: string) => ["node", join(ROOT, "dist", `${name}.js`)],
 } as const;

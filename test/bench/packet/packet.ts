@@ -5,7 +5,7 @@
  * one measured. What that takes by itself is measured in the same round, and taken off.
  */
 import { bytes, BpfObject, type Program, skbContext, u32 } from "@dp/core/libbpf";
-import { findToolchain, compile } from "../../../packages/bpf/build/clang.ts";
+import { findToolchain, compile } from "../../../packages/bpf/src/bpf2ts/clang.ts";
 import type { Verdict } from "../../../packages/core/test/packet/bench.ts";
 import { short } from "../report/numbers.ts";
 import { interleaved } from "../rounds.ts";
@@ -41,9 +41,8 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   using stack = new DisposableStack();
   const rounds = quick ? 5 : 41;
   const repeat = quick ? 10_000 : 200_000;
-  const object = stack.use(
-    BpfObject.open(compile(findToolchain(), "bench.bpf.c", import.meta.dirname), { name: "bench" }).load(),
-  );
+  const compiled = compile(findToolchain(), "bench.bpf.c", { directory: import.meta.dirname });
+  const object = stack.use(BpfObject.open(compiled.object, { name: "bench" }).load());
   const programs = await contenders(stack);
   const measured = await interleaved(
     [

@@ -4,8 +4,8 @@ import { ModelError } from "./model-error.ts";
 type BtfStruct = Extract<BtfType, { kind: "struct" }>;
 type BtfEnum = Extract<BtfType, { kind: "enum" }>;
 
-export type ScalarKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64" | "bool" | "be16" | "be64";
-export type AddressKind = "ipv4" | "ipv6" | "mac";
+type ScalarKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64" | "bool" | "be16" | "be64";
+type AddressKind = "ipv4" | "ipv6" | "mac";
 
 /**
  * How a field is read and written; `padding` and `opaque` are neither: they stay zero. Opaque is what only the kernel
@@ -97,7 +97,7 @@ function arrayOf(btf: Btf, array: Extract<BtfType, { kind: "array" }>, where: st
 }
 
 /** Its tag, or the typedef that is its only name. */
-export function nameOf(type: { readonly kind: string; readonly name: string }, c: string, where: string): string {
+function nameOf(type: { readonly kind: string; readonly name: string }, c: string, where: string): string {
   if (type.name !== "") return type.name;
   if (/^\w+$/.test(c)) return c;
   throw new ModelError(`${where}: ${type.kind === "enum" ? "an enum" : `a ${type.kind}`} without a name`, "name it");

@@ -1,7 +1,7 @@
 import type { CommandHelp, OptionHelp } from "../command-help.ts";
 
 /** Where a shell finds values when it completes: what is on the host at that moment. */
-export type Source = "ports" | "names" | "interfaces" | "namespaces" | "directories" | "files";
+type Source = "ports" | "names" | "interfaces" | "namespaces" | "directories" | "files";
 
 /** What a shell can offer for the value of an option. */
 export interface Offer {
