@@ -107,7 +107,10 @@ export function hasProgramType(name: keyof typeof PROGRAM_TYPES): boolean {
   return check(result, { op: `probe for ${name} programs`, call: "libbpf_probe_bpf_prog_type" }) === 1;
 }
 
-/** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws nothing. */
+/**
+ * Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws
+ * `SyscallError` without the privileges to try.
+ */
 export function hasJit(): boolean {
   const op = "probe for the JIT compiler";
   using program = trivialProgram(op);
