@@ -383,18 +383,6 @@ describe("who is at an address", () => {
     expect(sandbox.leakedFds).toEqual([]);
   });
 
-  test("a hundred thousand questions take seconds at most", async () => {
-    using sandbox = new Sandbox();
-    const { options } = sandbox;
-    await load(options);
-    await addServer({ ...options, port: PORT, netns: sandbox.container() });
-    using servers = ServerDirectory.open(options);
-    const start = performance.now();
-    for (let i = 0; i < 100_000; i++) if (servers.find("10.2.0.1") === undefined) throw new Error("not found");
-    expect(performance.now() - start).toBeLessThan(5000);
-    await unload({ ...options, force: true });
-  });
-
   test("is nobody's to ask where nothing is loaded, or outside of the cgroup", async () => {
     using sandbox = new Sandbox();
     using cgroup = new Cgroup();

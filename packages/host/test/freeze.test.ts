@@ -383,7 +383,7 @@ test(
           containerMac: veth.podPeer.iface.mac,
         },
       );
-      objects.unblockIp6Connections({ name: `${LOBBY}` });
+      objects.unblockIp6Connections({ name: `dp${LOBBY}` });
       objects.blockIp4Connections(other.path, { name: "999" });
     }
     const found = (await status(options)).findings.map(({ code }) => code).sort();
