@@ -118,7 +118,10 @@ export function hasMapType(name: keyof typeof MapType): boolean {
   return check(result, { op: `probe for ${name} maps`, call: "libbpf_probe_bpf_map_type" }) === 1;
 }
 
-/** Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws nothing. */
+/**
+ * Whether programs are compiled to machine code (net.core.bpf_jit_enable), rather than interpreted. Throws
+ * `SyscallError` without the privileges to try.
+ */
 export function hasJit(): boolean {
   const op = "probe for the JIT compiler";
   using program = trivialProgram(op);
