@@ -24,10 +24,14 @@ ${[routing, nftMap, haproxy, datapath]
   .join("\n")}
 
 - **datapath**: its programs take about 0.1 µs of a packet in and 0.1 µs of one out (see [packet](packet.md)). A request is
-  two packets, a connection eight or nine; so the programs are a small part even of what is on top. The rest is the second
+  two packets, a connection eight; so the programs are a small part even of what is on top. The rest is the second
   veth pair. On the way in it costs next to nothing: \`bpf_redirect_peer\` hands a packet to the container's interface where it
   is. A reply is queued twice, at the host peer and out of the uplink, with \`bpf_redirect_neigh\`'s look-up of route and
   neighbour in between.
+  Sampled (the kernel's cpu-clock, 20,000 times a second; by hand, on 6.18) a request has over one without a host, in both
+  directions together: 0.2 µs in the programs, 0.1 in hash look-ups, 0.25 in the redirects with route and neighbour, and
+  0.25 in copying headers. The copy is of what the same machine has sent, which TCP keeps for another time and nobody may
+  write to; routing makes it, too. A network card's packets need none.
 - **routing** spends the same on a reply. On the way in a packet goes through the host's IP layer and is queued once more.
 - **nftables** adds to routing a conntrack entry for each connection, and looks it up for each packet. With a rule per port,
   and in portmap's chains, a new connection's first packet walks half of all rules: that is what falls with the ports
