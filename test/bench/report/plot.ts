@@ -1,6 +1,6 @@
 /**
- * A table as an SVG picture, in colours that are read on white as on black: what is around a picture in a page cannot be
- * asked. One column is drawn as lying bars, named at their left; several as groups of standing bars with a legend.
+ * A table as an SVG picture, in colours that are read on white as on black: what is around a picture in a page cannot
+ * be asked. One column is drawn as lying bars, named at their left; several as groups of standing bars with a legend.
  * Whiskers are the spread.
  */
 import type { Row, Table } from "../suite.ts";
@@ -80,7 +80,7 @@ ${text(x + width / 2, y - 5, brief(figure.value), "middle", "", 10)}`;
   });
   const axes = [
     text((left + WIDTH - right) / 2, bottom + 42, table.axis ?? "", "middle"),
-    `<text transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escape(axisLabel(table))}</text>`,
+    `<g transform="translate(16 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, axisLabel(table), "middle")}</g>`,
   ];
   return picture(table, bottom + 54, [legend.svg, ...grid, ...groups, ...axes]);
 }
@@ -103,7 +103,8 @@ ${text(x + 19, bottom, row.name, "start", row.ours === true ? "ours" : "")}`;
 }
 
 function picture(table: Table, height: number, parts: readonly string[]): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
+  const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">
 <title>${escape(table.title)}</title>
 <style>${STYLE}
 </style>

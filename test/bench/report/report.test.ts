@@ -141,7 +141,7 @@ test("a suite's files replace those of an earlier run, and the overview has ever
   expect(kept.tables[0]?.rows[0]?.figures[0]?.rounds).toEqual([1, 2, 3]);
 });
 
-test("docs/benchmarks has the pages and plots of what was measured, as they are written now (tools/bench --pages)", () => {
+test("docs/benchmarks has what its figures are written to now (tools/bench --pages)", () => {
   const docs = join(import.meta.dirname, "../../../docs/benchmarks");
   const results = resultsIn(docs, Object.keys(SUITES));
   expect(results.length).toBeGreaterThan(0);
