@@ -159,13 +159,13 @@ export function connectServer(plan: ServerPlan, { objects, host, inside, options
         }),
       () => objects.delDnatTarget(endpoint),
     );
+    transaction.step("end the change", () => records.endChange(veth.containerAddress));
     return toServer(record, pair.hostPeer);
   });
   try {
-    records.endChange(veth.containerAddress);
     raiseFreeFrom(objects, plan.freeFrom);
   } catch (error) {
-    // The server is there, and players get through. The next change tidies up.
+    // The server is there, and the next search takes longer.
     options.warn?.(messageOf(error));
   }
   return server;

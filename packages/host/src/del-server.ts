@@ -19,8 +19,7 @@ export interface DelServerOptions extends HostOptions {
  *
  * @returns those that were removed, as they were
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several servers; `FAILED` when
- *   something could not be removed, after everything
- *   else was
+ *   something could not be removed, after everything else was
  */
 export async function delServer(
   selector: ServerSelector | { all: true },
