@@ -16,16 +16,16 @@ Rows of one program that stop at different places are its profile. Without the t
 | the container's interface (a second hash), the sender's slot among the players, MAC, address, port, both checksums, counters | ${ns(player - nobodysTcp - bare)} |
 | \`bpf_redirect_peer\` | ${ns(bare)} |
 
-- Hash look-ups are most of it: two in \`dp_dnat\`, two in \`dp_snat\` (the server by its interface, the uplink), two in
-  \`dp_tproxy_container\` (the container, the flow: ${ns(left)} and ${ns(flow - left)} with all that is done then), one in
-  \`dp_tproxy_host\`. The configuration is an array of one entry, and the players' table an array: the verifier makes loads
-  of them. Counting costs no look-up: the counters are beside what was looked up, one copy per CPU.
+- Hash look-ups are most of it: two in \`dp_dnat\`, two in \`dp_snat\` (the server by its interface, the uplink), two
+  in \`dp_tproxy_container\` (the container, the flow: ${ns(left)} and ${ns(flow - left)} with all that is done then),
+  one in \`dp_tproxy_host\`. The configuration is an array of one entry, and the players' table an array: the verifier
+  makes loads of them. Counting costs no look-up: the counters are beside what was looked up, one copy per CPU.
 - The second look-up of \`dp_dnat\` and \`dp_snat\` keeps packets from an interface that has been replaced
   ([ADR 9](../adr/0009-interfaces-by-devmap.md)). The index could be had without it, the certainty not.
 - Checksums are brought up to date in place, without a helper call, where TCX is (Linux 6.6). Older kernels call
   \`bpf_l4_csum_replace\` for the address and for each port: about 15 ns each.
-- A reply passes three programs: \`dp_tproxy_container\` leaves it alone, \`dp_arp\` does too (less than can be measured), and
-  \`dp_snat\` sends it.
-- A drop costs a third look-up, of the counter with the reason's name.
+- A reply passes three programs: \`dp_tproxy_container\` leaves it alone, \`dp_arp\` does too (less than can be
+  measured), and \`dp_snat\` sends it.
+- A drop costs a look-up of its counter.
 `;
 }

@@ -1,8 +1,8 @@
 /**
  * What a packet costs: each program by BPF_PROG_TEST_RUN against one that only redirects, in turns.
  *
- * A test run does not restore the packet between its repeats, so a small program does (bench.bpf.c) and goes on with the
- * one measured. What that takes by itself is measured in the same round, and taken off.
+ * A test run does not restore the packet between its repeats, so a small program does (bench.bpf.c) and goes on with
+ * the one measured. What that takes by itself is measured in the same round, and taken off.
  */
 import { bytes, BpfObject, type Program, skbContext, u32 } from "@dp/core/libbpf";
 import { findToolchain, compile } from "../../../packages/bpf/build/clang.ts";
@@ -100,11 +100,11 @@ function tables(
         ...names.map((name) => ({ name, ours: ours(name), figures: [cost(name)] })),
       ],
       notes: [
-        "BPF_PROG_TEST_RUN of one program on one processor, with the maps of two servers. What an empty program takes is the " +
-          "test run's own loop, and part of every figure.",
-        "Packets are TCP with 64 bytes of data, unless it says otherwise. Each repetition begins with the packet as it came: a " +
-          "program of the bench writes its headers back and calls the one measured; what that takes is measured beside it and " +
-          "taken off.",
+        "BPF_PROG_TEST_RUN of one program on one processor, with the maps of two servers. What an empty program " +
+          "takes is the test run's own loop, and part of every figure.",
+        "Packets are TCP with 64 bytes of data, unless it says otherwise. Each repetition begins with the packet as it " +
+          "came: a program of the bench writes its headers back and calls the one measured; what that takes is " +
+          "measured beside it and taken off.",
       ],
     },
     {

@@ -39,7 +39,7 @@ export const datapath: Contender = {
   },
 };
 
-/** The packet programs' entries for servers that are not there, as dp writes them: only the interfaces are another's. */
+/** The programs' entries for servers that are not there, as dp writes them: only the interfaces are another's. */
 function addOthers({ host, pinRoot }: Dp, ports: Ports): void {
   using netns = openNetns(host.path);
   withNetns(netns, () => {

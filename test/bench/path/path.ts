@@ -130,8 +130,8 @@ const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"
     better: "higher",
     figure: "connections.rate",
     notes: [
-      "Connect, send a byte, get a byte, reset; 16 at a time, the containers in rotation. What a host does when players join, " +
-        "and server lists ping.",
+      "Connect, send a byte, get a byte, reset; 16 at a time, the containers in rotation. What a host does when " +
+        "players join, and server lists ping.",
     ],
   },
   {
@@ -181,8 +181,8 @@ function tables({ portCounts }: Scale, figures: Figures): Table[] {
     portCounts.flatMap((count) => MEASURES.map((what) => figures(each, count, `${what}.share`).value * 100)),
   );
   const rates =
-    "Per second of processor time that the contender's processes had, the client and the server among them: what others " +
-    `did on that processor takes nothing from it. They had ${Math.floor(Math.min(...shares))} to ` +
+    "Per second of processor time that the contender's processes had, the client and the server among them: what " +
+    `others did on that processor takes nothing from it. They had ${Math.floor(Math.min(...shares))} to ` +
     `${Math.ceil(Math.max(...shares))} % of it.`;
   return TABLES.map(({ figure, notes, ...table }) => ({
     ...table,

@@ -1,5 +1,6 @@
 /**
- * What container engines with CNI do, Kubernetes' hostPort among them: a bridge, and the portmap plugin's iptables rules.
+ * What container engines with CNI do, Kubernetes' hostPort among them: a bridge, and the portmap plugin's rules for
+ * iptables.
  *
  * The containers that are there get theirs from the plugins themselves. These take a good part of a second for each, so
  * the rules of the other ports are made after them: the same chain and rules with another number, at their places.

@@ -6,6 +6,12 @@ export function short(value: number): string {
   return rounded.toLocaleString("en-US", { maximumFractionDigits: Math.max(0, 3 - digits) });
 }
 
+/** As short as can be, for where there is no room: 1.23k, 12.3k, 1.23M. */
+export function brief(value: number): string {
+  const [power, letter] = value >= 999_500 ? [1e6, "M"] : value >= 999.5 ? [1000, "k"] : [1, ""];
+  return `${short(value / power)}${letter}`;
+}
+
 /** Round numbers from 0 to at least `top`, about `count` of them: where an axis has its lines. */
 export function ticks(top: number, count = 5): number[] {
   if (!(top > 0)) return [0, 1];

@@ -4,9 +4,9 @@ import type { Result } from "./result.ts";
 
 const INTRODUCTION = `# Benchmarks
 
-Written by \`tools/bench\`, which measures datapath against what an operator would use instead: on one machine, in one run,
-contenders in turns (A B C, C B A, ...). A figure is the median of its rounds, a ratio the median of the rounds' ratios. No
-test asserts any of it.`;
+Written by \`tools/bench\`, which measures datapath against what an operator would use instead: on one machine, in one
+run, contenders in turns (A B C, C B A, ...). A figure is the median of its rounds, a ratio the median of the rounds'
+ratios. No test asserts any of it.`;
 
 /** docs/benchmarks/README.md: every suite's targets, and where to read on. */
 export function overview(results: readonly Result[]): string {

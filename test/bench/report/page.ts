@@ -24,7 +24,8 @@ export function page(result: Result): string {
 
 export function provenance(result: Result): string {
   const quick = result.quick ? " **A quick run: its figures say little.**" : "";
-  return `Written by \`tools/bench ${result.suite}\` on ${result.date.slice(0, 10)}: ${describeMachine(result.machine)}.${quick}`;
+  const when = result.date.slice(0, 10);
+  return `Written by \`tools/bench ${result.suite}\` on ${when}: ${describeMachine(result.machine)}.${quick}`;
 }
 
 function targets(all: readonly Target[]): string {

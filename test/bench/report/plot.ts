@@ -1,25 +1,21 @@
 /**
- * A table as an SVG picture, on whatever background: its own colours follow the reader's light or dark. One column is
- * drawn as lying bars, named at their left; several as groups of standing bars with a legend. Whiskers are the spread.
+ * A table as an SVG picture, in colours that are read on white as on black: what is around a picture in a page cannot
+ * be asked. One column is drawn as lying bars, named at their left; several as groups of standing bars with a legend.
+ * Whiskers are the spread.
  */
 import type { Row, Table } from "../suite.ts";
-import { short, ticks } from "./numbers.ts";
+import { brief, short, ticks } from "./numbers.ts";
 
 const WIDTH = 860;
 const PALETTE = ["#8a8f98", "#4a8fe7", "#8a63d2", "#d9822b", "#c2508e", "#7f9a2f", "#b0752f", "#5f9ea0"];
 const OURS = "#12a37a";
 
 const STYLE = `
-text { font: 13px system-ui, sans-serif; fill: #57606a; }
-.title { font-size: 16px; font-weight: 600; fill: #24292f; }
-.grid { stroke: #8c959f; stroke-opacity: .3; }
-.spread { stroke: #24292f; stroke-opacity: .7; stroke-width: 1.5; }
-.ours { font-weight: 600; fill: #24292f; }
-@media (prefers-color-scheme: dark) {
-  text { fill: #9aa4af; }
-  .title, .ours { fill: #e6edf3; }
-  .spread { stroke: #e6edf3; }
-}`;
+text { font: 13px system-ui, sans-serif; fill: #737d88; }
+.title { font-size: 16px; font-weight: 600; }
+.ours { font-weight: 700; }
+.grid { stroke: #737d88; stroke-opacity: .3; }
+.spread { stroke: #737d88; stroke-width: 1.5; }`;
 
 export function plot(table: Table): string {
   return table.columns.length === 1 ? lying(table) : standing(table);
@@ -78,13 +74,13 @@ ${text(left - 8, scale(mark) + 4, short(mark), "end")}`,
       const y = Math.min(scale(figure.value), scale(high));
       return `${rectangle(x + 1, scale(figure.value), width - 2, bottom - scale(figure.value), colourOf(row, number))}
 ${line("spread", x + width / 2, scale(low), x + width / 2, scale(high))}
-${text(x + width / 2, y - 5, short(figure.value), "middle", "", 10)}`;
+${text(x + width / 2, y - 5, brief(figure.value), "middle", "", 10)}`;
     });
     return [...bars, text(middle, bottom + 20, column, "middle")].join("\n");
   });
   const axes = [
     text((left + WIDTH - right) / 2, bottom + 42, table.axis ?? "", "middle"),
-    `<text transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escape(axisLabel(table))}</text>`,
+    `<g transform="translate(16 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, axisLabel(table), "middle")}</g>`,
   ];
   return picture(table, bottom + 54, [legend.svg, ...grid, ...groups, ...axes]);
 }
@@ -107,7 +103,8 @@ ${text(x + 19, bottom, row.name, "start", row.ours === true ? "ours" : "")}`;
 }
 
 function picture(table: Table, height: number, parts: readonly string[]): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
+  const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">
 <title>${escape(table.title)}</title>
 <style>${STYLE}
 </style>

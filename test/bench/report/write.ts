@@ -5,7 +5,7 @@ import { page, plotFile } from "./page.ts";
 import { plot } from "./plot.ts";
 import type { Result } from "./result.ts";
 
-/** Writes one suite's files into a folder, replacing what an earlier run left of it, and the overview of all in there. */
+/** Writes one suite's files into a folder, in place of an earlier run's, and the overview of all in there. */
 export function write(directory: string, result: Result, order: readonly string[]): void {
   mkdirSync(directory, { recursive: true });
   const json = JSON.stringify(result, rounded, 1);
