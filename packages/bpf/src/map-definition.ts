@@ -16,7 +16,7 @@ export interface MapDefinition {
 /** A map's key or value: a type in BTF (`__type(key, T)`), or just a number of bytes (`__uint(key_size, N)`). */
 export type MapPart = { readonly type: number } | { readonly size: number };
 
-/** As C writes it: `__be32`; `8 bytes` for one that has no type. */
+/** As C writes it: `__be32`; `8 bytes` for one that has no type. Throws `BtfError` for a type BTF has not. */
 export function describePart(btf: Btf, part: MapPart): string {
   return "type" in part ? btf.describe(part.type) : `${part.size} bytes`;
 }

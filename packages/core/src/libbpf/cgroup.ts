@@ -36,6 +36,7 @@ export function attachCgroup(options: AttachCgroupOptions): Link {
   });
 }
 
+/** Which of a cgroup's programs. */
 export interface QueryCgroupOptions {
   /** A folder on a cgroup2 mount, by path or open. */
   cgroup: string | Fd;

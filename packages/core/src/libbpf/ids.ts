@@ -3,17 +3,20 @@ import { Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { check } from "./errors.ts";
 
-/** The ids of all programs, ascending: for {@link Program.fromId}. What comes or goes meanwhile may be missed. */
+/**
+ * The ids of all programs, ascending: for {@link Program.fromId}. What comes or goes meanwhile may be missed. Throws
+ * `SyscallError` without the privileges.
+ */
 export function programIds(): Generator<number, void, undefined> {
   return walk("programs", "bpf_prog_get_next_id", libbpf.programNextId);
 }
 
-/** The ids of all maps; see {@link programIds}. */
+/** The ids of all maps; see {@link programIds}. Throws as that. */
 export function mapIds(): Generator<number, void, undefined> {
   return walk("maps", "bpf_map_get_next_id", libbpf.mapNextId);
 }
 
-/** The ids of all links; see {@link programIds}. */
+/** The ids of all links; see {@link programIds}. Throws as that. */
 export function linkIds(): Generator<number, void, undefined> {
   return walk("links", "bpf_link_get_next_id", libbpf.linkNextId);
 }

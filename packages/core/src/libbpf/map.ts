@@ -58,6 +58,7 @@ export interface MapOptions {
   type?: number;
 }
 
+/** A map that is to be made. */
 export interface CreateMapOptions {
   /** The kernel keeps 15 characters of it. */
   name: string;

@@ -16,6 +16,7 @@ const BUSY = 1 << 31;
 const DISCARDED = 1 << 30;
 const ALIGNMENT = 8;
 
+/** How records are waited for. */
 export interface RecordsOptions {
   /** Ends the iteration, without an error. */
   signal?: AbortSignal;
@@ -28,6 +29,8 @@ export interface RecordsOptions {
  *
  * The buffer is memory shared with the kernel (mmap): reading makes no system call, and no native code ever calls back.
  * A program that finds it full loses its record, and is told so by bpf_ringbuf_reserve or bpf_ringbuf_output.
+ *
+ * Throws `SyscallError` when the kernel refuses, and `DatapathError` once it is closed.
  */
 export class RingBuffer<T> extends Resource {
   readonly name: string;

@@ -79,8 +79,8 @@ export interface VethEnd {
   /** Default 1500. */
   mtu?: number | undefined;
   /**
-   * How many it has to send and to receive by, at most. By default the kernel makes one for each CPU, then takes all but
-   * the first out of use again, for which it waits until nobody is at them.
+   * How many it has to send and to receive by, at most. By default the kernel makes one for each CPU, then takes all
+   * but the first out of use again, for which it waits until nobody is at them.
    */
   queues?: number | undefined;
 }
