@@ -403,7 +403,7 @@ export class Objects implements Disposable {
   /**
    * Puts dp_dnat on an uplink's ingress, pinned as `progs/dp_dnat_IFACE`.
    *
-   * An upsert: what is there already has its program swapped in place, so that no packet meets none, and its pin renamed
+   * An upsert: what is there already has its program swapped in place, so that no packet meets none. Its pin is renamed
    * if the interface was. What is pinned for an interface that is gone is replaced.
    */
   attachAndPinDnat(iface: Interface): "attached" | "updated" {
