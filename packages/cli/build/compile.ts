@@ -7,8 +7,8 @@
  * koffi loads its native module through createRequire, which a bundler does not see. Its static.js is replaced by one
  * that names the module of the platform that is built for, so that it is embedded.
  *
- * A command is a process: what its start takes, everything takes. So nothing is parsed at run time, a part that a command
- * does not need is a chunk that it does not load, and what runs once is not compiled to machine code.
+ * A command is a process: what its start takes, everything takes. So nothing is parsed at run time, a part that a
+ * command does not need is a chunk that it does not load, and what runs once is not compiled to machine code.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -6,7 +6,7 @@ import type { HostOptions } from "./host-options.ts";
 import type { ServerPlan } from "./plan-server.ts";
 import { releasePort, reservePort } from "./reserved-ports.ts";
 import { type Server, toServer } from "./server.ts";
-import { Transaction } from "./transaction.ts";
+import { messageOf, Transaction } from "./transaction.ts";
 import { toInterface } from "./uplink.ts";
 import { createPair, prepareHostPeer, raiseContainerPeer, raiseHostPeer, raiseLoopback } from "./veth-pair.ts";
 
@@ -29,18 +29,16 @@ export function connectServer(plan: ServerPlan, { objects, host, inside, options
   const { records } = objects;
   const server = Transaction.run(op, options.onStep, (transaction) => {
     let record = plan.record;
+    // With something left, the note and the record stay: the next change tries again.
+    transaction.step(
+      "note the change",
+      () => records.beginChange(veth.containerAddress),
+      (_, clean) => clean && records.endChange(veth.containerAddress),
+    );
     transaction.step(
       "record pending",
-      () => {
-        records.beginChange(veth.containerAddress);
-        objects.addNetData(record, "create");
-      },
-      (_, clean) => {
-        // With something left, the record stays: the next change tries again.
-        if (!clean) return;
-        objects.delNetData(veth.containerAddress);
-        records.endChange(veth.containerAddress);
-      },
+      () => objects.addNetData(record, "create"),
+      (_, clean) => clean && objects.delNetData(veth.containerAddress),
     );
     if (record.portReserved) {
       transaction.step(
@@ -161,9 +159,14 @@ export function connectServer(plan: ServerPlan, { objects, host, inside, options
         }),
       () => objects.delDnatTarget(endpoint),
     );
+    transaction.step("end the change", () => records.endChange(veth.containerAddress));
     return toServer(record, pair.hostPeer);
   });
-  records.endChange(veth.containerAddress);
-  raiseFreeFrom(objects, plan.freeFrom);
+  try {
+    raiseFreeFrom(objects, plan.freeFrom);
+  } catch (error) {
+    // The server is there, and the next search takes longer.
+    options.warn?.(messageOf(error));
+  }
   return server;
 }

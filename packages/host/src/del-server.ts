@@ -18,8 +18,8 @@ export interface DelServerOptions extends HostOptions {
  * Takes servers out, whatever is left of them: it also works when the container is gone.
  *
  * @returns those that were removed, as they were
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several servers; `FAILED` when something could not be removed, after everything
- *   else was
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several servers; `FAILED` when
+ *   something could not be removed, after everything else was
  */
 export async function delServer(
   selector: ServerSelector | { all: true },

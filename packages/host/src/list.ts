@@ -17,8 +17,8 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
 }
 
 /**
- * One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several
- * servers.
+ * One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of
+ * several servers.
  */
 export async function show(selector: ServerSelector, options: HostOptions = {}): Promise<ServerDetails> {
   const op = `show ${describeSelector(selector)}`;

@@ -23,7 +23,7 @@ function lock(path: string, options: HostOptions): Promise<Fd> {
   });
 }
 
-/** Changes spend most of their time waiting for the kernel; DP_EXPEDITE=off has them wait, where interrupts hurt more. */
+/** Most of a change's time is waiting for the kernel. DP_EXPEDITE=off has it wait, where interrupts hurt more. */
 export function expedite(): Disposable {
   return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
 }

@@ -4,8 +4,8 @@ import type { HostOptions } from "./host-options.ts";
 import { messageOf } from "./transaction.ts";
 
 /**
- * Makes what only helps to find records agree with them, and forgets changes that are over: a process that was killed may
- * have left either. What it fails at, the next one does.
+ * Makes what only helps to find records agree with them, and forgets changes that are over: a process that was killed
+ * may have left either. What it fails at, the next one does.
  */
 export function tidyRecords(objects: Objects, options: HostOptions): void {
   try {

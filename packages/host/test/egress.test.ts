@@ -99,7 +99,10 @@ describe("adding a server", () => {
       ["198.51.100.53", 4000, 9053],
     ]);
     expect(new Set(flows.map(({ portAtProxy }) => portAtProxy)).size).toBe(2);
-    expect(await show({ port: PORT }, options)).toMatchObject({ flows: 2, counters: { drops: { noFlow: 0, flows: 0 } } });
+    expect(await show({ port: PORT }, options)).toMatchObject({
+      flows: 2,
+      counters: { drops: { noFlow: 0, flows: 0 } },
+    });
     await unload({ ...options, force: true });
   });
 });
@@ -378,18 +381,6 @@ describe("who is at an address", () => {
     servers[Symbol.dispose]();
     await unload({ ...options, force: true });
     expect(sandbox.leakedFds).toEqual([]);
-  });
-
-  test("a hundred thousand questions take seconds at most", async () => {
-    using sandbox = new Sandbox();
-    const { options } = sandbox;
-    await load(options);
-    await addServer({ ...options, port: PORT, netns: sandbox.container() });
-    using servers = ServerDirectory.open(options);
-    const start = performance.now();
-    for (let i = 0; i < 100_000; i++) if (servers.find("10.2.0.1") === undefined) throw new Error("not found");
-    expect(performance.now() - start).toBeLessThan(5000);
-    await unload({ ...options, force: true });
   });
 
   test("is nobody's to ask where nothing is loaded, or outside of the cgroup", async () => {

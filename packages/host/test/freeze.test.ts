@@ -371,7 +371,9 @@ test(
     const other = makeCgroup();
     {
       using objects = openPinned({ pinRoot });
-      const { veth, gamePort, publicAddress } = objects.netData().find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
+      const { veth, gamePort, publicAddress } = objects
+        .netData()
+        .find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
       objects.addDnatTarget(
         { address: publicAddress, port: LOBBY },
         {
@@ -381,7 +383,7 @@ test(
           containerMac: veth.podPeer.iface.mac,
         },
       );
-      objects.unblockIp6Connections({ name: `${LOBBY}` });
+      objects.unblockIp6Connections({ name: `dp${LOBBY}` });
       objects.blockIp4Connections(other.path, { name: "999" });
     }
     const found = (await status(options)).findings.map(({ code }) => code).sort();

@@ -70,12 +70,16 @@ export class ServerRecords {
     // Where the kernel will refuse it, the index stays as it is.
     const isRefused = mode === (before === undefined ? "replace" : "create");
     const isFound = before !== undefined && identitiesOf(record).every((identity) => has(before, identity));
-    if (!isRefused && !isFound) {
-      this.#requireUnique(record);
-      this.#index(record);
+    const reindexed = !isRefused && !isFound;
+    if (reindexed) this.#requireUnique(record);
+    try {
+      if (reindexed) this.#index(record);
+      this.#maps.netRecords.set(key, encodeRecord(record), mode);
+    } catch (error) {
+      if (reindexed) this.#unindex(record, before);
+      throw error;
     }
-    this.#maps.netRecords.set(key, encodeRecord(record), mode);
-    if (before !== undefined && !isFound) this.#unindex(before, record);
+    if (reindexed && before !== undefined) this.#unindex(before, record);
   }
 
   /** False when there was none. */
