@@ -5,8 +5,8 @@ import { execute } from "./host-namespace.ts";
 import type { Outcome } from "./terminal.ts";
 
 /**
- * This machine's root as it is, to install packages into: what is written goes elsewhere, and away with it. dpkg knows the
- * packages the machine has, and tells when one is missing.
+ * This machine's root as it is, to install packages into: what is written goes elsewhere, and away with it. dpkg knows
+ * the packages the machine has, and tells when one is missing.
  */
 export class InstalledRoot implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "installed-"));
