@@ -50,6 +50,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const UNITS = ["datapath-proxy.service", "datapath-watch.service", "datapath.service", "datapath.slice"];
+const SERVICES = UNITS.filter((name) => name.endsWith(".service"));
 const EXAMPLES = readdirSync(join(TOOLS, "../examples"), { withFileTypes: true })
   .filter((entry) => entry.isFile())
   .map(({ name }) => name)
@@ -104,6 +105,23 @@ describe("the tarball", () => {
   test("has the very bytes of the executable that all other tests run", () => {
     expect(readFileSync(join(tree, "bin/dp")).equals(readFileSync(EXECUTABLE))).toBe(true);
   });
+});
+
+/** Who looks for a completion, or the page, finds it. */
+async function isFound(root: InstalledRoot): Promise<void> {
+  // As a session has it, and without which fish does not look below /usr/local.
+  const env = { XDG_DATA_DIRS: "/usr/local/share:/usr/share" };
+  expect((await root.run(["fish", "-c", 'complete -C "dp unl"'], env)).stdout).toStartWith("unload\t");
+  expect((await root.run(["zsh", "-fc", "print -l $^fpath/_dp(N)"])).stdout.trim().split("\n")).toHaveLength(1);
+  expect((await root.run(["man", "--pager=cat", "dp"])).stdout).toContain("add-server");
+}
+
+test("the tarball's folders, copied to /usr/local, are where everybody looks", async () => {
+  await using root = await InstalledRoot.make();
+  await must("sh", "-c", `cd ${tree} && cp -r bin lib share ${root.path}/usr/local/`);
+  await isFound(root);
+  expect((await root.run(["dp", "--version"])).stdout).toBe(`${version}\n`);
+  for (const unit of SERVICES) expect((await root.run(["systemctl", "is-enabled", unit])).stdout).toBe("disabled\n");
 });
 
 describe("the executable", () => {
@@ -195,15 +213,11 @@ describe("the Debian package", () => {
     expect(await works(["dp", "--version"])).toBe(`${version}\n`);
 
     // systemd finds nothing wrong with the units, and none is enabled.
-    const services = UNITS.filter((name) => name.endsWith(".service"));
     const paths = UNITS.map((name) => `/usr/lib/systemd/system/${name}`);
     expect(await root.run(["systemd-analyze", "verify", ...paths])).toEqual({ code: 0, stdout: "", stderr: "" });
-    for (const unit of services) {
-      expect((await root.run(["systemctl", "is-enabled", unit])).stdout).toBe("disabled\n");
-    }
-    await works(["systemctl", "enable", ...services]);
+    for (const unit of SERVICES) expect((await root.run(["systemctl", "is-enabled", unit])).stdout).toBe("disabled\n");
+    await works(["systemctl", "enable", ...SERVICES]);
 
-    // Shells and man find what they look for.
     for (const [shell, file] of [
       ["bash", "bash-completion/completions/dp"],
       ["zsh", "zsh/vendor-completions/_dp"],
@@ -211,7 +225,7 @@ describe("the Debian package", () => {
     ] as const) {
       expect(await works(["dp", "completion", shell])).toBe(await works(["cat", `/usr/share/${file}`]));
     }
-    expect(await works(["man", "--pager=cat", "dp"])).toContain("add-server");
+    await isFound(root);
 
     const container = host.container();
     expect(await installed("load")).toMatchObject({ code: 0, stderr: "" });
@@ -228,7 +242,7 @@ describe("the Debian package", () => {
 
     await works(["dpkg", "--purge", "datapath"]);
     expect(existsSync(join(root.path, "etc/default/datapath"))).toBe(false);
-    expect(links().filter((name) => services.includes(name))).toEqual([]);
+    expect(links().filter((name) => SERVICES.includes(name))).toEqual([]);
     expect(await host.dp(["unload", "--force"])).toMatchObject({ code: 0 });
   });
 });
