@@ -224,6 +224,7 @@ export class Objects implements Disposable {
     return this.#maps.hostPeers.get(encodeAddress(containerAddress));
   }
 
+  /** The host peers of all servers whose interface is there. */
   hostPeers(): HostPeerEntry[] {
     return [...this.#maps.hostPeers].map(([address, hostPeer]) => ({
       containerAddress: decodeAddress(address),
@@ -264,6 +265,7 @@ export class Objects implements Disposable {
     return this.#maps.vethPairs.delete(typeof pair === "string" ? pair : pair.podPeer.addr);
   }
 
+  /** What {@link addVethPairEntry} entered for a container address; undefined when nobody has it. */
   getVethPairEntry(containerAddress: string): VethPairEntry | undefined {
     const pair = this.#maps.vethPairs.get(containerAddress);
     return pair === undefined ? undefined : decodeVethPair(containerAddress, pair);
@@ -304,6 +306,7 @@ export class Objects implements Disposable {
     this.records.set(record, mode);
   }
 
+  /** The record of the server whose container has this address; undefined when there is none. */
   getNetData(containerAddress: string): ServerRecord | undefined {
     return this.records.get(containerAddress);
   }
@@ -360,6 +363,7 @@ export class Objects implements Disposable {
     return this.#maps.hostAddrs.get(address)?.ifindex;
   }
 
+  /** What {@link setHostAddresses} made known. */
   hostAddresses(): { address: string; ifindex: number }[] {
     return [...this.#maps.hostAddrs].map(([address, { ifindex }]) => ({ address, ifindex }));
   }
@@ -403,8 +407,8 @@ export class Objects implements Disposable {
   /**
    * Puts dp_dnat on an uplink's ingress, pinned as `progs/dp_dnat_IFACE`.
    *
-   * An upsert: what is there already has its program swapped in place, so that no packet meets none. Its pin is renamed
-   * if the interface was. What is pinned for an interface that is gone is replaced.
+   * An upsert: what is there already has its program swapped in place, so that no packet meets none, and its pin
+   * renamed if the interface was. What is pinned for an interface that is gone is replaced.
    */
   attachAndPinDnat(iface: Interface): "attached" | "updated" {
     this.#followName("dnat", iface);
