@@ -5,6 +5,9 @@ import { mayBeTerminal, writeDirectly } from "./direct-output.ts";
 import { interruption } from "./interruption.ts";
 import { run } from "./run.ts";
 
+/** What only the executable has: elsewhere it may be Node. */
+const runtime = globalThis as { Bun?: { unsafe: { setJITPolicy: (scale: number) => void } } };
+
 const STDOUT = 1;
 const STDERR = 2;
 
@@ -60,7 +63,7 @@ const code = await run(process.argv.slice(2), {
   get log() {
     runsOn = true;
     // The executable starts with a policy for commands that end at once: see build/compile.ts.
-    if (typeof Bun === "object") Bun.unsafe.setJITPolicy(1);
+    runtime.Bun?.unsafe.setJITPolicy(1);
     return descriptorSink(STDOUT);
   },
 });

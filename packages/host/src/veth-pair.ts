@@ -21,6 +21,9 @@ export function isHostPeerName(name: string): boolean {
   return /^dp\d{1,5}(-\d+)?$/.test(name);
 }
 
+/** As many as the kernel would use; it makes others, too, unless told. */
+const QUEUES = 1;
+
 /** Everything about a veth pair that is to be made. */
 export interface VethPlan {
   hostName: string;
@@ -40,7 +43,8 @@ export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { ho
     name: hostName,
     mac: HOST_PEER_MAC,
     mtu,
-    peer: { name: containerName, mac: containerMac, mtu, netns },
+    queues: QUEUES,
+    peer: { name: containerName, mac: containerMac, mtu, queues: QUEUES, netns },
   });
   const hostPeer = host.link(hostName);
   const containerPeer = inside.link(containerName);

@@ -93,6 +93,19 @@ describe("links", () => {
     expect(assigned(pair.container, "eth0")).toBe(NET_ADDR_SET);
   });
 
+  test("each end has as many queues as it is given", () => {
+    using host = new Sandbox();
+    using netlink = host.netlink();
+    netlink.createVeth({
+      name: "left",
+      mac: HOST_MAC,
+      queues: 1,
+      peer: { name: "right", mac: CONTAINER_MAC, queues: 3 },
+    });
+    expect(host.ip("-d", "link", "show", "left")).toMatchObject([{ num_tx_queues: 1, num_rx_queues: 1 }]);
+    expect(host.ip("-d", "link", "show", "right")).toMatchObject([{ num_tx_queues: 3, num_rx_queues: 3 }]);
+  });
+
   test("without a namespace the peer is born beside its other end", () => {
     using host = new Sandbox();
     using netlink = host.netlink();

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 /**
  * What container engines with CNI run for a container: the bridge plugin, then portmap; and both again to take it away.
- * The engine's own time is left out. Of the servers present, ten are connected by the plugins themselves, the others are
- * portmap's rules only: see path/portmap.ts.
+ * The engine's own time is left out. Of the servers present, ten are connected by the plugins themselves, the others
+ * are portmap's rules only: see path/portmap.ts.
  */
 import { join } from "node:path";
 import { type Fd, openNetns } from "@dp/sys";

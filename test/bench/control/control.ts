@@ -1,8 +1,8 @@
 /** What an operator's scripts wait for: a server added, one removed, all of them listed. */
 import { short } from "../report/numbers.ts";
-import { type Figure, figure, quantile, ratio } from "../statistics.ts";
+import { type Figure, figure, median, quantile, ratio } from "../statistics.ts";
 import type { Context, Outcome, Row, Suite, Table, Target } from "../suite.ts";
-import { BOUNDS } from "./bounds.ts";
+import { bounds } from "./bounds.ts";
 import { cni } from "./cni.ts";
 import type { Contender, Host, Spare } from "./contender.ts";
 import { datapath, DatapathHost } from "./datapath.ts";
@@ -45,7 +45,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   await using made = new AsyncDisposableStack();
   const [spare] = made.use(new Namespaces(1)).all as [Spare];
   const all: Samples[] = [];
-  const ours: { servers: number; host: DatapathHost; list: Took[] }[] = [];
+  const ours: { servers: number; host: DatapathHost; list: Took[]; version: Took[] }[] = [];
   const prepare = async (contender: Contender, servers: number, rounds: number, host: Host) => {
     made.use(host);
     all.push({ contender, servers, host, rounds, add: [], remove: [] });
@@ -53,7 +53,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   for (const [index, servers] of scale.serverCounts.entries()) {
     log(`prepares ${servers} servers`);
     const host = await DatapathHost.create(servers, spare);
-    ours.push({ servers, host, list: [] });
+    ours.push({ servers, host, list: [], version: [] });
     await prepare(datapath, servers, scale.rounds, host);
     await prepare(cni, servers, scale.cniRounds[index] ?? 1, await cni.prepare(servers, spare));
   }
@@ -66,7 +66,10 @@ async function run({ quick, log }: Context): Promise<Outcome> {
       add.push(host.add());
       remove.push(host.remove());
     }
-    if (round < scale.rounds / 2) for (const { host, list } of ours) list.push(host.list());
+    for (const { host, list, version } of round < scale.rounds / 2 ? ours : []) {
+      list.push(host.list());
+      version.push(host.version());
+    }
   }
 
   const batches: Took[] = [];
@@ -197,11 +200,21 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   return {
     tables,
     targets: targets(scale, addTimes, batch),
-    bounds: BOUNDS,
+    bounds: bounds({
+      version: medianOf(ours[0]?.version ?? [], "wall"),
+      list: medianOf(ours[0]?.list ?? [], "wall"),
+      add: medianOf(samplesOf(datapath, scale.serverCounts[0] ?? 0).add, "wall"),
+      cpu: medianOf(samplesOf(datapath, scale.serverCounts[0] ?? 0).add, "cpu"),
+      each: (batch.value * 1000) / scale.batch,
+    }),
     versions: Object.fromEntries(
       await Promise.all([cni, datapath].flatMap(({ version }) => (version === undefined ? [] : [version()]))),
     ),
   };
+}
+
+function medianOf(took: readonly Took[], what: "wall" | "cpu"): number {
+  return median(took.map((each) => each[what]));
 }
 
 const MEGABYTE = 1e6;

@@ -11,7 +11,7 @@ import { mapMemory } from "./map-memory.ts";
 import { Namespaces } from "./namespaces.ts";
 import { timed, type Took } from "./timed.ts";
 
-/** Of the servers that are present, one after the other; the one that is added and removed is the one after the last. */
+/** Of the servers that are present, one after the other; the one that is added and removed comes after the last. */
 const FIRST_PORT = 20_000;
 
 export const datapath: Contender = {
@@ -64,6 +64,11 @@ export class DatapathHost implements Host {
 
   get #port(): string {
     return `${FIRST_PORT + this.#servers}`;
+  }
+
+  /** A command that does nothing: what every one takes to start. */
+  version(): Took {
+    return this.#dp("--version");
   }
 
   list(): Took {

@@ -5,13 +5,12 @@ import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
 import { Dp } from "@dp/e2e/topology/dp.ts";
 import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
 import { must, run } from "@dp/e2e/topology/program.ts";
-import { pinned } from "../path/world.ts";
 import type { Contender, Redirect } from "./contender.ts";
 import { dpProxy, haproxy, type Proxy, TCP_PORT } from "./proxies.ts";
 
 const SERVER_PORT = 25570;
 
-const routing: Contender = { name: "routing, no proxy", prepare: (world) => world.wire() };
+export const noProxy: Contender = { name: "routing, no proxy", prepare: (world) => world.wire() };
 
 const nftables: Redirect = {
   name: "nftables",
@@ -27,7 +26,7 @@ const nftables: Redirect = {
     ];
     writeFileSync(file, ["table ip nat {", ...rules, "}", ""].join("\n"));
     await must(world.host.inside(["nft", "-f", file]));
-    world.made.use(world.host.spawn(quietly("/dev/null", pinned(proxy.alone))));
+    world.work(quietly("/dev/null", proxy.alone));
   },
 };
 
@@ -47,7 +46,7 @@ const datapath: Redirect = {
     await dp.must("load", "--iface", "eth0", "--cgroup", cgroup);
     await dp.addServer(SERVER_PORT, world.containers[0] as NetworkNamespace);
     const command = proxy.dp === undefined ? proxy.alone : dp.command(...proxy.dp);
-    made.use(host.spawn(quietly(join(cgroup, "cgroup.procs"), pinned(command))));
+    world.work(quietly(join(cgroup, "cgroup.procs"), command));
   },
 };
 
@@ -64,8 +63,6 @@ function through(redirect: Redirect, proxy: Proxy): Contender {
   };
 }
 
-export const noProxy = routing;
-
 /** By the proxy: behind the one redirect, and behind the other. */
 export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   proxy,
@@ -73,4 +70,4 @@ export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   datapath: through(datapath, proxy),
 }));
 
-export const CONTENDERS: readonly Contender[] = [routing, ...PAIRS.flatMap((pair) => [pair.nftables, pair.datapath])];
+export const CONTENDERS: readonly Contender[] = [noProxy, ...PAIRS.flatMap((pair) => [pair.nftables, pair.datapath])];

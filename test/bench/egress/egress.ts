@@ -1,12 +1,11 @@
-import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
 /** What a container opens itself: through the redirect and a proxy of the host's, to a server outside. */
-import { must, Program } from "@dp/e2e/topology/program.ts";
+import { must, Program, run as runProgram } from "@dp/e2e/topology/program.ts";
 import { compileLoad } from "../path/compile-load.ts";
 import { pinned, World } from "../path/world.ts";
 import { interleaved } from "../rounds.ts";
 import { type Figure, ratio } from "../statistics.ts";
 import type { Context, Outcome, Row, Suite, Table, Target } from "../suite.ts";
-import { BOUNDS } from "./bounds.ts";
+import { bounds } from "./bounds.ts";
 import { type Contender } from "./contender.ts";
 import { CONTENDERS, PAIRS } from "./contenders.ts";
 
@@ -48,11 +47,8 @@ async function run({ quick, log }: Context): Promise<Outcome> {
       CONTENDERS.map((contender) => ({
         name: `${what} ${contender.name}`,
         measure: async () => {
-          const container = containerOf(worlds.get(contender) as World);
-          return JSON.parse(await must(container.inside(client(load, what, durations[what])))) as Record<
-            string,
-            number
-          >;
+          const command = client(worlds.get(contender) as World, load, what, durations[what]);
+          return JSON.parse(await must(command)) as Record<string, number>;
         },
       })),
     ),
@@ -66,34 +62,43 @@ async function run({ quick, log }: Context): Promise<Outcome> {
   return {
     tables: tables(figureOf),
     targets: targets(figureOf),
-    bounds: BOUNDS,
+    bounds: bounds(figureOf),
     versions: Object.fromEntries(
       await Promise.all(PAIRS.flatMap(({ proxy: { version } }) => (version === undefined ? [] : [version()]))),
     ),
   };
 }
 
+/**
+ * Smallest, first, largest; in bytes. Where a packet takes no time the kernel finds out by chance how much room a
+ * receiver needs, and throughput depends on that: so all have the same from the first byte on.
+ */
+const RECEIVE_BUFFER = "4096 4194304 6291456";
+
 /** Gives the outside its addresses, and starts its server. */
-async function outside({ client: internet, host, made }: World, load: string): Promise<void> {
+async function outside(world: World, load: string): Promise<void> {
+  const { client: internet, host, containers, made, processes } = world;
   await internet.ip(...ADDRESSES.map((address) => `address add ${address}/24 dev eth0`));
-  for (const namespace of [internet, host]) await namespace.sysctl("net.ipv4.tcp_tw_reuse", 1);
+  for (const namespace of [internet, host, ...containers]) {
+    await namespace.sysctl("net.ipv4.tcp_tw_reuse", 1);
+    await namespace.sysctl("net.ipv4.tcp_rmem", RECEIVE_BUFFER);
+  }
   const server = made.use(new Program(pinned([load, "serve", `${PORT}`, internet.path])));
+  processes.push(server);
   await server.printed("ready");
 }
 
-function containerOf({ containers }: World): NetworkNamespace {
-  return containers[0] as NetworkNamespace;
-}
-
-function client(load: string, what: Measure, seconds: number): string[] {
-  return pinned([load, what, `${seconds}`, ...ADDRESSES.map((address) => `${address}:${PORT}`)]);
+/** What runs the container's client. */
+function client(world: World, load: string, what: Measure, seconds: number): string[] {
+  const targets = ADDRESSES.map((address) => `${address}:${PORT}`);
+  return world.load(load, what, seconds, targets, world.containers[0]);
 }
 
 /** Waits until the container reaches the outside. */
 async function answers(world: World, load: string): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
-    const { code, stderr } = await containerOf(world).run(client(load, "requests", 0.001));
+    const { code, stderr } = await runProgram(client(world, load, "requests", 0.001));
     if (code === 0) return;
     if (performance.now() > deadline) throw new Error(`${world.host.name}: ${stderr}`);
     await Bun.sleep(50);
@@ -108,11 +113,13 @@ const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"
     title: "New connections",
     unit: "connections/s",
     better: "higher",
-    figure: "connections.perSecond",
+    figure: "connections.rate",
     notes: [
       "Connect, send a byte, get a byte, reset; 16 at a time, to twenty addresses in rotation. Each is two connections for a proxy, " +
         "which logs it. The proxies are as they are run behind dp: `dp proxy`, whose own code is run without a datapath behind nftables, " +
-        "and haproxy with the file of `examples/`. One processor does everything.",
+        "and haproxy with the file of `examples/`.",
+      "Per second of processor time that the client, the proxy and the server had, which share one processor; of a process it is its " +
+        "first thread's.",
     ],
   },
   {
@@ -128,10 +135,10 @@ const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"
     title: "Throughput out",
     unit: "Gbit/s",
     better: "higher",
-    figure: "up.gigabits",
+    figure: "up.rate",
     notes: ["One connection."],
   },
-  { id: "down", title: "Throughput in", unit: "Gbit/s", better: "higher", figure: "down.gigabits", notes: [] },
+  { id: "down", title: "Throughput in", unit: "Gbit/s", better: "higher", figure: "down.rate", notes: [] },
 ];
 
 function tables(figureOf: FigureOf): Table[] {
@@ -147,15 +154,14 @@ function tables(figureOf: FigureOf): Table[] {
 }
 
 /** By how much two figures of the same thing may differ: the machine's noise. */
-const NOISE = 0.03;
+const NOISE = 0.05;
 
 function targets(figureOf: FigureOf): Target[] {
   return PAIRS.flatMap(({ proxy, nftables, datapath }) =>
-    ["connections.perSecond", "up.gigabits", "down.gigabits"].map((figure): Target => {
+    TABLES.filter(({ better }) => better === "higher").map(({ title, figure }): Target => {
       const { value } = ratio(figureOf(datapath, figure), figureOf(nftables, figure));
-      const title = TABLES.find((table) => table.figure === figure)?.title.toLowerCase();
       return {
-        text: `${proxy.name}: ${title}, not fewer behind dp's redirect than behind nftables'`,
+        text: `${title} through ${proxy.name}: as much behind dp's redirect as behind nftables'`,
         met: value >= 1 - NOISE,
         measured: `${value.toFixed(2)} times`,
       };

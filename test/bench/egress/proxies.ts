@@ -1,4 +1,4 @@
-/** The proxies: each is started in the host's namespace, and learns from SO_ORIGINAL_DST where a connection was going. */
+/** The proxies: each starts in the host's namespace, and learns from SO_ORIGINAL_DST where connections were going. */
 import { join } from "node:path";
 import { example } from "@dp/e2e/proxies/daemon.ts";
 import { must } from "@dp/e2e/topology/program.ts";
@@ -15,7 +15,7 @@ export interface Proxy {
   readonly version?: () => Promise<readonly [name: string, version: string]>;
 }
 
-/** The destinations are of a range for documentation, which it keeps containers from; and they are more than a player's. */
+/** The destinations are of a range for documentation, which it keeps containers from; and there are many of them. */
 const FREE = ["--allow", "203.0.113.0/24", "--max-connections", "4000", "--max-rate", "1000000"];
 
 export const dpProxy: Proxy = {

@@ -106,10 +106,10 @@ export class World implements AsyncDisposable {
     return program;
   }
 
-  /** What runs a client of load.c. */
-  load(load: string, what: string, seconds: number, targets: readonly string[]): string[] {
+  /** What runs a client of load.c, in the client's namespace or another. */
+  load(load: string, what: string, seconds: number, targets: readonly string[], from = this.client): string[] {
     const pids = this.processes.map(({ pid }) => pid).join(",");
-    return this.client.inside(pinned([load, what, `${seconds}`, pids, ...targets]));
+    return from.inside(pinned([load, what, `${seconds}`, pids, ...targets]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -77,6 +77,11 @@ export interface VethEnd {
   mac: string;
   /** Default 1500. */
   mtu?: number | undefined;
+  /**
+   * How many it has to send and to receive by, at most. By default the kernel makes one for each CPU, then takes all
+   * but the first out of use again, for which it waits until nobody is at them.
+   */
+  queues?: number | undefined;
 }
 
 export interface VethOptions extends VethEnd {
@@ -142,24 +147,29 @@ export function getLink(connection: Connection, ref: number | string, query: Lin
   }
 }
 
-export function createVeth(connection: Connection, { name, mac, mtu, peer }: VethOptions): void {
+/** The attributes of one end. */
+function endOf({ name, mac, mtu, queues }: VethEnd, op: string) {
+  return {
+    IFLA_IFNAME: checkInterfaceName(name, op),
+    IFLA_ADDRESS: checkMac(mac, op),
+    IFLA_MTU: mtu === undefined ? undefined : checkMtu(mtu, op),
+    IFLA_NUM_TX_QUEUES: queues,
+    IFLA_NUM_RX_QUEUES: queues,
+  };
+}
+
+export function createVeth(connection: Connection, { peer, ...end }: VethOptions): void {
+  const { name } = end;
   const op = `create veth pair ${name} and ${peer.name}`;
   const peerEnd = {
     header: ifinfomsg.of({}),
-    attributes: linkAttributes.list({
-      IFLA_IFNAME: checkInterfaceName(peer.name, op),
-      IFLA_ADDRESS: checkMac(peer.mac, op),
-      IFLA_MTU: peer.mtu === undefined ? undefined : checkMtu(peer.mtu, op),
-      IFLA_NET_NS_FD: peer.netns?.number,
-    }),
+    attributes: linkAttributes.list({ ...endOf(peer, op), IFLA_NET_NS_FD: peer.netns?.number }),
   };
   const data = vethAttributes.write(vethAttributes.list({ VETH_INFO_PEER: peerEnd }));
   const payload = linkMessage.build(
     {},
     {
-      IFLA_IFNAME: checkInterfaceName(name, op),
-      IFLA_ADDRESS: checkMac(mac, op),
-      IFLA_MTU: mtu === undefined ? undefined : checkMtu(mtu, op),
+      ...endOf(end, op),
       IFLA_LINKINFO: linkInfoAttributes.list({ IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: data }),
     },
   );
