@@ -33,7 +33,7 @@ interface Scale {
 const WHOLE: Scale = {
   portCounts: [10, 1000, 10_000],
   containers: 10,
-  rounds: 19,
+  rounds: 15,
   durations: { requests: 0.2, connections: 0.25, up: 0.15, down: 0.15 },
 };
 
