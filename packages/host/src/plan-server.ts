@@ -10,7 +10,6 @@ import { freeFrom } from "./first-free.ts";
 import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { isReserved } from "./reserved-ports.ts";
-import { serversOnPort } from "./select-server.ts";
 import { goneHint, label } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
@@ -154,8 +153,7 @@ function defaultName({ container }: ServerOptions, port: number, { records }: Ob
 }
 
 function nameHostPeer(port: number, objects: Objects, host: Netlink, op: string): string {
-  const others = new Set(serversOnPort(objects, port).map(({ veth }) => veth.hostPeer.iface.name));
-  const name = hostPeerName(port, (each) => others.has(each));
+  const name = hostPeerName(port, (each) => objects.isGuarded(each));
   if (host.link(name) === undefined) return name;
   throw new DatapathError("CONFLICT", op, `the host has an interface ${name} already, and it is no server's`, {
     hint: `dp gc removes it if it is of a server that is gone; else: ip link delete ${name}`,

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
-import { beforeChange, SyscallError } from "@dp/sys";
+import { beforeChange, Errno, SyscallError } from "@dp/sys";
 
 /**
  * Sysctls below net/, of the calling thread's network namespace: the kernel answers for whoever opens the file, so this
@@ -43,9 +43,13 @@ export function writeSysctl(name: string, value: string, op = `set net/${name}`)
 
 /** Writes a setting where the kernel has it: false where it has not. */
 export function writeSysctlIfThere(name: string, value: string): boolean {
-  if (readSysctl(name) === undefined) return false;
-  writeSysctl(name, value);
-  return true;
+  try {
+    writeSysctl(name, value);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return false;
+    throw error;
+  }
 }
 
 function sysctlError(op: string, syscall: string, name: string, cause: unknown): SyscallError {

@@ -587,6 +587,11 @@ export class Objects implements Disposable {
     });
   }
 
+  /** Whether anything is pinned for a host peer of that name. One look at the pin root. Throws nothing. */
+  isGuarded(hostPeerName: string): boolean {
+    return this.#root.hasLink("snat", hostPeerName);
+  }
+
   /**
    * The kernel's number of the program on a container peer's egress that is pinned under this root; 0 when there is
    * none, be it that somebody took it off.

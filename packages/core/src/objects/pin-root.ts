@@ -78,6 +78,10 @@ export class PinRoot {
     return join(this.progs, `${functionName(program)}_${iface.replaceAll(".", ":")}`);
   }
 
+  hasLink(program: InterfaceProgram, iface: string): boolean {
+    return exists(this.link(program, iface));
+  }
+
   /** There is one cgroup at a time. */
   cgroupLink(program: CgroupProgram): string {
     return join(this.progs, `${functionName(program)}_cgroup`);
