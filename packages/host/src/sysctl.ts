@@ -11,6 +11,7 @@ function pathOf(name: string): string {
 
 /** More than any setting is long: a port list of every second port has 192 KiB. */
 const LONGEST = 256 * 1024;
+let buffer: Uint8Array | undefined;
 
 /** undefined when this kernel has no such setting. */
 export function readSysctl(name: string): string | undefined {
@@ -18,7 +19,7 @@ export function readSysctl(name: string): string | undefined {
     const fd = openSync(pathOf(name), "r");
     try {
       // In one read: the kernel cuts a list that is longer than the buffer, and has no more to say to the next read.
-      const buffer = new Uint8Array(LONGEST);
+      buffer ??= new Uint8Array(LONGEST);
       const length = readSync(fd, buffer, 0, buffer.byteLength, 0);
       return new TextDecoder().decode(buffer.subarray(0, length)).trim();
     } finally {
