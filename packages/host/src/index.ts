@@ -10,7 +10,6 @@ export {
   type AddServerOptions,
   addServers,
   type AddServersOptions,
-  type ServerOptions,
 } from "./add-server.ts";
 export { delServer, type DelServerOptions } from "./del-server.ts";
 export type { DoctorCheck } from "./doctor/check.ts";
@@ -23,6 +22,7 @@ export { list, show } from "./list.ts";
 export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
 export type { ServerSelector } from "./select-server.ts";
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
+export type { ServerOptions } from "./server-options.ts";
 export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server.ts";
 export { status, type Status } from "./status.ts";
 export { watch, type WatchEvent, type WatchOptions } from "./watch.ts";

@@ -1,7 +1,6 @@
 import type { FreeFrom, Objects, ServerRecord } from "@dp/core";
 import type { Link, Namespace, Netlink } from "@dp/netlink";
 import { currentNetns, DatapathError, netnsCookie, netnsInode } from "@dp/sys";
-import type { ServerOptions } from "./add-server.ts";
 import { containerMac } from "./allocate.ts";
 import { AddressOwners, chooseAddresses } from "./choose-addresses.ts";
 import { choosePort } from "./choose-port.ts";
@@ -10,6 +9,7 @@ import { freeFrom } from "./first-free.ts";
 import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
 import { isReserved } from "./reserved-ports.ts";
+import type { ServerOptions } from "./server-options.ts";
 import { goneHint, label } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
