@@ -98,6 +98,23 @@ test("one line that cannot be keeps all of them from being added, and says which
   expect(await net.dp.list()).toEqual([]);
 });
 
+test("interrupted while it waits for its turn, it says so and has changed nothing", async () => {
+  await using net = await Internet.create({ containers: ["one"] });
+  await net.dp.must("load");
+  const holder = net.host.spawn(["flock", "--no-fork", net.dp.pinRoot, "sleep", "1000"]);
+  while ((await net.dp.run("load", "--wait", "0")).code === 0) await Bun.sleep(20);
+  const batch = fileOf([{ port: "auto", netns: net.container("one").name }]);
+  const waiting = net.host.spawn(net.dp.command("add-server", "--batch", batch));
+  // It says that it waits: then it listens for signals.
+  await waiting.complained("waiting for");
+  waiting.kill("SIGTERM");
+  const { code, stdout, stderr } = await waiting.finished();
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toEndWith("dp: wait: interrupted; nothing was changed\n");
+  await holder[Symbol.asyncDispose]();
+  expect(await net.dp.list()).toEqual([]);
+});
+
 test("interrupted or killed, those it got to are whole and the others are not there", async () => {
   await using net = await Internet.create({ containers: NAMES });
   await net.dp.must("load");

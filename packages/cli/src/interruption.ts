@@ -1,3 +1,17 @@
+import type { ReportedError } from "./exit-code.ts";
+
+/** What ends a command that was asked to stop while it waited for its turn. */
+class Interrupted extends Error implements ReportedError {
+  override readonly name = "Interrupted";
+  readonly code = "FAILED";
+  readonly op = "wait";
+  readonly reason = "interrupted; nothing was changed";
+
+  constructor() {
+    super("interrupted");
+  }
+}
+
 /**
  * An `AbortSignal` for the first SIGINT or SIGTERM: the polite request to stop. The second one is not listened for any
  * more, and ends the process at once.
@@ -7,7 +21,7 @@ export function interruption(): AbortSignal {
   const stop = () => {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
-    controller.abort();
+    controller.abort(new Interrupted());
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);

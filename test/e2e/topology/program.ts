@@ -73,6 +73,11 @@ export class Program implements AsyncDisposable {
     await this.#until(text, timeoutMs, () => this.#stdout.includes(text) || undefined);
   }
 
+  /** As {@link printed}, of its standard error. */
+  async complained(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
+    await this.#until(text, timeoutMs, () => this.#stderr.includes(text) || undefined);
+  }
+
   async #until<T>(what: string, timeoutMs: number, find: () => T | undefined): Promise<T> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
