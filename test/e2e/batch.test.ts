@@ -121,9 +121,9 @@ test("interrupted or killed, those it got to are whole and the others are not th
   const before = shapeOf(await stateOf(net));
   const entries = NAMES.map((name) => ({ port: "auto", netns: net.container(name).name }));
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    const program = net.host.spawn(net.dp.command("add-server", "--batch", fileOf(entries), "--json"));
-    while ((await net.dp.list()).length < 3) await Bun.sleep(5);
-    process.kill(program.pid, signal);
+    const program = net.host.spawn(net.dp.command("add-server", "--batch", fileOf(entries), "--json", "--verbose"));
+    await program.complained("step: end the change");
+    program.kill(signal);
     const { code, stdout } = await program.finished();
     const listed = await net.dp.list();
     if (signal === "SIGTERM" && code !== 0) {

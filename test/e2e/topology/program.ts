@@ -131,7 +131,10 @@ export class Program implements AsyncDisposable {
 
   async #follow(): Promise<Output> {
     const stderr = (async () => {
-      for await (const chunk of this.#process.stderr.pipeThrough(new TextDecoderStream())) this.#stderr += chunk;
+      for await (const chunk of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
+        this.#stderr += chunk;
+        for (const wake of this.#waiting) wake();
+      }
     })();
     let rest = "";
     for await (const chunk of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
