@@ -33,50 +33,60 @@ export const control: Suite = { id: "control", title: "What a script waits for",
 interface Samples {
   readonly contender: Contender;
   readonly servers: number;
-  readonly host: Host;
   /** In how many rounds it takes part. */
   readonly rounds: number;
   readonly add: Took[];
   readonly remove: Took[];
 }
 
+/** What was measured on ours alone. */
+interface Ours {
+  readonly servers: number;
+  readonly list: readonly Took[];
+  readonly version: readonly Took[];
+  /** Bytes of the kernel's. */
+  readonly maps: number;
+}
+
 async function run({ quick, log }: Context): Promise<Outcome> {
   const scale = quick ? QUICK : WHOLE;
   await using made = new AsyncDisposableStack();
   const [spare] = made.use(new Namespaces(1)).all as [Spare];
-  const all: Samples[] = [];
-  const ours: { servers: number; host: DatapathHost; list: Took[]; version: Took[] }[] = [];
-  const prepare = async (contender: Contender, servers: number, rounds: number, host: Host) => {
-    made.use(host);
-    all.push({ contender, servers, host, rounds, add: [], remove: [] });
-  };
-  for (const [index, servers] of scale.serverCounts.entries()) {
-    log(`prepares ${servers} servers`);
-    const host = await DatapathHost.create(servers, spare);
-    ours.push({ servers, host, list: [], version: [] });
-    await prepare(datapath, servers, scale.rounds, host);
-    await prepare(cni, servers, scale.cniRounds[index] ?? 1, await cni.prepare(servers, spare));
-  }
-
-  for (let round = 0; round < scale.rounds; round++) {
-    if (round % 10 === 0) log(`round ${round + 1} of ${scale.rounds}`);
-    for (const { host, rounds, add, remove } of round % 2 === 0 ? all : all.toReversed()) {
-      // Evenly spread over all rounds.
-      if (Math.floor((round * rounds) / scale.rounds) === Math.floor(((round - 1) * rounds) / scale.rounds)) continue;
-      add.push(host.add());
-      remove.push(host.remove());
-    }
-    for (const { host, list, version } of round < scale.rounds / 2 ? ours : []) {
-      list.push(host.list());
-      version.push(host.version());
-    }
-  }
-
+  // While the machine has no other servers.
   const batches: Took[] = [];
   for (let number = 1; number <= scale.batches; number++) {
     log(`batch ${number} of ${scale.batches}`);
     await using host = await DatapathHost.create(scale.batch, spare);
     batches.push(host.batch);
+  }
+  const all: Samples[] = [];
+  const ours: Ours[] = [];
+  // One after the other: what is present is present on the whole machine, whose kernel they share.
+  for (const [index, servers] of scale.serverCounts.entries()) {
+    log(`prepares ${servers} servers`);
+    await using host = await DatapathHost.create(servers, spare);
+    await using other = await cni.prepare(servers, spare);
+    const list: Took[] = [];
+    const version: Took[] = [];
+    const pair: Samples[] = [
+      { contender: datapath, servers, rounds: scale.rounds, add: [], remove: [] },
+      { contender: cni, servers, rounds: scale.cniRounds[index] ?? 1, add: [], remove: [] },
+    ];
+    for (let round = 0; round < scale.rounds; round++) {
+      if (round % 20 === 0) log(`round ${round + 1} of ${scale.rounds}`);
+      for (const { contender, rounds, add, remove } of round % 2 === 0 ? pair : pair.toReversed()) {
+        // Evenly spread over all rounds.
+        if (Math.floor((round * rounds) / scale.rounds) === Math.floor(((round - 1) * rounds) / scale.rounds)) continue;
+        const on: Host = contender === datapath ? host : other;
+        add.push(on.add());
+        remove.push(on.remove());
+      }
+      if (round >= scale.rounds / 2) continue;
+      list.push(host.list());
+      version.push(host.version());
+    }
+    all.push(...pair);
+    ours.push({ servers, list, version, maps: host.maps() });
   }
 
   const samplesOf = (contender: Contender, servers: number) =>
@@ -187,7 +197,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
         {
           name: "the kernel, for dp's maps",
           ours: true,
-          figures: ours.map(({ host }) => figure([host.maps() / MEGABYTE])),
+          figures: ours.map(({ maps }) => figure([maps / MEGABYTE])),
         },
       ],
       notes: [

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
 import { Dp, DP } from "@dp/e2e/topology/dp.ts";
 import { run } from "@dp/e2e/topology/program.ts";
-import { type Fd, openNetns } from "@dp/sys";
+import { expediteGracePeriods, type Fd, openNetns } from "@dp/sys";
 import { World } from "../path/world.ts";
 import type { Contender, Host, Spare } from "./contender.ts";
 import { mapMemory } from "./map-memory.ts";
@@ -98,7 +98,10 @@ export class DatapathHost implements Host {
     return timed(this.#netns, { words: [DP, ...args], env: { DP_PIN_ROOT: this.#pinRoot } });
   }
 
+  /** The kernel goes on with it for long after, with its lock of all network configuration held: what comes next waits. */
   async [Symbol.asyncDispose](): Promise<void> {
+    using _expedited = expediteGracePeriods();
     await this.#made.disposeAsync();
+    await Bun.sleep(1000 + this.#servers);
   }
 }

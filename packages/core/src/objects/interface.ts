@@ -26,6 +26,7 @@ export interface VethPair {
 }
 
 // netdevice(7). A struct ifreq is the interface's name, then the answer.
+const SIOCGIFNAME = 0x8910;
 const SIOCGIFADDR = 0x8915;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
@@ -61,6 +62,15 @@ export function readInterface(name: string): Interface {
       .padStart(2, "0"),
   ).join(":");
   return { index, name, mac };
+}
+
+/** The name an interface of the calling thread's network namespace has; undefined without one of that index. */
+export function interfaceName(index: number): string | undefined {
+  const request = new Uint8Array(IFREQ_SIZE);
+  new DataView(request.buffer).setInt32(IFNAMSIZ, index, true);
+  using any = socket(AF_INET, SOCK_DGRAM, 0, `look at interface ${index}`);
+  if (ioctl(any.number, SIOCGIFNAME, request) < 0) return undefined;
+  return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
 }
 
 /** Names of all interfaces of the calling thread's network namespace. */

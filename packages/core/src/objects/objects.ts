@@ -32,7 +32,7 @@ import { attachGuard, detachGuard } from "./guard.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig, withoutConfig } from "./host-config.ts";
 import { decodeAddress, encodeAddress, type HostPeerEntry } from "./host-peer.ts";
-import type { Interface, VethPair, VethPeer } from "./interface.ts";
+import { type Interface, interfaceName, type VethPair, type VethPeer } from "./interface.ts";
 import type { Maps } from "./maps.ts";
 import {
   CGROUP_PROGRAMS,
@@ -148,7 +148,13 @@ export class Objects implements Disposable {
     return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism());
   }
 
+  /** Told by an uplink's pin, of which there are few; by any there is where none of those is found. */
   #mechanismInUse(): MechanismName | undefined {
+    for (const ifindex of this.uplinks()) {
+      const name = interfaceName(ifindex);
+      const mechanism = name === undefined ? undefined : mechanismOf(this.#root.link("dnat", name));
+      if (mechanism !== undefined) return mechanism.name;
+    }
     const [first] = this.#root.links();
     return first === undefined ? undefined : mechanismOf(first.path)?.name;
   }
@@ -433,7 +439,9 @@ export class Objects implements Disposable {
     ctrPeer: Interface | VethPeer,
     { netns, hostPeerName }: ContainerPlace,
   ): "attached" | "updated" {
-    return withNetns(netns, () => this.#upsert("tproxy_container", interfaceOf(ctrPeer), hostPeerName));
+    // Told here: the uplinks are not in there.
+    const { mechanism } = this;
+    return withNetns(netns, () => this.#upsert("tproxy_container", interfaceOf(ctrPeer), hostPeerName, mechanism));
   }
 
   /**
@@ -553,12 +561,17 @@ export class Objects implements Disposable {
     }
   }
 
-  #upsert(name: InterfaceProgram, iface: Interface, pinName = iface.name): "attached" | "updated" {
+  #upsert(
+    name: InterfaceProgram,
+    iface: Interface,
+    pinName = iface.name,
+    mechanism = this.mechanism,
+  ): "attached" | "updated" {
     const path = this.#root.link(name, pinName);
     const place: Place = { program: name, iface, path, pathOf: (other) => this.#root.link(other, pinName) };
     const program = this.#program(name);
     if (mechanismOf(path)?.update(place, program) === true) return "updated";
-    (this.mechanism === "tcx" ? tcx : clsact).attach(place, program);
+    (mechanism === "tcx" ? tcx : clsact).attach(place, program);
     return "attached";
   }
 
