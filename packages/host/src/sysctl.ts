@@ -5,8 +5,8 @@ import { beforeChange, Errno, SyscallError } from "@dp/sys";
  * Sysctls below net/, of the calling thread's network namespace: the kernel answers for whoever opens the file, so this
  * also works inside `withNetns`, whatever is mounted in the container.
  */
-function pathOf(name: string): string {
-  return `/proc/sys/net/${name}`;
+function pathOf(name: string, proc: string = "/proc"): string {
+  return `${proc}/sys/net/${name}`;
 }
 
 /** More than any setting is long: a port list of every second port has 192 KiB. */
@@ -32,20 +32,24 @@ export function readSysctl(name: string): string | undefined {
 }
 
 /** Throws `SyscallError`. */
-export function writeSysctl(name: string, value: string, op = `set net/${name}`): void {
+export function writeSysctl(name: string, value: string, op = `set net/${name}`, proc?: string): void {
   beforeChange("set", name);
   try {
     // "r+": a setting that is not there must not be created, and never truncated by opening it.
-    writeFileSync(pathOf(name), value, { flag: "r+" });
+    writeFileSync(pathOf(name, proc), value, { flag: "r+" });
   } catch (error) {
     throw sysctlError(op, "write", name, error);
   }
 }
 
-/** Writes a setting where the kernel has it: false where it has not. */
-export function writeSysctlIfThere(name: string, value: string): boolean {
+/**
+ * Writes a setting where the kernel has it: false where it has not.
+ *
+ * @param proc where a procfs is mounted
+ */
+export function writeSysctlIfThere(name: string, value: string, proc?: string): boolean {
   try {
-    writeSysctl(name, value);
+    writeSysctl(name, value, undefined, proc);
     return true;
   } catch (error) {
     if (error instanceof SyscallError && error.errno === Errno.ENOENT) return false;

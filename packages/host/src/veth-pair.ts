@@ -1,5 +1,5 @@
 import type { Link, Netlink } from "@dp/netlink";
-import { DatapathError, type Fd, withNetns } from "@dp/sys";
+import { DatapathError, type Fd, withNetns, withOwnProc } from "@dp/sys";
 import { writeSysctlIfThere } from "./sysctl.ts";
 
 /** Every host peer's: a container's gateway is the same to all of them, wherever it moves. */
@@ -100,9 +100,9 @@ export function raiseLoopback(inside: Netlink): Link | undefined {
 
 /** The container's end: no IPv6, its address, up, and everything by way of the host peer. */
 export function raiseContainerPeer(inside: Netlink, containerPeer: Link, plan: VethPlan): void {
-  withNetns(plan.netns, () => {
-    writeSysctlIfThere(`ipv6/conf/${plan.containerName}/disable_ipv6`, "1");
-  });
+  withOwnProc((proc) =>
+    withNetns(plan.netns, () => writeSysctlIfThere(`ipv6/conf/${plan.containerName}/disable_ipv6`, "1", proc)),
+  );
   const ifindex = containerPeer.index;
   inside.addAddress({ ifindex, address: plan.containerAddress, prefix: 32 });
   inside.setLink(ifindex, { up: true });

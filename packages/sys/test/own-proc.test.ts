@@ -1,0 +1,21 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { withOwnProc } from "../src/index.ts";
+
+test("a procfs of one's own has what /proc has, and is gone after", () => {
+  const before = readdirSync("/proc/self/fd").length;
+  const path = withOwnProc((proc) => {
+    expect(readFileSync(`${proc}/sys/kernel/ostype`, "utf8")).toBe("Linux\n");
+    expect(readFileSync(`${proc}/sys/net/ipv4/ip_forward`)).toEqual(readFileSync("/proc/sys/net/ipv4/ip_forward"));
+    return proc;
+  });
+  if (process.getuid?.() === 0) expect(path).not.toBe("/proc");
+  if (path !== "/proc") expect(existsSync(`${path}/sys/kernel/ostype`)).toBe(false);
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+});
+
+test("what fails in it fails, and leaves nothing open", () => {
+  const before = readdirSync("/proc/self/fd").length;
+  expect(() => withOwnProc(() => readFileSync("/proc/none"))).toThrow("ENOENT");
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+});
