@@ -185,25 +185,12 @@ async function run({ quick, log }: Context): Promise<Outcome> {
       ...shared,
       rows: [
         {
-          name: "dp add-server, at most",
-          ours: true,
-          figures: ours.map(({ servers }) => figure(samplesOf(datapath, servers).add.map(megabytes))),
-        },
-        { name: "dp list, at most", ours: true, figures: ours.map(({ list }) => figure(list.map(megabytes))) },
-        {
-          name: "CNI plugins, at most",
-          figures: scale.serverCounts.map((servers) => figure(samplesOf(cni, servers).add.map(megabytes))),
-        },
-        {
           name: "the kernel, for dp's maps",
           ours: true,
           figures: ours.map(({ maps }) => figure([maps / MEGABYTE])),
         },
       ],
-      notes: [
-        "What a process has in memory includes what it shares with every other of the same program. The maps are made for 65,536 " +
-          "servers unless `dp load` is told otherwise.",
-      ],
+      notes: ["The maps are made for 65,536 servers unless `dp load` is told otherwise."],
     },
   ];
 
@@ -228,7 +215,6 @@ function medianOf(took: readonly Took[], what: "wall" | "cpu"): number {
 }
 
 const MEGABYTE = 1e6;
-const megabytes = ({ memory }: Took) => memory / MEGABYTE;
 
 const TAIL = "In brackets: 95 of 100, and the longest.";
 

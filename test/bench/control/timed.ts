@@ -3,13 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fd, withNetns } from "@dp/sys";
 
-/** What a process took, from before it was started until it was waited for; in milliseconds, and bytes. */
+/** What a process took, from before it was started until it was waited for; in milliseconds. */
 export interface Took {
   readonly wall: number;
   /** Of processors, its own and the kernel's for it, with those of processes that it waited for. */
   readonly cpu: number;
-  /** The most memory it had at once. */
-  readonly memory: number;
   readonly stdout: string;
 }
 
@@ -38,8 +36,8 @@ export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took
       if (result.exitCode !== 0) {
         throw new Error(`${words.join(" ")}: exit status ${result.exitCode}\n${stdout}${result.stderr.toString()}`);
       }
-      const { cpuTime, maxRSS } = result.resourceUsage;
-      return { wall, cpu: Number(cpuTime.total) / 1000, memory: maxRSS, stdout };
+      const { cpuTime } = result.resourceUsage;
+      return { wall, cpu: Number(cpuTime.total) / 1000, stdout };
     });
   } finally {
     closeSync(output);
@@ -53,7 +51,6 @@ export function together(parts: readonly Took[]): Took {
   return {
     wall: sum(({ wall }) => wall),
     cpu: sum(({ cpu }) => cpu),
-    memory: Math.max(...parts.map(({ memory }) => memory)),
     stdout: parts.at(-1)?.stdout ?? "",
   };
 }
