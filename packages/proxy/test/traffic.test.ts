@@ -587,7 +587,8 @@ describe("a server that is removed", () => {
 
 describe("stopping", () => {
   test("lets what is there finish, takes nothing new, and ends the process", async () => {
-    await using proxy = await ProxyUnderTest.start(sandbox);
+    // Longer than a connection takes to be refused on a busy machine: a SYN may have to be sent again.
+    await using proxy = await ProxyUnderTest.start(sandbox, { limits: { drainMs: 45_000 } });
     using _ = listen(7000, async (socket) => {
       await socket.until(1);
       await Bun.sleep(600);
