@@ -98,7 +98,7 @@ export class DatapathHost implements Host {
     return timed(this.#netns, { words: [DP, ...args], env: { DP_PIN_ROOT: this.#pinRoot } });
   }
 
-  /** The kernel goes on with it for long after, with its lock of all network configuration held: what comes next waits. */
+  /** The kernel goes on with it for long after, with its lock of all network configuration held. */
   async [Symbol.asyncDispose](): Promise<void> {
     using _expedited = expediteGracePeriods();
     await this.#made.disposeAsync();
