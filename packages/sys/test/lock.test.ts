@@ -73,7 +73,7 @@ test("who has waited in vain is told which process holds it, by number and comma
   await using holder = await otherProcess(directory);
   expect(lockHolder(directory)).toMatchObject({
     pid: holder.pid,
-    command: expect.stringContaining("await lockDirectory"),
+    command: expect.stringContaining("bun"),
   });
   const error = await failure(lockDirectory(directory, 50));
   expect(error.code).toBe("CONFLICT");
