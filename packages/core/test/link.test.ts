@@ -334,8 +334,25 @@ describe("cgroup links", () => {
 });
 
 describe("iterators", () => {
+  /** Loads one of the fixture's programs; the kernel may refuse the other. */
+  function load(program: string): BpfObject {
+    const open = BpfObject.open(fixture("iter"), { name: "iter" });
+    for (const each of open.programs()) each.setAutoload(each.name === program);
+    return open.load();
+  }
+
+  /** Some hardened kernels give nobody a program that may write into the maps it walks. */
+  const refusal = (() => {
+    try {
+      load("each_entry").close();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  })();
+
   test("run once for each object of the kernel, and again when asked again", () => {
-    using walkers = BpfObject.open(fixture("iter"), { name: "iter" }).load();
+    using walkers = load("each_map");
     using link = attachIter({ program: walkers.program("each_map") });
     expect(link.info()).toMatchObject({ kind: "iter", target: "bpf_map" });
     expect(link.attached).toBe(true);
@@ -345,13 +362,21 @@ describe("iterators", () => {
     }
   });
 
-  test("walk the entries of a given map", () => {
-    using walkers = BpfObject.open(fixture("iter"), { name: "iter" }).load();
-    const walked = walkers.map("walked", u32, u32);
-    for (const value of [10, 20, 30]) walked.set(value, value);
-    using link = attachIter({ program: walkers.program("each_entry"), map: walked });
-    const values = new Uint32Array(runIter(link).slice().buffer);
-    expect([...values].toSorted((one, other) => one - other)).toEqual([10, 20, 30]);
-    expect(() => attachIter({ program: walkers.program("each_entry") })).toThrow("make the iterator each_entry");
-  });
+  if (refusal === undefined) {
+    test("walk the entries of a given map", () => {
+      using walkers = load("each_entry");
+      const walked = walkers.map("walked", u32, u32);
+      for (const value of [10, 20, 30]) walked.set(value, value);
+      using link = attachIter({ program: walkers.program("each_entry"), map: walked });
+      const values = new Uint32Array(runIter(link).slice().buffer);
+      expect([...values].toSorted((one, other) => one - other)).toEqual([10, 20, 30]);
+      expect(() => attachIter({ program: walkers.program("each_entry") })).toThrow("make the iterator each_entry");
+    });
+  } else {
+    // test/vm walks them in Debian's kernels.
+    test("over a given map are loaded for nobody by this kernel, which is not said to be the verifier's refusal", () => {
+      expect(refusal).toMatchObject({ name: "SyscallError", errno: Errno.EPERM, code: "UNSUPPORTED" });
+      expect(refusal).toMatchObject({ hint: expect.stringContaining("for nobody") });
+    });
+  }
 });

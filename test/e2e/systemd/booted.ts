@@ -86,7 +86,8 @@ export class Booted implements AsyncDisposable {
   /** Runs a command there, as an administrator would in a shell. */
   run(...command: string[]): Promise<Output> {
     const target = ["--target", `${this.#pid}`, "--mount", "--pid", "--net", "--cgroup"];
-    const inside = `echo 0 >/sys/fs/cgroup/cgroup.procs; exec "$@"`;
+    // Before it is mounted in there, this would make a file of that name on the machine.
+    const inside = `[ ! -e /sys/fs/cgroup/cgroup.procs ] || echo 0 >/sys/fs/cgroup/cgroup.procs; exec "$@"`;
     return run(["nsenter", ...target, "--", "sh", "-c", inside, "sh", ...command]);
   }
 
