@@ -15,4 +15,14 @@ export { withOwnProc } from "./own-proc.ts";
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
 export { beforeChange } from "./fault.ts";
-export { bindSocket, getSocketOption, MSG_PEEK, MSG_TRUNC, receive, send, setSocketOption, socket } from "./socket.ts";
+export {
+  bindSocket,
+  getSocketOption,
+  MSG_PEEK,
+  MSG_TRUNC,
+  receive,
+  send,
+  setSocketOption,
+  socket,
+  tryBind,
+} from "./socket.ts";
