@@ -24,7 +24,7 @@ import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, 
 import { loadImages } from "../src/objects/open.ts";
 import { fixture } from "./support/fixture.ts";
 import { forEachTest } from "./support/for-each-test.ts";
-import { CONFIG, LOBBY } from "./support/lobby.ts";
+import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
 import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
@@ -275,19 +275,6 @@ const OTHER: ServerRecord = {
 };
 
 describe("maps", () => {
-  const ENDPOINT = { address: "203.0.113.10", port: 25570 };
-  const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: "7e:90:c4:ed:df:d1" };
-  const SNAT = {
-    containerAddress: "10.2.0.2",
-    hostPeerAddress: "10.1.0.2",
-    publicAddress: "203.0.113.10",
-    publicPort: 25570,
-    gamePort: 25565,
-    uplink: 2,
-    group: 3,
-    containerMac: "7e:90:c4:ed:df:d1",
-  };
-
   test("dnat targets come and go", () => {
     using objects = load();
     expect(objects.getDnatTarget(ENDPOINT)).toBeUndefined();

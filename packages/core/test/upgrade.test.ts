@@ -39,7 +39,7 @@ import { loadImages } from "../src/objects/open.ts";
 import { PinRoot } from "../src/objects/pin-root.ts";
 import { fixture } from "./support/fixture.ts";
 import { forEachTest } from "./support/for-each-test.ts";
-import { CONFIG, LOBBY } from "./support/lobby.ts";
+import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
 import { type Edits, loadOther, otherBuild, pinnedProgram } from "./support/other-build.ts";
 import { Bpffs, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
@@ -85,18 +85,6 @@ const CHANGED = [
 
 /** A server that has no MTU of its own. */
 const RECORD: ServerRecord = { ...LOBBY, mtu: undefined };
-const ENDPOINT = { address: "203.0.113.10", port: 25570 };
-const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: LOBBY.veth.podPeer.iface.mac };
-const SNAT = {
-  containerAddress: "10.2.0.2",
-  hostPeerAddress: "10.1.0.2",
-  publicAddress: "203.0.113.10",
-  publicPort: 25570,
-  gamePort: 25565,
-  uplink: 2,
-  group: 9,
-  containerMac: LOBBY.veth.podPeer.iface.mac,
-};
 
 function fill(objects: Objects): void {
   objects.setConfig(CONFIG);

@@ -1,4 +1,4 @@
-import type { HostConfig, ServerRecord } from "../../src/index.ts";
+import type { DnatTarget, HostConfig, ServerRecord, SnatTarget } from "../../src/index.ts";
 
 /** A host. */
 export const CONFIG: HostConfig = {
@@ -31,4 +31,23 @@ export const LOBBY: ServerRecord = {
     hostPeer: { iface: { index: 7, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
     podPeer: { iface: { index: 2, name: "eth0", mac: "02:00:00:00:00:01" }, addr: "10.2.0.2" },
   },
+};
+
+/** What the maps have of it. */
+export const ENDPOINT = { address: LOBBY.publicAddress, port: LOBBY.hostPort };
+export const DNAT: DnatTarget = {
+  hostPeer: LOBBY.veth.hostPeer.iface.index,
+  containerAddress: LOBBY.veth.podPeer.addr,
+  gamePort: LOBBY.gamePort,
+  containerMac: LOBBY.veth.podPeer.iface.mac,
+};
+export const SNAT: SnatTarget = {
+  containerAddress: LOBBY.veth.podPeer.addr,
+  hostPeerAddress: LOBBY.veth.hostPeer.addr,
+  publicAddress: LOBBY.publicAddress,
+  publicPort: LOBBY.hostPort,
+  gamePort: LOBBY.gamePort,
+  uplink: LOBBY.uplink,
+  group: 9,
+  containerMac: LOBBY.veth.podPeer.iface.mac,
 };
