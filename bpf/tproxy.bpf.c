@@ -26,7 +26,8 @@
  *  1. later fragment of a datagram that rule 3 rewrote        next, rewritten
  *  2. from no listener, or of no flow                         next
  *  3. of a flow: the original source and port (of a first
- *     fragment, which is remembered, too)                     next, rewritten
+ *     fragment, which is remembered, too). A reset ends a
+ *     flow that the proxy has not accepted                    next, rewritten
  *
  * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection;
  * every other call keeps the kernel's answer.
@@ -41,6 +42,7 @@
  */
 #include "drop_count.h"
 #include "flow.h"
+#include "fragment.h"
 #include "packet.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -226,15 +228,10 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
-static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
-{
-	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
-}
-
 /* Rule 1. The checksum is in the first fragment, and was set right there for all of them. */
 static __always_inline int later_fragment(struct iphdr *ip)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_answer_source *source;
 
 	source = bpf_map_lookup_elem(&dp_answer_frags, &fragment);
@@ -246,7 +243,7 @@ static __always_inline int later_fragment(struct iphdr *ip)
 /* A datagram that is no answer must not inherit what an earlier one of the same id left behind. */
 static __always_inline void first_fragment(const struct iphdr *ip, const struct dp_origin *origin)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_answer_source source = {};
 
 	if (origin) {

@@ -23,23 +23,18 @@ import {
   u32,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let namespace: Namespace;
 let object: BpfObject;
 
-beforeEach(() => {
-  namespace = new Namespace();
-  object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
-});
-
-afterEach(() => {
-  object.close();
-  namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(
+  () => (namespace = new Namespace()),
+  () => (object = BpfObject.open(fixture("packet"), { name: "packet" }).load()),
+);
 
 const programs = () =>
   ["count_hits", "pass_on", "pass_on_too"].map((name) => object.program(name)) as never as [
