@@ -124,6 +124,11 @@ export class Packet {
     return this.#u8(this.#l4 + 13);
   }
 
+  /** Opens a connection: SYN, and no ACK. */
+  get isBareSyn(): boolean {
+    return (this.tcpFlags & 0x12) === 0x02;
+  }
+
   get icmpType(): number {
     return this.#u8(this.#l4);
   }
