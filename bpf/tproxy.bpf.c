@@ -24,7 +24,7 @@
  * dp_tproxy_host: host peer, egress. The way back.
  *
  *  1. later fragment of a datagram that rule 3 rewrote        next, rewritten
- *  2. from no listener, or of no flow                         next
+ *  2. from no listener on a host peer, or of no flow          next
  *  3. of a flow: the original source and port (of a first
  *     fragment, which is remembered, too)                     next, rewritten
  *
@@ -226,6 +226,22 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
+/*
+ * A listener is on a host peer's address. Anyone who can reach the container may
+ * send from a port like its: that must not come as if from where the flow goes.
+ */
+static __always_inline bool is_from_listener(const struct segment *segment,
+					     const struct dp_origin *origin)
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	if (segment->ports->source != origin->listener)
+		return false;
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	return config && (segment->ip->saddr & config->host_mask) == config->host_subnet;
+}
+
 static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
 {
 	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
@@ -279,7 +295,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	key.sport = old.dest;
 	key.protocol = segment.ip->protocol;
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	if (origin && origin->listener != old.source)
+	if (origin && !is_from_listener(&segment, origin))
 		origin = NULL;
 	if ((segment.ip->frag_off & DP_IP_MORE_FRAGMENTS) && !segment.tcp)
 		first_fragment(segment.ip, origin);

@@ -461,6 +461,13 @@ describe("a flow", () => {
     expect(bench().run(reset, toContainer).packet).toEqual(reset);
   });
 
+  test("that is opening does not end with a reset from elsewhere", () => {
+    bench().run(syn());
+    const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }), { src: OTHER });
+    expect(bench().run(reset, toContainer).packet).toEqual(reset);
+    expect(origins()).toHaveLength(1);
+  });
+
   test("keeps the listener it began with, until it is opened again", () => {
     bench().run(syn());
     bench().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
@@ -585,6 +592,10 @@ describe("dp_tproxy_host", () => {
     next("a packet from another port of the host", back({ src: 22, dst: 40000 }), opened),
     next("one from another of the proxy's ports", back({ src: HTTP, dst: 40000 }), opened),
     next("one of no flow", back({ src: TCP, dst: 40002 }), opened),
+    next("one from another address with a listener's port", answered(tcp({ src: TCP, dst: 40000 }), { src: OTHER }), {
+      ...opened,
+    }),
+    next("a datagram from such an address", answered(udp({ src: DNS, dst: 40001 }, "answer"), { src: OTHER }), opened),
     next("one of the other protocol's flow", answered(udp({ src: TCP, dst: 40000 })), opened),
     next("a datagram of a connection's port", answered(udp({ src: DNS, dst: 40000 })), opened),
     next("one to another container", back({ src: TCP, dst: 40000 }, B), opened),
