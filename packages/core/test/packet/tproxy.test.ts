@@ -498,6 +498,33 @@ describe("a flow", () => {
     expect(bench().entries("dp_flows")).toHaveLength(1);
   });
 
+  test("whose port another one has by now is begun anew, with another port", () => {
+    bench().run(syn());
+    bench().clear("dp_origins");
+    bench().run(syn({}, { dst: OTHER }));
+    bench().run(syn());
+    const port = flowOf()?.sport as number;
+    expect(port).not.toBe(40000);
+    expect(new Map(origins())).toEqual(
+      new Map([
+        [`${A.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
+        [`${A.address}:${port}/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+      ]),
+    );
+  });
+
+  test("goes on when what an earlier one left under another port goes", () => {
+    bench().run(syn());
+    bench().clear("dp_flows");
+    bench().run(syn());
+    const port = flowOf()?.sport as number;
+    expect(port).not.toBe(40000);
+    bench().run(answered(tcp({ src: TCP, dst: 40000, flags: "RA" })), toContainer);
+    expect(origins().map(([key]) => key)).toEqual([`${A.address}:${port}/6`]);
+    const data = (src: number, dst: number, to: string) => sent(tcp({ src, dst, flags: "PA" }, "hello"), { dst: to });
+    expect(bench().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.hostAddress));
+  });
+
   test("gets no port when all are taken: dropped, and nothing is left of it", () => {
     const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, end: 0, expires: 0n };
     for (let sport = 0; sport < 65536; sport++) {
