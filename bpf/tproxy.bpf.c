@@ -7,26 +7,30 @@
  * namespace). It only redirects. What it leaves alone, dp_snat judges on the
  * host's side, where the container cannot remove it.
  *
- *  1. not IPv4, fragment, truncated or malformed              next
+ *  1. not IPv4, tagged, fragment, truncated or malformed      next
  *  2. source address of no known container, or of one that is
- *     elsewhere (unless a flow of it is known)                next
+ *     elsewhere (unless it is TCP that continues a flow)      next
  *  3. to the host peer itself, or to another container        next
  *  4. TCP from the game port: a reply, or dp_snat's to drop   next
  *  5. TCP to port 25565 (servers reach each other directly)   next
- *  6. neither TCP nor UDP to port 53                          next
+ *  6. neither TCP nor UDP to port 53, or no listener is
+ *     configured for it                                       next
  *  7. TCP that continues no flow of its own                   drop NO_FLOW
- *  8. a new flow: more than one container may have, or no
- *     port free                                               drop FLOWS
+ *  8. a new flow (none is known, half of it is lost, or it is
+ *     opened again when the proxy listens elsewhere):
  *     while an upgrade moves flows: dp_snat's to drop         next
+ *     more than one container, or all together, may have, or
+ *     no port free                                            drop FLOWS
  *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
  *     all other TCP -> TCP listener                           next, rewritten
  *
  * dp_tproxy_host: host peer, egress. The way back.
  *
- *  1. later fragment of a datagram that rule 3 rewrote        next, rewritten
+ *  1. later fragment of a datagram (UDP) that rule 3 rewrote  next, rewritten
  *  2. from no listener on a host peer, or of no flow          next
  *  3. of a flow: the original source and port (of a first
- *     fragment, which is remembered, too)                     next, rewritten
+ *     fragment of UDP, which is remembered, too); the proxy's
+ *     reset ends a flow that is opening                       next, rewritten
  *
  * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection;
  * every other call keeps the kernel's answer.

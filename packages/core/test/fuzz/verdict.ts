@@ -13,3 +13,4 @@ export const NEXT: Verdict = { verdict: "next" };
 export const PASS: Verdict = { verdict: "pass" };
 export const drop = (reason: DropReason): Verdict => ({ verdict: "drop", drop: reason });
 export const redirect = (packet: Packet): Verdict => ({ verdict: "redirect", packet: packet.bytes });
+export const nextAs = (packet: Packet): Verdict => ({ verdict: "next", packet: packet.bytes });
