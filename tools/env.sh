@@ -1,6 +1,6 @@
 # Sourced by the tools, and by anyone who wants `bun` and `turbo` in a shell of their own: . tools/env.sh
-# Sets ROOT (this clone) and puts the project's own tool versions first in PATH, and last where Debian has root's: a shell
-# that `su` or cron starts may not look there.
+# Sets ROOT (this clone) and puts the project's own tool versions first in PATH, and last the folders of root's
+# programs: a shell that `su` or cron starts may not have them.
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 BUN_VERSION=$(sed -n 's/.*"packageManager": *"bun@\([^"]*\)".*/\1/p' "$ROOT/package.json")

@@ -44,9 +44,9 @@ function kernelSays(): Source {
 }
 
 /**
- * Asks about one address by binding a socket to it: a microsecond. Listing the interfaces takes a tenth of a second on a
- * host with a thousand servers. The socket is the same until an address is the host's: then it is bound, and of no use
- * any more.
+ * Asks about one address by binding a socket to it: a microsecond. Listing the interfaces takes a tenth of a second on
+ * a host with a thousand servers. The socket is the same until an address is the host's: then it is bound, and of no
+ * use any more.
  */
 class BindProbe implements Source {
   #socket: Fd | undefined;
