@@ -156,10 +156,14 @@ describe("a C file with one of everything", () => {
     const { mapLayouts, variableLayouts, Mood, moodNames, event, object } = generated;
     expect(Mood).toEqual({ good: 0, great: 0, bad: 3, max: 4 });
     expect(moodNames).toEqual({ 0: "good", 3: "bad" });
-    expect(Object.keys(mapLayouts)).toEqual(["counts", "events", "routes"]);
+    expect(Object.keys(mapLayouts)).toEqual(["calls", "counts", "events", "inner", "outer", "routes", "waiting"]);
     expect(mapLayouts["counts"]?.key.write("02:00:00:00:00:01")).toEqual(Uint8Array.from([2, 0, 0, 0, 0, 1]));
     expect(mapLayouts["counts"]?.value.read(new Uint8Array(16))).toEqual([0n, 0n]);
     expect(mapLayouts["events"]).toEqual({ name: "events", type: 27, maxEntries: 4096, flags: 0 } as never);
+    for (const name of ["calls", "outer"]) expect(mapLayouts[name]?.value.write(3)).toEqual(Uint8Array.of(3, 0, 0, 0));
+    expect(mapLayouts["outer"]?.key.write(443)).toEqual(Uint8Array.of(1, 187));
+    expect(mapLayouts["waiting"]).not.toHaveProperty("key");
+    expect(mapLayouts["waiting"]?.value.read(new Uint8Array(8))).toEqual({ x: 0, y: 0 });
     expect(Object.entries(variableLayouts).map(([name, { section }]) => [name, section])).toEqual([
       ["golden", ".data.golden"],
       ["limits", ".data"],

@@ -79,6 +79,26 @@ test("what has no rendering is refused by name, with what to do", () => {
   }
 });
 
+test("maps that libbpf would not make are refused by name, with what to do", () => {
+  const refused: [map: string, message: string, hint: RegExp][] = [
+    [
+      'struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); } half SEC(".maps");',
+      "map half: a key, and no value",
+      /__type\(value/,
+    ],
+    [
+      'struct { int type; } old SEC("maps") = { 1 };',
+      'maps in SEC("maps"), as libbpf had them before 1.0',
+      /SEC\("\.maps"\)/,
+    ],
+  ];
+  for (const [map, message, hint] of refused) {
+    const error = refusal(() => model("__u32 a;", map));
+    expect(error.message).toBe(message);
+    expect(error.hint ?? "").toMatch(hint);
+  }
+});
+
 test("objects that disagree about a struct are refused", () => {
   const one = Btf.fromObject(objectWith("dp_a", "__u32 x;"));
   const other = Btf.fromObject(objectWith("dp_a", "__be32 x;"));

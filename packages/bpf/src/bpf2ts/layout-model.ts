@@ -89,9 +89,15 @@ class Collector {
   }
 
   add(btf: Btf): void {
+    if (btf.find("datasec", "maps") !== undefined) {
+      throw new ModelError('maps in SEC("maps"), as libbpf had them before 1.0', 'declare them in SEC(".maps")');
+    }
     for (const { key, value, ...definition } of mapDefinitions(btf)) {
       const where = `map ${definition.name}`;
       const keyModel = this.#part(btf, key, `${where}: key`);
+      if (key !== undefined && value === undefined) {
+        throw new ModelError(`${where}: a key, and no value`, "say what it holds: __type(value, ...)");
+      }
       if (keyModel !== undefined) this.#refuseHoles(keyModel.shape, `it is in the key of map ${definition.name}`);
       addSame(this.#maps, { ...definition, key: keyModel, value: this.#part(btf, value, `${where}: value`) });
     }
