@@ -5,7 +5,7 @@
 import type { Btf, BtfType } from "../btf.ts";
 import { describePart, mapDefinitions, type MapPart } from "../map-definition.ts";
 import { ModelError } from "./model-error.ts";
-import { isPadding, type Shape, shapeOf } from "./shape.ts";
+import { isPadding, type Shape, shapeOf, valuesOf } from "./shape.ts";
 
 export interface LayoutModel {
   readonly enums: readonly EnumModel[];
@@ -157,8 +157,7 @@ class Collector {
   #addShape(btf: Btf, shape: Shape): void {
     if (shape.kind === "array") this.#addShape(btf, shape.element);
     else if (shape.kind === "enum") {
-      const values = shape.type.values.map(({ name, value }) => ({ name, value: Number(value) }));
-      addSame(this.#enums, { name: shape.name, values });
+      addSame(this.#enums, { name: shape.name, values: valuesOf(shape.type) });
     } else if (shape.kind === "struct") {
       const fields = shape.type.members.map((member): FieldModel => {
         const where = `struct ${shape.name}: ${member.name || "a member without a name"}`;
