@@ -1,7 +1,8 @@
 # Sourced by the tools, and by anyone who wants `bun` and `turbo` in a shell of their own: . tools/env.sh
 # Sets ROOT (this clone) and puts the project's own tool versions first in PATH.
 
-ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# bash says where this file is, or zsh.
+ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-${(%):-%x}}")/.." && pwd)
 BUN_VERSION=$(sed -n 's/.*"packageManager": *"bun@\([^"]*\)".*/\1/p' "$ROOT/package.json")
 PATH=$ROOT/.cache/bun/bin:$ROOT/node_modules/.bin:$PATH
 export PATH TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 // What the tools say to somebody who has just cloned the repository, or does not know their options.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -41,4 +41,12 @@ test.each([
     stdout: "",
     stderr: `package: ${message}\nhint: tools/package --help\n`,
   });
+});
+
+test.each(["bash", "zsh"])("tools/env.sh finds the clone from anywhere, in %s", (shell) => {
+  const script = `. ${ROOT}/tools/env.sh && echo "$ROOT $BUN_VERSION" && command -v turbo`;
+  const { stdout } = spawnSync(shell, ["-c", script], { cwd: "/", encoding: "utf8" });
+  const { packageManager } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { packageManager: string };
+  const version = packageManager.replace("bun@", "");
+  expect(stdout).toBe(`${ROOT} ${version}\n${ROOT}/node_modules/.bin/turbo\n`);
 });
