@@ -44,6 +44,12 @@ test("what only the kernel looks into is opaque: it has a place, and no reader o
   ]);
 });
 
+test("a pointer that the kernel keeps in a map is opaque, too", () => {
+  const body = "__u64 before; struct task_struct __kptr *task; __u32 after;";
+  const { structs } = model(body);
+  expect(structs[0]?.fields[1]).toMatchObject({ name: "task", offset: 8, size: 8, shape: { kind: "opaque" } });
+});
+
 test("padding the compiler adds is refused in keys, and everywhere when asked to", () => {
   expect(model("__u8 a; __u32 b;").structs[0]?.fields.map(({ offset }) => offset)).toEqual([0, 4]);
   const strict: ModelOptions = { explicitPadding: true };

@@ -39,6 +39,9 @@ const INTEGERS: Readonly<Record<number, readonly [unsigned: IntegerKind, signed:
 /** What a program has the kernel keep in a map's value, and user space sees as zeros. */
 const KERNELS_OWN = /^bpf_(spin_lock|timer|wq|list_head|list_node|rb_root|rb_node|refcount)$/;
 
+/** Of a pointer: `__kptr` and its kin in libbpf's headers. */
+const KERNELS_OWN_POINTER = /^(kptr(_ref|_untrusted)?|percpu_kptr|uptr)$/;
+
 /** Spelled-out padding: `pad`, `pad2`, `_pad`, `padding`. */
 export function isPadding(name: string): boolean {
   return /^_*pad(ding)?_?\d*$/.test(name);
@@ -64,6 +67,11 @@ export function shapeOf(btf: Btf, id: number, where: string): Shape {
       const hidden = type.members.every((member) => member.name === "" && member.bitSize !== 0);
       if (hidden || KERNELS_OWN.test(type.name)) return { kind: "opaque" };
       return { kind: "struct", name: nameOf(type, c, where), size: type.size, type };
+    }
+    case "ptr": {
+      const target = btf.type(type.type);
+      if (target.kind === "type_tag" && KERNELS_OWN_POINTER.test(target.name)) return { kind: "opaque" };
+      break;
     }
     // Its bytes: another field says which of its members they are.
     case "union":
