@@ -3,6 +3,7 @@ import { mkdirSync, rmdirSync } from "node:fs";
 import { DatapathError, Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
 import {
   attachCgroup,
+  type AttachCgroupOptions,
   attachClsact,
   attachIter,
   attachTcx,
@@ -320,11 +321,18 @@ describe("cgroup links", () => {
     using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
     const program = hooks.program("refuse_connect");
     const attachType = "inet4Connect";
-    expect(() => attachCgroup({ program, cgroup: "/tmp", attachType })).toThrow("EBADF");
-    expect(() => attachCgroup({ program, cgroup: "/no/such/folder", attachType })).toThrow("ENOENT");
-    expect(() => attachCgroup({ program: object.program("pass_on"), cgroup: cgroup.path, attachType })).toThrow(
-      "EINVAL",
-    );
+    const refused = (change: Partial<AttachCgroupOptions>) => {
+      const options = { program, cgroup: cgroup.path, attachType, ...change } as const;
+      const { errnoName, hint } = thrown(SyscallError, () => attachCgroup(options));
+      return [errnoName, hint];
+    };
+    expect(refused({ cgroup: "/tmp" })).toEqual([
+      "EBADF",
+      "it is no cgroup: `findmnt -t cgroup2` shows where those are",
+    ]);
+    expect(refused({ cgroup: "/no/such/folder" })).toEqual(["ENOENT", undefined]);
+    const hint = 'is it a program for inet4Connect? Its SEC() says what it is for, as in SEC("cgroup/connect4")';
+    expect(refused({ program: object.program("pass_on") })).toEqual(["EINVAL", hint]);
   });
 });
 
