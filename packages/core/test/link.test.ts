@@ -143,6 +143,7 @@ describe("TCX links", () => {
       expect(attach({ ifindex: 9999 })).toThrow(
         "attach count_hits to the ingress of interface 9999: no such interface",
       );
+      expect(attach({ direction: "sideways" })).toThrow('its direction is "ingress" or "egress", not sideways');
       expect(attach({ expectedRevision: 77n })).toThrow("the programs on that hook have changed meanwhile");
       using link = attach({ expectedRevision: queryTcx(ifindex, "ingress").revision })();
       expect(link.attached).toBe(true);

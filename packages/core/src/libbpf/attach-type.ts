@@ -1,3 +1,5 @@
+import { DatapathError } from "@dp/sys";
+
 /** enum bpf_attach_type (linux/bpf.h): the cgroup hooks, and the numbers the other link kinds need. */
 export const CgroupAttachType = {
   inetIngress: 0,
@@ -45,3 +47,13 @@ export const BPF_TCX_EGRESS = 47;
 
 /** As the kernel sees the interface: ingress is what it receives. */
 export type Direction = "ingress" | "egress";
+
+/** The number a direction has. Throws `DatapathError` BAD_USAGE for what is none: callers may be without types. */
+export function numberOf(direction: Direction, numbers: Readonly<Record<Direction, number>>): number {
+  if (Object.hasOwn(numbers, direction)) return numbers[direction];
+  throw new DatapathError(
+    "BAD_USAGE",
+    "find a hook",
+    `its direction is "ingress" or "egress", not ${String(direction)}`,
+  );
+}

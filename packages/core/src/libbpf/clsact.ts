@@ -3,7 +3,7 @@ import { beforeChange, Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
-import type { Direction } from "./attach-type.ts";
+import { type Direction, numberOf } from "./attach-type.ts";
 import { check } from "./errors.ts";
 import type { Program } from "./program.ts";
 
@@ -122,7 +122,7 @@ export function destroyClsact(ifindex: number): boolean {
 const NOTHING_THERE = new Set<number>([-Errno.ENOENT, -Errno.EINVAL, -Errno.ENODEV]);
 
 function hookOf({ ifindex, direction }: ClsactSlot): NativeStruct<typeof TC_HOOK.fields> {
-  return new NativeStruct(TC_HOOK, { ifindex, attach_point: ATTACH_POINT[direction] });
+  return new NativeStruct(TC_HOOK, { ifindex, attach_point: numberOf(direction, ATTACH_POINT) });
 }
 
 function query(

@@ -1,6 +1,6 @@
 /** Asking rtnetlink what libbpf has no function for: whether a TC hook has any filters, whoever attached them. */
 import { Errno, MSG_TRUNC, receive, send, setSocketOption, socket } from "@dp/sys";
-import type { Direction } from "./attach-type.ts";
+import { type Direction, numberOf } from "./attach-type.ts";
 import { callError } from "./errors.ts";
 
 const AF_NETLINK = 16;
@@ -50,6 +50,6 @@ function request(ifindex: number, direction: Direction): Uint8Array {
   view.setUint16(4, RTM_GETTFILTER, true);
   view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
   view.setInt32(HEADER_SIZE + 4, ifindex, true);
-  view.setUint32(HEADER_SIZE + 12, PARENT[direction], true);
+  view.setUint32(HEADER_SIZE + 12, numberOf(direction, PARENT), true);
   return new Uint8Array(view.buffer);
 }

@@ -2,7 +2,7 @@
 import { beforeChange, Errno, Fd, UnsupportedError } from "@dp/sys";
 import { bpfSyscall } from "../ffi/libc.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
-import { BPF_TCX_EGRESS, BPF_TCX_INGRESS, type Direction } from "./attach-type.ts";
+import { BPF_TCX_EGRESS, BPF_TCX_INGRESS, type Direction, numberOf } from "./attach-type.ts";
 import { callError, check } from "./errors.ts";
 import { hasTcx } from "./feature.ts";
 import { Link } from "./link.ts";
@@ -69,7 +69,7 @@ export function attachTcx(options: AttachTcxOptions): Link {
   using attr = new NativeStruct(TCX_LINK_CREATE, {
     prog_fd: program.fd,
     target_ifindex: ifindex,
-    attach_type: attachType(direction),
+    attach_type: numberOf(direction, ATTACH_TYPE),
     flags,
     relative_fd_or_id: relative?.fd,
     expected_revision: expectedRevision,
@@ -107,9 +107,7 @@ function place(position: TcxPosition): { flags: number; relative?: Program | Lin
   return { flags: flag | (relative instanceof Link ? BPF_F_LINK : 0), relative };
 }
 
-function attachType(direction: Direction): number {
-  return direction === "ingress" ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
-}
+const ATTACH_TYPE = { ingress: BPF_TCX_INGRESS, egress: BPF_TCX_EGRESS } as const;
 
 /** A program on a hook. */
 export interface TcxEntry {
@@ -138,7 +136,7 @@ export function queryTcx(ifindex: number, direction: Direction): TcxChain {
   const links = new Uint32Array(room);
   using attr = new NativeStruct(TCX_QUERY, {
     target_ifindex: ifindex,
-    attach_type: attachType(direction),
+    attach_type: numberOf(direction, ATTACH_TYPE),
     prog_ids: new Uint8Array(programs.buffer),
     count: room,
     link_ids: new Uint8Array(links.buffer),
