@@ -47,10 +47,11 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	__u32 host_peer;
 	__u32 zero = 0;
 
-	if (!dp_icmp_error_parse(skb, &error) || error.ip->daddr != error.quoted->saddr)
+	if (!dp_icmp_error_parse(skb, &error) || error.quoted->protocol != IPPROTO_TCP ||
+	    error.ip->daddr != error.quoted->saddr)
 		return DP_NEXT;
 	key.addr = error.quoted->saddr;
-	key.port = error.tcp->source;
+	key.port = error.l4->source;
 	target = bpf_map_lookup_elem(&dp_dnat_targets, &key);
 	config = bpf_map_lookup_elem(&dp_configs, &zero);
 	if (!target || !config || !dp_is_player(config, target->addr, error.quoted->daddr))
@@ -62,7 +63,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	eth = (void *)error.ip - ETH_HLEN;
 	__builtin_memcpy(eth->h_dest, target->mac, ETH_ALEN);
 	dp_ipv4_set_addr(error.ip, &error.ip->daddr, target->addr);
-	dp_icmp_set_quoted(&error, &error.quoted->saddr, target->addr, &error.tcp->source,
+	dp_icmp_set_quoted(&error, &error.quoted->saddr, target->addr, &error.l4->source,
 			   target->port);
 	return deliver(skb, target, host_peer);
 }

@@ -13,19 +13,19 @@
 #define DP_ICMP_TIME_EXCEEDED 11
 #define DP_ICMP_PARAMETER_PROBLEM 12
 
-/* What every error quotes of a TCP segment at least: 8 bytes (RFC 792). */
-struct dp_quoted_tcp {
+/* What every error quotes of a TCP segment or a datagram at least: 8 bytes (RFC 792). */
+struct dp_quoted {
 	__be16 source;
 	__be16 dest;
-	__be32 seq;
+	__be32 rest; /* TCP's sequence number, UDP's length and checksum */
 };
 
 struct dp_icmp_error {
 	struct iphdr *ip;
 	struct dp_icmp *icmp;
 	struct iphdr *quoted;
-	struct dp_quoted_tcp *tcp;
-	__sum16 *tcp_check; /* NULL: it is not quoted that far */
+	struct dp_quoted *l4;
+	__sum16 *l4_check; /* NULL: it is not quoted that far, or a datagram has none */
 };
 
 /* The longest headers that are read: as DP_HEADERS, and what is quoted. */
@@ -39,12 +39,12 @@ static __always_inline bool dp_icmp_is_error(__u8 type)
 
 /*
  * False unless this is an unfragmented ICMP error that quotes the beginning of
- * a TCP segment. Earlier packet pointers are void after it.
+ * a TCP segment or a datagram. Earlier packet pointers are void after it.
  */
 static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp_icmp_error *error)
 {
 	struct iphdr *ip, *quoted;
-	__u32 length, known;
+	__u32 length, known, check;
 	struct dp_icmp *icmp;
 	void *data, *end;
 
@@ -63,20 +63,25 @@ static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp
 	if ((void *)(quoted + 1) > end || !dp_icmp_is_error(icmp->type))
 		return false;
 	/* Its length is that of the whole packet, of which the rest was cut off. */
-	if (quoted->version != 4 || quoted->ihl < 5 || quoted->protocol != IPPROTO_TCP ||
-	    quoted->frag_off & DP_IP_OFFSET)
+	if (quoted->version != 4 || quoted->ihl < 5 || quoted->frag_off & DP_IP_OFFSET)
+		return false;
+	if (quoted->protocol == IPPROTO_TCP)
+		check = offsetof(struct tcphdr, check);
+	else if (quoted->protocol == IPPROTO_UDP)
+		check = offsetof(struct udphdr, check);
+	else
 		return false;
 
 	length = bpf_ntohs(ip->tot_len);
 	known = dp_ipv4_header_len(ip) + sizeof(*icmp) + dp_ipv4_header_len(quoted);
-	error->tcp = (void *)quoted + dp_ipv4_header_len(quoted);
-	if ((void *)(error->tcp + 1) > end || length < known + sizeof(*error->tcp))
+	error->l4 = (void *)quoted + dp_ipv4_header_len(quoted);
+	if ((void *)(error->l4 + 1) > end || length < known + sizeof(*error->l4))
 		return false;
 
-	error->tcp_check = (void *)error->tcp + offsetof(struct tcphdr, check);
-	if ((void *)(error->tcp_check + 1) > end ||
-	    length < known + offsetof(struct tcphdr, check) + sizeof(__sum16))
-		error->tcp_check = NULL;
+	error->l4_check = (void *)error->l4 + check;
+	if ((void *)(error->l4_check + 1) > end || length < known + check + sizeof(__sum16) ||
+	    (quoted->protocol == IPPROTO_UDP && !*error->l4_check))
+		error->l4_check = NULL;
 	error->ip = ip;
 	error->icmp = icmp;
 	error->quoted = quoted;
@@ -84,7 +89,7 @@ static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp
 }
 
 /*
- * Replaces one end of the quoted segment, with all checksums. An IPv4 header
+ * Replaces one end of what is quoted, with all checksums. An IPv4 header
  * sums up to the same before and after, so ICMP's checksum does not notice.
  */
 static __always_inline void dp_icmp_set_quoted(struct dp_icmp_error *error, __be32 *addr_field,
@@ -97,10 +102,13 @@ static __always_inline void dp_icmp_set_quoted(struct dp_icmp_error *error, __be
 	dp_ipv4_set_addr(error->quoted, addr_field, addr);
 	*port_field = port;
 	dp_csum_replace2(&error->icmp->check, old_port, port);
-	if (!error->tcp_check)
+	if (!error->l4_check)
 		return;
-	old_check = *error->tcp_check;
-	dp_csum_replace4(error->tcp_check, old_addr, addr);
-	dp_csum_replace2(error->tcp_check, old_port, port);
-	dp_csum_replace2(&error->icmp->check, old_check, *error->tcp_check);
+	old_check = *error->l4_check;
+	dp_csum_replace4(error->l4_check, old_addr, addr);
+	dp_csum_replace2(error->l4_check, old_port, port);
+	/* Of a datagram 0 means none (RFC 768). */
+	if (error->quoted->protocol == IPPROTO_UDP && !*error->l4_check)
+		*error->l4_check = 0xffff;
+	dp_csum_replace2(&error->icmp->check, old_check, *error->l4_check);
 }

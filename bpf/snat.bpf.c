@@ -190,8 +190,8 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	if (!target || !config || !dp_icmp_error_parse(skb, &error))
 		return dp_drop(host_peer, DP_DROP_ICMP);
 	player = error.ip->daddr;
-	if (error.quoted->saddr != player || error.quoted->daddr != target->addr ||
-	    error.tcp->dest != target->game_port)
+	if (error.quoted->protocol != IPPROTO_TCP || error.quoted->saddr != player ||
+	    error.quoted->daddr != target->addr || error.l4->dest != target->game_port)
 		return dp_drop(host_peer, DP_DROP_ICMP);
 	if (is_no_players(config, player) || is_container(config, player) ||
 	    is_host(config, player) || !dp_is_player(config, target->addr, player))
@@ -204,7 +204,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 
 	dp_count(&target->traffic, skb);
 	dp_ipv4_set_addr(error.ip, &error.ip->saddr, target->public_addr);
-	dp_icmp_set_quoted(&error, &error.quoted->daddr, target->public_addr, &error.tcp->dest,
+	dp_icmp_set_quoted(&error, &error.quoted->daddr, target->public_addr, &error.l4->dest,
 			   target->public_port);
 	return bpf_redirect_neigh(target->uplink, NULL, 0, 0);
 }

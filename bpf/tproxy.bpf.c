@@ -26,9 +26,12 @@
  *
  * dp_tproxy_host: host peer, egress. The way back.
  *
- *  1. later fragment of a datagram (UDP) that rule 3 rewrote  next, rewritten
- *  2. from no listener on a host peer, or of no flow          next
- *  3. of a flow: the original source and port (of a first
+ *  1. later fragment of a datagram (UDP) that rule 4 rewrote  next, rewritten
+ *  2. ICMP error of a host peer that quotes what went to its
+ *     listener, of a flow: as if from where that was going,
+ *     and what it quotes                                      next, rewritten
+ *  3. from no listener on a host peer, or of no flow          next
+ *  4. of a flow: the original source and port (of a first
  *     fragment of UDP, which is remembered, too); the proxy's
  *     reset ends a flow that is opening                       next, rewritten
  *
@@ -46,6 +49,7 @@
 #include "drop_count.h"
 #include "flow.h"
 #include "fragment.h"
+#include "icmp.h"
 #include "packet.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -231,6 +235,15 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
+static __always_inline bool is_host_peers(__be32 addr)
+{
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	return config && (addr & config->host_mask) == config->host_subnet;
+}
+
 /*
  * A listener is on a host peer's address. Anyone who can reach the container may
  * send from a port like its: that must not come as if from where the flow goes.
@@ -238,13 +251,36 @@ int dp_tproxy_container(struct __sk_buff *skb)
 static __always_inline bool is_from_listener(const struct segment *segment,
 					     const struct dp_origin *origin)
 {
-	struct dp_config *config;
-	__u32 zero = 0;
+	return segment->ports->source == origin->listener && is_host_peers(segment->ip->saddr);
+}
 
-	if (segment->ports->source != origin->listener)
-		return false;
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	return config && (segment->ip->saddr & config->host_mask) == config->host_subnet;
+/*
+ * Rule 2. Where nobody listens, the host refuses a datagram by such an error
+ * (and a connection by a reset, unless a firewall does). The container's socket
+ * has to know it again, or waits in vain.
+ */
+static __noinline int icmp_error(struct __sk_buff *skb)
+{
+	struct dp_origin_key key = {};
+	struct dp_icmp_error error;
+	struct dp_origin *origin;
+
+	if (!dp_icmp_error_parse(skb, &error) || error.ip->daddr != error.quoted->saddr ||
+	    error.ip->saddr != error.quoted->daddr)
+		return DP_NEXT;
+	key.container = error.quoted->saddr;
+	key.sport = error.l4->source;
+	key.protocol = error.quoted->protocol;
+	origin = bpf_map_lookup_elem(&dp_origins, &key);
+	if (!origin || origin->listener != error.l4->dest || !is_host_peers(error.ip->saddr))
+		return DP_NEXT;
+
+	dp_ipv4_set_addr(error.ip, &error.ip->saddr, origin->dst);
+	dp_icmp_set_quoted(&error, &error.quoted->daddr, origin->dst, &error.l4->dest,
+			   origin->dport);
+	dp_icmp_set_quoted(&error, &error.quoted->saddr, key.container, &error.l4->source,
+			   origin->sport);
+	return DP_NEXT;
 }
 
 /* Rule 1. The checksum is in the first fragment, and was set right there for all of them. */
@@ -287,6 +323,8 @@ int dp_tproxy_host(struct __sk_buff *skb)
 		return DP_NEXT;
 	if (segment.ip->frag_off & DP_IP_OFFSET)
 		return later_fragment(segment.ip);
+	if (segment.ip->protocol == IPPROTO_ICMP)
+		return icmp_error(skb);
 	if (!parse_ports(skb, &segment))
 		return DP_NEXT;
 

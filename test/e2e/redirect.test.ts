@@ -189,6 +189,9 @@ test("nobody listens: refused at once, and by whom it was asked", async () => {
   const failures = to.map((each) => ({ event: "failed", to: each, code: "ECONNREFUSED" }));
   expect(await talk(net.container("lobby"), "ask", { to })).toEqual(failures);
   expect(await net.dp.json("show", "--port", "25570")).toMatchObject({ flows: 0 });
+  const resolvers = ["192.0.2.53:53", "192.0.2.54:53"];
+  const refusals = resolvers.map((each) => ({ event: "failed", to: each, code: "ECONNREFUSED" }));
+  expect(await talk(net.container("lobby"), "knock", { to: resolvers })).toEqual(refusals);
   // A port that was refused may be tried again when somebody listens.
   await listen(net.host, HTTP, DNS, TCP);
   expect(await talk(net.container("lobby"), "ask", { to })).toMatchObject(to.map((each) => ({ original: each })));

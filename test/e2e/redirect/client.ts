@@ -15,6 +15,8 @@
  *     bun redirect/client.ts query '{"to": [...], "rounds": 3, "sourcePort": 40000}'
  *         datagrams from one socket, to all before the answers   events: reply {from, text, bytes}; done
  *         with "bytes": 3000 they ask for an answer of that length
+ *     bun redirect/client.ts knock '{"to": [...]}'
+ *         a datagram to each, from a connected socket each, which hears of errors     events: failed {to, code} each; done
  *     bun redirect/client.ts flood '{"to": ["..."], "times": 16384}'
  *         one datagram to this address and each after it, with no wait for answers; done
  */
@@ -186,6 +188,20 @@ async function query(): Promise<void> {
   }
 }
 
+async function knock(): Promise<void> {
+  for (const to of what.to) {
+    const { host, port } = endpoint(to);
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve) => socket.connect(port, host, resolve));
+    const code = await new Promise((resolve) => {
+      socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+      socket.send("knock");
+    });
+    tell("failed", { to, code });
+    socket.close();
+  }
+}
+
 async function flood(): Promise<void> {
   const socket = await datagrams();
   const { host, port } = endpoint(what.to[0] as string);
@@ -197,7 +213,7 @@ async function flood(): Promise<void> {
   }
 }
 
-const run = { ask, hold, chat, query, flood }[verb] ?? single;
+const run = { ask, hold, chat, query, knock, flood }[verb] ?? single;
 await run();
 tell("done");
 process.exit(0);

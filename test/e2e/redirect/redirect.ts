@@ -11,7 +11,7 @@ export async function listen(host: NetworkNamespace, ...ports: number[]): Promis
   return listener;
 }
 
-export type Verb = "ask" | "hold" | "chat" | "finish" | "reset" | "leave" | "query" | "flood";
+export type Verb = "ask" | "hold" | "chat" | "finish" | "reset" | "leave" | "query" | "knock" | "flood";
 
 /** What redirect/client.ts is to do. Destinations are "192.0.2.80:443". */
 export interface Task {

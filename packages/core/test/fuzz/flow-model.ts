@@ -10,6 +10,7 @@ import { Packet } from "./model-packet.ts";
 import { drop, NEXT, nextAs, type Verdict } from "./verdict.ts";
 
 const IPV4 = 0x0800;
+const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 
@@ -29,7 +30,7 @@ export interface FlowWorld {
 }
 
 /** What became of a packet, for a look at how often each thing is tried. */
-export type Fate = "opened" | "substituted" | "known" | "answer" | "laterFragment" | "refused" | "held";
+export type Fate = "opened" | "substituted" | "known" | "answer" | "laterFragment" | "error" | "refused" | "held";
 
 export interface FlowVerdict extends Verdict {
   /** The container whose packet it is, of a drop. */
@@ -154,6 +155,7 @@ export class FlowModel {
     if (!isWhole(packet)) return NEXT;
     const datagram = `${packet.source} ${packet.destination} ${packet.id}`;
     if (packet.fragmentOffset !== 0) return this.#laterFragment(packet, datagram); // 1
+    if (packet.protocol === ICMP) return this.#error(packet); // 2
     if (!hasPorts(packet)) return NEXT;
     const key = { container: packet.destination, sport: packet.destinationPort, protocol: packet.protocol };
     const origin = this.#answered(packet, this.origins.get(originId(key)));
@@ -161,8 +163,8 @@ export class FlowModel {
       if (origin === undefined) this.answers.delete(datagram);
       else this.answers.set(datagram, origin.dst);
     }
-    if (origin === undefined) return NEXT; // 2
-    packet.readdress("source", origin.dst, { source: origin.dport, destination: origin.sport }); // 3
+    if (origin === undefined) return NEXT; // 3
+    packet.readdress("source", origin.dst, { source: origin.dport, destination: origin.sport }); // 4
     // There is nobody who would accept it.
     const isRefused = packet.protocol === TCP && packet.isReset && !origin.established;
     if (isRefused) this.#end(key, origin);
@@ -174,6 +176,20 @@ export class FlowModel {
     if (source === undefined || packet.protocol !== UDP) return NEXT;
     packet.setAddress("source", source);
     return { ...nextAs(packet), fate: "laterFragment" };
+  }
+
+  /** What the host says of what a container sent to a listener; it says it to that container. */
+  #error(packet: Packet): FlowVerdict {
+    const quoted = packet.quoted();
+    if (quoted === undefined || quoted.source !== packet.destination) return NEXT;
+    if (quoted.destination !== packet.source || !isHostPeers(packet.source)) return NEXT;
+    const { source: container, sourcePort: sport, protocol } = quoted;
+    const origin = this.origins.get(originId({ container, sport, protocol }));
+    if (origin === undefined || origin.listener !== quoted.destinationPort) return NEXT;
+    packet.setAddress("source", origin.dst);
+    packet.translateQuoted("destination", origin.dst, origin.dport);
+    packet.translateQuoted("source", container, origin.sport);
+    return { ...nextAs(packet), fate: "error" };
   }
 
   /** The flow, when this comes from where it went: its listener, on a host peer. */

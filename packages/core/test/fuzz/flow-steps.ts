@@ -3,7 +3,17 @@
  * else changes under the programs.
  */
 import { A, B, HOST_PEER_MAC } from "../packet/bench.ts";
-import { ethernet, fragments, type Ipv4Fields, ipv4, type Layer, RECORD_ROUTE, tcp, udp } from "../packet/frame.ts";
+import {
+  ethernet,
+  fragments,
+  icmp,
+  type Ipv4Fields,
+  ipv4,
+  type Layer,
+  RECORD_ROUTE,
+  tcp,
+  udp,
+} from "../packet/frame.ts";
 import { ODD_ADDRESSES, OWN_ADDRESSES, STRANGERS } from "./addresses.ts";
 import type { FlowModel } from "./flow-model.ts";
 import { type Flow, type FlowId, flowId, flowKey, type Origin, type OriginId, originKey } from "./flow.ts";
@@ -146,8 +156,13 @@ function incoming(random: Random, model: FlowModel): Made {
     ...anyOptions(random),
   };
   const isFlows = known !== undefined && ports.dst === known.seenAs && known.seenAs !== known.sport;
-  const at = 14 + 20 + (fields.options?.byteLength ?? 0) + 2;
-  const port = isFlows ? { port: { at, of: known.id } } : {};
+  const layerAt = 14 + 20 + (fields.options?.byteLength ?? 0);
+  const portAt = (at: number) => (isFlows ? { port: { at, of: known.id } } : {});
+  if (random.once(6)) {
+    const { error, at } = anyError(random, fields, isUdp, ports);
+    return { frame: ethernet(arriving(server), ipv4(fields, error)), ...portAt(layerAt + at) };
+  }
+  const port = portAt(layerAt + 2);
   if (isUdp && random.once(2)) {
     const piece = random.below(3);
     const pieces = fragments(arriving(server), fields, anyUdp(random, ports, "x".repeat(40)), [16, 32]);
@@ -158,6 +173,29 @@ function incoming(random: Random, model: FlowModel): Made {
     : tcp({ ...ports, flags: random.one(["SA", "RA", ...FLAGS]) }, random.one(TEXTS));
   if (random.once(40)) return { frame: fragments(arriving(server), fields, layer, [24])[0] as Uint8Array, ...port };
   return { frame: ethernet(arriving(server), ipv4(fields, layer)), ...port };
+}
+
+/** What the host says of what a container sent it. `at`: where in it the container's port is. */
+function anyError(
+  random: Random,
+  { src, dst }: { src: string; dst: string },
+  isUdp: boolean,
+  ports: { src: number; dst: number },
+): { error: Layer; at: number } {
+  const quotedPorts = { src: ports.dst, dst: ports.src };
+  const text = random.one(TEXTS);
+  const layer = isUdp ? anyUdp(random, quotedPorts, text) : tcp({ ...quotedPorts, flags: "S" }, text);
+  const options = anyOptions(random);
+  const quoted = ethernet(
+    { dst: HOST_PEER_MAC, src: A.mac },
+    ipv4({ src: mostly(random, dst, STRANGERS, 15), dst: mostly(random, src, STRANGERS, 15), ...options }, layer),
+  ).subarray(14);
+  const header = 20 + (options.options?.byteLength ?? 0);
+  const error = icmp(
+    { type: mostly(random, 3, [0, 5, 8, 11, 12]), code: random.one([3, 3, 4, 13]), rest: 0 },
+    quoted.subarray(0, random.once(2) ? header + 8 : undefined),
+  );
+  return { error, at: 8 + header };
 }
 
 /** A flow by all its names. */

@@ -67,5 +67,5 @@ test(
 
 const FATES = [
   ...["opened", "substituted", "known", "noFlow", "flows", "held", "leftAlone"].map((fate) => `container ${fate}`),
-  ...["answer", "refused", "laterFragment", "leftAlone"].map((fate) => `host ${fate}`),
+  ...["answer", "refused", "laterFragment", "error", "leftAlone"].map((fate) => `host ${fate}`),
 ];

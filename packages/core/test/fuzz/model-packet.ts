@@ -3,6 +3,8 @@
 type End = "source" | "destination";
 
 interface Quoted {
+  /** TCP's number, or UDP's. */
+  protocol: number;
   source: string;
   destination: string;
   sourcePort: number;
@@ -174,9 +176,13 @@ export class Packet {
     const portAt = l4 + (end === "source" ? 0 : 2);
     const oldPort = this.bytes.slice(portAt, portAt + 2);
     this.#view.setUint16(portAt, port);
-    if (!hasChecksum) return;
-    this.#replaceInSum(l4 + 16, oldAddress, this.bytes.subarray(addressAt, addressAt + 4));
-    this.#replaceInSum(l4 + 16, oldPort, this.bytes.subarray(portAt, portAt + 2));
+    const isUdp = this.#u8(header + 9) === 17;
+    const sum = l4 + (isUdp ? 6 : 16);
+    // RFC 768: 0 is no checksum, and one that comes out as 0 is sent as its other form.
+    if (!hasChecksum || (isUdp && this.#u16(sum) === 0)) return;
+    this.#replaceInSum(sum, oldAddress, this.bytes.subarray(addressAt, addressAt + 4));
+    this.#replaceInSum(sum, oldPort, this.bytes.subarray(portAt, portAt + 2));
+    if (isUdp && this.#u16(sum) === 0) this.#view.setUint16(sum, 0xffff);
   }
 
   /** One end's address and both ports of a TCP segment or a datagram, with all checksums. */
@@ -201,20 +207,25 @@ export class Packet {
     return this.#l4 + 8;
   }
 
+  get #quotedProtocol(): number {
+    return this.#u8(this.#quotedHeader + 9);
+  }
+
   get #quotedL4(): number {
     return this.#quotedHeader + (this.#u8(this.#quotedHeader) & 0xf) * 4;
   }
 
-  /** undefined unless it is an unfragmented ICMP error that quotes the beginning of a TCP segment. */
-  quotedTcp(): Quoted | undefined {
+  /** undefined unless it is an unfragmented ICMP error that quotes the beginning of a TCP segment or a datagram. */
+  quoted(): Quoted | undefined {
     if (!this.ipIsSound(8) || this.moreFragments || this.fragmentOffset !== 0) return undefined;
     const at = this.#quotedHeader;
     if (!this.hasBytes(at + 20) || !ICMP_ERRORS.includes(this.icmpType)) return undefined;
-    const isTcp = this.#u8(at) >> 4 === 4 && (this.#u8(at) & 0xf) >= 5 && this.#u8(at + 9) === 6;
-    if (!isTcp || (this.#u16(at + 6) & 0x1fff) !== 0) return undefined;
+    const isSound = this.#u8(at) >> 4 === 4 && (this.#u8(at) & 0xf) >= 5 && [6, 17].includes(this.#quotedProtocol);
+    if (!isSound || (this.#u16(at + 6) & 0x1fff) !== 0) return undefined;
     const l4 = this.#quotedL4;
     if (!this.#quotes(8)) return undefined;
     return {
+      protocol: this.#quotedProtocol,
       source: this.addressAt(at + 12),
       destination: this.addressAt(at + 16),
       sourcePort: this.#u16(l4),
@@ -229,9 +240,11 @@ export class Packet {
   }
 
   translateQuoted(end: End, address: string, port: number): void {
-    const [from, to] = [this.#l4 + 8, this.#quotes(18) ? this.#quotedL4 + 18 : this.#quotedL4 + 8];
+    // Of a datagram everything is quoted that changes; of a segment its checksum may not be.
+    const hasChecksum = this.#quotedProtocol === 17 || this.#quotes(18);
+    const [from, to] = [this.#l4 + 8, this.#quotedL4 + (this.#quotedProtocol === 6 && hasChecksum ? 18 : 8)];
     const before = this.bytes.slice(from, to);
-    this.#translate(this.#quotedHeader, this.#quotedL4, end, address, port, this.#quotes(18));
+    this.#translate(this.#quotedHeader, this.#quotedL4, end, address, port, hasChecksum);
     this.#replaceInSum(this.#l4 + 2, before, this.bytes.subarray(from, to));
   }
 }

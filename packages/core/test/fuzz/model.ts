@@ -94,8 +94,8 @@ export class Model {
   }
 
   #icmpIn(packet: Packet): Verdict {
-    const quoted = packet.quotedTcp();
-    if (quoted === undefined || packet.destination !== quoted.source) return NEXT;
+    const quoted = packet.quoted();
+    if (quoted?.protocol !== TCP || packet.destination !== quoted.source) return NEXT;
     const server = this.#serverOf(quoted.source, quoted.sourcePort);
     if (server === undefined || !this.#isPlayer(server, quoted.destination)) return NEXT;
     packet.destinationMac = server.mac;
@@ -202,10 +202,10 @@ export class Model {
   }
 
   #icmpOut(packet: Packet, server: Server): Verdict {
-    const quoted = packet.quotedTcp();
+    const quoted = packet.quoted();
     const player = packet.destination;
     const isAboutPlayer =
-      quoted !== undefined &&
+      quoted?.protocol === TCP &&
       quoted.source === player &&
       quoted.destination === server.address &&
       quoted.destinationPort === server.gamePort;

@@ -631,6 +631,98 @@ describe("dp_tproxy_host", () => {
     next("a malformed packet", answered(tcp({ src: TCP, dst: 40000 }), { ihl: 4 }), opened),
   ]);
 
+  interface Said {
+    type?: number;
+    /** Of the packet that says it. */
+    ip?: Partial<Ipv4Fields>;
+    /** Of the one it is about. */
+    quotedIp?: Partial<Ipv4Fields>;
+    /** How many bytes of that are quoted, behind its header. Default: all. */
+    quotes?: number;
+  }
+
+  /** What the host says of a packet. */
+  function said(layer: Layer, { type = IcmpType.unreachable, ip, quotedIp, quotes }: Said = {}): Uint8Array {
+    const about = { src: A.address, dst: A.hostAddress, ...quotedIp };
+    const quoted = ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv4(about, layer)).subarray(14);
+    const header = 20 + (about.options?.byteLength ?? 0);
+    const rest = quoted.subarray(0, quotes === undefined ? undefined : header + quotes);
+    return answered(icmp({ type, code: 3, rest: 0 }, rest), ip);
+  }
+
+  const QUERY = "question";
+  const refusal = (details?: Said) => said(udp({ src: 40001, dst: DNS }, QUERY), details);
+  const fromResolver = { ip: { src: RESOLVER }, quotedIp: { dst: RESOLVER } };
+
+  table(bench, [
+    {
+      it: "that nobody listens for datagrams is said by who was asked, of what the container sent",
+      ...opened,
+      packet: refusal(),
+      verdict: "next",
+      out: said(udp({ src: 40001, dst: 53 }, QUERY), fromResolver),
+    },
+    {
+      it: "so is a firewall's refusal of a connection",
+      ...opened,
+      packet: said(tcp({ src: 40000, dst: TCP, flags: "S" })),
+      verdict: "next",
+      out: said(tcp({ src: 40000, dst: 443, flags: "S" }), { ip: { src: WEB }, quotedIp: { dst: WEB } }),
+    },
+    {
+      it: "so is one with IP options, about one with IP options",
+      ...opened,
+      packet: refusal({ ip: { options: RECORD_ROUTE }, quotedIp: { options: RECORD_ROUTE } }),
+      verdict: "next",
+      out: said(udp({ src: 40001, dst: 53 }, QUERY), {
+        ip: { src: RESOLVER, options: RECORD_ROUTE },
+        quotedIp: { dst: RESOLVER, options: RECORD_ROUTE },
+      }),
+    },
+    next("an error from another address", refusal({ ip: { src: OTHER } }), opened),
+    next("one about what went to another address", refusal({ quotedIp: { dst: "10.1.0.9" } }), opened),
+    next(
+      "one in another address's name, about what went there",
+      refusal({ ip: { src: OTHER }, quotedIp: { dst: OTHER } }),
+      opened,
+    ),
+    next("one about another container's packet", refusal({ quotedIp: { src: B.address } }), opened),
+    next("one about a packet to another port of the host", said(udp({ src: 40001, dst: 22 })), opened),
+    next("one about a packet of no flow", said(udp({ src: 40002, dst: DNS })), opened),
+    next("one about the other protocol's flow", said(udp({ src: 40000, dst: TCP })), opened),
+    next("one about a ping", said(icmp({ type: IcmpType.echoRequest })), opened),
+    next("one that quotes too little", refusal({ quotes: 7 }), opened),
+    next("an echo that looks like it", refusal({ type: IcmpType.echoReply }), opened),
+    next("a redirect", refusal({ type: IcmpType.redirect }), opened),
+  ]);
+
+  test.each([
+    ["of which no more than the ports are quoted", { quotes: 8 }],
+    ["of which the checksum is not quoted", { quotes: 16 }],
+    ["of which all is quoted up to the checksum", { quotes: 18 }],
+  ])("a refused connection %s is known again", (_, { quotes }) => {
+    for (const packet of opened.after) bench().run(packet);
+    const got = bench().run(said(tcp({ src: 40000, dst: TCP, flags: "S" }), { quotes }), toContainer).packet;
+    const whole = tcp({ src: 40000, dst: 443, flags: "S" });
+    expect(got).toEqual(said(whole, { quotes, ip: { src: WEB }, quotedIp: { dst: WEB } }));
+  });
+
+  test("a refused datagram without a checksum still has none", () => {
+    for (const packet of opened.after) bench().run(packet);
+    const query = (dst: number) => udp({ src: 40001, dst, checksum: 0 }, QUERY);
+    expect(bench().run(said(query(DNS)), toContainer).packet).toEqual(said(query(53), fromResolver));
+  });
+
+  test("of a flow with another port, a refusal is about the port that the container has", () => {
+    for (const packet of opened.after) bench().run(packet);
+    bench().run(sent(udp({ src: 40001, dst: 53 }, QUERY), { dst: OTHER }));
+    const seenAs = flowOf({ dst: OTHER, sport: 40001, dport: 53, protocol: Protocol.udp })?.sport as number;
+    expect(seenAs).not.toBe(40001);
+    const got = bench().run(said(udp({ src: seenAs, dst: DNS }, QUERY)), toContainer).packet;
+    const known = udp({ src: 40001, dst: 53 }, QUERY);
+    expect(got).toEqual(said(known, { ip: { src: OTHER }, quotedIp: { dst: OTHER } }));
+  });
+
   const inFragments = (from: string, ports: { src: number; dst: number; checksum?: number }, id: number) =>
     fragments(
       { dst: A.mac, src: HOST_PEER_MAC },
