@@ -21,12 +21,13 @@ import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
 import { type Home, moveServer } from "./move-server.ts";
 import { hasPins, openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
+import { findHostPeer } from "./present.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { putRight } from "./put-right.ts";
 import { recoverServers } from "./remove.ts";
 import { Scene } from "./scene.ts";
 import { followMtu } from "./server-mtu.ts";
-import { isHostPeer, label, labels } from "./server.ts";
+import { label, labels } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
 import { tidyRecords } from "./tidy-records.ts";
@@ -214,10 +215,9 @@ function planLoad(netlink: Netlink, previous: Objects | undefined, options: Load
   checkProxyPorts(config);
   checkSubnets(config, old, records, addresses, netlink);
   const moved = moveServers({ records, old, config, netlink, uplinks: interfaces, addresses, options });
-  const present = records.filter((record) => {
-    const { index } = record.veth.hostPeer.iface;
-    return index !== 0 && isHostPeer(netlink.link(index), record);
-  });
+  const present = records.filter(
+    (record) => previous !== undefined && findHostPeer(previous, record, netlink) !== undefined,
+  );
   const oldCgroup = cgroupOf(previous);
   const cgroup = chooseCgroup(previous, oldCgroup, options);
   return { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers: records.length };
