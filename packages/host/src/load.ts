@@ -7,7 +7,7 @@ import {
   type ServerRecord,
   snapshotPins,
 } from "@dp/core";
-import { adoptFilters, functionName } from "@dp/core/internal";
+import { adoptFilters, chooseMechanism, functionName } from "@dp/core/internal";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isBpffs, isCgroup2 } from "@dp/sys";
 import { unpinnedFilters } from "./adopt-filters.ts";
@@ -32,7 +32,7 @@ import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 import { Subnet } from "./subnet.ts";
 import { tidyRecords } from "./tidy-records.ts";
 import { messageOf, Transaction } from "./transaction.ts";
-import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf } from "./uplink.ts";
+import { defaultAddress, defaultUplinks, findUplink, toInterface, uplinkOf, uplinkOptions } from "./uplink.ts";
 
 /** What is left out stays as it was at the last load, or gets its default at the first. */
 export interface LoadOptions extends HostOptions {
@@ -128,6 +128,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
     using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, previous.netData(), options);
     clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
+    if (previous !== undefined) warnOfMechanism(previous, options);
     const plan = planLoad(netlink, previous, options);
     if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
     const loaded = carryOut(plan, netlink, previous, options);
@@ -306,6 +307,13 @@ function checkProxyPorts({ httpPort, dnsPort, tcpPort }: HostConfig): void {
   );
 }
 
+/** Half of the programs one way and half the other would run in another order: whoever was first decides. */
+function warnOfMechanism({ mechanism }: Objects, { warn }: LoadOptions): void {
+  const forced = process.env["DP_ATTACH"] ?? "";
+  if (forced === "" || chooseMechanism() === mechanism) return;
+  warn?.(`DP_ATTACH=${forced} changes nothing: what is loaded stays attached by ${mechanism}, until dp unload`);
+}
+
 function warnOfEphemeralPorts(range: PortRange, { warn }: LoadOptions): void {
   const shared = overlap(range, ephemeralRange());
   if (shared === undefined) return;
@@ -317,6 +325,9 @@ function warnOfEphemeralPorts(range: PortRange, { warn }: LoadOptions): void {
 /** Every server has one address of each subnet; below /30 there is room for none. */
 const LONGEST_PREFIX = 30;
 
+/** "This network", loopback and multicast: nothing is sent there as to a computer. */
+const NO_COMPUTERS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Subnet.parse(text, OP));
+
 function checkSubnets(
   config: HostConfig,
   old: HostConfig | undefined,
@@ -327,6 +338,12 @@ function checkSubnets(
   const host = Subnet.parse(config.hostSubnet, OP);
   const container = Subnet.parse(config.containerSubnet, OP);
   for (const subnet of [host, container]) {
+    const useless = NO_COMPUTERS.find((each) => each.overlaps(subnet));
+    if (useless !== undefined) {
+      throw new DatapathError("BAD_USAGE", OP, `no computer can have an address of ${useless.toString()}`, {
+        hint: "private networks are 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16",
+      });
+    }
     if (subnet.prefix < 8 || subnet.prefix > LONGEST_PREFIX) {
       throw new DatapathError(
         "BAD_USAGE",
@@ -407,8 +424,13 @@ function moveServers({ records, old, config, netlink, uplinks, addresses, option
     }
   });
   if (stranded.length > 0) {
+    const owners = addresses.filter(({ address }) => stranded.some((each) => each.publicAddress === address));
+    const names = [
+      ...uplinks.map(({ name }) => name),
+      ...owners.flatMap(({ ifindex }) => netlink.link(ifindex)?.name ?? []),
+    ];
     throw new DatapathError("CONFLICT", OP, `the uplink of ${labels(stranded)} is not among those to load on`, {
-      hint: "name it too (--iface), or delete them first",
+      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
     });
   }
   return moved;

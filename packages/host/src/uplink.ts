@@ -89,8 +89,18 @@ export function uplinkOf(
   const main = uplinks[0];
   const anywhere = owner !== undefined && ((owner.flags & LOOPBACK) !== 0 || owner.kind === "dummy");
   if (main !== undefined && anywhere) return main;
+  if (main === undefined && anywhere) {
+    throw new DatapathError("FAILED", op, `there is no uplink for ${address}, which is on ${owner.name}`, {
+      hint: "bring the uplink back, then dp load; or dp load --iface NAME",
+    });
+  }
   const name = owner?.name ?? `interface ${owners[0]}`;
   throw new DatapathError("BAD_USAGE", op, `${address} is on ${name}, which is no uplink`, {
-    hint: `make it one: dp load ${[...uplinks.map((each) => each.name), name].map((each) => `--iface ${each}`).join(" ")}`,
+    hint: `make it one: dp load ${uplinkOptions([...uplinks.map((each) => each.name), name])}`,
   });
+}
+
+/** What `dp load` is to be told to have these as uplinks, the first as the host's main one. */
+export function uplinkOptions(names: readonly string[]): string {
+  return [...new Set(names)].map((name) => `--iface ${name}`).join(" ");
 }
