@@ -206,6 +206,29 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       await reached();
     }));
 
+  test.each(["gc", "load"] as const)(
+    "its uplink gets another MTU: %s gives it to both ends, unless it has its own",
+    (how) =>
+      withSandbox(async () => {
+        const { options } = sandbox;
+        const own = await addServer({ ...options, port: PORT + 2, netns: sandbox.container(), mtu: 1400 });
+        run("ip", "link", "set", "up0", "mtu", "1280");
+        const found = await status(options);
+        expect(codes(found)).toEqual([`mtu-outdated ${PORT}`, `mtu-outdated ${PORT + 1}`]);
+        expect(found).toMatchObject({ healthy: true });
+        expect(found.findings[0]?.what).toBe("its interfaces have an MTU of 1500, and its uplink up0 has 1280");
+        if (how === "gc") expect((await gc(options)).mended).toHaveLength(2);
+        else expect((await load(options)).mended).toEqual([]);
+        expect((await status(options)).findings).toEqual([]);
+        const mtus = [
+          ["-n", mortal, "link", "show", "eth0"],
+          ["link", "show", `dp${PORT}`],
+          ["link", "show", own.hostPeer.name],
+        ];
+        expect(mtus.map((args) => / mtu (\d+) /.exec(run("ip", ...args))?.[1])).toEqual(["1280", "1280", "1400"]);
+      }),
+  );
+
   test("its container's end goes down, and loses its address and routes", () =>
     withSandbox(async () => {
       run("ip", "-n", mortal, "address", "flush", "dev", "eth0");
