@@ -206,6 +206,24 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       await reached();
     }));
 
+  test("the uplink is down, or its cable is out: that is said, and left to whoever did it", () =>
+    withSandbox(async () => {
+      const { options, internet } = sandbox;
+      const found = async () => {
+        const { healthy, findings } = await status(options);
+        return { healthy, findings: findings.map(({ code, severity }) => `${severity} ${code}`) };
+      };
+      run("ip", "link", "set", "up0", "down");
+      expect(await found()).toEqual({ healthy: false, findings: ["error uplink-down"] });
+      expect(await gc(options)).toMatchObject({ collected: [], removed: [], mended: [] });
+      run("ip", "link", "set", "up0", "up");
+      expect(await found()).toEqual({ healthy: true, findings: [] });
+      run("ip", "-n", internet, "link", "set", "net0", "down");
+      expect(await found()).toEqual({ healthy: true, findings: ["warning uplink-without-carrier"] });
+      run("ip", "-n", internet, "link", "set", "net0", "up");
+      expect(await found()).toEqual({ healthy: true, findings: [] });
+    }));
+
   test.each(["gc", "load"] as const)(
     "its uplink gets another MTU: %s gives it to both ends, unless it has its own",
     (how) =>
