@@ -15,7 +15,7 @@ function folderWith(...files: string[]): Disposable & { path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-/** What a script that imports `chooseKernels` prints, with another place for fetched kernels. Nothing can be fetched here. */
+/** What a script that imports `chooseKernels` prints, with another place for kernels. Nothing can be fetched here. */
 function printed(script: string, cache: string): string {
   const imports = `import { chooseKernels } from "${import.meta.dirname}/choose-kernels.ts";`;
   const { stdout, stderr } = Bun.spawnSync([process.execPath, "-e", imports + script], {
