@@ -2,6 +2,7 @@ import type { Interface } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostAddress } from "./host-addresses.ts";
+import { looksLikeHostPeer } from "./veth-pair.ts";
 
 /** ARPHRD_ETHER of linux/if_arp.h. */
 const ETHERNET = 1;
@@ -19,12 +20,16 @@ export function findUplink(netlink: Netlink, name: string, op: string): Link {
     throw new DatapathError("BAD_USAGE", op, `there is no interface ${JSON.stringify(name)}`, {
       hint: `there are ${netlink
         .links()
+        .filter((each) => each.type === ETHERNET && !looksLikeHostPeer(each))
         .map((each) => each.name)
         .join(", ")}`,
     });
   }
   if (link.type !== ETHERNET) {
     throw new DatapathError("BAD_USAGE", op, `${name} is not an Ethernet interface: players cannot come in there`);
+  }
+  if (looksLikeHostPeer(link)) {
+    throw new DatapathError("BAD_USAGE", op, `${name} is a server's: its container would get in as a player`);
   }
   return link;
 }

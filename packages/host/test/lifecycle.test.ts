@@ -598,6 +598,13 @@ describe("loading again", () => {
       expect((await refusal("CONFLICT", load({ ...options, ...more }))).message).toContain("25570 (lobby)");
       expect(sandbox.observe()).toEqual(before);
     }
+    for (const ifaces of [[`dp${PORT}`], ["up0", `dp${PORT}`]]) {
+      const error = await refusal("BAD_USAGE", load({ ...options, ifaces }));
+      expect(error.message).toContain(`dp${PORT} is a server's: its container would get in as a player`);
+      expect(sandbox.observe()).toEqual(before);
+    }
+    // Of a thousand servers, the thousand interfaces are none to choose from.
+    expect((await refusal("BAD_USAGE", load({ ...options, ifaces: ["nope0"] }))).hint).toBe("there are up0, up1x, up1");
     const stranded = await refusal("CONFLICT", load({ ...options, ifaces: ["up1"] }));
     expect(stranded.hint).toBe("name it too, or delete them first: dp load --iface up1 --iface up0");
     expect((await refusal("CONFLICT", unload(options))).message).toContain("25570 (lobby)");
