@@ -3,7 +3,7 @@
  * dp_arp: host peer, ingress, before dp_snat. Answers a container that asks for
  * its gateway's MAC; the host's stack hears no ARP from containers at all.
  *
- *  1. not ARP                                              next (dp_snat)
+ *  1. not ARP, or tagged for a VLAN                        next (dp_snat)
  *  2. no server behind this interface                      drop UNKNOWN_INTERFACE
  *  3. shorter than an ARP packet for IPv4 over Ethernet    drop TRUNCATED
  *  4. a request by the container, from its own address,

@@ -21,6 +21,7 @@
  * It drops nothing: what is not a server's is the host's own.
  */
 #include "devices.h"
+#include "fragment.h"
 #include "icmp.h"
 #include "packet.h"
 #include "players.h"
@@ -33,11 +34,6 @@ static __always_inline int deliver(struct __sk_buff *skb, struct dp_dnat_target 
 {
 	dp_count(&target->traffic, skb);
 	return bpf_redirect_peer(host_peer, 0);
-}
-
-static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
-{
-	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
 }
 
 /* Rule 4. */
@@ -74,7 +70,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 /* Rule 6. The TCP checksum is in the first fragment, and was set right there for all of them. */
 static __noinline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth, struct iphdr *ip)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_public_key key = { .addr = ip->daddr };
 	struct dp_dnat_target *target;
 	struct dp_fragment *first;
@@ -100,7 +96,7 @@ static __noinline int later_fragment(struct __sk_buff *skb, struct ethhdr *eth, 
 static __always_inline void first_fragment(const struct iphdr *ip, __be16 port,
 					   const struct dp_dnat_target *target)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_fragment first = { .port = port };
 
 	if (target)

@@ -42,6 +42,14 @@ enum dp_flow_result {
 	DP_FLOW_HELD, /* none may be opened now: hold.h */
 };
 
+/* Whether this is what the proxy's side knows of that flow: a port may be another flow's by now. */
+static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
+					    const struct dp_flow_key *key)
+{
+	return origin->dst == key->dst && origin->dport == key->dport &&
+	       origin->sport == key->sport;
+}
+
 /* Removes both halves of a flow. */
 static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
 {
@@ -53,9 +61,13 @@ static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_
 		.protocol = key->protocol,
 	};
 	struct dp_veth_pair *pair;
+	struct dp_flow *known;
 
+	/* Where half of it was lost before, it may have begun anew under another port. */
+	known = bpf_map_lookup_elem(&dp_flows, &flow);
+	if (known && known->sport == key->sport)
+		bpf_map_delete_elem(&dp_flows, &flow);
 	/* Whoever deletes the origin counts: this may run on two CPUs at once. */
-	bpf_map_delete_elem(&dp_flows, &flow);
 	if (bpf_map_delete_elem(&dp_origins, key))
 		return;
 	pair = bpf_map_lookup_elem(&dp_veth_pairs, &flow.container);
@@ -246,7 +258,7 @@ static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key,
 	/* A datagram, or a connection opened again: it lives on. Written at most once a second. */
 	as_seen.sport = flow->sport;
 	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
-	if (!origin) {
+	if (!origin || !dp_is_origin_of(origin, key)) {
 		/* Half of a flow that is being removed. */
 		bpf_map_delete_elem(&dp_flows, key);
 		return dp_flow_open(key, pair, listener, flow);

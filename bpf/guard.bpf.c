@@ -4,8 +4,8 @@
  * namespace, before everything else there. What comes from a container without
  * having passed dp_snat goes no further.
  *
- *  1. from an interface that is no host peer             accept
- *  2. dp_snat let it through                             accept
+ *  1. dp_snat let it through                             accept
+ *  2. from an interface that is no host peer             accept
  *  3. anything else                                      drop AROUND
  *
  * The kernel has packets that traffic control is not to look at twice
@@ -53,9 +53,12 @@ int dp_guard(struct bpf_nf_ctx *ctx)
 	__u32 host_peer = ctx->state->in->ifindex;
 	struct dp_drops *drops;
 
+	if (ctx->skb->priority == DP_PASSED)
+		return ACCEPT;
+
 	/* From before a host peer goes up until after it is gone: nothing else of a server is there that long. */
 	drops = bpf_map_lookup_elem(&dp_drop_counts, &host_peer);
-	if (!drops || ctx->skb->priority == DP_PASSED)
+	if (!drops)
 		return ACCEPT;
 	drops->packets[DP_DROP_AROUND]++;
 	return DROP;

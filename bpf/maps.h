@@ -16,8 +16,9 @@
 #include "drop.h"
 
 /*
- * Raised with every change of what is declared here or in flow_maps.h: a build
- * takes over the maps of older layouts, and keeps its hands off newer ones.
+ * Raised with every change of what is declared here, in flow_maps.h or in
+ * players.h: a build takes over the maps of older layouts, and keeps its hands
+ * off newer ones.
  */
 enum dp_layout {
 	DP_LAYOUT_VERSION = 1,
@@ -288,7 +289,7 @@ struct dp_config {
 	/* Bit n: an address in dp_host_addrs ends in .n. Spares players' packets the look-up. */
 	__u64 host_octets[4];
 	__u64 player_key; /* odd, random, a secret: see players.h */
-	__u64 held_until; /* ns since boot: containers open nothing until then; see flow.h */
+	__u64 held_until; /* ns since boot: containers open nothing until then; see hold.h */
 };
 
 struct {

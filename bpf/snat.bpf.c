@@ -31,6 +31,7 @@
  * 12. ICMP error that quotes what a player sent to the
  *     game port, and is for that player: translated, and
  *     what it quotes                                     redirect
+ *     whose checksum would be written somewhere else     drop MALFORMED
  *     where the uplink is gone                           drop GONE
  * 13. everything else                                    drop TCP, UDP, ICMP, PROTOCOL
  *     TCP and UDP while an upgrade moves flows (hold.h)  drop HELD

@@ -15,7 +15,8 @@
  *
  *  1. TCP: a listener                                      leave
  *  2. TCP: TIME_WAIT, and a request a listener has not
- *     answered to the end: no process has them             leave
+ *     answered to the end: no process has them; one that
+ *     was closed meanwhile                                 leave
  *  3. UDP: not connected                                   leave
  *  4. all else                                             destroy: ECONNABORTED,
  *                                                          TCP sends a reset

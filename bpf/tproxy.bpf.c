@@ -7,26 +7,30 @@
  * namespace). It only redirects. What it leaves alone, dp_snat judges on the
  * host's side, where the container cannot remove it.
  *
- *  1. not IPv4, fragment, truncated or malformed              next
+ *  1. not IPv4, tagged, fragment, truncated or malformed      next
  *  2. source address of no known container, or of one that is
- *     elsewhere (unless a flow of it is known)                next
+ *     elsewhere (unless it is TCP that continues a flow)      next
  *  3. to the host peer itself, or to another container        next
  *  4. TCP from the game port: a reply, or dp_snat's to drop   next
  *  5. TCP to port 25565 (servers reach each other directly)   next
- *  6. neither TCP nor UDP to port 53                          next
+ *  6. neither TCP nor UDP to port 53, or no listener is
+ *     configured for it                                       next
  *  7. TCP that continues no flow of its own                   drop NO_FLOW
- *  8. a new flow: more than one container may have, or no
- *     port free                                               drop FLOWS
+ *  8. a new flow (none is known, half of it is lost, or it is
+ *     opened again when the proxy listens elsewhere):
  *     while an upgrade moves flows: dp_snat's to drop         next
+ *     more than one container, or all together, may have, or
+ *     no port free                                            drop FLOWS
  *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
  *     all other TCP -> TCP listener                           next, rewritten
  *
  * dp_tproxy_host: host peer, egress. The way back.
  *
- *  1. later fragment of a datagram that rule 3 rewrote        next, rewritten
- *  2. from no listener, or of no flow                         next
+ *  1. later fragment of a datagram (UDP) that rule 3 rewrote  next, rewritten
+ *  2. from no listener on a host peer, or of no flow          next
  *  3. of a flow: the original source and port (of a first
- *     fragment, which is remembered, too)                     next, rewritten
+ *     fragment of UDP, which is remembered, too); the proxy's
+ *     reset ends a flow that is opening                       next, rewritten
  *
  * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection;
  * every other call keeps the kernel's answer.
@@ -41,6 +45,7 @@
  */
 #include "drop_count.h"
 #include "flow.h"
+#include "fragment.h"
 #include "packet.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -226,15 +231,26 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
-static __always_inline struct dp_fragment_key fragment_key(const struct iphdr *ip)
+/*
+ * A listener is on a host peer's address. Anyone who can reach the container may
+ * send from a port like its: that must not come as if from where the flow goes.
+ */
+static __always_inline bool is_from_listener(const struct segment *segment,
+					     const struct dp_origin *origin)
 {
-	return (struct dp_fragment_key){ .src = ip->saddr, .dst = ip->daddr, .id = ip->id };
+	struct dp_config *config;
+	__u32 zero = 0;
+
+	if (segment->ports->source != origin->listener)
+		return false;
+	config = bpf_map_lookup_elem(&dp_configs, &zero);
+	return config && (segment->ip->saddr & config->host_mask) == config->host_subnet;
 }
 
 /* Rule 1. The checksum is in the first fragment, and was set right there for all of them. */
 static __always_inline int later_fragment(struct iphdr *ip)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_answer_source *source;
 
 	source = bpf_map_lookup_elem(&dp_answer_frags, &fragment);
@@ -246,7 +262,7 @@ static __always_inline int later_fragment(struct iphdr *ip)
 /* A datagram that is no answer must not inherit what an earlier one of the same id left behind. */
 static __always_inline void first_fragment(const struct iphdr *ip, const struct dp_origin *origin)
 {
-	struct dp_fragment_key fragment = fragment_key(ip);
+	struct dp_fragment_key fragment = dp_fragment_key_of(ip);
 	struct dp_answer_source source = {};
 
 	if (origin) {
@@ -279,7 +295,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	key.sport = old.dest;
 	key.protocol = segment.ip->protocol;
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	if (origin && origin->listener != old.source)
+	if (origin && !is_from_listener(&segment, origin))
 		origin = NULL;
 	if ((segment.ip->frag_off & DP_IP_MORE_FRAGMENTS) && !segment.tcp)
 		first_fragment(segment.ip, origin);

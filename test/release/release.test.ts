@@ -108,6 +108,9 @@ describe("is refused, with a hint,", () => {
   test("when nobody is logged in", () =>
     refused(to, `ask who is logged in: at ${registry.url} nobody is logged in`, { HOME: stranger }));
 
+  test("with a token that the registry does not know", () =>
+    refused(to, "ask who is logged in: .*\\n.*another token in NPM_TOKEN", { HOME: stranger, NPM_TOKEN: "wrong" }));
+
   afterAll(async () => {
     untouched(clone.git("rev-parse", "HEAD"));
     expect(await publishedVersions()).toEqual(everywhere(""));

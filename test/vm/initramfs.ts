@@ -1,7 +1,9 @@
 /** The machine's only filesystem: Debian's programs as this machine has them, and datapath as it was built here. */
 import { readdirSync, readlinkSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
+import { fixture } from "../../packages/core/test/support/fixture.ts";
 import { Cpio } from "./cpio.ts";
+import { ITERATORS } from "./guest/cases/walk-map.ts";
 import type { Kernel } from "./kernel.ts";
 import { libraryNamed, librariesOf } from "./libraries.ts";
 import { modulesFor } from "./modules.ts";
@@ -55,6 +57,7 @@ export function writeBase(path: string): void {
   // The runtime that is in it.
   cpio.file("bin/bun", `#!/bin/sh\nBUN_BE_BUN=1 exec ${join(PROJECT, DP)} "$@"\n`, 0o755);
   for (const source of SOURCES) addTree(cpio, source);
+  cpio.file(join(PROJECT, ITERATORS), fixture("iter"));
   for (const folder of koffiFolders()) addTree(cpio, folder);
 }
 

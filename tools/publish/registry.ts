@@ -87,15 +87,18 @@ export class Registry {
 
   #failure(what: string, { code = "", summary = "", detail = "" }: NpmError): Failure {
     if (UNREACHABLE.test(code)) {
-      return new Failure(`${what}: cannot reach ${this.#url} (${code})`, "is it the right one, and does it run?");
+      return new Failure(
+        `${what}: cannot reach ${this.#url} (${code})`,
+        "see that it is the right one, and that it runs",
+      );
     }
     if (NOT_LOGGED_IN.test(code)) {
       const why =
         code === "ENEEDAUTH" ? "nobody is logged in" : `it refuses (${code}: ${summary.trim().split("\n")[0]})`;
-      return new Failure(
-        `${what}: at ${this.#url} ${why}`,
-        `npm login --registry ${this.#url}, or a token in NPM_TOKEN`,
-      );
+      const token = process.env["NPM_TOKEN"]
+        ? "another token in NPM_TOKEN: it does not take this one"
+        : "a token in NPM_TOKEN";
+      return new Failure(`${what}: at ${this.#url} ${why}`, `npm login --registry ${this.#url}, or ${token}`);
     }
     return new Failure(`${what}: ${this.#url}: ${[code, summary.trim(), detail.trim()].filter(Boolean).join(": ")}`);
   }

@@ -29,10 +29,11 @@ async function release(root: string): Promise<void> {
     const access = (JSON.parse(readFileSync(join(checkout, ".changeset/config.json"), "utf8")) as { access: string })
       .access;
     await publish(registry, missing, access);
+    const nothing = "nothing to publish: write a changeset first, with: bun run changeset";
+    say(missing.length === 0 ? nothing : "done; the commit is yours to push");
   } finally {
     removeCheckout(root);
   }
-  say("done; the commit is yours to push");
 }
 
 /** Builds and packs all packages, and looks at what comes out: as files, then as modules. */
@@ -64,7 +65,6 @@ function describe({ manifest, size, files }: Tarball, missing: boolean, dryRun: 
 
 /** In order, so that what is there can be installed at any time. */
 async function publish(registry: Registry, missing: readonly Tarball[], access: string): Promise<void> {
-  if (missing.length === 0) say("nothing to publish: write a changeset first, with: bun run changeset");
   for (const [index, tarball] of missing.entries()) {
     try {
       await registry.publish(tarball, access);

@@ -8,10 +8,14 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { interfaceIndex, queryClsact, queryTcx } from "@dp/core/libbpf";
 import { Example, type Runtime } from "./example.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { encoding: "utf8" });
+const EXAMPLE = join(import.meta.dirname, "..");
 const DATAGRAMS = 25;
 
 beforeAll(() => {
@@ -85,6 +89,16 @@ describe("count-packets", () => {
       expect(execFileSync("tc", ["qdisc", "show", "dev", "ex0"], { encoding: "utf8" })).not.toContain("clsact");
     });
   }
+
+  test("counts when it is one file, somewhere else", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "one-file-"));
+    const file = join(folder, "count-packets");
+    execFileSync(process.execPath, ["compile.ts", "src/count-packets.ts", file], { cwd: EXAMPLE });
+    await using example = await Example.run(file, "ex0");
+    send();
+    expect((await counted(example)).sent["udp"]).toBe(DATAGRAMS);
+    rmSync(folder, { recursive: true });
+  });
 
   test("a killed one leaves no link", async () => {
     const ifindex = interfaceIndex("ex0");

@@ -25,13 +25,18 @@ export class Example implements AsyncDisposable {
     this.#lines = lines[Symbol.asyncIterator]();
   }
 
+  static start(runtime: Runtime, name: string, ...args: string[]): Promise<Example> {
+    return Example.run(...RUNTIMES[runtime](name), ...args);
+  }
+
   /** Returns when it says that it is at work. */
-  static async start(runtime: Runtime, name: string, ...args: string[]): Promise<Example> {
-    const example = new Example([...RUNTIMES[runtime](name), ...args]);
+  static async run(...command: string[]): Promise<Example> {
+    const example = new Example(command);
     const ready = new Promise<void>((resolve) => (example.#ready = resolve));
     void example.#listen();
     const ended = example.#process.exited.then(() => "ended");
-    if ((await Promise.race([ready, ended])) === "ended") throw new Error(`${name} ended: ${example.#complaints}`);
+    if ((await Promise.race([ready, ended])) === "ended")
+      throw new Error(`${command.join(" ")} ended: ${example.#complaints}`);
     return example;
   }
 

@@ -1,11 +1,27 @@
 /** What READMEs show of these examples: with the generated modules beside it, TypeScript takes it. */
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
 const EXAMPLE = join(import.meta.dirname, "..");
 const ROOT = join(EXAMPLE, "../..");
+
+test("the tsconfig.json of the README is enough for a project, with what is published", () => {
+  const [, config = ""] = /^```json\n([\s\S]*?)^```/m.exec(readFileSync(join(EXAMPLE, "README.md"), "utf8")) ?? [];
+  const folder = mkdtempSync(join(EXAMPLE, "node_modules/project-"));
+  try {
+    cpSync(join(EXAMPLE, "src"), join(folder, "src"), { recursive: true });
+    // Here the types of Node come with Bun's.
+    writeFileSync(join(folder, "tsconfig.json"), config.replace('"types": ["node"]', '"types": ["bun-types"]'));
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    const { stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" });
+    expect(stdout).toBe("");
+    expect(existsSync(join(folder, "dist/watch-connects.js"))).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test.each(["packages/bpf/README.md", "packages/core/README.md"])("what %s shows has the right types", (path) => {
   const readme = readFileSync(join(ROOT, path), "utf8");

@@ -56,7 +56,8 @@ export type BtfType =
       readonly values: readonly BtfEnumerator[];
     }
   | { readonly kind: "typedef"; readonly name: string; readonly type: number }
-  | { readonly kind: "const" | "volatile" | "restrict" | "type_tag"; readonly type: number }
+  | { readonly kind: "const" | "volatile" | "restrict"; readonly type: number }
+  | { readonly kind: "type_tag"; readonly name: string; readonly type: number }
   | { readonly kind: "var"; readonly name: string; readonly type: number }
   | { readonly kind: "datasec"; readonly name: string; readonly size: number; readonly variables: readonly number[] }
   | { readonly kind: "fwd" | "func" | "func_proto" | "float" | "decl_tag"; readonly name: string };
@@ -263,8 +264,8 @@ function parseType(cursor: Cursor, id: number): BtfType {
     case "const":
     case "volatile":
     case "restrict":
-    case "type_tag":
       return { kind, type: sizeOrType };
+    case "type_tag":
     case "typedef":
       return { kind, name, type: sizeOrType };
     case "array": {

@@ -8,8 +8,9 @@ export interface MapDefinition {
   readonly maxEntries: number;
   /** BPF_F_*. */
   readonly flags: number;
-  /** undefined where the map has none: a ring buffer's. */
+  /** undefined where the map has none: a queue's, a ring buffer's. */
   readonly key: MapPart | undefined;
+  /** undefined where the map has none: a ring buffer's. */
   readonly value: MapPart | undefined;
 }
 
@@ -50,7 +51,10 @@ export function mapDefinitions(btf: Btf): MapDefinition[] {
       const type = pointee(attribute);
       if (type !== undefined) return { type };
       const size = numberOf(`${attribute}_size`);
-      return size === undefined ? undefined : { size };
+      if (size !== undefined) return { size };
+      // __array(values, T), of maps and of programs: they go in by descriptor and come out by id, which are __u32.
+      const held = attribute === "value" && definition.members.some((candidate) => candidate.name === "values");
+      return held ? { size: 4 } : undefined;
     };
     const numberOf = (attribute: string): number | undefined => {
       const id = pointee(attribute);

@@ -48,6 +48,8 @@ const OPTIONS = ["--struct", "event", "--embed"];
 interface Generated extends Layouts {
   readonly everything: Codec<Record<string, unknown>>;
   readonly event: Codec<unknown>;
+  readonly HeatT: unknown;
+  readonly heatTNames: unknown;
   readonly Mood: unknown;
   readonly moodNames: unknown;
   readonly mapLayouts: Record<string, MapLayout<unknown, unknown>>;
@@ -116,6 +118,10 @@ describe("a C file with one of everything", () => {
       ],
       mood: 3,
       kind: 7,
+      heat: -5,
+      family: 4,
+      address: Uint8Array.from([10, 2, 0, 1, ...Array<number>(12).fill(0)]),
+      either: [Uint8Array.from([1, 2]), Uint8Array.from([3, 4])],
     };
     const bytes = elfSection(object(), ".data.golden") as Uint8Array;
     expect(Buffer.from(everything.write(value)).toString("hex")).toBe(Buffer.from(bytes).toString("hex"));
@@ -153,13 +159,19 @@ describe("a C file with one of everything", () => {
   });
 
   test("has its enums, maps, variables, records and itself", () => {
-    const { mapLayouts, variableLayouts, Mood, moodNames, event, object } = generated;
+    const { mapLayouts, variableLayouts, HeatT, heatTNames, Mood, moodNames, event, object } = generated;
+    expect(HeatT).toEqual({ cold: -5, warm: 20 });
+    expect(heatTNames).toEqual({ [-5]: "cold", 20: "warm" });
     expect(Mood).toEqual({ good: 0, great: 0, bad: 3, max: 4 });
     expect(moodNames).toEqual({ 0: "good", 3: "bad" });
-    expect(Object.keys(mapLayouts)).toEqual(["counts", "events", "routes"]);
+    expect(Object.keys(mapLayouts)).toEqual(["calls", "counts", "events", "inner", "outer", "routes", "waiting"]);
     expect(mapLayouts["counts"]?.key.write("02:00:00:00:00:01")).toEqual(Uint8Array.from([2, 0, 0, 0, 0, 1]));
     expect(mapLayouts["counts"]?.value.read(new Uint8Array(16))).toEqual([0n, 0n]);
     expect(mapLayouts["events"]).toEqual({ name: "events", type: 27, maxEntries: 4096, flags: 0 } as never);
+    for (const name of ["calls", "outer"]) expect(mapLayouts[name]?.value.write(3)).toEqual(Uint8Array.of(3, 0, 0, 0));
+    expect(mapLayouts["outer"]?.key.write(443)).toEqual(Uint8Array.of(1, 187));
+    expect(mapLayouts["waiting"]).not.toHaveProperty("key");
+    expect(mapLayouts["waiting"]?.value.read(new Uint8Array(8))).toEqual({ x: 0, y: 0 });
     expect(Object.entries(variableLayouts).map(([name, { section }]) => [name, section])).toEqual([
       ["golden", ".data.golden"],
       ["limits", ".data"],
@@ -257,11 +269,11 @@ describe("what goes wrong is said in words", () => {
       "bad.bpf.c:1:22: error: use of undeclared identifier 'missing'",
     ]);
     const everything = readFileSync(join(folder, "everything.bpf.c"), "utf8");
-    writeFileSync(join(folder, "union.bpf.c"), everything.replace("__u64 at;", "union { int a; char b; } at;"));
-    expect(failure(["union.bpf.c", "--struct", "event"])).toEqual([
+    writeFileSync(join(folder, "pointer.bpf.c"), everything.replace("__u64 at;", "void *at;"));
+    expect(failure(["pointer.bpf.c", "--struct", "event"])).toEqual([
       1,
-      "bpf2ts: union.bpf.c: struct event: at: no rendering for union (anonymous)",
-      "hint: bytes do not say which of its members they are: use a struct, or an array of bytes",
+      "bpf2ts: pointer.bpf.c: struct event: at: no rendering for pointer",
+      "hint: an address means nothing outside of the kernel: leave it out, or make it a __u64",
     ]);
   });
 

@@ -44,6 +44,12 @@ test("what only the kernel looks into is opaque: it has a place, and no reader o
   ]);
 });
 
+test("a pointer that the kernel keeps in a map is opaque, too", () => {
+  const body = "__u64 before; struct task_struct __kptr *task; __u32 after;";
+  const { structs } = model(body);
+  expect(structs[0]?.fields[1]).toMatchObject({ name: "task", offset: 8, size: 8, shape: { kind: "opaque" } });
+});
+
 test("padding the compiler adds is refused in keys, and everywhere when asked to", () => {
   expect(model("__u8 a; __u32 b;").structs[0]?.fields.map(({ offset }) => offset)).toEqual([0, 4]);
   const strict: ModelOptions = { explicitPadding: true };
@@ -63,17 +69,36 @@ test("what has no rendering is refused by name, with what to do", () => {
   const refused: [body: string, message: string, hint: RegExp][] = [
     ["__u32 a : 4; __u32 b : 28;", "struct dp_a: a: a bit-field", /whole __u8/],
     ["void *p;", "struct dp_a: p: no rendering for pointer", /address/],
-    ["union { __u32 a; __u32 b; } u;", "struct dp_a: u: no rendering for union (anonymous)", /array of bytes/],
     ["union { __u32 a; __u32 b; };", "struct dp_a: a member without a name", /name it/],
     ["struct { __u32 a; } s;", "struct dp_a: s: a struct without a name", /name it/],
     ["__u32 n; __u32 rest[];", "struct dp_a: rest: a flexible array (__u32[])", /length/],
     ["__u32 n; char text[];", "struct dp_a: text: a flexible array (char[])", /length/],
     ["unsigned __int128 wide;", "struct dp_a: wide: no rendering for unsigned __int128", /1, 2, 4 or 8 bytes/],
-    ["enum { FAR = 1ull << 40 } big;", "struct dp_a: big: no rendering for enum (anonymous)", /enums of 4 bytes/],
+    ["enum { FAR = 1ull << 40 } big;", "struct dp_a: big: no rendering for enum (anonymous)", /use a __u64/],
     ["__u32 a_b; __u32 aB;", "struct dp_a: a_b and aB would both be aB", /rename/],
   ];
   for (const [body, message, hint] of refused) {
     const error = refusal(() => expect(source(body)).toBe(`a refusal of ${body}`));
+    expect(error.message).toBe(message);
+    expect(error.hint ?? "").toMatch(hint);
+  }
+});
+
+test("maps that libbpf would not make are refused by name, with what to do", () => {
+  const refused: [map: string, message: string, hint: RegExp][] = [
+    [
+      'struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); } half SEC(".maps");',
+      "map half: a key, and no value",
+      /__type\(value/,
+    ],
+    [
+      'struct { int type; } old SEC("maps") = { 1 };',
+      'maps in SEC("maps"), as libbpf had them before 1.0',
+      /SEC\("\.maps"\)/,
+    ],
+  ];
+  for (const [map, message, hint] of refused) {
+    const error = refusal(() => model("__u32 a;", map));
     expect(error.message).toBe(message);
     expect(error.hint ?? "").toMatch(hint);
   }
@@ -133,7 +158,7 @@ test("global variables are there; those without a rendering are named as left ou
 
 test("an enum with a negative value is read and written with its sign", () => {
   const type = { kind: "enum", name: "mood", size: 4, values: [] } as const;
-  const shape = { kind: "enum", name: "mood", signed: true, type } as const;
+  const shape = { kind: "enum", name: "mood", number: "s32", type } as const;
   const text = renderLayouts(
     {
       enums: [{ name: "mood", values: [{ name: "MOOD_BAD", value: -1 }] }],

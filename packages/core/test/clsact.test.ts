@@ -1,5 +1,5 @@
 /** Attaching where the kernel has no TCX: filters beside other people's, on a qdisc that may be theirs. */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -7,23 +7,18 @@ import { DatapathError } from "@dp/sys";
 import { type Interface, loadBpf, type Objects, openPinned, readInterface } from "../src/index.ts";
 import { attachClsact, BpfObject, hasFilters, queryClsact, queryTcx } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { Bpffs, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
 let namespace: Namespace;
 
-beforeEach(() => {
-  bpffs = new Bpffs();
-  namespace = new Namespace();
-});
-
-afterEach(() => {
-  bpffs[Symbol.dispose]();
-  namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(
+  () => (bpffs = new Bpffs()),
+  () => (namespace = new Namespace()),
+);
 
 function load(mechanism?: "tcx" | "clsact"): Objects {
   return loadBpf({ pinRoot: bpffs.path, ...(mechanism === undefined ? {} : { mechanism }) });

@@ -3,13 +3,14 @@
  *
  *     dp1 10.2.0.1 ─── dp0 10.1.0.1        one namespace; what is sent out of dp1 comes in at dp0
  */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { bindSocket, type Fd, send, socket } from "@dp/sys";
 import { type Interface, loadBpf, type Objects, readInterface } from "../src/index.ts";
 import { Link } from "../src/libbpf/index.ts";
 import { ethernet, icmp, ipv4, ipv6, raw } from "./packet/frame.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { Bpffs, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -21,21 +22,18 @@ let namespace: Namespace;
 let hostPeer: Interface;
 let containerPeer: Interface;
 
+forEachTest(
+  () => (bpffs = new Bpffs()),
+  () => (namespace = new Namespace()),
+);
+
 beforeEach(() => {
-  bpffs = new Bpffs();
-  namespace = new Namespace();
   namespace.ip("address", "add", `${GATEWAY}/32`, "dev", "dp0");
   // Or the kernel says something of its own.
   for (const iface of ["dp0", "dp1"]) setIpv6(iface, false);
   for (const iface of ["dp0", "dp1"]) namespace.ip("link", "set", iface, "up");
   namespace.ip("route", "add", `${CONTAINER}/32`, "dev", "dp0");
   [hostPeer, containerPeer] = namespace.inside(() => [readInterface("dp0"), readInterface("dp1")]);
-});
-
-afterEach(() => {
-  bpffs[Symbol.dispose]();
-  namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
 });
 
 function setIpv6(iface: string, on: boolean): void {

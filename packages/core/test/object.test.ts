@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, SyscallError } from "@dp/sys";
 import {
   BpfMap,
   BpfObject,
@@ -84,6 +84,15 @@ describe("global variables", () => {
     expect(open.variable("verdict", u32)).toBe(2);
     using object = open.load();
     expect(object.program("count_hits").testRun({ data: PACKET }).retval).toBe(2);
+  });
+
+  test("a test run on what is no packet says how long one is", () => {
+    using object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
+    const error = thrown(SyscallError, () => object.program("count_hits").testRun({ data: PACKET.subarray(0, 13) }));
+    expect([error.errnoName, error.hint]).toEqual([
+      "EINVAL",
+      "a packet begins with its Ethernet header: 14 bytes or more",
+    ]);
   });
 
   test("variables that are not constant can be read while the program runs", () => {

@@ -7,7 +7,6 @@ import { mkdirSync, rmSync, statSync } from "node:fs";
 import { be32, type DpVethPair, dpVethPair, objects as images } from "@dp/bpf";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import {
-  type HostConfig,
   type Interface,
   LayoutError,
   loadBpf,
@@ -24,23 +23,19 @@ import { adoptFilters, filtersOn, guardOf } from "../src/internal.ts";
 import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, u32 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
+import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
 let namespace: Namespace;
 
-beforeEach(() => {
-  bpffs = new Bpffs();
-  namespace = new Namespace();
-});
-
-afterEach(() => {
-  bpffs[Symbol.dispose]();
-  namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(
+  () => (bpffs = new Bpffs()),
+  () => (namespace = new Namespace()),
+);
 
 const PINS = [
   "maps/dp_answer_frags",
@@ -271,59 +266,15 @@ describe("opening what is pinned", () => {
   });
 });
 
-const CONFIG: HostConfig = {
-  publicAddress: "198.51.100.7",
-  uplink: 2,
-  hostSubnet: "10.1.0.0/16",
-  containerSubnet: "10.2.0.0/16",
-  portRange: [25565, 30564],
-  httpPort: 9080,
-  dnsPort: 9053,
-  tcpPort: 9111,
-};
-
-const RECORD: ServerRecord = {
-  state: "active",
-  hostPort: 25570,
-  publicAddress: "198.51.100.7",
-  gamePort: 25565,
-  uplink: 2,
-  createdAt: new Date("2026-01-02T03:04:05.678Z"),
-  netnsCookie: 77n,
-  netnsInode: 4026532000n,
-  name: "lobby",
-  group: "main",
-  netns: "/run/netns/lobby",
-  portReserved: true,
-  mtu: 1400,
-  veth: {
-    hostPeer: { iface: { index: 7, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
-    podPeer: { iface: { index: 2, name: "eth0", mac: "7e:90:c4:ed:df:d1" }, addr: "10.2.0.2" },
-  },
-};
-
 const OTHER: ServerRecord = {
-  ...RECORD,
+  ...LOBBY,
   hostPort: 25566,
   name: "games",
   netnsCookie: 78n,
-  veth: { ...RECORD.veth, podPeer: { ...RECORD.veth.podPeer, addr: "10.2.0.3" } },
+  veth: { ...LOBBY.veth, podPeer: { ...LOBBY.veth.podPeer, addr: "10.2.0.3" } },
 };
 
 describe("maps", () => {
-  const ENDPOINT = { address: "198.51.100.7", port: 25570 };
-  const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: "7e:90:c4:ed:df:d1" };
-  const SNAT = {
-    containerAddress: "10.2.0.2",
-    hostPeerAddress: "10.1.0.2",
-    publicAddress: "198.51.100.7",
-    publicPort: 25570,
-    gamePort: 25565,
-    uplink: 2,
-    group: 3,
-    containerMac: "7e:90:c4:ed:df:d1",
-  };
-
   test("dnat targets come and go", () => {
     using objects = load();
     expect(objects.getDnatTarget(ENDPOINT)).toBeUndefined();
@@ -373,11 +324,11 @@ describe("maps", () => {
 
   test("records are made once, changed, listed by port and deleted", () => {
     using objects = load();
-    objects.addNetData(RECORD, "create");
-    expect(thrown(SyscallError, () => objects.addNetData(RECORD, "create")).errno).toBe(Errno.EEXIST);
-    objects.addNetData({ ...RECORD, state: "frozen" }, "replace");
+    objects.addNetData(LOBBY, "create");
+    expect(thrown(SyscallError, () => objects.addNetData(LOBBY, "create")).errno).toBe(Errno.EEXIST);
+    objects.addNetData({ ...LOBBY, state: "frozen" }, "replace");
     objects.addNetData(OTHER);
-    expect(objects.getNetData("10.2.0.2")).toEqual({ ...RECORD, state: "frozen" });
+    expect(objects.getNetData("10.2.0.2")).toEqual({ ...LOBBY, state: "frozen" });
     expect(objects.netData().map(({ hostPort }) => hostPort)).toEqual([25566, 25570]);
     expect(objects.delNetData("10.2.0.3")).toBe(true);
     expect(objects.delNetData("10.2.0.3")).toBe(false);
@@ -388,7 +339,7 @@ describe("maps", () => {
 
   test("a name that does not fit, or an address that is none, is the caller's mistake and changes nothing", () => {
     using objects = load();
-    const long = thrown(DatapathError, () => objects.addNetData({ ...RECORD, name: "x".repeat(64) }));
+    const long = thrown(DatapathError, () => objects.addNetData({ ...LOBBY, name: "x".repeat(64) }));
     expect(long).toMatchObject({ code: "BAD_USAGE" });
     expect(long.message).toContain("dp_name.text");
     expect(thrown(DatapathError, () => objects.addDnatTarget({ address: "1.2.3", port: 1 }, DNAT)).code).toBe(
@@ -402,18 +353,18 @@ describe("maps", () => {
   test("the configuration and the host's addresses share a map, and keep out of each other's way", () => {
     using objects = load();
     expect(objects.config()).toBeUndefined();
-    objects.setHostAddresses([{ address: "198.51.100.7", ifindex: 2 }]);
+    objects.setHostAddresses([{ address: "203.0.113.10", ifindex: 2 }]);
     expect(objects.config()).toBeUndefined();
     objects.setConfig(CONFIG);
-    expect(octets()).toEqual([7]);
+    expect(octets()).toEqual([10]);
     objects.setHostAddresses([
-      { address: "198.51.100.7", ifindex: 3 },
+      { address: "203.0.113.10", ifindex: 3 },
       { address: "10.9.9.200", ifindex: 4 },
     ]);
     expect(objects.config()).toEqual(CONFIG);
-    expect(octets()).toEqual([7, 200]);
+    expect(octets()).toEqual([10, 200]);
     expect(objects.hostAddresses().toSorted((one, other) => one.ifindex - other.ifindex)).toEqual([
-      { address: "198.51.100.7", ifindex: 3 },
+      { address: "203.0.113.10", ifindex: 3 },
       { address: "10.9.9.200", ifindex: 4 },
     ]);
     objects.setHostAddresses([]);

@@ -1,25 +1,20 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { Errno, SyscallError } from "@dp/sys";
 import { BpfMap, BpfObject, Link, pinnedKind, pinOver, Program, u32, u64, unpin } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { Bpffs, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
 let object: BpfObject;
 
-beforeEach(() => {
-  bpffs = new Bpffs();
-  object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
-});
-
-afterEach(() => {
-  object.close();
-  bpffs[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(
+  () => (bpffs = new Bpffs()),
+  () => (object = BpfObject.open(fixture("packet"), { name: "packet" }).load()),
+);
 
 test("what is pinned outlives its object, and is what it was", () => {
   const numbers = object.map("numbers", u32, u64);

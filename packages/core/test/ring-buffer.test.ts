@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { DatapathError, SyscallError } from "@dp/sys";
 import { BpfObject, type Codec, perCpu, RingBuffer, u32, u64 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { Bpffs, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -28,14 +29,7 @@ const ROOM = 170;
 
 let object: BpfObject;
 
-beforeEach(() => {
-  object = BpfObject.open(fixture("ring"), { name: "ring" }).load();
-});
-
-afterEach(() => {
-  object.close();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(() => (object = BpfObject.open(fixture("ring"), { name: "ring" }).load()));
 
 /** Runs a program on a packet that begins with a word. 0: it had room. */
 function write(word: number, program = "write_record"): number {

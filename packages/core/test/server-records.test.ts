@@ -5,6 +5,7 @@ import { DatapathError } from "@dp/sys";
 import fc from "fast-check";
 import { loadBpf, type Objects, openPinned, type ServerRecord } from "../src/index.ts";
 import { BpfMap, type Codec } from "../src/libbpf/index.ts";
+import { LOBBY } from "./support/lobby.ts";
 import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
@@ -29,26 +30,17 @@ afterEach(() => objects.close());
 
 /** The server with a number: everything only one server has differs by it. */
 function server(number: number, more: Partial<ServerRecord> = {}): ServerRecord {
+  const { hostPeer, podPeer } = LOBBY.veth;
+  const hostPort = 25565 + number;
   return {
-    state: "active",
-    hostPort: 25565 + number,
-    publicAddress: "198.51.100.7",
-    gamePort: 25565,
-    uplink: 2,
-    createdAt: new Date("2026-01-02T03:04:05.678Z"),
+    ...LOBBY,
+    hostPort,
     netnsCookie: 100n + BigInt(number),
-    netnsInode: 4026532000n,
     name: `server ${number}`,
     group: "",
-    netns: "/run/netns/lobby",
-    portReserved: true,
-    mtu: undefined,
     veth: {
-      hostPeer: {
-        iface: { index: number + 1, name: `dp${25565 + number}`, mac: "7e:90:c4:ed:df:d0" },
-        addr: "10.1.0.2",
-      },
-      podPeer: { iface: { index: 2, name: "eth0", mac: "7e:90:c4:ed:df:d1" }, addr: `10.2.0.${number}` },
+      hostPeer: { ...hostPeer, iface: { ...hostPeer.iface, index: number + 1, name: `dp${hostPort}` } },
+      podPeer: { ...podPeer, addr: `10.2.0.${number}` },
     },
     ...more,
   };
@@ -75,7 +67,7 @@ describe("a record", () => {
 
   test("with the same port on another address is another server's", () => {
     const one = server(1);
-    const other = server(2, { hostPort: one.hostPort, publicAddress: "198.51.100.8" });
+    const other = server(2, { hostPort: one.hostPort, publicAddress: "203.0.113.11" });
     objects.addNetData(one, "create");
     objects.addNetData(other, "create");
     expect(objects.records.find({ endpoint: endpoint(one) })).toEqual(one);
@@ -94,7 +86,7 @@ describe("a record", () => {
   });
 
   for (const [what, taken] of [
-    ["198.51.100.7:25566", { hostPort: 25566 }],
+    ["203.0.113.10:25566", { hostPort: 25566 }],
     ["the name server 1", { name: "server 1" }],
     ["the namespace /run/netns/lobby", { netnsCookie: 101n }],
   ] as const) {

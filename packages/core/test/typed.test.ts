@@ -56,6 +56,49 @@ describe("maps by their layouts", () => {
   });
 });
 
+describe("maps of maps and of programs", () => {
+  const outer = { name: "outer", type: 13, key: u32, value: u32 } as const;
+  const calls = { name: "calls", type: 3, key: u32, value: u32 } as const;
+  const data = new Uint8Array(64);
+
+  test("take a map by its descriptor, and give its id", () => {
+    const open = BpfObject.open(fixture("nested"), { name: "nested" });
+    open.setVariable("wanted", u32, 7);
+    using nested = open.load();
+    const look = () => nested.program("look").testRun({ data }).retval;
+    const maps = nested.map(outer);
+    expect(look()).toBe(0xffffffff);
+
+    using another = BpfMap.create({ name: "another", type: "array", maxEntries: 1 }, u32, u32);
+    another.set(0, 25570);
+    maps.set(7, another.fd);
+    expect(look()).toBe(25570);
+    expect(new Map(maps)).toEqual(
+      new Map([
+        [0, nested.map("first", u32, u32).info.id],
+        [7, another.info.id],
+      ]),
+    );
+    using found = BpfMap.fromId(maps.get(7) ?? 0, u32, u32);
+    found.set(0, 25571);
+    expect(look()).toBe(25571);
+    maps.delete(7);
+    expect(look()).toBe(0xffffffff);
+  });
+
+  test("take a program likewise, which others then call", () => {
+    using nested = BpfObject.open(fixture("nested"), { name: "nested" }).load();
+    const call = () => nested.program("call").testRun({ data }).retval;
+    const programs = nested.map(calls);
+    expect(call()).toBe(0xfffffffe);
+    programs.set(1, nested.program("look").fd);
+    expect([...programs]).toEqual([[1, nested.program("look").info().id]]);
+    expect(call()).toBe(0);
+    programs.delete(1);
+    expect(call()).toBe(0xfffffffe);
+  });
+});
+
 describe("a map of nobody's object", () => {
   test("is made, used and gone", () => {
     using map = BpfMap.create({ name: "own", type: "hash", maxEntries: 2, flags: 1 }, u32, u64);

@@ -2,7 +2,7 @@
  * Loading over what another build has loaded. The other build is real: bpf/ with changed declarations, compiled, loaded
  * and pinned as one would have. Then this build loads.
  */
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import {
   type DpConfig,
@@ -20,7 +20,6 @@ import {
 import { DatapathError, withNetns } from "@dp/sys";
 import { monotonicNow } from "../src/ffi/libc.ts";
 import {
-  type HostConfig,
   LayoutError,
   loadBpf,
   MapFullError,
@@ -39,8 +38,10 @@ import { openAnyLayout } from "../src/objects/maps.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { PinRoot } from "../src/objects/pin-root.ts";
 import { fixture } from "./support/fixture.ts";
+import { forEachTest } from "./support/for-each-test.ts";
+import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
 import { type Edits, loadOther, otherBuild, pinnedProgram } from "./support/other-build.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
+import { Bpffs, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 // Other builds are compiled.
@@ -48,14 +49,7 @@ setDefaultTimeout(60_000);
 
 let bpffs: Bpffs;
 
-beforeEach(() => {
-  bpffs = new Bpffs();
-});
-
-afterEach(() => {
-  bpffs[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
-});
+forEachTest(() => (bpffs = new Bpffs()));
 
 /** Fields this build does not know, in the midst of those it does; fewer reasons to drop; another table of players. */
 const OLDER: Edits = {
@@ -89,48 +83,8 @@ const CHANGED = [
   "dp_veth_pairs",
 ];
 
-const CONFIG: HostConfig = {
-  publicAddress: "203.0.113.10",
-  uplink: 2,
-  hostSubnet: "10.1.0.0/16",
-  containerSubnet: "10.2.0.0/16",
-  portRange: [25565, 30564],
-  httpPort: 9080,
-  dnsPort: 9053,
-  tcpPort: 9111,
-};
-const CONTAINER_MAC = "02:00:00:00:00:01";
-const HOST_PEER = { iface: { index: 7, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" };
-const POD_PEER = { iface: { index: 2, name: "eth0", mac: CONTAINER_MAC }, addr: "10.2.0.2" };
-const VETH = { hostPeer: HOST_PEER, podPeer: POD_PEER };
-const RECORD: ServerRecord = {
-  hostPort: 25570,
-  veth: VETH,
-  state: "active",
-  publicAddress: "203.0.113.10",
-  gamePort: 25565,
-  uplink: 2,
-  createdAt: new Date("2026-11-23T12:00:00Z"),
-  netnsCookie: 77n,
-  netnsInode: 4026531840n,
-  name: "lobby",
-  group: "größe",
-  netns: "/run/netns/a",
-  portReserved: true,
-  mtu: undefined,
-};
-const ENDPOINT = { address: "203.0.113.10", port: 25570 };
-const DNAT = { hostPeer: 7, containerAddress: "10.2.0.2", gamePort: 25565, containerMac: CONTAINER_MAC };
-const SNAT = {
-  containerAddress: "10.2.0.2",
-  hostPeerAddress: "10.1.0.2",
-  publicAddress: "203.0.113.10",
-  publicPort: 25570,
-  gamePort: 25565,
-  uplink: 2,
-  group: 9,
-  containerMac: CONTAINER_MAC,
-};
+/** A server that has no MTU of its own. */
+const RECORD: ServerRecord = { ...LOBBY, mtu: undefined };
 
 function fill(objects: Objects): void {
   objects.setConfig(CONFIG);
@@ -140,7 +94,7 @@ function fill(objects: Objects): void {
   objects.addSnatTarget(7, SNAT);
   objects.addCounters(0);
   objects.addCounters(7);
-  objects.addVethPairEntry(VETH, { gamePort: 25565, group: 9, netnsCookie: 77n });
+  objects.addVethPairEntry(LOBBY.veth, { gamePort: 25565, group: 9, netnsCookie: 77n });
 }
 
 function contents(objects: Objects): unknown {

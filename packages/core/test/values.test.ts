@@ -5,22 +5,12 @@ import { DatapathError } from "@dp/sys";
 import fc from "fast-check";
 import { NO_DROPS, NO_TRAFFIC, sumDrops, sumTraffic } from "../src/objects/counters.ts";
 import { octetFilter } from "../src/objects/host-address.ts";
-import { decodeConfig, encodeConfig, type HostConfig } from "../src/objects/host-config.ts";
+import { decodeConfig, encodeConfig } from "../src/objects/host-config.ts";
 import { PinRoot } from "../src/objects/pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "../src/objects/server-record.ts";
 import { Undo } from "../src/objects/undo.ts";
+import { CONFIG, LOBBY } from "./support/lobby.ts";
 import { thrown } from "./support/sandbox.ts";
-
-const CONFIG: HostConfig = {
-  publicAddress: "198.51.100.7",
-  uplink: 2,
-  hostSubnet: "10.1.0.0/16",
-  containerSubnet: "10.2.0.0/16",
-  portRange: [25565, 30564],
-  httpPort: 9080,
-  dnsPort: 9053,
-  tcpPort: 9111,
-};
 
 const NOTHING_STORED = { hostOctets: [0n, 0n, 0n, 0n], playerKey: 0n, playersFrom: 0, heldUntil: 0n };
 
@@ -82,22 +72,14 @@ test("the octet filter has a bit for each last octet there is, and no other", ()
 
 describe("a server's record", () => {
   const RECORD: ServerRecord = {
-    state: "pending",
-    hostPort: 25570,
-    publicAddress: "198.51.100.7",
-    gamePort: 25565,
-    uplink: 2,
-    createdAt: new Date("2026-01-02T03:04:05.678Z"),
+    ...LOBBY,
     netnsCookie: 2n ** 60n,
-    netnsInode: 4026532000n,
     name: "überleben",
     group: "",
-    netns: "/run/netns/a",
-    portReserved: true,
     mtu: undefined,
     veth: {
+      ...LOBBY.veth,
       hostPeer: { iface: { index: 70000, name: "dp25570", mac: "7e:90:c4:ed:df:d0" }, addr: "10.1.0.2" },
-      podPeer: { iface: { index: 2, name: "eth0", mac: "7e:90:c4:ed:df:d1" }, addr: "10.2.0.2" },
     },
   };
 

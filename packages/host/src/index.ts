@@ -19,7 +19,9 @@ export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./fre
 export { gc, type GcOptions, type GcResult } from "./gc.ts";
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
-export { load, type LoadOptions, type LoadResult, type UplinkInfo } from "./load.ts";
+export { load } from "./load.ts";
+export type { LoadOptions } from "./load/options.ts";
+export type { LoadResult, UplinkInfo } from "./load/result.ts";
 export type { ServerSelector } from "./select-server.ts";
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { ServerOptions } from "./server-options.ts";

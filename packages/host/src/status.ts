@@ -5,7 +5,7 @@ import { isBpffs } from "@dp/sys";
 import { type Finding, isHealthy } from "./finding.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
-import type { UplinkInfo } from "./load.ts";
+import type { UplinkInfo } from "./load/result.ts";
 import { openIfLoaded, withLock } from "./pin-root.ts";
 import { pinsMissing } from "./pins-missing.ts";
 import { requirePrivileges } from "./privileges.ts";

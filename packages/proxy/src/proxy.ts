@@ -115,6 +115,7 @@ class RunningProxy implements Proxy {
   readonly #sessions = new Set<Session>();
   readonly #listeners: Listeners;
   readonly #gate = new LogGate();
+  readonly #own = new OwnAddresses();
   readonly #stopped = deferred<void>();
   readonly #outcomes: Record<string, number> = {};
   readonly #onAbort = () => void this.stop();
@@ -128,7 +129,7 @@ class RunningProxy implements Proxy {
     this.#options = options;
     this.#limits = completeLimits(options.limits);
     this.#accounts = new Accounts(this.#limits);
-    const own = new OwnAddresses();
+    const own = this.#own;
     const { address = "0.0.0.0", dnsPort = DEFAULT_PORTS.dns } = options;
     this.#listeners = new Listeners({
       address,
@@ -227,6 +228,7 @@ class RunningProxy implements Proxy {
     }
     this.#listeners.close();
     clearInterval(this.#sweep);
+    this.#own[Symbol.dispose]();
     this.#stopped.resolve();
   }
 

@@ -1,3 +1,5 @@
+// For TypeScript before `Disposable` is in its default library; the other packages' declarations get it from here.
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * libc, as far as the other packages need it, and the errors that all of them throw.
  *
@@ -15,4 +17,14 @@ export { withOwnProc } from "./own-proc.ts";
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
 export { beforeChange } from "./fault.ts";
-export { bindSocket, getSocketOption, MSG_PEEK, MSG_TRUNC, receive, send, setSocketOption, socket } from "./socket.ts";
+export {
+  bindSocket,
+  getSocketOption,
+  MSG_PEEK,
+  MSG_TRUNC,
+  receive,
+  send,
+  setSocketOption,
+  socket,
+  tryBind,
+} from "./socket.ts";

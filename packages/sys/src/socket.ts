@@ -14,6 +14,11 @@ export function bindSocket(fd: Fd, address: Uint8Array, op = "bind a socket"): v
   check(libc.bind(fd.number, address, address.byteLength), op, "bind");
 }
 
+/** bind(2) where a refusal is an answer, not a failure. Returns 0, or a negative errno. Throws nothing. */
+export function tryBind(fd: Fd, address: Uint8Array): number {
+  return libc.bind(fd.number, address, address.byteLength) === 0 ? 0 : -lastErrno();
+}
+
 /** setsockopt(2), also on a descriptor somebody else owns. Throws `SyscallError`. */
 export function setSocketOption(fd: Fd | number, level: number, name: number, value: Uint8Array, op: string): void {
   const number = typeof fd === "number" ? fd : fd.number;

@@ -18,7 +18,12 @@ ${[noProxy, ...PAIRS.flatMap(({ nftables, datapath }) => [nftables, datapath])].
 The proxy is nearly all of it: a second connection to set up, every byte received and sent again, a line of the log. How a
 connection came to it is a small part. nftables enters it into conntrack, and looks that up for each packet;
 \`dp_tproxy_container\` and \`dp_tproxy_host\` enter it into a table of flows, and do so, too. To the proxy both answer
-\`SO_ORIGINAL_DST\`; ours also tells \`dp proxy\` whose connection it is, which takes a look-up of the server by its address.
+\`SO_ORIGINAL_DST\`.
+
+Behind nftables, \`dp proxy\` is told that everything is one server's. Behind dp it asks for each connection: whose it is, which
+names it in the log and holds it to that server's limits, and whether it goes to another server's container, which is refused.
+These are two look-ups in the kernel's maps, never remembered, so that a server that is gone is gone at once. With answers made
+up instead (tried by hand) it takes 1.05 times as many connections as behind nftables, as haproxy does.
 
 Of what haproxy's process took at full throughput (\`perf record\`), all our programs together are 3 %: the rest is TCP, IP,
 interfaces, and the copies of the data.

@@ -38,9 +38,7 @@ export class Scratch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#abandoned();
-    for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
-      await removeCgroup(join("/sys/fs/cgroup", hierarchy, this.cgroup));
-    }
+    for (const hierarchy of ["", ...hierarchies()]) await removeCgroup(join("/sys/fs/cgroup", hierarchy, this.cgroup));
     rmSync(this.folder, { recursive: true });
   }
 
@@ -54,6 +52,12 @@ export class Scratch implements AsyncDisposable {
       await Bun.sleep(50);
     }
   }
+}
+
+/** The hierarchies of version 1, where a machine has them; on others, cgroups of the one of version 2. */
+function hierarchies(): string[] {
+  const entries = readdirSync("/sys/fs/cgroup", { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
 function commandLines(): string[] {

@@ -57,18 +57,16 @@ export class Booted implements AsyncDisposable {
     ];
     const enter = `echo $$ >${this.#cgroup}/cgroup.procs && exec "$@"`;
     const boot = ["unshare", ...namespaces, "--", BOOT, UNITS, DP, this.#folder];
-    this.#systemd = this.#host.spawn(["sh", "-ec", enter, "sh", ...boot]);
-    // Its own child is process 1 in there.
-    const children = () => readFileSync(`/proc/${this.#systemd?.pid}/task/${this.#systemd?.pid}/children`, "utf8");
+    const systemd = this.#host.spawn(["sh", "-ec", enter, "sh", ...boot]);
+    this.#systemd = systemd;
     for (let looks = 0; this.#pid === 0 || !(await this.#isUp()); looks++) {
-      if (looks === 1200) throw new ProgramError(`systemd does not come up:\n${this.console}`);
-      await Bun.sleep(50);
-      try {
-        this.#pid ||= Number(children().trim().split(" ")[0] ?? 0);
-      } catch {
-        const { stdout, stderr } = (await this.#systemd?.finished()) ?? { stdout: "", stderr: "" };
+      if (systemd.ended) {
+        const { stdout, stderr } = await systemd.finished();
         throw new ProgramError(`systemd ended:\n${stdout}${stderr}${this.console}`);
       }
+      if (looks === 1200) throw new ProgramError(`systemd does not come up:\n${this.console}`);
+      await Bun.sleep(50);
+      this.#pid ||= firstChild(systemd.pid);
     }
   }
 
@@ -86,7 +84,8 @@ export class Booted implements AsyncDisposable {
   /** Runs a command there, as an administrator would in a shell. */
   run(...command: string[]): Promise<Output> {
     const target = ["--target", `${this.#pid}`, "--mount", "--pid", "--net", "--cgroup"];
-    const inside = `echo 0 >/sys/fs/cgroup/cgroup.procs; exec "$@"`;
+    // Before it is mounted in there, this would make a file of that name on the machine.
+    const inside = `[ ! -e /sys/fs/cgroup/cgroup.procs ] || echo 0 >/sys/fs/cgroup/cgroup.procs; exec "$@"`;
     return run(["nsenter", ...target, "--", "sh", "-c", inside, "sh", ...command]);
   }
 
@@ -111,5 +110,15 @@ export class Booted implements AsyncDisposable {
     await this.#systemd?.[Symbol.asyncDispose]();
     await removeCgroup(this.#cgroup);
     rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Process 1 of the namespaces that a process has made; 0 before there is one, or when that process has ended. */
+function firstChild(pid: number): number {
+  try {
+    const [child = "0"] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+    return Number(child);
+  } catch {
+    return 0;
   }
 }

@@ -10,6 +10,7 @@ import { traffic } from "./cases/traffic.ts";
 import { unload } from "./cases/unload.ts";
 import { upgrade } from "./cases/upgrade.ts";
 import { uplinks } from "./cases/uplinks.ts";
+import { walkMap } from "./cases/walk-map.ts";
 
 /** In this order: what one leaves behind is what the next begins with. */
 export const CASES: readonly Case[] = [
@@ -24,4 +25,5 @@ export const CASES: readonly Case[] = [
   freeze,
   ...uplinks,
   ...unload,
+  walkMap,
 ];

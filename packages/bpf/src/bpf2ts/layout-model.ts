@@ -5,7 +5,7 @@
 import type { Btf, BtfType } from "../btf.ts";
 import { describePart, mapDefinitions, type MapPart } from "../map-definition.ts";
 import { ModelError } from "./model-error.ts";
-import { isPadding, type Shape, shapeOf } from "./shape.ts";
+import { isPadding, type Shape, shapeOf, valuesOf } from "./shape.ts";
 
 export interface LayoutModel {
   readonly enums: readonly EnumModel[];
@@ -89,9 +89,15 @@ class Collector {
   }
 
   add(btf: Btf): void {
+    if (btf.find("datasec", "maps") !== undefined) {
+      throw new ModelError('maps in SEC("maps"), as libbpf had them before 1.0', 'declare them in SEC(".maps")');
+    }
     for (const { key, value, ...definition } of mapDefinitions(btf)) {
       const where = `map ${definition.name}`;
       const keyModel = this.#part(btf, key, `${where}: key`);
+      if (key !== undefined && value === undefined) {
+        throw new ModelError(`${where}: a key, and no value`, "say what it holds: __type(value, ...)");
+      }
       if (keyModel !== undefined) this.#refuseHoles(keyModel.shape, `it is in the key of map ${definition.name}`);
       addSame(this.#maps, { ...definition, key: keyModel, value: this.#part(btf, value, `${where}: value`) });
     }
@@ -151,8 +157,7 @@ class Collector {
   #addShape(btf: Btf, shape: Shape): void {
     if (shape.kind === "array") this.#addShape(btf, shape.element);
     else if (shape.kind === "enum") {
-      const values = shape.type.values.map(({ name, value }) => ({ name, value: Number(value) }));
-      addSame(this.#enums, { name: shape.name, values });
+      addSame(this.#enums, { name: shape.name, values: valuesOf(shape.type) });
     } else if (shape.kind === "struct") {
       const fields = shape.type.members.map((member): FieldModel => {
         const where = `struct ${shape.name}: ${member.name || "a member without a name"}`;

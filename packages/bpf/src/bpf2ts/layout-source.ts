@@ -105,11 +105,14 @@ function mapSource({ name, type, maxEntries, flags, key, value }: MapModel): str
   const parts = [];
   if (key !== undefined) parts.push(`keyType: "${key.type}",\nkey: ${codecOf(key, `map ${name}: key`)},`);
   if (value !== undefined) parts.push(`valueType: "${value.type}",\nvalue: ${codecOf(value, `map ${name}: value`)},`);
-  const satisfied =
-    key === undefined || value === undefined
-      ? "BareMapLayout"
-      : `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
+  const satisfied = mapTypeOf(key, value);
   return `${name}: {\n${[numbers, ...parts].join("\n")}\n} as const satisfies wire.${satisfied},`;
+}
+
+function mapTypeOf(key: ValueModel | undefined, value: ValueModel | undefined): string {
+  if (value === undefined) return "BareMapLayout";
+  if (key === undefined) return `ValueMapLayout<${typeOf(value.shape)}>`;
+  return `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
 }
 
 function variableSource({ name, section, type, size, shape }: VariableModel): string {

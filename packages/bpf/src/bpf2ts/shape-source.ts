@@ -67,7 +67,7 @@ export function readExpression(shape: Shape, at: string, depth = 0): string {
     case "bytes":
       return `wire.getBytes(view, ${at}, ${shape.length})`;
     case "enum":
-      return `view.get${shape.signed ? "Int32" : "Uint32"}(${at}, true) as ${typeName(shape.name)}`;
+      return `${readExpression({ kind: shape.number }, at)} as ${typeName(shape.name)}`;
     case "struct":
       return `${constantName(shape.name)}.read(wire.partOf(view, ${at}, ${shape.size}))`;
     case "array": {
@@ -117,7 +117,7 @@ export function writeStatement(shape: Shape, at: string, value: string, what: st
     case "bytes":
       return `wire.setBytes(view, ${at}, ${shape.length}, ${value}, ${what});`;
     case "enum":
-      return `wire.set${shape.signed ? "S32" : "U32"}(view, ${at}, ${value}, ${what});`;
+      return writeStatement({ kind: shape.number }, at, value, what);
     case "struct":
       return `wire.setBytes(view, ${at}, ${shape.size}, ${constantName(shape.name)}.write(${value}), ${what});`;
     case "array": {

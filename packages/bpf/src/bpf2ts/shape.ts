@@ -4,7 +4,8 @@ import { ModelError } from "./model-error.ts";
 type BtfStruct = Extract<BtfType, { kind: "struct" }>;
 type BtfEnum = Extract<BtfType, { kind: "enum" }>;
 
-type ScalarKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64" | "bool" | "be16" | "be64";
+type IntegerKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64";
+type ScalarKind = IntegerKind | "bool" | "be16" | "be64";
 type AddressKind = "ipv4" | "ipv6" | "mac";
 
 /**
@@ -15,7 +16,7 @@ export type Shape =
   | { readonly kind: ScalarKind | AddressKind | "padding" | "opaque" }
   | { readonly kind: "text" | "bytes"; readonly length: number }
   | { readonly kind: "array"; readonly element: Shape; readonly length: number; readonly stride: number }
-  | { readonly kind: "enum"; readonly name: string; readonly signed: boolean; readonly type: BtfEnum }
+  | { readonly kind: "enum"; readonly name: string; readonly number: IntegerKind; readonly type: BtfEnum }
   | { readonly kind: "struct"; readonly name: string; readonly size: number; readonly type: BtfStruct };
 
 /** Types that mean more than the number they are. */
@@ -28,7 +29,7 @@ const BY_NAME: Readonly<Record<string, Shape>> = {
 };
 
 /** Numbers by their size in bytes, unsigned and signed. */
-const INTEGERS: Readonly<Record<number, readonly [unsigned: ScalarKind, signed: ScalarKind]>> = {
+const INTEGERS: Readonly<Record<number, readonly [unsigned: IntegerKind, signed: IntegerKind]>> = {
   1: ["u8", "s8"],
   2: ["u16", "s16"],
   4: ["u32", "s32"],
@@ -37,6 +38,9 @@ const INTEGERS: Readonly<Record<number, readonly [unsigned: ScalarKind, signed: 
 
 /** What a program has the kernel keep in a map's value, and user space sees as zeros. */
 const KERNELS_OWN = /^bpf_(spin_lock|timer|wq|list_head|list_node|rb_root|rb_node|refcount)$/;
+
+/** Of a pointer: `__kptr` and its kin in libbpf's headers. */
+const KERNELS_OWN_POINTER = /^(kptr(_ref|_untrusted)?|percpu_kptr|uptr)$/;
 
 /** Spelled-out padding: `pad`, `pad2`, `_pad`, `padding`. */
 export function isPadding(name: string): boolean {
@@ -64,21 +68,35 @@ export function shapeOf(btf: Btf, id: number, where: string): Shape {
       if (hidden || KERNELS_OWN.test(type.name)) return { kind: "opaque" };
       return { kind: "struct", name: nameOf(type, c, where), size: type.size, type };
     }
+    case "ptr": {
+      const target = btf.type(type.type);
+      if (target.kind === "type_tag" && KERNELS_OWN_POINTER.test(target.name)) return { kind: "opaque" };
+      break;
+    }
+    // Its bytes: another field says which of its members they are.
+    case "union":
+      return { kind: "bytes", length: type.size };
     case "enum": {
-      if (type.size !== 4) break;
-      const signed = type.values.some(({ value }) => value < 0n);
-      if (type.name === "" && c.startsWith("enum ")) return { kind: signed ? "s32" : "u32" };
-      return { kind: "enum", name: nameOf(type, c, where), signed, type };
+      const number = INTEGERS[type.size]?.[valuesOf(type).some(({ value }) => value < 0) ? 1 : 0];
+      // Clang 14 and 15 cut the values of wider ones to 32 bits.
+      if (number === undefined || type.size > 4) break;
+      if (type.name === "" && c.startsWith("enum ")) return { kind: number };
+      return { kind: "enum", name: nameOf(type, c, where), number, type };
     }
     default:
   }
   throw new ModelError(`${where}: no rendering for ${c}`, HINTS[type.kind]);
 }
 
+/** The enumerators. Clang before 15 does not say which are negative; of a small enum it shows, as they do not fit. */
+export function valuesOf({ size, values }: BtfEnum): { name: string; value: number }[] {
+  const most = (1n << BigInt(8 * size)) - 1n;
+  return values.map(({ name, value }) => ({ name, value: Number(value > most ? BigInt.asIntN(32, value) : value) }));
+}
+
 const HINTS: Readonly<Record<string, string>> = {
   ptr: "an address means nothing outside of the kernel: leave it out, or make it a __u64",
-  union: "bytes do not say which of its members they are: use a struct, or an array of bytes",
-  enum: "only enums of 4 bytes are known: use a number",
+  enum: "only enums of up to 4 bytes are known: use a __u64",
   fwd: "its declaration is not in the object: include the header that has it",
   int: "numbers have 1, 2, 4 or 8 bytes here: use an array of them",
 };

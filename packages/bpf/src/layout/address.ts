@@ -17,14 +17,12 @@ export function setIpv4(view: DataView, offset: number, value: string, what: str
   for (let index = 0; index < 4; index++) view.setUint8(offset + index, Number(octets[index + 1]));
 }
 
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
 /** `__u8[6]`: a MAC address, lower case with colons. */
 export function getMac(view: DataView, offset: number): string {
-  return Array.from({ length: 6 }, (_, index) =>
-    view
-      .getUint8(offset + index)
-      .toString(16)
-      .padStart(2, "0"),
-  ).join(":");
+  const octet = (index: number) => HEX[view.getUint8(offset + index)];
+  return `${octet(0)}:${octet(1)}:${octet(2)}:${octet(3)}:${octet(4)}:${octet(5)}`;
 }
 
 const MAC = /^[\da-f]{2}(:[\da-f]{2}){5}$/i;

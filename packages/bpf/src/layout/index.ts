@@ -8,7 +8,15 @@ export { getIpv4, getIpv6, getMac, setIpv4, setIpv6, setMac } from "./address.ts
 export { checkLayouts, type LayoutMismatch, type Layouts } from "./check.ts";
 export { be16, be32, codec, u16, u32, u64, u8 } from "./codec.ts";
 export { embedded } from "./embedded.ts";
-export type { BareMapLayout, Codec, FieldLayout, MapLayout, StructLayout, VariableLayout } from "./layout.ts";
+export type {
+  BareMapLayout,
+  Codec,
+  FieldLayout,
+  MapLayout,
+  StructLayout,
+  ValueMapLayout,
+  VariableLayout,
+} from "./layout.ts";
 export { getText, setText } from "./text.ts";
 export {
   blank,

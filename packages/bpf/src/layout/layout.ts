@@ -27,7 +27,7 @@ export interface StructLayout<T> extends Codec<T> {
   readonly fields: readonly FieldLayout[];
 }
 
-/** A map that has no keys and values in the usual sense: a ring buffer. */
+/** A map that has neither keys nor values: a ring buffer. */
 export interface BareMapLayout {
   readonly name: string;
   /** BPF_MAP_TYPE_*. */
@@ -38,13 +38,18 @@ export interface BareMapLayout {
   readonly flags: number;
 }
 
-/** A map. The value is one CPU's where the type is a per-CPU one. */
-export interface MapLayout<K, V> extends BareMapLayout {
+/** A map of values without keys: a queue, a stack, a Bloom filter. */
+export interface ValueMapLayout<V> extends BareMapLayout {
   /** As C writes it: `__be32`, `struct dp_config`. */
-  readonly keyType: string;
-  readonly key: Codec<K>;
   readonly valueType: string;
   readonly value: Codec<V>;
+}
+
+/** A map. The value is one CPU's where the type is a per-CPU one. */
+export interface MapLayout<K, V> extends ValueMapLayout<V> {
+  /** As C writes it. */
+  readonly keyType: string;
+  readonly key: Codec<K>;
 }
 
 /** A global variable. */

@@ -20,7 +20,7 @@ export class WatchCommand extends DpCommand {
       "(interfaces, addresses and routes of the host), and looks at everything once a minute. Nothing depends on it: a " +
       "host without it is collected and mended by dp gc and dp load.",
     examples: [
-      ["In the foreground; examples/systemd has a unit for it", "dp watch"],
+      ["In the foreground, as datapath-watch.service does", "dp watch"],
       ["For machines: one JSON document on each line", "dp watch --json"],
     ],
   });

@@ -30,9 +30,10 @@ export class InstalledRoot implements AsyncDisposable {
     this.#mounts.unshift(target);
   }
 
-  /** Runs a command in there. */
+  /** Runs a command in there; the environment is that command's alone: `chroot` itself is found by ours. */
   run(command: string[], env: Record<string, string> = {}): Promise<Outcome> {
-    return execute("chroot", [this.path, ...command], { LC_ALL: "C.UTF-8", ...env });
+    const set = Object.entries({ LC_ALL: "C.UTF-8", ...env }).map(([name, value]) => `${name}=${value}`);
+    return execute("chroot", [this.path, "env", ...set, ...command]);
   }
 
   /** The same, on a host of the tests: what is put before a command there is passed. */

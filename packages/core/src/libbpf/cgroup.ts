@@ -32,8 +32,15 @@ export function attachCgroup(options: AttachCgroupOptions): Link {
     beforeChange("attach to", name);
     // SAFETY: no pointers but NULL; the kernel takes its own reference to program and cgroup.
     const result = libbpf.linkCreate(program.fd, folder.number, CgroupAttachType[attachType], null);
-    return new Link(new Fd(check(result, { op, call: "bpf_link_create", target: name })));
+    const hint = hintFor(-result, attachType);
+    return new Link(new Fd(check(result, { op, call: "bpf_link_create", target: name, hint })));
   });
+}
+
+function hintFor(errno: number, attachType: CgroupAttachName): string | undefined {
+  if (errno === Errno.EBADF) return "it is no cgroup: `findmnt -t cgroup2` shows where those are";
+  if (errno !== Errno.EINVAL) return undefined;
+  return `is it a program for ${attachType}? Its SEC() says what it is for, as in SEC("cgroup/connect4")`;
 }
 
 /** Which of a cgroup's programs. */

@@ -24,7 +24,7 @@ const LIBBPF_ERRORS: Readonly<Record<number, readonly [name: string, text: strin
   4013: ["LIBBPF_ERRNO__NLPARSE", "a netlink answer cannot be parsed"],
 };
 
-const NOT_PRIVILEGED = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+export const NOT_PRIVILEGED = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
 /** libbpf itself said no (its own error numbers, 4000 and up): the kernel was not asked, or not at fault. */
 export class LibbpfError extends DatapathError {

@@ -34,14 +34,22 @@ export {
   type TcxLinkInfo,
   type XdpLinkInfo,
 } from "./link.ts";
-export { BpfMap, type CreateMapOptions, MapFullError, type MapInfo, type MapOptions, type SetMode } from "./map.ts";
+export {
+  BpfMap,
+  type CreateMapOptions,
+  MapFullError,
+  type MapInfo,
+  type MapOptions,
+  type PerCpuMap,
+  type SetMode,
+} from "./map.ts";
 export { attachNetfilter, type AttachNetfilterOptions, type NetfilterHook, setNetfilterType } from "./netfilter.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
 export { type MapTypes, mapTypes } from "./map-types.ts";
 export { BpfObject, type OpenOptions } from "./object.ts";
 export { OpenObject } from "./open-object.ts";
 export { OpenMap, OpenProgram } from "./open-parts.ts";
-export { perCpu, type PerCpuCodec, type PerCpuMap, possibleCpus } from "./per-cpu.ts";
+export { perCpu, type PerCpuCodec, possibleCpus } from "./per-cpu.ts";
 export { pin, pinnedKind, type PinKind, pinOver, unpin } from "./pin.ts";
 export { Program, type ProgramInfo } from "./program.ts";
 export { type RecordsOptions, RingBuffer } from "./ring-buffer.ts";

@@ -337,6 +337,9 @@ export class BpfMap<K, V> extends Resource {
   }
 }
 
+/** A map whose every entry has one value for each possible CPU. */
+export type PerCpuMap<K, V> = BpfMap<K, V[]>;
+
 /** How often, 1 ms apart, an update is tried that the kernel had no memory for. */
 const MEMORY_TRIES = 100;
 

@@ -1,15 +1,15 @@
-import { DatapathError } from "@dp/sys";
+import { DatapathError, Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import type { NativeMemory } from "../ffi/libc.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import type { Codec } from "./codec.ts";
-import { callError, LibbpfMessages } from "./errors.ts";
+import { callError, LibbpfMessages, NOT_PRIVILEGED } from "./errors.ts";
 import { readVariable, variableArgument, writeVariable } from "./global-variable.ts";
 import type { ObjectHandle } from "./object-handle.ts";
 import type { BpfObject } from "./object.ts";
 import { OpenMap, OpenProgram } from "./open-parts.ts";
 import type { TypedVariable } from "./typed.ts";
-import { VerifierError } from "./verifier-error.ts";
+import { VerifierError, verifierSummary } from "./verifier-error.ts";
 
 /**
  * An object file that was read but is not in the kernel yet: the time to set sizes, pins, variables, and which
@@ -95,10 +95,13 @@ export class OpenObject implements Disposable {
     const op = `load BPF object ${this.name}`;
     const program = messages.map((line) => /^prog '([^']+)': BPF program load failed/.exec(line)?.[1]).find(Boolean);
     const log = this.#log.text();
-    if (program !== undefined && log.trim() !== "") {
+    if (program !== undefined && verifierSummary(log) !== undefined) {
       return new VerifierError(op, program, log, { cause: new LibbpfMessages(messages) });
     }
-    return callError(result, { op, call: "bpf_object__load", messages });
+    const call = "bpf_object__load";
+    if (program === undefined || result !== -Errno.EPERM) return callError(result, { op, call, messages });
+    const hint = `${NOT_PRIVILEGED}; if that is so, this kernel loads such a program for nobody`;
+    return callError(result, { op, call, target: `program ${program}`, messages, hint });
   }
 
   /** Closes it without loading; does nothing once it was loaded or has failed to. */

@@ -1,10 +1,6 @@
 import { libbpf } from "../ffi/libbpf.ts";
 import type { Codec } from "./codec.ts";
 import { check } from "./errors.ts";
-import type { BpfMap } from "./map.ts";
-
-/** A map whose every entry has one value for each possible CPU. */
-export type PerCpuMap<K, V> = BpfMap<K, V[]>;
 
 /** The codec of a per-CPU map's values. */
 export interface PerCpuCodec<T> extends Codec<T[]> {

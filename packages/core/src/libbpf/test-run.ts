@@ -53,6 +53,8 @@ export interface TestRunResult {
   duration: number;
 }
 
+const ETHERNET_HEADER = 14;
+
 /** How often a repeated run is tried again after a signal stopped it: runtimes use signals for their own threads. */
 const INTERRUPTED_TRIES = 100;
 
@@ -77,7 +79,11 @@ export function testRun(fd: number, name: string, options: TestRunOptions): Test
     // SAFETY: the buffers are held by `opts`; the kernel reads and writes them during the call only.
     const result = libbpf.testRun(fd, opts.bytes);
     if (result === -Errno.EINTR && attempt < INTERRUPTED_TRIES) continue;
-    if (result < 0) throw callError(result, { op: `test-run ${name}`, call: "bpf_prog_test_run_opts" });
+    if (result < 0) {
+      const short = result === -Errno.EINVAL && data !== undefined && data.byteLength < ETHERNET_HEADER;
+      const hint = short ? `a packet begins with its Ethernet header: ${ETHERNET_HEADER} bytes or more` : undefined;
+      throw callError(result, { op: `test-run ${name}`, call: "bpf_prog_test_run_opts", hint });
+    }
     return {
       retval: opts.get("retval"),
       data: dataOut.subarray(0, opts.get("data_size_out")),

@@ -11,7 +11,7 @@ export class VerifierError extends DatapathError {
   readonly log: string;
 
   constructor(op: string, program: string, log: string, options: { cause?: unknown } = {}) {
-    const summary = verifierSummary(log);
+    const summary = verifierSummary(log) ?? "no reason given";
     // A helper or kfunc the kernel does not have is the machine's lack; anything else is the program's fault.
     const lacksHelper = /^(unknown|invalid) func |calling kernel function .* is not allowed/.test(summary);
     super(lacksHelper ? "UNSUPPORTED" : "FAILED", op, `the kernel's verifier refuses ${program}: ${summary}`, {
@@ -27,8 +27,11 @@ export class VerifierError extends DatapathError {
 /** Lines the verifier ends its log with whatever the outcome was. */
 const STATISTICS = /^(processed \d+ insns|verification time|stack depth|insns_state|-- )/;
 
-/** The last line of a verifier log that says something: the complaint stands right before the closing statistics. */
-export function verifierSummary(log: string): string {
+/**
+ * The last line of a verifier log that says something: the complaint stands right before the closing statistics.
+ * undefined when there is none, and so it was not the verifier who refused.
+ */
+export function verifierSummary(log: string): string | undefined {
   const lines = log.split("\n").map((line) => line.trim());
-  return lines.findLast((line) => line !== "" && !STATISTICS.test(line)) ?? "no reason given";
+  return lines.findLast((line) => line !== "" && !STATISTICS.test(line));
 }

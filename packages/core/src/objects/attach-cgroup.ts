@@ -5,6 +5,7 @@ import { attachCgroup } from "../libbpf/cgroup.ts";
 import { Link } from "../libbpf/link.ts";
 import { pinOver, unpin } from "../libbpf/pin.ts";
 import { Program } from "../libbpf/program.ts";
+import { swapLink } from "./swap-link.ts";
 
 /** One program on one cgroup, and the pin of the link between them. */
 export interface CgroupPlace {
@@ -21,7 +22,7 @@ export interface CgroupPlace {
  */
 export function upsertCgroup(program: Program, { attachType, cgroup, path }: CgroupPlace): "attached" | "updated" {
   using pinned = Link.findPin(path);
-  if (pinned !== undefined && cgroupOf(pinned) === cgroupId(cgroup) && swap(pinned, program)) return "updated";
+  if (pinned !== undefined && cgroupOf(pinned) === cgroupId(cgroup) && swapLink(pinned, program)) return "updated";
   // Until it is pinned the link lives as long as this descriptor: a failure to pin detaches it.
   using link = attach(program, attachType, cgroup);
   pinOver(link.fd, path);
@@ -86,15 +87,4 @@ function cgroupId(folder: string): bigint {
 function cgroupOf(link: Link): bigint {
   const info = link.info();
   return info.kind === "cgroup" ? info.cgroupId : 0n;
-}
-
-/** False when the cgroup was removed meanwhile. */
-function swap(link: Link, program: Program): boolean {
-  try {
-    link.update(program);
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === Errno.ENOLINK) return false;
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
-import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../libbpf/link.ts";
 import { renamePin, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
 import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
 import { type AttachedState, DIRECTION, type Mechanism, NOT_ATTACHED, type Place } from "./attachment.ts";
+import { swapLink } from "./swap-link.ts";
 
 /** The pin is the link's. */
 export const tcx: Mechanism = {
@@ -20,7 +20,7 @@ export const tcx: Mechanism = {
   update(place, program) {
     using link = Link.findPin(place.path);
     if (link === undefined) return false;
-    if (stateOf(link).ifindex === place.iface.index && swap(link, program)) return true;
+    if (stateOf(link).ifindex === place.iface.index && swapLink(link, program)) return true;
     link.detach();
     unpin(place.path);
     return false;
@@ -53,18 +53,7 @@ function stateOf(link: Link): AttachedState {
 /** Swaps the program of a pinned link, wherever its interface is. False when none is pinned or that is gone. */
 export function swapTcx(path: string, program: Program): boolean {
   using link = Link.findPin(path);
-  return link !== undefined && swap(link, program);
-}
-
-/** False when the interface was deleted meanwhile. */
-function swap(link: Link, program: Program): boolean {
-  try {
-    link.update(program);
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === Errno.ENOLINK) return false;
-    throw error;
-  }
+  return link !== undefined && swapLink(link, program);
 }
 
 /** arp answers before snat sees a packet, whichever of them was attached first. */

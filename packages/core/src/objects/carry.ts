@@ -1,20 +1,11 @@
 /** Moving what is in a map to one of another layout that takes its place. */
-import type { RawMap } from "../libbpf/raw-map.ts";
 import { carryRule } from "./carry-rule.ts";
-import type { Change, MapName } from "./layout-change.ts";
+import type { Carrying } from "./carrying.ts";
 import { addCounts, clearCounts, countLeaves, hasCounts } from "./leaf-count.ts";
 import { markCopied, returnFlows, settleFlows } from "./move-flows.ts";
 
 /** Entries set at once: so many that a call costs little, so few that they need little memory. */
 const CHUNK = 4096;
-
-/** One map, another, and how what is in the one is written into the other. */
-export interface Carrying {
-  name: MapName;
-  from: RawMap;
-  to: RawMap;
-  change: Change;
-}
 
 /**
  * Copies all entries, before anything uses the new map. Throws `MapFullError` when they are more than it has room for.

@@ -7,7 +7,7 @@ export interface HostConfig {
   publicAddress: string;
   /** ifindex of the interface that has it. */
   uplink: number;
-  /** Host peers' addresses: "10.1.0.0/16". */
+  /** Host peers' addresses: "10.1.0.0/16". The proxy's answers come from these. */
   hostSubnet: string;
   /** Containers' addresses: "10.2.0.0/16". */
   containerSubnet: string;

@@ -21,8 +21,8 @@ import {
 import { DatapathError, type Fd } from "@dp/sys";
 import type { Codec } from "../libbpf/codec.ts";
 import { mapTypeName } from "../libbpf/map-type.ts";
-import { BpfMap, mapInfo } from "../libbpf/map.ts";
-import { perCpu, type PerCpuMap } from "../libbpf/per-cpu.ts";
+import { BpfMap, mapInfo, type PerCpuMap } from "../libbpf/map.ts";
+import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin } from "../libbpf/pin.ts";
 import { makeMap, openRaw } from "../libbpf/raw-map.ts";
 import { changeBack, changeFrom, type MapName, translated } from "./layout-change.ts";

@@ -7,7 +7,7 @@
  */
 import { DpFlowEnd, type Shape } from "@dp/bpf";
 import type { RawMap } from "../libbpf/raw-map.ts";
-import type { Carrying } from "./carry.ts";
+import type { Carrying } from "./carrying.ts";
 import { knownShapes } from "./layout-change.ts";
 
 /** Long over: 0 would be DP_NEVER. */

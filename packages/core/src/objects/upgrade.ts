@@ -1,7 +1,8 @@
 import { requirePin, unpin } from "../libbpf/pin.ts";
 /** The end of an upgrade that gave maps another layout. */
 import { openRaw, type RawMap } from "../libbpf/raw-map.ts";
-import { type Carrying, copyNewEntries, settleEntries } from "./carry.ts";
+import { copyNewEntries, settleEntries } from "./carry.ts";
+import type { Carrying } from "./carrying.ts";
 import { holdFlows } from "./hold-flows.ts";
 import { changeFrom, type MapName } from "./layout-change.ts";
 import type { PinRoot } from "./pin-root.ts";

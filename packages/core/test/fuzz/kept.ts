@@ -2,7 +2,7 @@
  * Cases in which the programs and the model once differed, to be tried for ever, each with what was wrong. The fuzzer
  * prints a new one in this form.
  */
-import type { ProgramName } from "./mutate.ts";
+import type { ProgramName } from "./cases.ts";
 
 export interface KeptCase {
   /** What was wrong. */

@@ -124,6 +124,15 @@ export class Packet {
     return this.#u8(this.#l4 + 13);
   }
 
+  /** Opens a connection: SYN, and no ACK. */
+  get isBareSyn(): boolean {
+    return (this.tcpFlags & 0x12) === 0x02;
+  }
+
+  get isReset(): boolean {
+    return (this.tcpFlags & 0x04) !== 0;
+  }
+
   get icmpType(): number {
     return this.#u8(this.#l4);
   }
@@ -168,6 +177,22 @@ export class Packet {
     if (!hasChecksum) return;
     this.#replaceInSum(l4 + 16, oldAddress, this.bytes.subarray(addressAt, addressAt + 4));
     this.#replaceInSum(l4 + 16, oldPort, this.bytes.subarray(portAt, portAt + 2));
+  }
+
+  /** One end's address and both ports of a TCP segment or a datagram, with all checksums. */
+  readdress(end: End, address: string, ports: { source: number; destination: number }): void {
+    const isUdp = this.protocol === 17;
+    const [l4, sum] = [this.#l4, this.#l4 + (isUdp ? 6 : 16)];
+    const addressAt = end === "source" ? 26 : 30;
+    const old = [this.bytes.slice(addressAt, addressAt + 4), this.bytes.slice(l4, l4 + 4)] as const;
+    this.setAddress(end, address);
+    this.#view.setUint16(l4, ports.source);
+    this.#view.setUint16(l4 + 2, ports.destination);
+    // RFC 768: 0 is no checksum, and one that comes out as 0 is sent as its other form.
+    if (isUdp && this.#u16(sum) === 0) return;
+    this.#replaceInSum(sum, old[0], this.bytes.subarray(addressAt, addressAt + 4));
+    this.#replaceInSum(sum, old[1], this.bytes.subarray(l4, l4 + 4));
+    if (isUdp && this.#u16(sum) === 0) this.#view.setUint16(sum, 0xffff);
   }
 
   // What an ICMP error quotes.

@@ -2,20 +2,10 @@
  * What the programs say of a packet, as their rules (the comments that bpf/*.bpf.c open with) have it, written a second
  * time: over plain bytes, with nothing taken from the C but the rules and their order. The fuzzer compares the two.
  */
-import { type DropReason, type Server, UPLINK } from "../packet/bench.ts";
+import { type Server, UPLINK } from "../packet/bench.ts";
+import { isContainers, isHostPeers } from "./addresses.ts";
 import { Packet } from "./model-packet.ts";
-
-export interface Verdict {
-  verdict: "next" | "pass" | "drop" | "redirect";
-  /** Unchanged when left out. */
-  packet?: Uint8Array;
-  drop?: DropReason;
-}
-
-const NEXT: Verdict = { verdict: "next" };
-const PASS: Verdict = { verdict: "pass" };
-const drop = (reason: DropReason): Verdict => ({ verdict: "drop", drop: reason });
-const redirect = (packet: Packet): Verdict => ({ verdict: "redirect", packet: packet.bytes });
+import { drop, NEXT, PASS, redirect, type Verdict } from "./verdict.ts";
 
 /** What the maps hold. */
 export interface World {
@@ -35,17 +25,11 @@ const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 
-const inSubnet = (address: string, prefix: string) => address.startsWith(prefix);
-const isHostPeers = (address: string) => inSubnet(address, "10.1.");
-const isContainers = (address: string) => inSubnet(address, "10.2.");
-
 /** 0.0.0.0/8, 127.0.0.0/8, from 224.0.0.0 up, and host peers. */
 function isNoPlayers(address: string): boolean {
   const first = Number(address.split(".")[0]);
   return first === 0 || first === 127 || first >= 224 || isHostPeers(address);
 }
-
-const isBareSyn = (flags: number) => (flags & 0x12) === 0x02;
 
 /** The programs, with what they remember between packets. */
 export class Model {
@@ -192,7 +176,7 @@ export class Model {
   #eastWest(packet: Packet, server: Server & { group: number }): Verdict {
     const other = this.#world.servers.find(({ address }) => address === packet.destination);
     if (other === undefined || server.group === 0 || other.group !== server.group) return drop("eastWest");
-    const answers = packet.sourcePort === server.gamePort && !isBareSyn(packet.tcpFlags);
+    const answers = packet.sourcePort === server.gamePort && !packet.isBareSyn;
     if (packet.destinationPort !== other.gamePort && !answers) return drop("eastWest");
     packet.destinationMac = other.mac;
     return redirect(packet);
@@ -200,7 +184,7 @@ export class Model {
 
   #reply(packet: Packet, server: Server): Verdict {
     const player = packet.destination;
-    if (isBareSyn(packet.tcpFlags)) return drop("gamePortSyn");
+    if (packet.isBareSyn) return drop("gamePortSyn");
     if (player === server.hostAddress || this.#isHosts(player)) return this.#toHost(packet);
     if (isNoPlayers(player)) return drop("destination");
     if (!this.#isPlayer(server, player)) return drop("notAPlayer");

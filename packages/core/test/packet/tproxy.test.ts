@@ -461,6 +461,13 @@ describe("a flow", () => {
     expect(bench().run(reset, toContainer).packet).toEqual(reset);
   });
 
+  test("that is opening does not end with a reset from elsewhere", () => {
+    bench().run(syn());
+    const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }), { src: OTHER });
+    expect(bench().run(reset, toContainer).packet).toEqual(reset);
+    expect(origins()).toHaveLength(1);
+  });
+
   test("keeps the listener it began with, until it is opened again", () => {
     bench().run(syn());
     bench().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
@@ -489,6 +496,33 @@ describe("a flow", () => {
     bench().run(syn());
     expect(origins()).toHaveLength(1);
     expect(bench().entries("dp_flows")).toHaveLength(1);
+  });
+
+  test("whose port another one has by now is begun anew, with another port", () => {
+    bench().run(syn());
+    bench().clear("dp_origins");
+    bench().run(syn({}, { dst: OTHER }));
+    bench().run(syn());
+    const port = flowOf()?.sport as number;
+    expect(port).not.toBe(40000);
+    expect(new Map(origins())).toEqual(
+      new Map([
+        [`${A.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
+        [`${A.address}:${port}/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+      ]),
+    );
+  });
+
+  test("goes on when what an earlier one left under another port goes", () => {
+    bench().run(syn());
+    bench().clear("dp_flows");
+    bench().run(syn());
+    const port = flowOf()?.sport as number;
+    expect(port).not.toBe(40000);
+    bench().run(answered(tcp({ src: TCP, dst: 40000, flags: "RA" })), toContainer);
+    expect(origins().map(([key]) => key)).toEqual([`${A.address}:${port}/6`]);
+    const data = (src: number, dst: number, to: string) => sent(tcp({ src, dst, flags: "PA" }, "hello"), { dst: to });
+    expect(bench().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.hostAddress));
   });
 
   test("gets no port when all are taken: dropped, and nothing is left of it", () => {
@@ -585,6 +619,10 @@ describe("dp_tproxy_host", () => {
     next("a packet from another port of the host", back({ src: 22, dst: 40000 }), opened),
     next("one from another of the proxy's ports", back({ src: HTTP, dst: 40000 }), opened),
     next("one of no flow", back({ src: TCP, dst: 40002 }), opened),
+    next("one from another address with a listener's port", answered(tcp({ src: TCP, dst: 40000 }), { src: OTHER }), {
+      ...opened,
+    }),
+    next("a datagram from such an address", answered(udp({ src: DNS, dst: 40001 }, "answer"), { src: OTHER }), opened),
     next("one of the other protocol's flow", answered(udp({ src: TCP, dst: 40000 })), opened),
     next("a datagram of a connection's port", answered(udp({ src: DNS, dst: 40000 })), opened),
     next("one to another container", back({ src: TCP, dst: 40000 }, B), opened),

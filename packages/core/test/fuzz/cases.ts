@@ -1,0 +1,146 @@
+/** Valid packets, or almost: each looks into one program, whatever came before it. */
+import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "../packet/bench.ts";
+import {
+  arp,
+  ethernet,
+  fragments,
+  icmp,
+  ipv4,
+  ipv6,
+  join,
+  type Layer,
+  mac,
+  MAXIMUM_OPTIONS,
+  raw,
+  RECORD_ROUTE,
+  SYN_OPTIONS,
+  tcp,
+  udp,
+} from "../packet/frame.ts";
+import { ODD_ADDRESSES, OWN_ADDRESSES, PLAYERS, ROUTER, STRANGERS } from "./addresses.ts";
+import { anyTag, type Fitted, fitted, mutated } from "./mutate.ts";
+import type { Random } from "./random.ts";
+
+export type ProgramName = "dnat" | "arp" | "snat";
+
+/** One packet at one program's hook. */
+export interface Case extends Fitted {
+  program: ProgramName;
+  ifindex: number;
+  /** A VLAN tag beside the frame. */
+  tag: number | undefined;
+}
+
+const FLAGS = ["S", "SA", "A", "PA", "FA", "R", "RA", "", "SF", "SAE", "FPU"];
+
+const ARRIVING = { dst: UPLINK.mac, src: "02:bb:00:00:00:01" };
+const leaving = (server: typeof A) => ({ dst: HOST_PEER_MAC, src: server.mac });
+
+const SEGMENTS: Layer[] = FLAGS.flatMap((flags) =>
+  [A.publicPort, B.publicPort, 22].map((dst) => tcp({ src: 40_000, dst, flags }, "hello")),
+);
+
+/** What `packet` is quoted as by an ICMP error. */
+function quote(packet: Layer, length: number): Uint8Array {
+  return ethernet(ARRIVING, packet).subarray(14, 14 + length);
+}
+
+const ERRORS: [type: number, code: number][] = [
+  [3, 4],
+  [3, 1],
+  [11, 0],
+  [12, 0],
+  [5, 1],
+];
+const QUOTED = [28, 36, 37, 38, 40, 60];
+
+const ARRIVALS: Uint8Array[] = [
+  ...SEGMENTS.map((segment) => ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, segment))),
+  ...[RECORD_ROUTE, MAXIMUM_OPTIONS].map((options) =>
+    ethernet(
+      ARRIVING,
+      ipv4({ src: PLAYERS[1], dst: PUBLIC_ADDRESS, options }, tcp({ src: 1, dst: A.publicPort, options: SYN_OPTIONS })),
+    ),
+  ),
+  ...fragments(
+    ARRIVING,
+    { src: PLAYERS[0], dst: PUBLIC_ADDRESS, id: 7 },
+    tcp({ src: 40_000, dst: B.publicPort }, "x".repeat(100)),
+    [24, 64],
+  ),
+  ...ERRORS.flatMap(([type, code]) =>
+    QUOTED.map((length) => {
+      const about = ipv4(
+        { src: PUBLIC_ADDRESS, dst: PLAYERS[0] },
+        tcp({ src: A.publicPort, dst: 40_000 }, "x".repeat(20)),
+      );
+      return ethernet(ARRIVING, ipv4({ src: ROUTER, dst: PUBLIC_ADDRESS }, icmp({ type, code }, quote(about, length))));
+    }),
+  ),
+  ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, udp({ src: 1, dst: A.publicPort }, "?"))),
+  ethernet(ARRIVING, ipv6(raw(6, new Uint8Array(20)))),
+];
+
+const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
+  const out = (dst: string, layer: Layer, more: object = {}) =>
+    ethernet(leaving(server), ipv4({ src: server.address, dst, ...more }, layer));
+  const other = server === A ? B : A;
+  return [
+    ...FLAGS.map((flags) => out(PLAYERS[0], tcp({ src: server.gamePort, dst: 40_000, flags }, "hi"))),
+    ...[...STRANGERS, ...ODD_ADDRESSES, ...OWN_ADDRESSES].map((address) =>
+      out(address, tcp({ src: server.gamePort, dst: 40_000, flags: "PA" }, "hi")),
+    ),
+    out(PLAYERS[1], tcp({ src: server.gamePort, dst: 40_000, options: SYN_OPTIONS }), { options: RECORD_ROUTE }),
+    ...[9080, 9053, 9111, 9999, 22].map((dst) => out(server.hostAddress, tcp({ src: 5000, dst, flags: "S" }))),
+    ...[9053, 9080, 53].map((dst) => out(server.hostAddress, udp({ src: 5000, dst }, "?"))),
+    ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.gamePort, flags }))),
+    ...FLAGS.map((flags) => out(other.address, tcp({ src: server.gamePort, dst: 40_000, flags }))),
+    out(server.hostAddress, icmp({ type: 8 }, "ping")),
+    out(server.hostAddress, icmp({ type: 8 }, "ping"), { options: RECORD_ROUTE }),
+    ...ERRORS.flatMap(([type, code]) =>
+      QUOTED.map((length) => {
+        const about = ipv4(
+          { src: PLAYERS[0], dst: server.address },
+          tcp({ src: 40_000, dst: server.gamePort }, "hello"),
+        );
+        return out(PLAYERS[0], icmp({ type, code }, quote(about, length)));
+      }),
+    ),
+    out(PLAYERS[0], raw(47, "gre")),
+    ethernet(leaving(server), ipv6(raw(58, new Uint8Array(24)))),
+    question(server),
+  ];
+});
+
+/** Who has the gateway's address? */
+function question(server: typeof A): Uint8Array {
+  const { mac: senderMac, address: senderAddress, hostAddress: targetAddress } = server;
+  return ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: senderMac }, arp({ senderMac, senderAddress, targetAddress }));
+}
+
+/** Valid, or of a kind that is refused for one reason alone. */
+const SEEDS: Readonly<Record<ProgramName, readonly Uint8Array[]>> = {
+  dnat: ARRIVALS,
+  arp: [...DEPARTURES.slice(0, 10), ...[A, B].flatMap((server) => Array<Uint8Array>(10).fill(question(server)))],
+  snat: DEPARTURES,
+};
+
+export function makeCase(random: Random): Case {
+  const program = random.one(["dnat", "snat", "dnat", "snat", "arp"] as const);
+  let frame: Uint8Array = random.one(SEEDS[program]).slice();
+  // Head of one, tail of another.
+  if (random.once(20)) {
+    const at = 14 + random.below(40);
+    frame = join(frame.subarray(0, at), random.one(SEEDS[program]).subarray(at));
+  }
+  frame = mutated(frame, random);
+  return { program, ifindex: ifindexOf(program, frame, random), ...fitted(frame), tag: anyTag(random) };
+}
+
+/** Mostly the host peer of the container that it says it is from. */
+function ifindexOf(program: ProgramName, frame: Uint8Array, random: Random): number {
+  if (program === "dnat") return UPLINK.index;
+  if (random.once(50)) return STRANGER.index;
+  const own = frame[11] === mac(B.mac)[5] ? B : A;
+  return random.once(30) ? (own === A ? B : A).hostPeer : own.hostPeer;
+}

@@ -1,0 +1,45 @@
+/** What the programs' maps hold of flows against what the model does, but for when they end. */
+import type { Bench } from "../packet/bench.ts";
+import type { FlowModel } from "./flow-model.ts";
+import { type Flow, flowId, type Origin, originId } from "./flow.ts";
+
+/** undefined when nothing differs. */
+export function differenceOfMaps(bench: Bench, model: FlowModel): string | undefined {
+  return (
+    differenceOf("flows", flowsOf(bench), model.flows) ??
+    differenceOf("origins", originsOf(bench), model.origins) ??
+    differenceOf("answers", answersOf(bench), model.answers) ??
+    differenceOf("counts", countsOf(bench, model), model.counts)
+  );
+}
+
+function flowsOf(bench: Bench): Map<string, Flow> {
+  return new Map(bench.entries("dp_flows").map(([key, flow]) => [flowId(key), flow]));
+}
+
+function originsOf(bench: Bench): Map<string, Origin> {
+  const known = ({ dst, dport, sport, listener, expires }: { expires: bigint } & Omit<Origin, "established">) => {
+    return { dst, dport, sport, listener, established: expires === 0n };
+  };
+  return new Map(bench.entries("dp_origins").map(([key, origin]) => [originId(key), known(origin)]));
+}
+
+function answersOf(bench: Bench): Map<string, string> {
+  return new Map(bench.entries("dp_answer_frags").map(([{ src, dst, id }, { addr }]) => [`${src} ${dst} ${id}`, addr]));
+}
+
+function countsOf(bench: Bench, { world }: FlowModel): Map<string, number> {
+  return new Map(world.containers.map(({ address }) => [address, bench.get("dp_veth_pairs", address).flows]));
+}
+
+type Entries<T> = ReadonlyMap<string, T>;
+
+export function differenceOf<T>(name: string, program: Entries<T>, model: Entries<T>): string | undefined {
+  const [actual, expected] = [inOrder(program), inOrder(model)];
+  return actual === expected ? undefined : `${name}\nprogram: ${actual}\nmodel:   ${expected}`;
+}
+
+function inOrder(map: Entries<unknown>): string {
+  const lines = Array.from(map, ([key, value]) => `${key} ${JSON.stringify(value)}`);
+  return lines.toSorted().join("\n         ");
+}

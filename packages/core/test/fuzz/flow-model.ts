@@ -1,0 +1,201 @@
+/**
+ * dp_tproxy_container and dp_tproxy_host once more, as the rules that bpf/tproxy.bpf.c opens with have them, and the
+ * flows they keep. Nothing ends here by the time: the fuzzer's flows live longer than it looks at them.
+ */
+import type { DpFlowKey, DpOriginKey } from "@dp/bpf";
+import type { Server } from "../packet/bench.ts";
+import { isContainers, isHostPeers } from "./addresses.ts";
+import { type Flow, type FlowId, flowId, flowIdOf, type Origin, type OriginId, originId, originKey } from "./flow.ts";
+import { Packet } from "./model-packet.ts";
+import { drop, NEXT, nextAs, type Verdict } from "./verdict.ts";
+
+const IPV4 = 0x0800;
+const TCP = 6;
+const UDP = 17;
+
+export interface Container extends Server {
+  /** Whether its packets come from the network namespace that it was added with. */
+  atHome: boolean;
+}
+
+export interface FlowWorld {
+  containers: Container[];
+  listeners: { http: number; dns: number; tcp: number };
+  /** An upgrade moves flows. */
+  held: boolean;
+  /** Flows one container may have, and all together. */
+  most: number;
+  room: number;
+}
+
+/** What became of a packet, for a look at how often each thing is tried. */
+export type Fate = "opened" | "substituted" | "known" | "answer" | "laterFragment" | "refused" | "held";
+
+export interface FlowVerdict extends Verdict {
+  /** The container whose packet it is, of a drop. */
+  of?: Container;
+  fate?: Fate;
+}
+
+export class FlowModel {
+  readonly world: FlowWorld;
+  readonly flows = new Map<FlowId, Flow>();
+  readonly origins = new Map<OriginId, Origin>();
+  /** How many each container has, by its address. */
+  readonly counts = new Map<string, number>();
+  /** Datagrams whose first fragment was an answer: where the container thinks it is from. */
+  readonly answers = new Map<string, string>();
+
+  constructor(world: FlowWorld) {
+    this.world = world;
+    for (const { address } of world.containers) this.counts.set(address, 0);
+  }
+
+  /**
+   * @param substitute what port the program has chosen for a flow whose own was taken. Any free one will do, so this
+   *   is asked of the program, and believed if it is one
+   */
+  container(
+    bytes: Uint8Array,
+    tag: number | undefined,
+    substitute: (key: DpFlowKey) => number | undefined,
+  ): FlowVerdict {
+    const packet = new Packet(bytes);
+    if (tag !== undefined || !isWhole(packet)) return NEXT; // 1
+    if (packet.moreFragments || packet.fragmentOffset !== 0 || !hasPorts(packet)) return NEXT; // 1, 6
+    const sender = this.world.containers.find(({ address }) => address === packet.source);
+    if (sender === undefined) return NEXT; // 2
+    if (packet.destination === sender.hostAddress || isContainers(packet.destination)) return NEXT; // 3
+    const listener = this.#listenerFor(packet, sender);
+    if (listener === 0) return NEXT; // 4, 5, 6
+
+    const key = {
+      container: packet.source,
+      sport: packet.sourcePort,
+      dst: packet.destination,
+      dport: packet.destinationPort,
+      protocol: packet.protocol,
+    };
+    if (packet.protocol === TCP && !packet.isBareSyn) {
+      const flow = this.flows.get(flowId(key));
+      if (flow !== undefined) return this.#toProxy(packet, sender, flow, "known"); // 9
+      return sender.atHome ? { ...drop("noFlow"), of: sender } : NEXT; // 7, 2
+    }
+    if (!sender.atHome) return NEXT; // 2
+    const known = this.#reopened(key, listener);
+    if (known !== undefined) return this.#toProxy(packet, sender, known, "known"); // 9
+    return this.#open(packet, sender, key, listener, substitute);
+  }
+
+  /** Another port than the container's own by which the proxy knows this flow, if there is one. */
+  substituteOf(flow: FlowId): number | undefined {
+    const keys = Array.from(this.origins, ([id, origin]) => ({ key: originKey(id), origin }));
+    return keys.find(({ key, origin }) => flowIdOf(key, origin) === flow && key.sport !== origin.sport)?.key.sport;
+  }
+
+  /** The port of the listener that this goes to; 0 for none. */
+  #listenerFor(packet: Packet, sender: Container): number {
+    const { http, dns, tcp } = this.world.listeners;
+    const port = packet.destinationPort;
+    if (packet.protocol === UDP) return port === 53 ? dns : 0;
+    if (packet.sourcePort === sender.gamePort || port === 25565) return 0;
+    return port === 80 ? http : port === 53 ? dns : tcp;
+  }
+
+  /** The flow that this packet would open, if there is one that can go on. */
+  #reopened(key: DpFlowKey, listener: number): Flow | undefined {
+    const flow = this.flows.get(flowId(key));
+    if (flow === undefined) return undefined;
+    const there = this.origins.get(originId({ ...key, sport: flow.sport }));
+    // Where its other half was lost, the port may be another flow's.
+    const isItsOwn = there !== undefined && flowIdOf(key, there) === flowId(key);
+    const origin = isItsOwn ? there : undefined;
+    // Accepted connections stay with their listener; all else follows the proxy.
+    if (origin?.established || (origin !== undefined && flow.listener === listener)) return flow;
+    if (origin === undefined) this.flows.delete(flowId(key));
+    else this.#end({ ...key, sport: flow.sport }, origin);
+    return undefined;
+  }
+
+  // 8
+  #open(
+    packet: Packet,
+    sender: Container,
+    key: DpFlowKey,
+    listener: number,
+    substitute: (key: DpFlowKey) => number | undefined,
+  ): FlowVerdict {
+    if (this.world.held) return { ...NEXT, fate: "held" };
+    const refused = { ...drop("flows"), of: sender };
+    const count = this.counts.get(sender.address) as number;
+    if (count >= this.world.most || this.flows.size >= this.world.room) return refused;
+    const isFree = (port: number) => !this.origins.has(originId({ ...key, sport: port }));
+    let sport = key.sport;
+    if (!isFree(sport)) {
+      const other = substitute(key) ?? 0;
+      if (other < 1024 || other > 65535 || !isFree(other)) return refused;
+      sport = other;
+    }
+    const { dst, dport } = key;
+    this.flows.set(flowId(key), { sport, listener });
+    const origin = { dst, dport, sport: key.sport, listener, established: false };
+    this.origins.set(originId({ ...key, sport }), origin);
+    this.counts.set(sender.address, count + 1);
+    return this.#toProxy(packet, sender, { sport, listener }, sport === key.sport ? "opened" : "substituted"); // 9
+  }
+
+  #toProxy(packet: Packet, sender: Container, { sport, listener }: Flow, fate: Fate): FlowVerdict {
+    packet.readdress("destination", sender.hostAddress, { source: sport, destination: listener });
+    return { ...nextAs(packet), fate };
+  }
+
+  host(bytes: Uint8Array): FlowVerdict {
+    const packet = new Packet(bytes);
+    if (!isWhole(packet)) return NEXT;
+    const datagram = `${packet.source} ${packet.destination} ${packet.id}`;
+    if (packet.fragmentOffset !== 0) return this.#laterFragment(packet, datagram); // 1
+    if (!hasPorts(packet)) return NEXT;
+    const key = { container: packet.destination, sport: packet.destinationPort, protocol: packet.protocol };
+    const origin = this.#answered(packet, this.origins.get(originId(key)));
+    if (packet.protocol === UDP && packet.moreFragments) {
+      if (origin === undefined) this.answers.delete(datagram);
+      else this.answers.set(datagram, origin.dst);
+    }
+    if (origin === undefined) return NEXT; // 2
+    packet.readdress("source", origin.dst, { source: origin.dport, destination: origin.sport }); // 3
+    // There is nobody who would accept it.
+    const isRefused = packet.protocol === TCP && packet.isReset && !origin.established;
+    if (isRefused) this.#end(key, origin);
+    return { ...nextAs(packet), fate: isRefused ? "refused" : "answer" };
+  }
+
+  #laterFragment(packet: Packet, datagram: string): FlowVerdict {
+    const source = this.answers.get(datagram);
+    if (source === undefined || packet.protocol !== UDP) return NEXT;
+    packet.setAddress("source", source);
+    return { ...nextAs(packet), fate: "laterFragment" };
+  }
+
+  /** The flow, when this comes from where it went: its listener, on a host peer. */
+  #answered(packet: Packet, origin: Origin | undefined): Origin | undefined {
+    return isHostPeers(packet.source) && packet.sourcePort === origin?.listener ? origin : undefined;
+  }
+
+  /** Both halves of a flow go, and leave room for another. */
+  #end(key: DpOriginKey, origin: Origin): void {
+    const id = flowIdOf(key, origin);
+    // Else it has begun anew under another port.
+    if (this.flows.get(id)?.sport === key.sport) this.flows.delete(id);
+    this.origins.delete(originId(key));
+    this.counts.set(key.container, (this.counts.get(key.container) as number) - 1);
+  }
+}
+
+function isWhole(packet: Packet): boolean {
+  return packet.hasBytes(34) && packet.etherType === IPV4 && packet.ipIsSound(0);
+}
+
+function hasPorts(packet: Packet): boolean {
+  if (packet.protocol === TCP) return packet.l4Has(20);
+  return packet.protocol === UDP && packet.l4Has(8);
+}

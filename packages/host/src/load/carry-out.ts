@@ -1,0 +1,86 @@
+import { loadBpf, type Objects, snapshotPins } from "@dp/core";
+import { functionName } from "@dp/core/internal";
+import type { Netlink } from "@dp/netlink";
+import { pinRootOf } from "../host-options.ts";
+import { followMtu } from "../server-mtu.ts";
+import { Transaction } from "../transaction.ts";
+import { toInterface } from "../uplink.ts";
+import { attach, attachGuard, attachToCgroup, leaveUplinks } from "./attach.ts";
+import type { Change } from "./change.ts";
+import { addUplinks, moveServers, replaceConfig, replaceHostAddresses } from "./entries.ts";
+import { type LoadOptions, OP } from "./options.ts";
+import type { LoadPlan } from "./plan.ts";
+import type { LoadResult } from "./result.ts";
+import { attachToServer } from "./server-programs.ts";
+import { verify } from "./verify.ts";
+
+/** Loads and attaches as planned: all of it, or nothing. */
+export function carryOut(
+  plan: LoadPlan,
+  netlink: Netlink,
+  previous: Objects | undefined,
+  options: LoadOptions,
+): Omit<LoadResult, "mended" | "remaining"> {
+  const pinRoot = pinRootOf(options);
+  const { maxServers, build = "" } = options;
+  using before = snapshotPins({ pinRoot });
+  let opened: Objects | undefined;
+  try {
+    return Transaction.run(OP, options.onStep, (transaction) => {
+      const objects = transaction.step(
+        "load programs",
+        () => loadBpf({ pinRoot, build, ...(maxServers === undefined ? {} : { maxServers }) }),
+        (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
+      );
+      opened = objects;
+      const migrated = bringIntoUse({ transaction, objects, previous, netlink, options }, plan);
+      return { upgraded: previous !== undefined, pinRoot, ...loadedNow(objects, plan), migrated };
+    });
+  } finally {
+    opened?.close();
+  }
+}
+
+/** The maps that got another layout or size. */
+function bringIntoUse(change: Change, plan: LoadPlan): string[] {
+  const { transaction, objects, previous, netlink, options } = change;
+  const { uplinks, config, present, moved } = plan;
+  const oldConfig = previous?.config();
+  if (oldConfig !== undefined) replaceConfig(change, oldConfig, config);
+  replaceHostAddresses(change, plan.addresses);
+  addUplinks(change, uplinks);
+  moveServers(change, moved);
+  attachToCgroup(change, plan);
+  // The guards of the containers before the door for their players.
+  const reached = present.filter((record) => attachToServer(change, record));
+  attachGuard(change);
+  for (const record of present) {
+    const uplink = moved.find((each) => each.record === record)?.home.uplink ?? record.uplink;
+    followMtu(transaction, netlink, record, uplink, options, OP);
+  }
+  for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
+  leaveUplinks(change, uplinks);
+  const names = [...reached.map(({ veth }) => veth.hostPeer.iface), ...uplinks].map(({ name }) => name);
+  transaction.step("verify programs", () => verify(objects, new Set(names)));
+  // Nothing runs the previous programs any more: what they wrote into maps of theirs is complete.
+  const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
+  // Last: whoever finds none knows that what is there was not finished.
+  if (oldConfig === undefined) transaction.step("configuration", () => objects.setConfig(config));
+  return migrated;
+}
+
+function loadedNow(
+  objects: Objects,
+  { uplinks, config, cgroup, servers }: LoadPlan,
+): Omit<LoadResult, "upgraded" | "pinRoot" | "migrated" | "mended" | "remaining"> {
+  const { uplink: _, portRange, ...settings } = config;
+  return {
+    mechanism: objects.mechanism,
+    uplinks: uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
+    ...settings,
+    portRange: [portRange[0], portRange[1]],
+    cgroup,
+    servers,
+    programs: objects.programs().map(({ program, id, tag }) => ({ name: functionName(program), id, tag })),
+  };
+}

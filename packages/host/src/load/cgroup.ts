@@ -1,0 +1,21 @@
+import type { Objects } from "@dp/core";
+import { cgroup2Mount, cgroupFolderById } from "../cgroup.ts";
+import { OP } from "./options.ts";
+import type { Situation } from "./situation.ts";
+
+/** Where the previous programs are attached; undefined when they are not, or when it is gone. */
+export function cgroupOf(objects: Objects | undefined): string | undefined {
+  const id = objects?.cgroupAttachments().find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
+  return id === undefined ? undefined : cgroupFolderById(id);
+}
+
+/** The one that is given; else the one before; else the whole mount. */
+export function chooseCgroup({ previous, options }: Situation, old: string | undefined): string {
+  if (options.cgroup !== undefined) return options.cgroup;
+  if (old !== undefined) return old;
+  const mount = cgroup2Mount(OP);
+  if (previous !== undefined && previous.cgroupAttachments().length > 0) {
+    options.warn?.(`the cgroup of the proxies is gone: all processes below ${mount} may be proxies now`);
+  }
+  return mount;
+}
