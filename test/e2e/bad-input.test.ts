@@ -6,13 +6,14 @@
  *                           furnished        one that has an eth0 already
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { DP } from "./topology/dp.ts";
+import { Dp, DP } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
 import { NOBODY } from "./topology/nobody.ts";
 import type { Output } from "./topology/program.ts";
 import { stateOf } from "./topology/state.ts";
 import { serve } from "./traffic/traffic.ts";
 
+const FAILED = 1;
 const BAD_USAGE = 2;
 const NOT_LOADED = 3;
 const NO_SUCH_SERVER = 4;
@@ -114,6 +115,34 @@ describe("on a loaded host with a server", () => {
   test("a server that is not there is no failure with --if-exists", async () => {
     const before = await stateOf(net);
     await net.dp.must("del-server", "--port", "25571", "--if-exists");
+    expect(await stateOf(net)).toEqual(before);
+  });
+
+  test("in another network namespace, where all servers would look dead, it does nothing", async () => {
+    const before = await stateOf(net);
+    const elsewhere = new Dp(net.container("spare"), net.dp.pinRoot);
+    const commands = [
+      ["status"],
+      ["list"],
+      ["show", "--port", "25570"],
+      ["gc"],
+      ["gc", "--dry-run"],
+      ["load"],
+      ["load", "--iface", "lo"],
+      ["add-server", "--port", "25571", "--netns", net.host.name],
+      ["del-server", "--all"],
+      ["freeze", "--port", "25570"],
+      ["unload"],
+      ["unload", "--force"],
+    ];
+    for (const args of commands) {
+      const { code, stdout, stderr } = await elsewhere.run(...args);
+      expect([code, stdout, stderr]).toEqual([
+        FAILED,
+        "",
+        expect.stringMatching(/another network namespace.*\nhint: .*nsenter/),
+      ]);
+    }
     expect(await stateOf(net)).toEqual(before);
   });
 

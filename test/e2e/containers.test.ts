@@ -89,7 +89,7 @@ describe.each(ENGINES)("a container of %s", (_, start) => {
     const taken = await add(net, [engine], "lobby", "--port", "25570");
     expect([taken.code, taken.stdout]).toEqual([5, ""]);
     expect(taken.stderr).toContain("port 25570 is taken by server 25570 (lobby)");
-    expect(taken.stderr).toContain("hint: its container is gone: dp del-server --port 25570");
+    expect(taken.stderr).toContain("hint: its container is gone: dp del-server --name lobby");
     await net.dp.must("del-server", "--name", "lobby");
     expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
     const again = await added(net, engine, "lobby", "--port", "25570");

@@ -9,6 +9,13 @@ const MEMORY = 1024;
 /** The last line of a machine that did what it was to do: qemu's exit status is the same after a panic. */
 const DONE = "dp-vm: done";
 
+const QEMU = "qemu-system-x86_64";
+
+/** Throws when there is nothing to boot with. */
+export function requireEmulator(): void {
+  if (Bun.which(QEMU) === null) throw new Error(`${QEMU} is not installed: run tools/bootstrap --tests`);
+}
+
 /**
  * Never KVM: where this runs, it may be a machine in a machine that has only the device file of it. And a timer that
  * does not tick while the host is busy is no reason to panic (no_timer_check).
@@ -22,7 +29,7 @@ function command(kernel: Kernel, initramfs: string, run: string): string[] {
   const files = ["-kernel", kernel.image, "-initrd", initramfs];
   // It is not to go on when whoever waits for it is gone.
   const boundToUs = ["setpriv", "--pdeathsig", "KILL", "--"];
-  return [...boundToUs, "qemu-system-x86_64", ...options, ...files, "-append", words];
+  return [...boundToUs, QEMU, ...options, ...files, "-append", words];
 }
 
 /** How a machine ended. */

@@ -23,9 +23,9 @@ export function stockKernel(name: StockName): Kernel {
   throw new Error(`Debian's kernel ${name} is not there: fetch it with tools/vm --fetch`);
 }
 
-/** Gets those that are missing; with `anew`, the newest of all of them. Throws when one cannot be had. */
-export function fetchKernels(anew = false): void {
-  for (const name of STOCK_NAMES) if (anew || !existsSync(placeOf(name))) fetch(name);
+/** Gets those of these that are missing; with `anew`, the newest of all of them. Throws when one cannot be had. */
+export function fetchKernels(names: readonly StockName[] = STOCK_NAMES, anew = false): void {
+  for (const name of names) if (anew || !existsSync(placeOf(name))) fetch(name);
 }
 
 function fetch(name: StockName): void {

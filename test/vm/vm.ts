@@ -1,16 +1,14 @@
 /** The command behind tools/vm, which says how to use it. */
 import { release } from "node:os";
 import { parseArgs } from "node:util";
+import { chooseKernels, UsageError } from "./choose-kernels.ts";
 import { CASES } from "./guest/cases.ts";
-import { type Kernel, kernelAt } from "./kernel.ts";
-import { bootShell } from "./machine.ts";
+import { bootShell, requireEmulator } from "./machine.ts";
 import { BootFolder, smoke } from "./smoke.ts";
-import { fetchKernels, STOCK_NAMES, type StockName, stockKernel } from "./stock-kernel.ts";
+import { fetchKernels, STOCK_NAMES, stockKernel } from "./stock-kernel.ts";
 import { allPassed, renderTable } from "./table.ts";
 import { columnOf, writeTable } from "./verifier-table.ts";
 import { ownVerifierCounts, verifierCounts } from "./verifier.ts";
-
-class UsageError extends Error {}
 
 async function main(): Promise<boolean> {
   const { values, positionals } = parseArgs({
@@ -24,21 +22,27 @@ async function main(): Promise<boolean> {
       verifier: { type: "boolean", default: false },
     },
   });
-  if (values.list) {
+  const { list, fetch, anew, verifier } = values;
+  if (anew && !fetch) throw new UsageError("--anew is about --fetch");
+  if ((list || fetch || verifier) && positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
+  if (list) {
     console.log(`kernels: ${STOCK_NAMES.join(", ")}\ncases:   ${CASES.map(({ name }) => name).join(", ")}`);
     return true;
   }
-  if (values.fetch) {
-    fetchKernels(values.anew);
+  if (fetch) {
+    fetchKernels(STOCK_NAMES, anew);
     return true;
   }
-  if (values.verifier) {
+  if (verifier) {
     await recordVerifier();
     return true;
   }
   const shell = positionals[0] === "shell";
-  const names = positionals.slice(shell ? 1 : 0).map(stockName);
-  const kernels = choose(names, values.kernel, values.modules, shell);
+  const asked = { names: positionals.slice(shell ? 1 : 0), images: values.kernel, modules: values.modules };
+  if (shell && asked.names.length + asked.images.length > 1) throw new UsageError("a shell is in one kernel");
+  // A shell's is the newest, unless another is named.
+  const kernels = chooseKernels(asked, shell ? STOCK_NAMES.slice(-1) : STOCK_NAMES);
+  requireEmulator();
   using folder = new BootFolder();
   if (shell) {
     for (const kernel of kernels) await bootShell(kernel, { folder: folder.path, base: folder.base });
@@ -63,28 +67,6 @@ async function recordVerifier(): Promise<void> {
     STOCK_NAMES.map(async (name) => [name, await verifierCounts(stockKernel(name), folder)] as const),
   );
   writeTable({ ...Object.fromEntries(stock), [columnOf(release())]: ownVerifierCounts() });
-}
-
-/** Those that are named, or all stock ones; for a shell the newest, unless another is named. */
-function choose(
-  names: readonly StockName[],
-  images: readonly string[],
-  modules: string | undefined,
-  shell: boolean,
-): Kernel[] {
-  const given = images.map((image) => kernelAt(image, modules));
-  const stock = names.length + given.length > 0 ? names : shell ? STOCK_NAMES.slice(-1) : STOCK_NAMES;
-  if (stock.length > 0) fetchKernels();
-  const kernels = [...stock.map(stockKernel), ...given];
-  if (shell && kernels.length > 1) throw new UsageError("a shell is in one kernel");
-  return kernels;
-}
-
-function stockName(word: string): StockName {
-  const name = STOCK_NAMES.find((each) => each === word);
-  if (name === undefined)
-    throw new UsageError(`there is no stock kernel ${word}; there are: ${STOCK_NAMES.join(", ")}`);
-  return name;
 }
 
 try {

@@ -4,9 +4,10 @@ import { DatapathError } from "@dp/sys";
 import { type Free, lowestFree } from "./allocate.ts";
 import { type PortRange, ephemeralRange, inRange } from "./ephemeral-range.ts";
 import { isUnused, portsInUse, type PortsInUse } from "./host-sockets.ts";
+import { goneHint } from "./present.ts";
 import { reservedPorts } from "./reserved-ports.ts";
 import { portOwners } from "./select-server.ts";
-import { goneHint, label } from "./server.ts";
+import { label } from "./server.ts";
 import { describeHolders } from "./socket-holder.ts";
 
 export interface PortChoice {
@@ -65,7 +66,7 @@ export function choosePort(choice: PortChoice, op: string): Free {
   const owner = objects.records.find({ endpoint: { address, port } });
   if (owner !== undefined) {
     throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
-      hint: goneHint(owner, host),
+      hint: goneHint(objects, owner, host),
     });
   }
   const used = inUse(port);

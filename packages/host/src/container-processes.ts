@@ -43,6 +43,6 @@ export function openServerNetns(record: ServerRecord, op: string): Fd {
     fd?.close();
   }
   throw new DatapathError("FAILED", op, `the network namespace of ${label(record)} is gone: ${why}`, {
-    hint: `if its container is too: dp del-server --port ${record.hostPort}`,
+    hint: `if its container is too: dp del-server --name ${record.name}`,
   });
 }

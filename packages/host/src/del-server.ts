@@ -3,6 +3,7 @@ import { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
+import { findHostPeer } from "./present.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverChanges, removeServer } from "./remove.ts";
 import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./select-server.ts";
@@ -56,8 +57,7 @@ export function removeServers(
   const failures: unknown[] = [];
   const removed: Server[] = [];
   for (const record of records) {
-    const { index } = record.veth.hostPeer.iface;
-    const server = toServer(record, index === 0 ? undefined : netlink.link(index));
+    const server = toServer(record, findHostPeer(objects, record, netlink));
     try {
       removeServer(objects, netlink, record, options);
       removed.push(server);

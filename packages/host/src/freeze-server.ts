@@ -7,10 +7,11 @@ import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./cgroup.ts";
 import { openServerNetns, processesIn } from "./container-processes.ts";
 import type { HostOptions } from "./host-options.ts";
 import { withLoaded } from "./pin-root.ts";
+import { findHostPeer } from "./present.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { recoverChanges } from "./remove.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
-import { blockName, isHostPeer, label, type Server, toServer } from "./server.ts";
+import { blockName, label, type Server, toServer } from "./server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {
@@ -70,11 +71,10 @@ export function presentServer(
   op: string,
 ): { record: ServerRecord; hostPeer: Link } {
   const record = requireServer(objects, selector, op);
-  const { index } = record.veth.hostPeer.iface;
-  const hostPeer = index === 0 ? undefined : host.link(index);
-  if (isHostPeer(hostPeer, record)) return { record, hostPeer };
+  const hostPeer = findHostPeer(objects, record, host);
+  if (hostPeer !== undefined) return { record, hostPeer };
   throw new DatapathError("FAILED", op, `the container of ${label(record)} is gone, and its interface with it`, {
-    hint: `take it out: dp del-server --port ${record.hostPort}`,
+    hint: `take it out: dp del-server --name ${record.name}`,
   });
 }
 
@@ -95,7 +95,7 @@ function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOption
     if (outside.length > 0) warn?.(`${list(outside)}: outside of ${cgroup}, their connections are not refused`);
     return cgroup;
   }
-  const hint = `name the container's cgroup: dp freeze --port ${record.hostPort} --cgroup PATH`;
+  const hint = `name the container's cgroup: dp freeze --name ${record.name} --cgroup PATH`;
   const common = commonCgroup(processes.map(({ path }) => path));
   if (common === undefined) {
     throw new DatapathError("FAILED", op, `no process is in ${record.netns} to tell the container's cgroup by`, {

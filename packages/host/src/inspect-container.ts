@@ -29,7 +29,7 @@ export function inspectContainer(scene: Scene, record: ServerRecord): Problem[] 
   const link = inside.link(index);
   if (link === undefined || link.kind !== "veth" || link.peerIndex !== hostPeer.iface.index) {
     const what = `its interface ${name} is not in its network namespace any more: somebody moved it to another`;
-    const fix = `dp del-server --port ${record.hostPort}, then add it again`;
+    const fix = `dp del-server --name ${record.name}, then add it again`;
     return [serverProblem(record, { code: "container-peer-moved", severity: "error", what }, fix)];
   }
 

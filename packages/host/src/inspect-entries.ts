@@ -80,7 +80,7 @@ function inspectDoor({ objects }: Scene, record: ServerRecord): Problem[] {
     if (blocks.filter(({ cgroupId }) => cgroupId !== 0n).length < 2) {
       const what =
         "it is frozen, and its own connections are not refused: its cgroup is gone, or freezing did not finish";
-      const fix = `dp freeze --port ${record.hostPort} again, or dp thaw --port ${record.hostPort}`;
+      const fix = `dp freeze --name ${record.name} again, or dp thaw --name ${record.name}`;
       problems.push(serverProblem(record, { code: "freeze-incomplete", severity: "error", what }, fix));
     }
     return problems;

@@ -29,9 +29,11 @@ export function inspectHome(scene: Scene, record: ServerRecord): Problem[] {
     ];
   }
   const uplink = uplinkFor(scene, publicAddress);
-  if (typeof uplink === "string") {
-    const words = { code: "uplink-gone", severity: "error", what: `its replies cannot leave: ${uplink}` } as const;
-    return [serverProblem(record, words, "bring the uplink back, then dp load; or dp load --iface NAME")];
+  if (typeof uplink !== "number") {
+    const what = `its replies cannot leave: ${uplink.reason}`;
+    const words = { code: "uplink-gone", severity: "error", what } as const;
+    const fix = uplink.hint ?? "bring the uplink back, then dp load; or dp load --iface NAME";
+    return [serverProblem(record, words, fix)];
   }
   if (uplink === record.uplink) return [];
   const what = `its replies leave by interface ${record.uplink}, and ${publicAddress} is on ${uplink}`;
@@ -57,8 +59,9 @@ export function inspectDefaultHome(scene: Scene): Problem[] {
     ];
   }
   const uplink = uplinkFor(scene, publicAddress);
-  if (typeof uplink === "string") {
-    return [problem({ code: "uplink-gone", severity: "error", what: uplink }, "dp load --iface NAME")];
+  if (typeof uplink !== "number") {
+    const words = { code: "uplink-gone", severity: "error", what: uplink.reason } as const;
+    return [problem(words, uplink.hint ?? "dp load --iface NAME")];
   }
   if (uplink === config.uplink) return [];
   const what = `new servers would get the uplink ${config.uplink}, and ${publicAddress} is on interface ${uplink}`;
@@ -75,17 +78,21 @@ function newHome(scene: Scene): { publicAddress: string; uplink: number } | unde
   try {
     const publicAddress = defaultAddress(scene.uplinks, scene.addresses, undefined, OP);
     const uplink = uplinkFor(scene, publicAddress);
-    return typeof uplink === "string" ? undefined : { publicAddress, uplink };
+    return typeof uplink === "number" ? { publicAddress, uplink } : undefined;
   } catch {
     return undefined;
   }
 }
 
 /** ifindex of the uplink that has an address, or why there is none. */
-function uplinkFor({ uplinks, addresses, netlink }: Scene, address: string): number | string {
+function uplinkFor(
+  { uplinks, addresses, netlink }: Scene,
+  address: string,
+): number | { reason: string; hint: string | undefined } {
   try {
     return uplinkOf(address, uplinks.map(toInterface), addresses, netlink, OP).index;
   } catch (error) {
-    return error instanceof DatapathError ? error.reason : messageOf(error);
+    if (error instanceof DatapathError) return error;
+    return { reason: messageOf(error), hint: undefined };
   }
 }

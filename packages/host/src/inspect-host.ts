@@ -1,4 +1,5 @@
 import type { CgroupProgram } from "@dp/core";
+import type { Link } from "@dp/netlink";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { refreshHostAddresses } from "./host-addresses.ts";
 import { inspectDefaultHome } from "./inspect-home.ts";
@@ -47,9 +48,22 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors
     const what = `replies may not leave by the uplink ${iface}`;
     return [problem({ code: "uplink-entry-missing", severity: "error", what }, cure)];
   }
-  if (programId === objects.programId("dnat")) return [];
+  if (programId === objects.programId("dnat")) return inspectCarrier(link);
   const what = `the uplink ${iface} runs another dp_dnat than the one that is loaded`;
   return [problem({ code: "program-outdated", severity: "error", what }, cure)];
+}
+
+/** For whoever did it to put right. What reports no state ("unknown") has none. */
+function inspectCarrier({ name, up, operState }: Link): Problem[] {
+  if (!up) {
+    const what = `the uplink ${name} is down: no player gets in there`;
+    return [problem({ code: "uplink-down", severity: "error", what }, `ip link set ${name} up`)];
+  }
+  if (operState !== "down" && operState !== "lowerlayerdown") return [];
+  const what = `the uplink ${name} has no carrier: no player gets in there`;
+  return [
+    problem({ code: "uplink-without-carrier", severity: "warning", what }, "look at its cable, or its other end"),
+  ];
 }
 
 function inspectCgroup({ objects }: Scene): Problem[] {

@@ -9,6 +9,7 @@ import { collect, mend, type Problem, serverProblem } from "./problem.ts";
 import { removeServer } from "./remove.ts";
 import { reservePort } from "./reserved-ports.ts";
 import type { Scene } from "./scene.ts";
+import { outdatedMtu, setMtu } from "./server-mtu.ts";
 
 /** What is wrong with the servers there are records of. */
 export function inspectServers(scene: Scene): Problem[] {
@@ -32,6 +33,7 @@ function inspectServer(scene: Scene, record: ServerRecord): Problem[] {
     ...(options.inside === false ? [] : inspectContainer(scene, record)),
     ...inspectPort(scene, record),
     ...inspectHome(scene, record),
+    ...inspectMtu(scene, record, hostPeer),
     ...inspectEntries(scene, record),
   ];
 }
@@ -109,6 +111,17 @@ function inspectHostPeer(scene: Scene, record: ServerRecord, link: Link): Proble
     );
   }
   return found;
+}
+
+function inspectMtu(scene: Scene, record: ServerRecord, hostPeer: Link): Problem[] {
+  const { netlink, options } = scene;
+  const uplink = scene.uplinks.find(({ index }) => index === record.uplink);
+  const outdated = outdatedMtu(record, uplink, hostPeer);
+  if (uplink === undefined || outdated === undefined) return [];
+  const { was, is } = outdated;
+  const what = `its interfaces have an MTU of ${was}, and its uplink ${uplink.name} has ${is}`;
+  const cure = mend(() => setMtu(netlink, record, is, options, "follow the uplink's MTU"));
+  return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
 }
 
 /** Kernels before 6.2 rename an interface that is down only. What goes with that is mended after. */

@@ -1,6 +1,7 @@
 import { Netlink } from "@dp/netlink";
 import type { HostOptions } from "./host-options.ts";
 import { withLoadedUnlocked } from "./pin-root.ts";
+import { findHostPeer, presentHostPeer } from "./present.ts";
 import { requirePrivileges } from "./privileges.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
 import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server.ts";
@@ -12,7 +13,10 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
   return withLoadedUnlocked(options, op, (objects) => {
     using netlink = Netlink.open();
     const links = new Map(netlink.links().map((link) => [link.index, link]));
-    return objects.netData().map((record) => toServer(record, links.get(record.veth.hostPeer.iface.index)));
+    return objects.netData().map((record) => {
+      const link = links.get(record.veth.hostPeer.iface.index);
+      return toServer(record, presentHostPeer(objects, record, link));
+    });
   });
 }
 
@@ -30,7 +34,7 @@ export async function show(selector: ServerSelector, options: HostOptions = {}):
     const { index } = record.veth.hostPeer.iface;
     const counters = index === 0 ? undefined : objects.counters(index);
     return {
-      ...toServer(record, index === 0 ? undefined : netlink.link(index)),
+      ...toServer(record, findHostPeer(objects, record, netlink)),
       flows: objects.getVethPairEntry(record.veth.podPeer.addr)?.flows ?? 0,
       counters: counters === undefined ? NO_COUNTERS : toCounters(counters),
     };

@@ -8,6 +8,7 @@ import { pinRootOf } from "./host-options.ts";
 import { inspect } from "./inspect.ts";
 import { carryOut } from "./load/carry-out.ts";
 import { checkOptions } from "./load/check-options.ts";
+import { warnOfMechanism } from "./load/mechanism.ts";
 import { type LoadOptions, OP } from "./load/options.ts";
 import { planLoad } from "./load/plan.ts";
 import type { LoadResult } from "./load/result.ts";
@@ -41,6 +42,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadResult> {
     using previous = openPreviousLoad(options);
     if (previous !== undefined) recoverServers(previous, netlink, previous.netData(), options);
     clearStrayInterfaces(netlink, previous?.netData() ?? [], options);
+    if (previous !== undefined) warnOfMechanism(previous, options);
     const plan = planLoad(netlink, previous, options);
     if (options.portRange !== undefined) warnOfEphemeralPorts(options.portRange, options);
     const loaded = carryOut(plan, netlink, previous, options);

@@ -15,6 +15,7 @@ import {
   unmount,
 } from "@dp/sys";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
+import { requireOwnNamespace } from "./own-namespace.ts";
 import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
@@ -78,7 +79,7 @@ export function openLoaded(options: HostOptions, op: string): Objects {
  */
 export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
-  const previous = openPrevious({ pinRoot: path });
+  const previous = guarded(path, () => openPrevious({ pinRoot: path }));
   if (previous === undefined || previous.needsLoad !== undefined) return previous;
   const missing = previous.missing();
   if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
@@ -108,7 +109,8 @@ function requireUpToDate(objects: Objects, op: string): void {
 /** Opens what is loaded as a whole, to be looked at; undefined when nothing is, or only a part. */
 export function openIfLoaded(options: HostOptions): Objects | undefined {
   try {
-    return openPinned({ pinRoot: pinRootOf(options) });
+    const path = pinRootOf(options);
+    return guarded(path, () => openPinned({ pinRoot: path }));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
     throw error;
@@ -128,9 +130,21 @@ export function hasPins(path: string): boolean {
 
 function open(path: string, op: string): Objects {
   try {
-    return openPinned({ pinRoot: path });
+    return guarded(path, () => openPinned({ pinRoot: path }));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(op, path, error);
+    throw error;
+  }
+}
+
+/** What is opened is not kept open where it is not to be used: see {@link requireOwnNamespace}. */
+function guarded<T extends Objects | undefined>(path: string, opening: () => T): T {
+  const objects = opening();
+  try {
+    if (objects !== undefined) requireOwnNamespace(objects, path);
+    return objects;
+  } catch (error) {
+    objects?.close();
     throw error;
   }
 }

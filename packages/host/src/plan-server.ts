@@ -8,9 +8,10 @@ import { containerName } from "./container.ts";
 import { freeFrom } from "./first-free.ts";
 import { type HostAddress, hostAddresses } from "./host-addresses.ts";
 import type { HostOptions } from "./host-options.ts";
+import { goneHint } from "./present.ts";
 import { isReserved } from "./reserved-ports.ts";
 import type { ServerOptions } from "./server-options.ts";
-import { goneHint, label } from "./server.ts";
+import { label } from "./server.ts";
 import { Subnet } from "./subnet.ts";
 import { toInterface, uplinkOf } from "./uplink.ts";
 import { HOST_PEER_MAC, hostPeerName, type VethPlan } from "./veth-pair.ts";
@@ -68,7 +69,7 @@ export function planServer({ objects, host, inside, namespace, options, op }: Si
   const namesake = records.find({ name });
   if (namesake !== undefined) {
     throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`, {
-      hint: goneHint(namesake, host),
+      hint: goneHint(objects, namesake, host),
     });
   }
   const subnets = { host: Subnet.parse(config.hostSubnet, op), container: Subnet.parse(config.containerSubnet, op) };

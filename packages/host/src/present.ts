@@ -17,6 +17,18 @@ export function presentHostPeer(objects: Objects, record: ServerRecord, link: Li
   return isHostPeer(link, record) && leadsToContainer(link, record) ? link : undefined;
 }
 
+/** As {@link presentHostPeer}, where the interface was not read yet. */
+export function findHostPeer(objects: Objects, record: ServerRecord, host: Netlink): Link | undefined {
+  const { index } = record.veth.hostPeer.iface;
+  return presentHostPeer(objects, record, index === 0 ? undefined : host.link(index));
+}
+
+/** For what is taken by a server whose container ended, or was started anew. */
+export function goneHint(objects: Objects, record: ServerRecord, host: Netlink): string | undefined {
+  if (findHostPeer(objects, record, host) !== undefined) return undefined;
+  return `its container is gone: dp del-server --name ${record.name}`;
+}
+
 /** For one whose entry was lost, with the pin of its map: its other end has to be in the container. */
 function leadsToContainer({ index }: Link, record: ServerRecord): boolean {
   try {

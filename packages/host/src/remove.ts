@@ -3,6 +3,7 @@ import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { lowerFreeFrom } from "./first-free.ts";
 import type { HostOptions } from "./host-options.ts";
+import { findHostPeer } from "./present.ts";
 import { releasePort } from "./reserved-ports.ts";
 import { serversOnPort } from "./select-server.ts";
 import { blockName, isHostPeer, label } from "./server.ts";
@@ -154,7 +155,7 @@ function finishServer(objects: Objects, netlink: Netlink, record: ServerRecord):
   const endpoint = { address: record.publicAddress, port: record.hostPort };
   const { hostPeer, podPeer } = record.veth;
   if (objects.getDnatTarget(endpoint) !== undefined) return false;
-  if (!isHostPeer(netlink.link(hostPeer.iface.index), record)) return false;
+  if (findHostPeer(objects, record, netlink) === undefined) return false;
   objects.addDnatTarget(endpoint, {
     hostPeer: hostPeer.iface.index,
     containerAddress: podPeer.addr,

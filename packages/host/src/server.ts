@@ -1,5 +1,5 @@
 import type { Counters, ServerRecord, ServerState, VethPeer } from "@dp/core";
-import type { Link, Netlink } from "@dp/netlink";
+import type { Link } from "@dp/netlink";
 
 /** One end of a server's veth pair. */
 export interface ServerPeer {
@@ -50,7 +50,7 @@ export interface ServerCounters {
   drops: Record<string, number>;
 }
 
-/** @param hostPeer the interface under the record's ifindex, if there is one */
+/** @param hostPeer its own interface, if that is still there: see presentHostPeer */
 export function toServer(record: ServerRecord, hostPeer: Link | undefined): Server {
   const { hostPeer: host, podPeer: container } = record.veth;
   return {
@@ -59,7 +59,7 @@ export function toServer(record: ServerRecord, hostPeer: Link | undefined): Serv
     name: record.name,
     group: record.group === "" ? null : record.group,
     gamePort: record.gamePort,
-    state: record.state === "pending" || isHostPeer(hostPeer, record) ? record.state : "gone",
+    state: record.state === "pending" || hostPeer !== undefined ? record.state : "gone",
     createdAt: record.createdAt.toISOString(),
     netns: record.netns,
     containerAddress: container.addr,
@@ -72,19 +72,15 @@ function toPeer({ iface, addr }: VethPeer): ServerPeer {
   return { ifindex: iface.index, name: iface.name, mac: iface.mac, address: addr };
 }
 
-/** Whether an interface is a server's host peer, and no other that has its index by now. */
+/**
+ * Whether an interface looks as a server's host peer was made: proof enough to delete it by. One that somebody gave
+ * another name or MAC is the server's all the same: see presentHostPeer.
+ */
 export function isHostPeer(link: Link | undefined, record: ServerRecord): link is Link {
   const { iface } = record.veth.hostPeer;
   if (link === undefined || link.index !== iface.index || link.kind !== "veth") return false;
   // All host peers have the same MAC.
   return link.mac === iface.mac && link.name === iface.name;
-}
-
-/** For what is taken by a server whose container ended, or was started anew. */
-export function goneHint(record: ServerRecord, host: Netlink): string | undefined {
-  const { index } = record.veth.hostPeer.iface;
-  if (index !== 0 && isHostPeer(host.link(index), record)) return undefined;
-  return `its container is gone: dp del-server --port ${record.hostPort}`;
 }
 
 /** JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */

@@ -3,7 +3,7 @@ import { guardOf } from "@dp/core/internal";
 import type { Link, Netlink } from "@dp/netlink";
 import { recordsOfAllRoots } from "./other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";
-import { HOST_PEER_MAC, isHostPeerName } from "./veth-pair.ts";
+import { looksLikeHostPeer } from "./veth-pair.ts";
 
 /**
  * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
@@ -44,8 +44,4 @@ function outOfSight(name: string, guard: "tcx" | "clsact"): Problem {
   const what = `${name} is a server's that goes on working, and its record is pinned nowhere in sight`;
   const fix = guard === "clsact" ? "dp load takes it over again" : "mount the bpffs again that its programs are on";
   return problem({ code: "record-out-of-sight", severity: "error", what }, fix);
-}
-
-function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
-  return kind === "veth" && mac === HOST_PEER_MAC && isHostPeerName(name);
 }

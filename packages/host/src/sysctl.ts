@@ -59,5 +59,9 @@ export function writeSysctlIfThere(name: string, value: string, proc?: string): 
 
 function sysctlError(op: string, syscall: string, name: string, cause: unknown): SyscallError {
   const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 5);
-  return new SyscallError(op, syscall, errno, { target: pathOf(name), cause });
+  const readOnly = errno === Errno.EROFS && {
+    text: "the kernel's settings are read-only here",
+    hint: "run dp on the host itself, or in a container that may: --privileged",
+  };
+  return new SyscallError(op, syscall, errno, { target: pathOf(name), cause, ...readOnly });
 }

@@ -2,6 +2,7 @@ import type { Interface } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostAddress } from "./host-addresses.ts";
+import { looksLikeHostPeer } from "./veth-pair.ts";
 
 /** ARPHRD_ETHER of linux/if_arp.h. */
 const ETHERNET = 1;
@@ -19,12 +20,16 @@ export function findUplink(netlink: Netlink, name: string, op: string): Link {
     throw new DatapathError("BAD_USAGE", op, `there is no interface ${JSON.stringify(name)}`, {
       hint: `there are ${netlink
         .links()
+        .filter((each) => each.type === ETHERNET && !looksLikeHostPeer(each))
         .map((each) => each.name)
         .join(", ")}`,
     });
   }
   if (link.type !== ETHERNET) {
     throw new DatapathError("BAD_USAGE", op, `${name} is not an Ethernet interface: players cannot come in there`);
+  }
+  if (looksLikeHostPeer(link)) {
+    throw new DatapathError("BAD_USAGE", op, `${name} is a server's: its container would get in as a player`);
   }
   return link;
 }
@@ -89,8 +94,18 @@ export function uplinkOf(
   const main = uplinks[0];
   const anywhere = owner !== undefined && ((owner.flags & LOOPBACK) !== 0 || owner.kind === "dummy");
   if (main !== undefined && anywhere) return main;
+  if (main === undefined && anywhere) {
+    throw new DatapathError("FAILED", op, `there is no uplink for ${address}, which is on ${owner.name}`, {
+      hint: "bring the uplink back, then dp load; or dp load --iface NAME",
+    });
+  }
   const name = owner?.name ?? `interface ${owners[0]}`;
   throw new DatapathError("BAD_USAGE", op, `${address} is on ${name}, which is no uplink`, {
-    hint: `make it one: dp load ${[...uplinks.map((each) => each.name), name].map((each) => `--iface ${each}`).join(" ")}`,
+    hint: `make it one: dp load ${uplinkOptions([...uplinks.map((each) => each.name), name])}`,
   });
+}
+
+/** What `dp load` is to be told to have these as uplinks, the first as the host's main one. */
+export function uplinkOptions(names: readonly string[]): string {
+  return [...new Set(names)].map((name) => `--iface ${name}`).join(" ");
 }

@@ -17,8 +17,13 @@ export function hostPeerName(port: number, isTaken: (name: string) => boolean = 
   }
 }
 
-export function isHostPeerName(name: string): boolean {
+function isHostPeerName(name: string): boolean {
   return /^dp\d{1,5}(-\d+)?$/.test(name);
+}
+
+/** Whether an interface is made as servers' are, of whatever pin root. */
+export function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
+  return kind === "veth" && mac === HOST_PEER_MAC && isHostPeerName(name);
 }
 
 /** As many as the kernel would use; it makes others, too, unless told. */

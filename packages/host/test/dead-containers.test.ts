@@ -6,8 +6,20 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { openPinned, readInterface } from "@dp/core";
 import { Link } from "@dp/core/libbpf";
-import { isBpffs, mountBpffs, unmount } from "@dp/sys";
-import { addServer, gc, list, load, type Server, type Status, status, unload } from "../src/index.ts";
+import { DatapathError, isBpffs, mountBpffs, unmount } from "@dp/sys";
+import {
+  addServer,
+  freezeServer,
+  gc,
+  list,
+  load,
+  type Server,
+  show,
+  type Status,
+  status,
+  thawServer,
+  unload,
+} from "../src/index.ts";
 import { readSysctl, writeSysctl } from "../src/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PacketSocket } from "./support/packets.ts";
@@ -23,6 +35,16 @@ const RESERVED = "ipv4/ip_local_reserved_ports";
 function knock(sandbox: Sandbox, port = PORT, address = PUBLIC_ADDRESS): void {
   const connect = `exec 3<>/dev/tcp/${address}/${port}`;
   spawnSync("nsenter", [`--net=/run/netns/${sandbox.internet}`, "timeout", "0.3", "bash", "-c", connect]);
+}
+
+/** What a change is refused with. */
+async function refusal(change: Promise<unknown>): Promise<DatapathError> {
+  const error = await change.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof DatapathError) return error;
+  throw new Error(`it was not refused by an error of ours: ${String(error)}`);
 }
 
 /** "host-peer-gone 25570", "uplink-gone"... */
@@ -159,6 +181,71 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       expect(await status(sandbox.options)).toMatchObject({ healthy: true, findings: [] });
       await reached();
     }));
+
+  test("its host peer has another name and MAC: nobody takes it for dead, and a newer build's programs come in step", () =>
+    withSandbox(async () => {
+      const { options } = sandbox;
+      const name = `dp${PORT}`;
+      run("ip", "link", "set", name, "down");
+      run("ip", "link", "set", name, "address", "02:00:00:00:00:99");
+      run("ip", "link", "set", name, "name", "renamed");
+      expect((await list(options)).map(({ state }) => state)).toEqual(["active", "active"]);
+      expect((await show({ port: PORT }, options)).state).toBe("active");
+      const again = { ...options, netns: sandbox.container() };
+      expect(await refusal(addServer({ ...again, port: PORT }))).toMatchObject({ code: "CONFLICT", hint: undefined });
+      const namesake = await refusal(addServer({ ...again, port: "auto", name: "mortal" }));
+      expect(namesake).toMatchObject({ code: "CONFLICT", hint: undefined });
+      // No cgroup of its own: that far it comes only with a container.
+      expect((await refusal(freezeServer({ port: PORT }, options))).hint).toContain("--cgroup");
+      expect(await thawServer({ port: PORT }, options)).toMatchObject({ state: "active", thawed: false });
+
+      const { mended: later, remaining } = await load(options);
+      expect(codes({ findings: later }).filter((code) => code.startsWith("program-"))).toEqual([]);
+      expect(remaining).toEqual([]);
+      expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
+      await reached();
+    }));
+
+  test("the uplink is down, or its cable is out: that is said, and left to whoever did it", () =>
+    withSandbox(async () => {
+      const { options, internet } = sandbox;
+      const found = async () => {
+        const { healthy, findings } = await status(options);
+        return { healthy, findings: findings.map(({ code, severity }) => `${severity} ${code}`) };
+      };
+      run("ip", "link", "set", "up0", "down");
+      expect(await found()).toEqual({ healthy: false, findings: ["error uplink-down"] });
+      expect(await gc(options)).toMatchObject({ collected: [], removed: [], mended: [] });
+      run("ip", "link", "set", "up0", "up");
+      expect(await found()).toEqual({ healthy: true, findings: [] });
+      run("ip", "-n", internet, "link", "set", "net0", "down");
+      expect(await found()).toEqual({ healthy: true, findings: ["warning uplink-without-carrier"] });
+      run("ip", "-n", internet, "link", "set", "net0", "up");
+      expect(await found()).toEqual({ healthy: true, findings: [] });
+    }));
+
+  test.each(["gc", "load"] as const)(
+    "its uplink gets another MTU: %s gives it to both ends, unless it has its own",
+    (how) =>
+      withSandbox(async () => {
+        const { options } = sandbox;
+        const own = await addServer({ ...options, port: PORT + 2, netns: sandbox.container(), mtu: 1400 });
+        run("ip", "link", "set", "up0", "mtu", "1280");
+        const found = await status(options);
+        expect(codes(found)).toEqual([`mtu-outdated ${PORT}`, `mtu-outdated ${PORT + 1}`]);
+        expect(found).toMatchObject({ healthy: true });
+        expect(found.findings[0]?.what).toBe("its interfaces have an MTU of 1500, and its uplink up0 has 1280");
+        if (how === "gc") expect((await gc(options)).mended).toHaveLength(2);
+        else expect((await load(options)).mended).toEqual([]);
+        expect((await status(options)).findings).toEqual([]);
+        const mtus = [
+          ["-n", mortal, "link", "show", "eth0"],
+          ["link", "show", `dp${PORT}`],
+          ["link", "show", own.hostPeer.name],
+        ];
+        expect(mtus.map((args) => / mtu (\d+) /.exec(run("ip", ...args))?.[1])).toEqual(["1280", "1280", "1400"]);
+      }),
+  );
 
   test("its container's end goes down, and loses its address and routes", () =>
     withSandbox(async () => {

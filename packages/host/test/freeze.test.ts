@@ -283,7 +283,7 @@ describe("a frozen server", () => {
     for (const change of [freeze, thaw]) {
       const error = await failure(change());
       expect(error.message).toContain("is gone, and its interface with it");
-      expect(error.hint).toBe(`take it out: dp del-server --port ${LOBBY}`);
+      expect(error.hint).toBe(`take it out: dp del-server --name server-${LOBBY}`);
     }
     expect(await list(sandbox.options)).toMatchObject([{ state: "gone" }]);
   });
@@ -308,7 +308,7 @@ describe("the container's cgroup", () => {
     const none = await failure(freeze());
     expect(none).toMatchObject({
       code: "FAILED",
-      hint: `name the container's cgroup: dp freeze --port ${LOBBY} --cgroup PATH`,
+      hint: `name the container's cgroup: dp freeze --name server-${LOBBY} --cgroup PATH`,
     });
     expect(none.message).toContain(`no process is in /run/netns/${netns} to tell the container's cgroup by`);
     expect(await freeze({ cgroup: cgroup.path })).toMatchObject({ cgroup: cgroup.path });

@@ -509,6 +509,9 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { containerSubnet: "203.0.0.0/16" }, "overlaps the host's own network 203.0.113.10/24 on up0"],
       ["BAD_USAGE", { containerSubnet: "10.2.0.1/16" }, "bits set behind its prefix"],
       ["BAD_USAGE", { containerSubnet: "10.2.0.0/31" }, "no useful subnet"],
+      ["BAD_USAGE", { containerSubnet: "127.0.0.0/16" }, "no computer can have an address of 127.0.0.0/8"],
+      ["BAD_USAGE", { containerSubnet: "0.0.0.0/8" }, "no computer can have an address of 0.0.0.0/8"],
+      ["BAD_USAGE", { hostSubnet: "239.1.0.0/16" }, "no computer can have an address of 224.0.0.0/4"],
       ["BAD_USAGE", { portRange: [30000, 20000] }, "ends before it begins"],
       ["BAD_USAGE", { portRange: [0, 20000] }, "the first port of the range"],
       ["BAD_USAGE", { httpPort: 9053 }, "three different ports"],
@@ -560,6 +563,29 @@ describe("loading again", () => {
     await unload({ ...options, force: true });
   });
 
+  test.each(MECHANISMS)("stays with %s, and says so when DP_ATTACH asks for the other", async (mechanism) => {
+    using sandbox = new Sandbox();
+    const before = process.env["DP_ATTACH"];
+    try {
+      await loadBy(mechanism, sandbox);
+      process.env["DP_ATTACH"] = mechanism;
+      expect(await load(sandbox.options)).toMatchObject({ mechanism });
+      expect(sandbox.warnings).toEqual([]);
+      const other = mechanism === "tcx" ? "clsact" : "tcx";
+      process.env["DP_ATTACH"] = other;
+      expect(await load(sandbox.options)).toMatchObject({ mechanism });
+      expect(sandbox.warnings).toEqual([
+        `DP_ATTACH=${other} changes nothing: what is loaded stays attached by ${mechanism}, until dp unload`,
+      ]);
+      process.env["DP_ATTACH"] = "nonsense";
+      await refusal("BAD_USAGE", load(sandbox.options));
+      await unload(sandbox.options);
+    } finally {
+      if (before === undefined) delete process.env["DP_ATTACH"];
+      else process.env["DP_ATTACH"] = before;
+    }
+  });
+
   test("refuses what present servers rule out, and names them", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
@@ -572,6 +598,15 @@ describe("loading again", () => {
       expect((await refusal("CONFLICT", load({ ...options, ...more }))).message).toContain("25570 (lobby)");
       expect(sandbox.observe()).toEqual(before);
     }
+    for (const ifaces of [[`dp${PORT}`], ["up0", `dp${PORT}`]]) {
+      const error = await refusal("BAD_USAGE", load({ ...options, ifaces }));
+      expect(error.message).toContain(`dp${PORT} is a server's: its container would get in as a player`);
+      expect(sandbox.observe()).toEqual(before);
+    }
+    // Of a thousand servers, the thousand interfaces are none to choose from.
+    expect((await refusal("BAD_USAGE", load({ ...options, ifaces: ["nope0"] }))).hint).toBe("there are up0, up1x, up1");
+    const stranded = await refusal("CONFLICT", load({ ...options, ifaces: ["up1"] }));
+    expect(stranded.hint).toBe("name it too, or delete them first: dp load --iface up1 --iface up0");
     expect((await refusal("CONFLICT", unload(options))).message).toContain("25570 (lobby)");
     expect(sandbox.observe()).toEqual(before);
     await unload({ ...options, force: true });

@@ -11,7 +11,7 @@ import { PortSet } from "../src/port-set.ts";
 import { releasePort, reservedPorts, reservePort } from "../src/reserved-ports.ts";
 import { socketHolders } from "../src/socket-holder.ts";
 import { readSysctl, writeSysctl } from "../src/sysctl.ts";
-import { requireRoot, Sandbox } from "./support/sandbox.ts";
+import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);
@@ -170,6 +170,27 @@ describe("a port of the ephemeral range", () => {
 });
 
 describe("the reserved ports", () => {
+  test("where settings are read-only, as in a container, a server is not added, and it is said why", async () => {
+    using sandbox = new Sandbox();
+    await load(sandbox.options);
+    const netns = sandbox.container();
+    const before = sandbox.observe();
+    run("mount", "--bind", "/proc/sys/net", "/proc/sys/net");
+    try {
+      run("mount", "-o", "remount,bind,ro", "/proc/sys/net");
+      const error = await addServer({ ...sandbox.options, port: 25570, netns }).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(DatapathError);
+      expect((error as DatapathError).message).toStartWith(
+        "reserve port 25570: the kernel's settings are read-only here",
+      );
+      expect((error as DatapathError).hint).toBe("run dp on the host itself, or in a container that may: --privileged");
+    } finally {
+      run("umount", "/proc/sys/net");
+    }
+    expect(sandbox.observe()).toEqual(before);
+    await unload(sandbox.options);
+  });
+
   test("a list of any length is read back as it was written: also one that fills many pages", () => {
     using _sandbox = new Sandbox();
     fc.assert(

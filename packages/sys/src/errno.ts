@@ -37,6 +37,7 @@ export const Errno = {
   ENOTDIR: 20,
   EINVAL: 22,
   ENOSPC: 28,
+  EROFS: 30,
   ERANGE: 34,
   ENOTEMPTY: 39,
   ENOLINK: 67,

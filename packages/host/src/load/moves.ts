@@ -2,7 +2,7 @@ import type { HostConfig, Interface, ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import type { Home } from "../move-server.ts";
 import { labels } from "../server.ts";
-import { uplinkOf } from "../uplink.ts";
+import { uplinkOf, uplinkOptions } from "../uplink.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 
@@ -41,8 +41,11 @@ export function planMoves(
     }
   });
   if (stranded.length > 0) {
+    const owners = addresses.filter(({ address }) => stranded.some((each) => each.publicAddress === address));
+    const links = owners.flatMap(({ ifindex }) => netlink.link(ifindex) ?? []);
+    const names = [...uplinks, ...links].map(({ name }) => name);
     throw new DatapathError("CONFLICT", OP, `the uplink of ${labels(stranded)} is not among those to load on`, {
-      hint: "name it too (--iface), or delete them first",
+      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
     });
   }
   return moved;

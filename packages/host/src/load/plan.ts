@@ -2,7 +2,7 @@ import type { HostConfig, Objects, ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { type HostAddress, hostAddresses } from "../host-addresses.ts";
-import { isHostPeer } from "../server.ts";
+import { findHostPeer } from "../present.ts";
 import { toInterface, uplinkOf } from "../uplink.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
 import { type Move, planMoves } from "./moves.ts";
@@ -64,10 +64,9 @@ export function planLoad(netlink: Netlink, previous: Objects | undefined, option
   checkProxyPorts(config);
   checkSubnets(config, situation);
   const moved = planMoves(situation, config, interfaces);
-  const present = records.filter((record) => {
-    const { index } = record.veth.hostPeer.iface;
-    return index !== 0 && isHostPeer(netlink.link(index), record);
-  });
+  const present = records.filter(
+    (record) => previous !== undefined && findHostPeer(previous, record, netlink) !== undefined,
+  );
   const oldCgroup = cgroupOf(previous);
   const cgroup = chooseCgroup(situation, oldCgroup);
   return { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers: records.length };

@@ -12,7 +12,10 @@ const LONGEST_PREFIX = 30;
 export function checkSubnets(config: HostConfig, situation: Situation): void {
   const host = Subnet.parse(config.hostSubnet, OP);
   const container = Subnet.parse(config.containerSubnet, OP);
-  for (const subnet of [host, container]) checkSize(subnet);
+  for (const subnet of [host, container]) {
+    checkUse(subnet);
+    checkSize(subnet);
+  }
   if (host.overlaps(container)) {
     throw new DatapathError(
       "BAD_USAGE",
@@ -22,6 +25,17 @@ export function checkSubnets(config: HostConfig, situation: Situation): void {
   }
   checkHostNetworks([host, container], situation);
   checkServers(config, situation);
+}
+
+/** "This network", loopback and multicast: nothing is sent there as to a computer. */
+const NO_COMPUTERS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Subnet.parse(text, OP));
+
+function checkUse(subnet: Subnet): void {
+  const useless = NO_COMPUTERS.find((each) => each.overlaps(subnet));
+  if (useless === undefined) return;
+  throw new DatapathError("BAD_USAGE", OP, `no computer can have an address of ${useless.toString()}`, {
+    hint: "private networks are 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16",
+  });
 }
 
 function checkSize(subnet: Subnet): void {
