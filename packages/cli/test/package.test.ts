@@ -110,7 +110,7 @@ describe("the tarball", () => {
 /** Who looks for a completion, or the page, finds it. */
 async function isFound(root: InstalledRoot): Promise<void> {
   // As a session has it, and without which fish does not look below /usr/local.
-  const env = { XDG_DATA_DIRS: "/usr/local/share:/usr/share", PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin" };
+  const env = { XDG_DATA_DIRS: "/usr/local/share:/usr/share", PATH: "/usr/local/bin:/usr/bin:/bin" };
   expect((await root.run(["fish", "-c", 'complete -C "dp unl"'], env)).stdout).toStartWith("unload\t");
   expect((await root.run(["zsh", "-fc", "print -l $^fpath/_dp(N)"])).stdout.trim().split("\n")).toHaveLength(1);
   expect((await root.run(["man", "--pager=cat", "dp"])).stdout).toContain("add-server");

@@ -55,10 +55,10 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
     const { record, hostPeer } = presentServer(objects, host, selector, op);
-    using netns = openServerNetns(record, op);
-    const cgroup = chooseCgroup(record, options, op);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
     objects.requireSockDestroy();
+    using netns = openServerNetns(record, op);
+    const cgroup = chooseCgroup(record, options, op);
     return carryOut({ objects, record, hostPeer, netns, cgroup, options, op });
   });
 }
