@@ -47,8 +47,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	__u32 host_peer;
 	__u32 zero = 0;
 
-	if (!dp_icmp_error_parse(skb, &error) || error.quoted->protocol != IPPROTO_TCP ||
-	    error.ip->daddr != error.quoted->saddr)
+	if (!dp_icmp_error_parse(skb, &error, false) || error.ip->daddr != error.quoted->saddr)
 		return DP_NEXT;
 	key.addr = error.quoted->saddr;
 	key.port = error.l4->source;

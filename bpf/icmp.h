@@ -39,9 +39,11 @@ static __always_inline bool dp_icmp_is_error(__u8 type)
 
 /*
  * False unless this is an unfragmented ICMP error that quotes the beginning of
- * a TCP segment or a datagram. Earlier packet pointers are void after it.
+ * a TCP segment, or with `udp` of a datagram. Earlier packet pointers are void
+ * after it.
  */
-static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp_icmp_error *error)
+static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp_icmp_error *error,
+						bool udp)
 {
 	struct iphdr *ip, *quoted;
 	__u32 length, known, check;
@@ -67,7 +69,7 @@ static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp
 		return false;
 	if (quoted->protocol == IPPROTO_TCP)
 		check = offsetof(struct tcphdr, check);
-	else if (quoted->protocol == IPPROTO_UDP)
+	else if (udp && quoted->protocol == IPPROTO_UDP)
 		check = offsetof(struct udphdr, check);
 	else
 		return false;
@@ -80,7 +82,7 @@ static __always_inline bool dp_icmp_error_parse(struct __sk_buff *skb, struct dp
 
 	error->l4_check = (void *)error->l4 + check;
 	if ((void *)(error->l4_check + 1) > end || length < known + check + sizeof(__sum16) ||
-	    (quoted->protocol == IPPROTO_UDP && !*error->l4_check))
+	    (udp && quoted->protocol == IPPROTO_UDP && !*error->l4_check))
 		error->l4_check = NULL;
 	error->ip = ip;
 	error->icmp = icmp;

@@ -187,11 +187,11 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 
 	target = bpf_map_lookup_elem(&dp_snat_targets, &host_peer);
 	config = bpf_map_lookup_elem(&dp_configs, &zero);
-	if (!target || !config || !dp_icmp_error_parse(skb, &error))
+	if (!target || !config || !dp_icmp_error_parse(skb, &error, false))
 		return dp_drop(host_peer, DP_DROP_ICMP);
 	player = error.ip->daddr;
-	if (error.quoted->protocol != IPPROTO_TCP || error.quoted->saddr != player ||
-	    error.quoted->daddr != target->addr || error.l4->dest != target->game_port)
+	if (error.quoted->saddr != player || error.quoted->daddr != target->addr ||
+	    error.l4->dest != target->game_port)
 		return dp_drop(host_peer, DP_DROP_ICMP);
 	if (is_no_players(config, player) || is_container(config, player) ||
 	    is_host(config, player) || !dp_is_player(config, target->addr, player))

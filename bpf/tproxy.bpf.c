@@ -265,7 +265,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	struct dp_icmp_error error;
 	struct dp_origin *origin;
 
-	if (!dp_icmp_error_parse(skb, &error) || error.ip->daddr != error.quoted->saddr ||
+	if (!dp_icmp_error_parse(skb, &error, true) || error.ip->daddr != error.quoted->saddr ||
 	    error.ip->saddr != error.quoted->daddr)
 		return DP_NEXT;
 	key.container = error.quoted->saddr;
