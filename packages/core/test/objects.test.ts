@@ -307,6 +307,7 @@ describe("maps", () => {
       objects.addUplink(index);
       expect(objects.getHostPeer("10.2.255.7")).toBe(index);
       expect(objects.hostPeers()).toContainEqual({ containerAddress: "10.2.255.7", hostPeer: index });
+      expect([objects.hostPeers(0), objects.hostPeers(1)].map(({ length }) => length)).toEqual([0, 1]);
       expect(objects.uplinks()).toEqual([index]);
 
       namespace.ip("link", "delete", "dp6");

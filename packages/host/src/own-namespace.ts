@@ -26,9 +26,7 @@ export function requireOwnNamespace(objects: Objects, pinRoot: string): void {
 
 function* witnesses(objects: Objects): Generator<{ index: number; isThere: () => boolean }> {
   for (const index of objects.uplinks()) yield { index, isThere: () => objects.uplinks().includes(index) };
-  let left = WITNESSES;
-  for (const { containerAddress, hostPeer } of objects.hostPeers()) {
-    if (left-- === 0) return;
+  for (const { containerAddress, hostPeer } of objects.hostPeers(WITNESSES)) {
     yield { index: hostPeer, isThere: () => objects.getHostPeer(containerAddress) === hostPeer };
   }
 }

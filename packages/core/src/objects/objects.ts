@@ -230,12 +230,14 @@ export class Objects implements Disposable {
     return this.#maps.hostPeers.get(encodeAddress(containerAddress));
   }
 
-  /** The host peers of all servers whose interface is there. */
-  hostPeers(): HostPeerEntry[] {
-    return [...this.#maps.hostPeers].map(([address, hostPeer]) => ({
-      containerAddress: decodeAddress(address),
-      hostPeer,
-    }));
+  /** The host peers of all servers whose interface is there; or of any so many, without looking at the others. */
+  hostPeers(most = Infinity): HostPeerEntry[] {
+    const entries: HostPeerEntry[] = [];
+    for (const [address, hostPeer] of this.#maps.hostPeers) {
+      if (entries.length >= most) break;
+      entries.push({ containerAddress: decodeAddress(address), hostPeer });
+    }
+    return entries;
   }
 
   /** Lets replies to players leave by this interface, until it is deleted; see {@link addHostPeer}. */
