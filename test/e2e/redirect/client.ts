@@ -16,7 +16,7 @@
  *         datagrams from one socket, to all before the answers   events: reply {from, text, bytes}; done
  *         with "bytes": 3000 they ask for an answer of that length
  *     bun redirect/client.ts knock '{"to": [...]}'
- *         a datagram to each, from a connected socket each, which hears of errors     events: failed {to, code} each; done
+ *         a datagram to each, from connected sockets, until an error comes back     events: failed {to, code}; done
  *     bun redirect/client.ts flood '{"to": ["..."], "times": 16384}'
  *         one datagram to this address and each after it, with no wait for answers; done
  */
