@@ -308,6 +308,7 @@ describe("maps", () => {
       expect(objects.getHostPeer("10.2.255.7")).toBe(index);
       expect(objects.hostPeers()).toContainEqual({ containerAddress: "10.2.255.7", hostPeer: index });
       expect([objects.hostPeers(0), objects.hostPeers(1)].map(({ length }) => length)).toEqual([0, 1]);
+      expect(objects.foreignInterface()).toBeUndefined();
       expect(objects.uplinks()).toEqual([index]);
 
       namespace.ip("link", "delete", "dp6");
@@ -321,6 +322,22 @@ describe("maps", () => {
       expect(thrown(SyscallError, () => objects.addHostPeer("10.2.0.8", 70_000)).errno).toBe(Errno.EINVAL);
       namespace.ip("link", "delete", "dp6");
     });
+  });
+
+  test("an interface of another network namespace is told from one that is here, and from one that is gone", () => {
+    using objects = load();
+    const index = namespace.inside(() => {
+      const { index } = readInterface("dp0");
+      objects.addHostPeer("10.2.0.8", index);
+      expect(objects.foreignInterface()).toBeUndefined();
+      return index;
+    });
+    expect(objects.foreignInterface()).toBe(index);
+    namespace.inside(() => objects.addUplink(index));
+    objects.delHostPeer("10.2.0.8");
+    expect(objects.foreignInterface()).toBe(index);
+    objects.delUplink(index);
+    expect(objects.foreignInterface()).toBeUndefined();
   });
 
   test("records are made once, changed, listed by port and deleted", () => {

@@ -99,6 +99,9 @@ export interface ContainerPlace {
   hostPeerName: string;
 }
 
+/** How many host peers are asked for, to tell whether what is loaded is for this network namespace. */
+const WITNESSES = 8;
+
 /** The key of the counters of what belongs to no server. */
 const HOST_WIDE = 0;
 
@@ -238,6 +241,23 @@ export class Objects implements Disposable {
       entries.push({ containerAddress: decodeAddress(address), hostPeer });
     }
     return entries;
+  }
+
+  /**
+   * An interface in use that is not in the calling thread's network namespace: what is loaded is for another one. The
+   * kernel takes an interface out of these maps when it goes, or moves to another namespace. So one that is in there, and
+   * not here, is elsewhere. undefined when there is none among the uplinks and the first few host peers: an index may be
+   * another interface's here, but not all of them.
+   */
+  foreignInterface(): number | undefined {
+    // In this order: what goes away meanwhile says nothing any more.
+    const isElsewhere = (index: number, isThere: () => boolean) => interfaceName(index) === undefined && isThere();
+    const uplink = this.uplinks().find((index) => isElsewhere(index, () => this.uplinks().includes(index)));
+    if (uplink !== undefined) return uplink;
+    const peer = this.hostPeers(WITNESSES).find(({ containerAddress, hostPeer }) =>
+      isElsewhere(hostPeer, () => this.getHostPeer(containerAddress) === hostPeer),
+    );
+    return peer?.hostPeer;
   }
 
   /** Lets replies to players leave by this interface, until it is deleted; see {@link addHostPeer}. */
