@@ -43,6 +43,6 @@ test("the ports of containers that are there are spread evenly over all", () => 
 
 test("a suite that there is not is named, with those there are", () => {
   const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, "bench.ts"), "speed"]);
-  expect(String(stderr)).toContain("there is no suite speed; there are: packet, path, control, egress");
+  expect(String(stderr)).toContain("there is no suite speed; there are: packet, path, egress, control");
   expect(status).toBe(2);
 });

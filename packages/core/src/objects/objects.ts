@@ -245,9 +245,9 @@ export class Objects implements Disposable {
 
   /**
    * An interface in use that is not in the calling thread's network namespace: what is loaded is for another one. The
-   * kernel takes an interface out of these maps when it goes, or moves to another namespace. So one that is in there, and
-   * not here, is elsewhere. undefined when there is none among the uplinks and the first few host peers: an index may be
-   * another interface's here, but not all of them.
+   * kernel takes an interface out of these maps when it goes, or moves to another namespace. So one that is in there,
+   * and not here, is elsewhere. undefined when there is none among the uplinks and the first few host peers: an index
+   * may be another interface's here, but not all of them.
    */
   foreignInterface(): number | undefined {
     // In this order: what goes away meanwhile says nothing any more.
