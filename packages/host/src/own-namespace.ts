@@ -1,6 +1,9 @@
 import type { Objects } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 
+/** How long an interface that is being deleted may take to be gone everywhere: in milliseconds, and tries. */
+const PATIENCE = { ms: 20, tries: 50 } as const;
+
 /**
  * Refuses to work from another network namespace than what is loaded is for, a container's that somebody has entered:
  * all servers would look dead from there, and be collected.
@@ -8,7 +11,12 @@ import { DatapathError } from "@dp/sys";
  * @throws DatapathError `FAILED`
  */
 export function requireOwnNamespace(objects: Objects, pinRoot: string): void {
-  const index = objects.foreignInterface();
+  let index = objects.foreignInterface();
+  // While the kernel deletes an interface, it is not to be seen any more, and still in the maps.
+  for (let tries = 0; index !== undefined && tries < PATIENCE.tries; tries++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE.ms);
+    index = objects.foreignInterface();
+  }
   if (index === undefined) return;
   const reason = `it is for another network namespace than this: interface ${index}, which it uses, is not here`;
   throw new DatapathError("FAILED", `open ${pinRoot}`, reason, {

@@ -38,7 +38,8 @@ describe("the host's own addresses", () => {
       }
       expect(descriptors()).toBeLessThanOrEqual(before + 1);
     }
-    expect(descriptors()).toBe(before);
+    // Others may have been closed meanwhile.
+    expect(descriptors()).toBeLessThanOrEqual(before);
   });
 
   test("in a list are listed again when they are old", () => {
