@@ -15,6 +15,7 @@ import { Errno, netnsCookie } from "@dp/sys";
 import { type Objects, readInterface } from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
+import { CONFIG } from "./support/lobby.ts";
 import { Bpffs, Cgroup, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
@@ -127,16 +128,7 @@ beforeAll(async () => {
   objects = load(brief);
   const hostPeer = host.inside(() => readInterface("hp0"));
   const ctrPeer = container.inside(() => readInterface("eth0"));
-  objects.setConfig({
-    publicAddress: "203.0.113.10",
-    uplink: 1,
-    hostSubnet: "10.1.0.0/16",
-    containerSubnet: "10.2.0.0/16",
-    portRange: [25565, 30564],
-    httpPort: 9080,
-    dnsPort: 9053,
-    tcpPort: 9111,
-  });
+  objects.setConfig({ ...CONFIG, uplink: 1 });
   objects.addCounters(hostPeer.index);
   objects.addSnatTarget(hostPeer.index, {
     containerAddress: "10.2.0.2",
