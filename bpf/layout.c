@@ -2,14 +2,24 @@
 /*
  * Never loaded: compiled for its BTF alone, from which the TypeScript layouts
  * are generated. BTF keeps a type only when a map, a function or a variable
- * has it; the enums below are of this function's alone, since the maps hold
- * them as plain integers.
+ * has it. The maps hold the enums below as plain integers.
  */
-#include "flow_maps.h"
-#include "maps.h"
+#include "maps/control.h"
+#include "maps/drops.h"
+#include "maps/endpoints.h"
+#include "maps/flows.h"
+#include "maps/fragments.h"
+#include "maps/host.h"
+#include "maps/players.h"
+#include "maps/servers.h"
 
-int dp_enums(enum dp_drop drop, enum dp_flow_end flow_end, enum dp_layout layout,
-	     enum dp_server_state server_state)
+int dp_program_enums(enum dp_drop_reason drop, enum dp_family family, enum dp_flow_end flow_end)
 {
-	return drop + flow_end + layout + server_state;
+	return drop + family + flow_end;
+}
+
+int dp_control_enums(enum dp_change_kind change, enum dp_layout layout, enum dp_network network,
+		     enum dp_server_state server_state)
+{
+	return change + layout + network + server_state;
 }

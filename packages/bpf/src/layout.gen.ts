@@ -1,9 +1,22 @@
-// Written by bpf2ts from layout.c, arp.bpf.c, dnat.bpf.c, guard.bpf.c, snat.bpf.c, sock.bpf.c, tproxy.bpf.c: do not edit.
+// Written by bpf2ts from layout.c: do not edit.
 
 import * as wire from "./layout/index.ts";
 
-/** enum dp_drop */
-export const DpDrop = {
+/** enum dp_change_kind */
+export const DpChangeKind = {
+  running: 0,
+  removed: 1,
+} as const;
+export type DpChangeKind = (typeof DpChangeKind)[keyof typeof DpChangeKind];
+
+/** The names of {@link DpChangeKind}, by number. */
+export const dpChangeKindNames: Readonly<Record<number, Exclude<keyof typeof DpChangeKind, "max">>> = {
+  0: "running",
+  1: "removed",
+};
+
+/** enum dp_drop_reason */
+export const DpDropReason = {
   none: 0,
   unknownInterface: 1,
   truncated: 2,
@@ -16,7 +29,7 @@ export const DpDrop = {
   spoofedAddress: 9,
   fragment: 10,
   protocol: 11,
-  gamePortSyn: 12,
+  forwardSyn: 12,
   destination: 13,
   eastWest: 14,
   tcp: 15,
@@ -26,15 +39,15 @@ export const DpDrop = {
   flows: 19,
   ipOptions: 20,
   notAPlayer: 21,
-  around: 22,
+  bypass: 22,
   held: 23,
   gone: 24,
   max: 32,
 } as const;
-export type DpDrop = (typeof DpDrop)[keyof typeof DpDrop];
+export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
 
-/** The names of {@link DpDrop}, by number. */
-export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "max">>> = {
+/** The names of {@link DpDropReason}, by number. */
+export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpDropReason, "max">>> = {
   0: "none",
   1: "unknownInterface",
   2: "truncated",
@@ -47,7 +60,7 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   9: "spoofedAddress",
   10: "fragment",
   11: "protocol",
-  12: "gamePortSyn",
+  12: "forwardSyn",
   13: "destination",
   14: "eastWest",
   15: "tcp",
@@ -57,9 +70,24 @@ export const dpDropNames: Readonly<Record<number, Exclude<keyof typeof DpDrop, "
   19: "flows",
   20: "ipOptions",
   21: "notAPlayer",
-  22: "around",
+  22: "bypass",
   23: "held",
   24: "gone",
+};
+
+/** enum dp_family */
+export const DpFamily = {
+  ipv4: 0,
+  ipv6: 1,
+  families: 2,
+} as const;
+export type DpFamily = (typeof DpFamily)[keyof typeof DpFamily];
+
+/** The names of {@link DpFamily}, by number. */
+export const dpFamilyNames: Readonly<Record<number, Exclude<keyof typeof DpFamily, "max">>> = {
+  0: "ipv4",
+  1: "ipv6",
+  2: "families",
 };
 
 /** enum dp_flow_end */
@@ -79,13 +107,26 @@ export const dpFlowEndNames: Readonly<Record<number, Exclude<keyof typeof DpFlow
 
 /** enum dp_layout */
 export const DpLayout = {
-  version: 1,
+  version: 2,
 } as const;
 export type DpLayout = (typeof DpLayout)[keyof typeof DpLayout];
 
 /** The names of {@link DpLayout}, by number. */
 export const dpLayoutNames: Readonly<Record<number, Exclude<keyof typeof DpLayout, "max">>> = {
-  1: "version",
+  2: "version",
+};
+
+/** enum dp_network */
+export const DpNetwork = {
+  own: 0,
+  keep: 1,
+} as const;
+export type DpNetwork = (typeof DpNetwork)[keyof typeof DpNetwork];
+
+/** The names of {@link DpNetwork}, by number. */
+export const dpNetworkNames: Readonly<Record<number, Exclude<keyof typeof DpNetwork, "max">>> = {
+  0: "own",
+  1: "keep",
 };
 
 /** enum dp_server_state */
@@ -139,279 +180,240 @@ export const dpMeta: wire.StructLayout<DpMeta> = {
   },
 };
 
-/** struct dp_public_key */
-export interface DpPublicKey {
-  addr: string;
-  port: number;
-}
-
-/** struct dp_public_key: 8 bytes. */
-export const dpPublicKey: wire.StructLayout<DpPublicKey> = {
-  name: "dp_public_key",
-  size: 8,
-  fields: [
-    { name: "addr", offset: 0, size: 4, type: "__be32" },
-    { name: "port", offset: 4, size: 2, type: "__be16" },
-    { name: "pad", offset: 6, size: 2, type: "__u16" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_public_key");
-    return {
-      addr: wire.getIpv4(view, 0),
-      port: view.getUint16(4),
-    };
-  },
-  write(value) {
-    const view = wire.blank(8);
-    wire.setIpv4(view, 0, value.addr, "dp_public_key.addr");
-    wire.setBe16(view, 4, value.port, "dp_public_key.port");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_traffic */
-export interface DpTraffic {
-  packets: bigint;
-  bytes: bigint;
-}
-
-/** struct dp_traffic: 16 bytes. */
-export const dpTraffic: wire.StructLayout<DpTraffic> = {
-  name: "dp_traffic",
-  size: 16,
-  fields: [
-    { name: "packets", offset: 0, size: 8, type: "__u64" },
-    { name: "bytes", offset: 8, size: 8, type: "__u64" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
-    return {
-      packets: view.getBigUint64(0, true),
-      bytes: view.getBigUint64(8, true),
-    };
-  },
-  write(value) {
-    const view = wire.blank(16);
-    wire.setU64(view, 0, value.packets, "dp_traffic.packets");
-    wire.setU64(view, 8, value.bytes, "dp_traffic.bytes");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_dnat_target */
-export interface DpDnatTarget {
-  hostPeer: number;
-  addr: string;
-  port: number;
-  mac: string;
-  traffic: DpTraffic;
-}
-
-/** struct dp_dnat_target: 32 bytes. */
-export const dpDnatTarget: wire.StructLayout<DpDnatTarget> = {
-  name: "dp_dnat_target",
-  size: 32,
-  fields: [
-    { name: "host_peer", offset: 0, size: 4, type: "__u32" },
-    { name: "addr", offset: 4, size: 4, type: "__be32" },
-    { name: "port", offset: 8, size: 2, type: "__be16" },
-    { name: "mac", offset: 10, size: 6, type: "__u8[6]" },
-    { name: "traffic", offset: 16, size: 16, type: "struct dp_traffic" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_dnat_target");
-    return {
-      hostPeer: view.getUint32(0, true),
-      addr: wire.getIpv4(view, 4),
-      port: view.getUint16(8),
-      mac: wire.getMac(view, 10),
-      traffic: dpTraffic.read(wire.partOf(view, 16, 16)),
-    };
-  },
-  write(value) {
-    const view = wire.blank(32);
-    wire.setU32(view, 0, value.hostPeer, "dp_dnat_target.host_peer");
-    wire.setIpv4(view, 4, value.addr, "dp_dnat_target.addr");
-    wire.setBe16(view, 8, value.port, "dp_dnat_target.port");
-    wire.setMac(view, 10, value.mac, "dp_dnat_target.mac");
-    wire.setBytes(view, 16, 16, dpTraffic.write(value.traffic), "dp_dnat_target.traffic");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_snat_target */
-export interface DpSnatTarget {
-  addr: string;
-  hostAddr: string;
-  publicAddr: string;
-  publicPort: number;
-  gamePort: number;
-  uplink: number;
-  group: number;
-  mac: string;
-  traffic: DpTraffic;
-}
-
-/** struct dp_snat_target: 48 bytes. */
-export const dpSnatTarget: wire.StructLayout<DpSnatTarget> = {
-  name: "dp_snat_target",
-  size: 48,
-  fields: [
-    { name: "addr", offset: 0, size: 4, type: "__be32" },
-    { name: "host_addr", offset: 4, size: 4, type: "__be32" },
-    { name: "public_addr", offset: 8, size: 4, type: "__be32" },
-    { name: "public_port", offset: 12, size: 2, type: "__be16" },
-    { name: "game_port", offset: 14, size: 2, type: "__be16" },
-    { name: "uplink", offset: 16, size: 4, type: "__u32" },
-    { name: "group", offset: 20, size: 4, type: "__u32" },
-    { name: "mac", offset: 24, size: 6, type: "__u8[6]" },
-    { name: "pad", offset: 30, size: 2, type: "__u16" },
-    { name: "traffic", offset: 32, size: 16, type: "struct dp_traffic" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 48, "struct dp_snat_target");
-    return {
-      addr: wire.getIpv4(view, 0),
-      hostAddr: wire.getIpv4(view, 4),
-      publicAddr: wire.getIpv4(view, 8),
-      publicPort: view.getUint16(12),
-      gamePort: view.getUint16(14),
-      uplink: view.getUint32(16, true),
-      group: view.getUint32(20, true),
-      mac: wire.getMac(view, 24),
-      traffic: dpTraffic.read(wire.partOf(view, 32, 16)),
-    };
-  },
-  write(value) {
-    const view = wire.blank(48);
-    wire.setIpv4(view, 0, value.addr, "dp_snat_target.addr");
-    wire.setIpv4(view, 4, value.hostAddr, "dp_snat_target.host_addr");
-    wire.setIpv4(view, 8, value.publicAddr, "dp_snat_target.public_addr");
-    wire.setBe16(view, 12, value.publicPort, "dp_snat_target.public_port");
-    wire.setBe16(view, 14, value.gamePort, "dp_snat_target.game_port");
-    wire.setU32(view, 16, value.uplink, "dp_snat_target.uplink");
-    wire.setU32(view, 20, value.group, "dp_snat_target.group");
-    wire.setMac(view, 24, value.mac, "dp_snat_target.mac");
-    wire.setBytes(view, 32, 16, dpTraffic.write(value.traffic), "dp_snat_target.traffic");
-    return wire.bytesOf(view);
-  },
-};
-
 /** struct dp_veth_peer */
 export interface DpVethPeer {
   ifindex: number;
-  addr: string;
   mac: string;
   name: string;
 }
 
-/** struct dp_veth_peer: 32 bytes. */
+/** struct dp_veth_peer: 28 bytes. */
 export const dpVethPeer: wire.StructLayout<DpVethPeer> = {
   name: "dp_veth_peer",
-  size: 32,
+  size: 28,
   fields: [
     { name: "ifindex", offset: 0, size: 4, type: "__u32" },
-    { name: "addr", offset: 4, size: 4, type: "__be32" },
-    { name: "mac", offset: 8, size: 6, type: "__u8[6]" },
-    { name: "pad", offset: 14, size: 2, type: "__u16" },
-    { name: "name", offset: 16, size: 16, type: "char[16]" },
+    { name: "mac", offset: 4, size: 6, type: "__u8[6]" },
+    { name: "pad", offset: 10, size: 2, type: "__u16" },
+    { name: "name", offset: 12, size: 16, type: "char[16]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_veth_peer");
+    const view = wire.viewOf(bytes, 28, "struct dp_veth_peer");
     return {
       ifindex: view.getUint32(0, true),
-      addr: wire.getIpv4(view, 4),
-      mac: wire.getMac(view, 8),
-      name: wire.getText(view, 16, 16),
+      mac: wire.getMac(view, 4),
+      name: wire.getText(view, 12, 16),
     };
   },
   write(value) {
-    const view = wire.blank(32);
+    const view = wire.blank(28);
     wire.setU32(view, 0, value.ifindex, "dp_veth_peer.ifindex");
-    wire.setIpv4(view, 4, value.addr, "dp_veth_peer.addr");
-    wire.setMac(view, 8, value.mac, "dp_veth_peer.mac");
-    wire.setText(view, 16, 16, value.name, "dp_veth_peer.name");
+    wire.setMac(view, 4, value.mac, "dp_veth_peer.mac");
+    wire.setText(view, 12, 16, value.name, "dp_veth_peer.name");
     return wire.bytesOf(view);
   },
 };
 
-/** struct dp_net_data */
-export interface DpNetData {
-  state: number;
-  publicAddr: string;
-  hostPort: number;
-  gamePort: number;
-  uplink: number;
-  createdAt: bigint;
-  netnsCookie: bigint;
-  netnsInode: bigint;
-  hostPeer: DpVethPeer;
-  containerPeer: DpVethPeer;
-  name: string;
-  group: string;
-  netns: string;
-  portReserved: number;
-  mtu: number;
+/** struct dp_address_pair */
+export interface DpAddressPair {
+  container: string;
+  gateway: string;
 }
 
-/** struct dp_net_data: 368 bytes. */
-export const dpNetData: wire.StructLayout<DpNetData> = {
-  name: "dp_net_data",
-  size: 368,
+/** struct dp_address_pair: 32 bytes. */
+export const dpAddressPair: wire.StructLayout<DpAddressPair> = {
+  name: "dp_address_pair",
+  size: 32,
   fields: [
-    { name: "state", offset: 0, size: 4, type: "__u32" },
-    { name: "public_addr", offset: 4, size: 4, type: "__be32" },
-    { name: "host_port", offset: 8, size: 2, type: "__u16" },
-    { name: "game_port", offset: 10, size: 2, type: "__u16" },
-    { name: "uplink", offset: 12, size: 4, type: "__u32" },
-    { name: "created_at", offset: 16, size: 8, type: "__u64" },
-    { name: "netns_cookie", offset: 24, size: 8, type: "__u64" },
-    { name: "netns_inode", offset: 32, size: 8, type: "__u64" },
-    { name: "host_peer", offset: 40, size: 32, type: "struct dp_veth_peer" },
-    { name: "container_peer", offset: 72, size: 32, type: "struct dp_veth_peer" },
-    { name: "name", offset: 104, size: 64, type: "char[64]" },
-    { name: "group", offset: 168, size: 64, type: "char[64]" },
-    { name: "netns", offset: 232, size: 128, type: "char[128]" },
-    { name: "port_reserved", offset: 360, size: 4, type: "__u32" },
-    { name: "mtu", offset: 364, size: 4, type: "__u32" },
+    { name: "container", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "gateway", offset: 16, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 368, "struct dp_net_data");
+    const view = wire.viewOf(bytes, 32, "struct dp_address_pair");
     return {
-      state: view.getUint32(0, true),
-      publicAddr: wire.getIpv4(view, 4),
-      hostPort: view.getUint16(8, true),
-      gamePort: view.getUint16(10, true),
-      uplink: view.getUint32(12, true),
-      createdAt: view.getBigUint64(16, true),
-      netnsCookie: view.getBigUint64(24, true),
-      netnsInode: view.getBigUint64(32, true),
-      hostPeer: dpVethPeer.read(wire.partOf(view, 40, 32)),
-      containerPeer: dpVethPeer.read(wire.partOf(view, 72, 32)),
-      name: wire.getText(view, 104, 64),
-      group: wire.getText(view, 168, 64),
-      netns: wire.getText(view, 232, 128),
-      portReserved: view.getUint32(360, true),
-      mtu: view.getUint32(364, true),
+      container: wire.getAddress(view, 0),
+      gateway: wire.getAddress(view, 16),
     };
   },
   write(value) {
-    const view = wire.blank(368);
-    wire.setU32(view, 0, value.state, "dp_net_data.state");
-    wire.setIpv4(view, 4, value.publicAddr, "dp_net_data.public_addr");
-    wire.setU16(view, 8, value.hostPort, "dp_net_data.host_port");
-    wire.setU16(view, 10, value.gamePort, "dp_net_data.game_port");
-    wire.setU32(view, 12, value.uplink, "dp_net_data.uplink");
-    wire.setU64(view, 16, value.createdAt, "dp_net_data.created_at");
-    wire.setU64(view, 24, value.netnsCookie, "dp_net_data.netns_cookie");
-    wire.setU64(view, 32, value.netnsInode, "dp_net_data.netns_inode");
-    wire.setBytes(view, 40, 32, dpVethPeer.write(value.hostPeer), "dp_net_data.host_peer");
-    wire.setBytes(view, 72, 32, dpVethPeer.write(value.containerPeer), "dp_net_data.container_peer");
-    wire.setText(view, 104, 64, value.name, "dp_net_data.name");
-    wire.setText(view, 168, 64, value.group, "dp_net_data.group");
-    wire.setText(view, 232, 128, value.netns, "dp_net_data.netns");
-    wire.setU32(view, 360, value.portReserved, "dp_net_data.port_reserved");
-    wire.setU32(view, 364, value.mtu, "dp_net_data.mtu");
+    const view = wire.blank(32);
+    wire.setAddress(view, 0, value.container, "dp_address_pair.container");
+    wire.setAddress(view, 16, value.gateway, "dp_address_pair.gateway");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_container_ref */
+export interface DpContainerRef {
+  engine: string;
+  socket: string;
+  name: string;
+}
+
+/** struct dp_container_ref: 272 bytes. */
+export const dpContainerRef: wire.StructLayout<DpContainerRef> = {
+  name: "dp_container_ref",
+  size: 272,
+  fields: [
+    { name: "engine", offset: 0, size: 16, type: "char[16]" },
+    { name: "socket", offset: 16, size: 128, type: "char[128]" },
+    { name: "name", offset: 144, size: 128, type: "char[128]" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 272, "struct dp_container_ref");
+    return {
+      engine: wire.getText(view, 0, 16),
+      socket: wire.getText(view, 16, 128),
+      name: wire.getText(view, 144, 128),
+    };
+  },
+  write(value) {
+    const view = wire.blank(272);
+    wire.setText(view, 0, 16, value.engine, "dp_container_ref.engine");
+    wire.setText(view, 16, 128, value.socket, "dp_container_ref.socket");
+    wire.setText(view, 144, 128, value.name, "dp_container_ref.name");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_record_forward */
+export interface DpRecordForward {
+  publicAddr: string;
+  publicFirst: number;
+  count: number;
+  containerFirst: number;
+  protocol: number;
+  family: number;
+  uplink: number;
+  mtu: number;
+  counter: number;
+}
+
+/** struct dp_record_forward: 36 bytes. */
+export const dpRecordForward: wire.StructLayout<DpRecordForward> = {
+  name: "dp_record_forward",
+  size: 36,
+  fields: [
+    { name: "public_addr", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "public_first", offset: 16, size: 2, type: "__u16" },
+    { name: "count", offset: 18, size: 2, type: "__u16" },
+    { name: "container_first", offset: 20, size: 2, type: "__u16" },
+    { name: "protocol", offset: 22, size: 1, type: "__u8" },
+    { name: "family", offset: 23, size: 1, type: "__u8" },
+    { name: "uplink", offset: 24, size: 4, type: "__u32" },
+    { name: "mtu", offset: 28, size: 4, type: "__u32" },
+    { name: "counter", offset: 32, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 36, "struct dp_record_forward");
+    return {
+      publicAddr: wire.getAddress(view, 0),
+      publicFirst: view.getUint16(16, true),
+      count: view.getUint16(18, true),
+      containerFirst: view.getUint16(20, true),
+      protocol: view.getUint8(22),
+      family: view.getUint8(23),
+      uplink: view.getUint32(24, true),
+      mtu: view.getUint32(28, true),
+      counter: view.getUint32(32, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(36);
+    wire.setAddress(view, 0, value.publicAddr, "dp_record_forward.public_addr");
+    wire.setU16(view, 16, value.publicFirst, "dp_record_forward.public_first");
+    wire.setU16(view, 18, value.count, "dp_record_forward.count");
+    wire.setU16(view, 20, value.containerFirst, "dp_record_forward.container_first");
+    wire.setU8(view, 22, value.protocol, "dp_record_forward.protocol");
+    wire.setU8(view, 23, value.family, "dp_record_forward.family");
+    wire.setU32(view, 24, value.uplink, "dp_record_forward.uplink");
+    wire.setU32(view, 28, value.mtu, "dp_record_forward.mtu");
+    wire.setU32(view, 32, value.counter, "dp_record_forward.counter");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_record */
+export interface DpRecord {
+  state: number;
+  network: number;
+  createdAt: bigint;
+  netnsCookie: bigint;
+  netnsInode: bigint;
+  mtu: number;
+  forwardCount: number;
+  hostPeer: DpVethPeer;
+  containerPeer: DpVethPeer;
+  addresses: readonly DpAddressPair[];
+  name: string;
+  group: string;
+  owner: string;
+  netns: string;
+  container: DpContainerRef;
+  forwards: readonly DpRecordForward[];
+}
+
+/** struct dp_record: 1936 bytes. */
+export const dpRecord: wire.StructLayout<DpRecord> = {
+  name: "dp_record",
+  size: 1936,
+  fields: [
+    { name: "state", offset: 0, size: 4, type: "__u32" },
+    { name: "network", offset: 4, size: 4, type: "__u32" },
+    { name: "created_at", offset: 8, size: 8, type: "__u64" },
+    { name: "netns_cookie", offset: 16, size: 8, type: "__u64" },
+    { name: "netns_inode", offset: 24, size: 8, type: "__u64" },
+    { name: "mtu", offset: 32, size: 4, type: "__u32" },
+    { name: "forward_count", offset: 36, size: 4, type: "__u32" },
+    { name: "host_peer", offset: 40, size: 28, type: "struct dp_veth_peer" },
+    { name: "container_peer", offset: 68, size: 28, type: "struct dp_veth_peer" },
+    { name: "addresses", offset: 96, size: 64, type: "struct dp_address_pair[2]" },
+    { name: "name", offset: 160, size: 64, type: "char[64]" },
+    { name: "group", offset: 224, size: 64, type: "char[64]" },
+    { name: "owner", offset: 288, size: 96, type: "char[96]" },
+    { name: "netns", offset: 384, size: 128, type: "char[128]" },
+    { name: "container", offset: 512, size: 272, type: "struct dp_container_ref" },
+    { name: "forwards", offset: 784, size: 1152, type: "struct dp_record_forward[32]" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 1936, "struct dp_record");
+    return {
+      state: view.getUint32(0, true),
+      network: view.getUint32(4, true),
+      createdAt: view.getBigUint64(8, true),
+      netnsCookie: view.getBigUint64(16, true),
+      netnsInode: view.getBigUint64(24, true),
+      mtu: view.getUint32(32, true),
+      forwardCount: view.getUint32(36, true),
+      hostPeer: dpVethPeer.read(wire.partOf(view, 40, 28)),
+      containerPeer: dpVethPeer.read(wire.partOf(view, 68, 28)),
+      addresses: wire.getArray(2, (i0) => dpAddressPair.read(wire.partOf(view, 96 + i0 * 32, 32))),
+      name: wire.getText(view, 160, 64),
+      group: wire.getText(view, 224, 64),
+      owner: wire.getText(view, 288, 96),
+      netns: wire.getText(view, 384, 128),
+      container: dpContainerRef.read(wire.partOf(view, 512, 272)),
+      forwards: wire.getArray(32, (i0) => dpRecordForward.read(wire.partOf(view, 784 + i0 * 36, 36))),
+    };
+  },
+  write(value) {
+    const view = wire.blank(1936);
+    wire.setU32(view, 0, value.state, "dp_record.state");
+    wire.setU32(view, 4, value.network, "dp_record.network");
+    wire.setU64(view, 8, value.createdAt, "dp_record.created_at");
+    wire.setU64(view, 16, value.netnsCookie, "dp_record.netns_cookie");
+    wire.setU64(view, 24, value.netnsInode, "dp_record.netns_inode");
+    wire.setU32(view, 32, value.mtu, "dp_record.mtu");
+    wire.setU32(view, 36, value.forwardCount, "dp_record.forward_count");
+    wire.setBytes(view, 40, 28, dpVethPeer.write(value.hostPeer), "dp_record.host_peer");
+    wire.setBytes(view, 68, 28, dpVethPeer.write(value.containerPeer), "dp_record.container_peer");
+    wire.setArray(2, value.addresses, "dp_record.addresses", (element0, i0, what0) => wire.setBytes(view, 96 + i0 * 32, 32, dpAddressPair.write(element0), what0));
+    wire.setText(view, 160, 64, value.name, "dp_record.name");
+    wire.setText(view, 224, 64, value.group, "dp_record.group");
+    wire.setText(view, 288, 96, value.owner, "dp_record.owner");
+    wire.setText(view, 384, 128, value.netns, "dp_record.netns");
+    wire.setBytes(view, 512, 272, dpContainerRef.write(value.container), "dp_record.container");
+    wire.setArray(32, value.forwards, "dp_record.forwards", (element0, i0, what0) => wire.setBytes(view, 784 + i0 * 36, 36, dpRecordForward.write(element0), what0));
     return wire.bytesOf(view);
   },
 };
@@ -469,220 +471,128 @@ export const dpNamespace: wire.StructLayout<DpNamespace> = {
 /** struct dp_change */
 export interface DpChange {
   since: bigint;
+  kind: number;
 }
 
-/** struct dp_change: 8 bytes. */
+/** struct dp_change: 16 bytes. */
 export const dpChange: wire.StructLayout<DpChange> = {
   name: "dp_change",
-  size: 8,
+  size: 16,
   fields: [
     { name: "since", offset: 0, size: 8, type: "__u64" },
+    { name: "kind", offset: 8, size: 4, type: "__u32" },
+    { name: "pad", offset: 12, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_change");
+    const view = wire.viewOf(bytes, 16, "struct dp_change");
     return {
       since: view.getBigUint64(0, true),
+      kind: view.getUint32(8, true),
     };
   },
   write(value) {
-    const view = wire.blank(8);
+    const view = wire.blank(16);
     wire.setU64(view, 0, value.since, "dp_change.since");
+    wire.setU32(view, 8, value.kind, "dp_change.kind");
     return wire.bytesOf(view);
   },
 };
 
 /** struct dp_free */
 export interface DpFree {
-  index: number;
+  id: number;
+  address: number;
   port: number;
+  counter: number;
 }
 
-/** struct dp_free: 8 bytes. */
+/** struct dp_free: 16 bytes. */
 export const dpFree: wire.StructLayout<DpFree> = {
   name: "dp_free",
-  size: 8,
+  size: 16,
   fields: [
-    { name: "index", offset: 0, size: 4, type: "__u32" },
-    { name: "port", offset: 4, size: 4, type: "__u32" },
+    { name: "id", offset: 0, size: 4, type: "__u32" },
+    { name: "address", offset: 4, size: 4, type: "__u32" },
+    { name: "port", offset: 8, size: 4, type: "__u32" },
+    { name: "counter", offset: 12, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_free");
+    const view = wire.viewOf(bytes, 16, "struct dp_free");
     return {
-      index: view.getUint32(0, true),
-      port: view.getUint32(4, true),
+      id: view.getUint32(0, true),
+      address: view.getUint32(4, true),
+      port: view.getUint32(8, true),
+      counter: view.getUint32(12, true),
     };
   },
   write(value) {
-    const view = wire.blank(8);
-    wire.setU32(view, 0, value.index, "dp_free.index");
-    wire.setU32(view, 4, value.port, "dp_free.port");
+    const view = wire.blank(16);
+    wire.setU32(view, 0, value.id, "dp_free.id");
+    wire.setU32(view, 4, value.address, "dp_free.address");
+    wire.setU32(view, 8, value.port, "dp_free.port");
+    wire.setU32(view, 12, value.counter, "dp_free.counter");
     return wire.bytesOf(view);
   },
 };
 
-/** struct dp_host_addr */
-export interface DpHostAddr {
-  ifindex: number;
+/** struct dp_reserved_ports */
+export interface DpReservedPorts {
+  ports: readonly bigint[];
 }
 
-/** struct dp_host_addr: 4 bytes. */
-export const dpHostAddr: wire.StructLayout<DpHostAddr> = {
-  name: "dp_host_addr",
-  size: 4,
+/** struct dp_reserved_ports: 8192 bytes. */
+export const dpReservedPorts: wire.StructLayout<DpReservedPorts> = {
+  name: "dp_reserved_ports",
+  size: 8192,
   fields: [
-    { name: "ifindex", offset: 0, size: 4, type: "__u32" },
+    { name: "ports", offset: 0, size: 8192, type: "__u64[1024]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_host_addr");
+    const view = wire.viewOf(bytes, 8192, "struct dp_reserved_ports");
     return {
-      ifindex: view.getUint32(0, true),
+      ports: wire.getArray(1024, (i0) => view.getBigUint64(i0 * 8, true)),
     };
   },
   write(value) {
-    const view = wire.blank(4);
-    wire.setU32(view, 0, value.ifindex, "dp_host_addr.ifindex");
+    const view = wire.blank(8192);
+    wire.setArray(1024, value.ports, "dp_reserved_ports.ports", (element0, i0, what0) => wire.setU64(view, i0 * 8, element0, what0));
     return wire.bytesOf(view);
   },
 };
 
-/** struct dp_config */
-export interface DpConfig {
-  httpPort: number;
-  dnsPort: number;
-  tcpPort: number;
-  hostSubnet: string;
-  hostMask: string;
-  containerSubnet: string;
-  containerMask: string;
+/** struct dp_settings */
+export interface DpSettings {
   portFirst: number;
   portLast: number;
-  publicAddr: string;
   uplink: number;
-  playersFrom: number;
-  hostOctets: readonly bigint[];
-  playerKey: bigint;
-  heldUntil: bigint;
+  publicAddrs: readonly string[];
 }
 
-/** struct dp_config: 88 bytes. */
-export const dpConfig: wire.StructLayout<DpConfig> = {
-  name: "dp_config",
-  size: 88,
+/** struct dp_settings: 40 bytes. */
+export const dpSettings: wire.StructLayout<DpSettings> = {
+  name: "dp_settings",
+  size: 40,
   fields: [
-    { name: "http_port", offset: 0, size: 2, type: "__be16" },
-    { name: "dns_port", offset: 2, size: 2, type: "__be16" },
-    { name: "tcp_port", offset: 4, size: 2, type: "__be16" },
-    { name: "pad", offset: 6, size: 2, type: "__u16" },
-    { name: "host_subnet", offset: 8, size: 4, type: "__be32" },
-    { name: "host_mask", offset: 12, size: 4, type: "__be32" },
-    { name: "container_subnet", offset: 16, size: 4, type: "__be32" },
-    { name: "container_mask", offset: 20, size: 4, type: "__be32" },
-    { name: "port_first", offset: 24, size: 2, type: "__u16" },
-    { name: "port_last", offset: 26, size: 2, type: "__u16" },
-    { name: "public_addr", offset: 28, size: 4, type: "__be32" },
-    { name: "uplink", offset: 32, size: 4, type: "__u32" },
-    { name: "players_from", offset: 36, size: 4, type: "__u32" },
-    { name: "host_octets", offset: 40, size: 32, type: "__u64[4]" },
-    { name: "player_key", offset: 72, size: 8, type: "__u64" },
-    { name: "held_until", offset: 80, size: 8, type: "__u64" },
+    { name: "port_first", offset: 0, size: 2, type: "__u16" },
+    { name: "port_last", offset: 2, size: 2, type: "__u16" },
+    { name: "uplink", offset: 4, size: 4, type: "__u32" },
+    { name: "public_addrs", offset: 8, size: 32, type: "struct dp_addr[2]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 88, "struct dp_config");
+    const view = wire.viewOf(bytes, 40, "struct dp_settings");
     return {
-      httpPort: view.getUint16(0),
-      dnsPort: view.getUint16(2),
-      tcpPort: view.getUint16(4),
-      hostSubnet: wire.getIpv4(view, 8),
-      hostMask: wire.getIpv4(view, 12),
-      containerSubnet: wire.getIpv4(view, 16),
-      containerMask: wire.getIpv4(view, 20),
-      portFirst: view.getUint16(24, true),
-      portLast: view.getUint16(26, true),
-      publicAddr: wire.getIpv4(view, 28),
-      uplink: view.getUint32(32, true),
-      playersFrom: view.getUint32(36, true),
-      hostOctets: wire.getArray(4, (i0) => view.getBigUint64(40 + i0 * 8, true)),
-      playerKey: view.getBigUint64(72, true),
-      heldUntil: view.getBigUint64(80, true),
+      portFirst: view.getUint16(0, true),
+      portLast: view.getUint16(2, true),
+      uplink: view.getUint32(4, true),
+      publicAddrs: wire.getArray(2, (i0) => wire.getAddress(view, 8 + i0 * 16)),
     };
   },
   write(value) {
-    const view = wire.blank(88);
-    wire.setBe16(view, 0, value.httpPort, "dp_config.http_port");
-    wire.setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
-    wire.setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
-    wire.setIpv4(view, 8, value.hostSubnet, "dp_config.host_subnet");
-    wire.setIpv4(view, 12, value.hostMask, "dp_config.host_mask");
-    wire.setIpv4(view, 16, value.containerSubnet, "dp_config.container_subnet");
-    wire.setIpv4(view, 20, value.containerMask, "dp_config.container_mask");
-    wire.setU16(view, 24, value.portFirst, "dp_config.port_first");
-    wire.setU16(view, 26, value.portLast, "dp_config.port_last");
-    wire.setIpv4(view, 28, value.publicAddr, "dp_config.public_addr");
-    wire.setU32(view, 32, value.uplink, "dp_config.uplink");
-    wire.setU32(view, 36, value.playersFrom, "dp_config.players_from");
-    wire.setArray(4, value.hostOctets, "dp_config.host_octets", (element0, i0, what0) => wire.setU64(view, 40 + i0 * 8, element0, what0));
-    wire.setU64(view, 72, value.playerKey, "dp_config.player_key");
-    wire.setU64(view, 80, value.heldUntil, "dp_config.held_until");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_fragment_key */
-export interface DpFragmentKey {
-  src: string;
-  dst: string;
-  id: number;
-}
-
-/** struct dp_fragment_key: 12 bytes. */
-export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
-  name: "dp_fragment_key",
-  size: 12,
-  fields: [
-    { name: "src", offset: 0, size: 4, type: "__be32" },
-    { name: "dst", offset: 4, size: 4, type: "__be32" },
-    { name: "id", offset: 8, size: 2, type: "__be16" },
-    { name: "pad", offset: 10, size: 2, type: "__u16" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 12, "struct dp_fragment_key");
-    return {
-      src: wire.getIpv4(view, 0),
-      dst: wire.getIpv4(view, 4),
-      id: view.getUint16(8),
-    };
-  },
-  write(value) {
-    const view = wire.blank(12);
-    wire.setIpv4(view, 0, value.src, "dp_fragment_key.src");
-    wire.setIpv4(view, 4, value.dst, "dp_fragment_key.dst");
-    wire.setBe16(view, 8, value.id, "dp_fragment_key.id");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_fragment */
-export interface DpFragment {
-  port: number;
-}
-
-/** struct dp_fragment: 4 bytes. */
-export const dpFragment: wire.StructLayout<DpFragment> = {
-  name: "dp_fragment",
-  size: 4,
-  fields: [
-    { name: "port", offset: 0, size: 2, type: "__be16" },
-    { name: "pad", offset: 2, size: 2, type: "__u16" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_fragment");
-    return {
-      port: view.getUint16(0),
-    };
-  },
-  write(value) {
-    const view = wire.blank(4);
-    wire.setBe16(view, 0, value.port, "dp_fragment.port");
+    const view = wire.blank(40);
+    wire.setU16(view, 0, value.portFirst, "dp_settings.port_first");
+    wire.setU16(view, 2, value.portLast, "dp_settings.port_last");
+    wire.setU32(view, 4, value.uplink, "dp_settings.uplink");
+    wire.setArray(2, value.publicAddrs, "dp_settings.public_addrs", (element0, i0, what0) => wire.setAddress(view, 8 + i0 * 16, element0, what0));
     return wire.bytesOf(view);
   },
 };
@@ -712,96 +622,189 @@ export const dpDrops: wire.StructLayout<DpDrops> = {
   },
 };
 
-/** struct dp_veth_pair */
-export interface DpVethPair {
-  netnsCookie: bigint;
-  hostPeer: number;
-  hostAddr: string;
-  gamePort: number;
-  group: number;
-  mac: string;
-  flows: number;
+/** struct dp_endpoint_key */
+export interface DpEndpointKey {
+  addr: string;
+  port: number;
+  protocol: number;
+  family: number;
 }
 
-/** struct dp_veth_pair: 40 bytes. */
-export const dpVethPair: wire.StructLayout<DpVethPair> = {
-  name: "dp_veth_pair",
-  size: 40,
+/** struct dp_endpoint_key: 24 bytes. */
+export const dpEndpointKey: wire.StructLayout<DpEndpointKey> = {
+  name: "dp_endpoint_key",
+  size: 24,
   fields: [
-    { name: "netns_cookie", offset: 0, size: 8, type: "__u64" },
-    { name: "host_peer", offset: 8, size: 4, type: "__u32" },
-    { name: "host_addr", offset: 12, size: 4, type: "__be32" },
-    { name: "game_port", offset: 16, size: 2, type: "__be16" },
-    { name: "pad", offset: 18, size: 2, type: "__u16" },
-    { name: "group", offset: 20, size: 4, type: "__u32" },
-    { name: "mac", offset: 24, size: 6, type: "__u8[6]" },
-    { name: "pad2", offset: 30, size: 2, type: "__u16" },
-    { name: "flows", offset: 32, size: 4, type: "__s32" },
-    { name: "pad3", offset: 36, size: 4, type: "__u32" },
+    { name: "addr", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "port", offset: 16, size: 2, type: "__be16" },
+    { name: "protocol", offset: 18, size: 1, type: "__u8" },
+    { name: "family", offset: 19, size: 1, type: "__u8" },
+    { name: "pad", offset: 20, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 40, "struct dp_veth_pair");
+    const view = wire.viewOf(bytes, 24, "struct dp_endpoint_key");
     return {
-      netnsCookie: view.getBigUint64(0, true),
-      hostPeer: view.getUint32(8, true),
-      hostAddr: wire.getIpv4(view, 12),
-      gamePort: view.getUint16(16),
-      group: view.getUint32(20, true),
-      mac: wire.getMac(view, 24),
-      flows: view.getInt32(32, true),
+      addr: wire.getAddress(view, 0),
+      port: view.getUint16(16),
+      protocol: view.getUint8(18),
+      family: view.getUint8(19),
     };
   },
   write(value) {
-    const view = wire.blank(40);
-    wire.setU64(view, 0, value.netnsCookie, "dp_veth_pair.netns_cookie");
-    wire.setU32(view, 8, value.hostPeer, "dp_veth_pair.host_peer");
-    wire.setIpv4(view, 12, value.hostAddr, "dp_veth_pair.host_addr");
-    wire.setBe16(view, 16, value.gamePort, "dp_veth_pair.game_port");
-    wire.setU32(view, 20, value.group, "dp_veth_pair.group");
-    wire.setMac(view, 24, value.mac, "dp_veth_pair.mac");
-    wire.setS32(view, 32, value.flows, "dp_veth_pair.flows");
+    const view = wire.blank(24);
+    wire.setAddress(view, 0, value.addr, "dp_endpoint_key.addr");
+    wire.setBe16(view, 16, value.port, "dp_endpoint_key.port");
+    wire.setU8(view, 18, value.protocol, "dp_endpoint_key.protocol");
+    wire.setU8(view, 19, value.family, "dp_endpoint_key.family");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_endpoint */
+export interface DpEndpoint {
+  server: number;
+  counter: number;
+  container: string;
+  port: number;
+  mac: string;
+  open: number;
+}
+
+/** struct dp_endpoint: 36 bytes. */
+export const dpEndpoint: wire.StructLayout<DpEndpoint> = {
+  name: "dp_endpoint",
+  size: 36,
+  fields: [
+    { name: "server", offset: 0, size: 4, type: "__u32" },
+    { name: "counter", offset: 4, size: 4, type: "__u32" },
+    { name: "container", offset: 8, size: 16, type: "struct dp_addr" },
+    { name: "port", offset: 24, size: 2, type: "__be16" },
+    { name: "mac", offset: 26, size: 6, type: "__u8[6]" },
+    { name: "open", offset: 32, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 36, "struct dp_endpoint");
+    return {
+      server: view.getUint32(0, true),
+      counter: view.getUint32(4, true),
+      container: wire.getAddress(view, 8),
+      port: view.getUint16(24),
+      mac: wire.getMac(view, 26),
+      open: view.getUint32(32, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(36);
+    wire.setU32(view, 0, value.server, "dp_endpoint.server");
+    wire.setU32(view, 4, value.counter, "dp_endpoint.counter");
+    wire.setAddress(view, 8, value.container, "dp_endpoint.container");
+    wire.setBe16(view, 24, value.port, "dp_endpoint.port");
+    wire.setMac(view, 26, value.mac, "dp_endpoint.mac");
+    wire.setU32(view, 32, value.open, "dp_endpoint.open");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_traffic */
+export interface DpTraffic {
+  packets: bigint;
+  bytes: bigint;
+}
+
+/** struct dp_traffic: 16 bytes. */
+export const dpTraffic: wire.StructLayout<DpTraffic> = {
+  name: "dp_traffic",
+  size: 16,
+  fields: [
+    { name: "packets", offset: 0, size: 8, type: "__u64" },
+    { name: "bytes", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
+    return {
+      packets: view.getBigUint64(0, true),
+      bytes: view.getBigUint64(8, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.packets, "dp_traffic.packets");
+    wire.setU64(view, 8, value.bytes, "dp_traffic.bytes");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_forward_traffic */
+export interface DpForwardTraffic {
+  in: DpTraffic;
+  out: DpTraffic;
+}
+
+/** struct dp_forward_traffic: 32 bytes. */
+export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
+  name: "dp_forward_traffic",
+  size: 32,
+  fields: [
+    { name: "in", offset: 0, size: 16, type: "struct dp_traffic" },
+    { name: "out", offset: 16, size: 16, type: "struct dp_traffic" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 32, "struct dp_forward_traffic");
+    return {
+      in: dpTraffic.read(wire.partOf(view, 0, 16)),
+      out: dpTraffic.read(wire.partOf(view, 16, 16)),
+    };
+  },
+  write(value) {
+    const view = wire.blank(32);
+    wire.setBytes(view, 0, 16, dpTraffic.write(value.in), "dp_forward_traffic.in");
+    wire.setBytes(view, 16, 16, dpTraffic.write(value.out), "dp_forward_traffic.out");
     return wire.bytesOf(view);
   },
 };
 
 /** struct dp_flow_key */
 export interface DpFlowKey {
-  container: string;
+  server: number;
   dst: string;
   sport: number;
   dport: number;
   protocol: number;
+  family: number;
 }
 
-/** struct dp_flow_key: 16 bytes. */
+/** struct dp_flow_key: 28 bytes. */
 export const dpFlowKey: wire.StructLayout<DpFlowKey> = {
   name: "dp_flow_key",
-  size: 16,
+  size: 28,
   fields: [
-    { name: "container", offset: 0, size: 4, type: "__be32" },
-    { name: "dst", offset: 4, size: 4, type: "__be32" },
-    { name: "sport", offset: 8, size: 2, type: "__be16" },
-    { name: "dport", offset: 10, size: 2, type: "__be16" },
-    { name: "protocol", offset: 12, size: 1, type: "__u8" },
-    { name: "pad", offset: 13, size: 3, type: "__u8[3]" },
+    { name: "server", offset: 0, size: 4, type: "__u32" },
+    { name: "dst", offset: 4, size: 16, type: "struct dp_addr" },
+    { name: "sport", offset: 20, size: 2, type: "__be16" },
+    { name: "dport", offset: 22, size: 2, type: "__be16" },
+    { name: "protocol", offset: 24, size: 1, type: "__u8" },
+    { name: "family", offset: 25, size: 1, type: "__u8" },
+    { name: "pad", offset: 26, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_flow_key");
+    const view = wire.viewOf(bytes, 28, "struct dp_flow_key");
     return {
-      container: wire.getIpv4(view, 0),
-      dst: wire.getIpv4(view, 4),
-      sport: view.getUint16(8),
-      dport: view.getUint16(10),
-      protocol: view.getUint8(12),
+      server: view.getUint32(0, true),
+      dst: wire.getAddress(view, 4),
+      sport: view.getUint16(20),
+      dport: view.getUint16(22),
+      protocol: view.getUint8(24),
+      family: view.getUint8(25),
     };
   },
   write(value) {
-    const view = wire.blank(16);
-    wire.setIpv4(view, 0, value.container, "dp_flow_key.container");
-    wire.setIpv4(view, 4, value.dst, "dp_flow_key.dst");
-    wire.setBe16(view, 8, value.sport, "dp_flow_key.sport");
-    wire.setBe16(view, 10, value.dport, "dp_flow_key.dport");
-    wire.setU8(view, 12, value.protocol, "dp_flow_key.protocol");
+    const view = wire.blank(28);
+    wire.setU32(view, 0, value.server, "dp_flow_key.server");
+    wire.setAddress(view, 4, value.dst, "dp_flow_key.dst");
+    wire.setBe16(view, 20, value.sport, "dp_flow_key.sport");
+    wire.setBe16(view, 22, value.dport, "dp_flow_key.dport");
+    wire.setU8(view, 24, value.protocol, "dp_flow_key.protocol");
+    wire.setU8(view, 25, value.family, "dp_flow_key.family");
     return wire.bytesOf(view);
   },
 };
@@ -837,9 +840,10 @@ export const dpFlow: wire.StructLayout<DpFlow> = {
 
 /** struct dp_origin_key */
 export interface DpOriginKey {
-  container: string;
+  server: number;
   sport: number;
   protocol: number;
+  family: number;
 }
 
 /** struct dp_origin_key: 8 bytes. */
@@ -847,24 +851,26 @@ export const dpOriginKey: wire.StructLayout<DpOriginKey> = {
   name: "dp_origin_key",
   size: 8,
   fields: [
-    { name: "container", offset: 0, size: 4, type: "__be32" },
+    { name: "server", offset: 0, size: 4, type: "__u32" },
     { name: "sport", offset: 4, size: 2, type: "__be16" },
     { name: "protocol", offset: 6, size: 1, type: "__u8" },
-    { name: "pad", offset: 7, size: 1, type: "__u8" },
+    { name: "family", offset: 7, size: 1, type: "__u8" },
   ],
   read(bytes) {
     const view = wire.viewOf(bytes, 8, "struct dp_origin_key");
     return {
-      container: wire.getIpv4(view, 0),
+      server: view.getUint32(0, true),
       sport: view.getUint16(4),
       protocol: view.getUint8(6),
+      family: view.getUint8(7),
     };
   },
   write(value) {
     const view = wire.blank(8);
-    wire.setIpv4(view, 0, value.container, "dp_origin_key.container");
+    wire.setU32(view, 0, value.server, "dp_origin_key.server");
     wire.setBe16(view, 4, value.sport, "dp_origin_key.sport");
     wire.setU8(view, 6, value.protocol, "dp_origin_key.protocol");
+    wire.setU8(view, 7, value.family, "dp_origin_key.family");
     return wire.bytesOf(view);
   },
 };
@@ -879,39 +885,65 @@ export interface DpOrigin {
   expires: bigint;
 }
 
-/** struct dp_origin: 40 bytes. */
+/** struct dp_origin: 56 bytes. */
 export const dpOrigin: wire.StructLayout<DpOrigin> = {
   name: "dp_origin",
-  size: 40,
+  size: 56,
   fields: [
-    { name: "dst", offset: 0, size: 4, type: "__be32" },
-    { name: "dport", offset: 4, size: 2, type: "__be16" },
-    { name: "sport", offset: 6, size: 2, type: "__be16" },
-    { name: "listener", offset: 8, size: 2, type: "__be16" },
-    { name: "pad", offset: 10, size: 2, type: "__u16" },
-    { name: "end", offset: 12, size: 4, type: "__u32" },
-    { name: "expires", offset: 16, size: 8, type: "__u64" },
-    { name: "timer", offset: 24, size: 16, type: "struct bpf_timer" },
+    { name: "dst", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "dport", offset: 16, size: 2, type: "__be16" },
+    { name: "sport", offset: 18, size: 2, type: "__be16" },
+    { name: "listener", offset: 20, size: 2, type: "__be16" },
+    { name: "pad", offset: 22, size: 2, type: "__u16" },
+    { name: "end", offset: 24, size: 4, type: "__u32" },
+    { name: "pad2", offset: 28, size: 4, type: "__u32" },
+    { name: "expires", offset: 32, size: 8, type: "__u64" },
+    { name: "timer", offset: 40, size: 16, type: "struct bpf_timer" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 40, "struct dp_origin");
+    const view = wire.viewOf(bytes, 56, "struct dp_origin");
     return {
-      dst: wire.getIpv4(view, 0),
-      dport: view.getUint16(4),
-      sport: view.getUint16(6),
-      listener: view.getUint16(8),
-      end: view.getUint32(12, true),
-      expires: view.getBigUint64(16, true),
+      dst: wire.getAddress(view, 0),
+      dport: view.getUint16(16),
+      sport: view.getUint16(18),
+      listener: view.getUint16(20),
+      end: view.getUint32(24, true),
+      expires: view.getBigUint64(32, true),
     };
   },
   write(value) {
-    const view = wire.blank(40);
-    wire.setIpv4(view, 0, value.dst, "dp_origin.dst");
-    wire.setBe16(view, 4, value.dport, "dp_origin.dport");
-    wire.setBe16(view, 6, value.sport, "dp_origin.sport");
-    wire.setBe16(view, 8, value.listener, "dp_origin.listener");
-    wire.setU32(view, 12, value.end, "dp_origin.end");
-    wire.setU64(view, 16, value.expires, "dp_origin.expires");
+    const view = wire.blank(56);
+    wire.setAddress(view, 0, value.dst, "dp_origin.dst");
+    wire.setBe16(view, 16, value.dport, "dp_origin.dport");
+    wire.setBe16(view, 18, value.sport, "dp_origin.sport");
+    wire.setBe16(view, 20, value.listener, "dp_origin.listener");
+    wire.setU32(view, 24, value.end, "dp_origin.end");
+    wire.setU64(view, 32, value.expires, "dp_origin.expires");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_flow_count */
+export interface DpFlowCount {
+  flows: number;
+}
+
+/** struct dp_flow_count: 4 bytes. */
+export const dpFlowCount: wire.StructLayout<DpFlowCount> = {
+  name: "dp_flow_count",
+  size: 4,
+  fields: [
+    { name: "flows", offset: 0, size: 4, type: "__s32" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 4, "struct dp_flow_count");
+    return {
+      flows: view.getInt32(0, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(4);
+    wire.setS32(view, 0, value.flows, "dp_flow_count.flows");
     return wire.bytesOf(view);
   },
 };
@@ -943,56 +975,343 @@ export const dpSweep: wire.StructLayout<DpSweep> = {
   },
 };
 
+/** struct dp_fragment_key */
+export interface DpFragmentKey {
+  src: string;
+  dst: string;
+  id: string;
+  protocol: number;
+  family: number;
+}
+
+/** struct dp_fragment_key: 40 bytes. */
+export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
+  name: "dp_fragment_key",
+  size: 40,
+  fields: [
+    { name: "src", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "dst", offset: 16, size: 16, type: "struct dp_addr" },
+    { name: "id", offset: 32, size: 4, type: "__be32" },
+    { name: "protocol", offset: 36, size: 1, type: "__u8" },
+    { name: "family", offset: 37, size: 1, type: "__u8" },
+    { name: "pad", offset: 38, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 40, "struct dp_fragment_key");
+    return {
+      src: wire.getAddress(view, 0),
+      dst: wire.getAddress(view, 16),
+      id: wire.getIpv4(view, 32),
+      protocol: view.getUint8(36),
+      family: view.getUint8(37),
+    };
+  },
+  write(value) {
+    const view = wire.blank(40);
+    wire.setAddress(view, 0, value.src, "dp_fragment_key.src");
+    wire.setAddress(view, 16, value.dst, "dp_fragment_key.dst");
+    wire.setIpv4(view, 32, value.id, "dp_fragment_key.id");
+    wire.setU8(view, 36, value.protocol, "dp_fragment_key.protocol");
+    wire.setU8(view, 37, value.family, "dp_fragment_key.family");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_fragment */
+export interface DpFragment {
+  port: number;
+}
+
+/** struct dp_fragment: 4 bytes. */
+export const dpFragment: wire.StructLayout<DpFragment> = {
+  name: "dp_fragment",
+  size: 4,
+  fields: [
+    { name: "port", offset: 0, size: 2, type: "__be16" },
+    { name: "pad", offset: 2, size: 2, type: "__u16" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 4, "struct dp_fragment");
+    return {
+      port: view.getUint16(0),
+    };
+  },
+  write(value) {
+    const view = wire.blank(4);
+    wire.setBe16(view, 0, value.port, "dp_fragment.port");
+    return wire.bytesOf(view);
+  },
+};
+
 /** struct dp_answer_source */
 export interface DpAnswerSource {
   addr: string;
 }
 
-/** struct dp_answer_source: 4 bytes. */
+/** struct dp_answer_source: 16 bytes. */
 export const dpAnswerSource: wire.StructLayout<DpAnswerSource> = {
   name: "dp_answer_source",
-  size: 4,
-  fields: [
-    { name: "addr", offset: 0, size: 4, type: "__be32" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_answer_source");
-    return {
-      addr: wire.getIpv4(view, 0),
-    };
-  },
-  write(value) {
-    const view = wire.blank(4);
-    wire.setIpv4(view, 0, value.addr, "dp_answer_source.addr");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_sock_counts */
-export interface DpSockCounts {
-  destroyed: bigint;
-  refused: bigint;
-}
-
-/** struct dp_sock_counts: 16 bytes. */
-export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
-  name: "dp_sock_counts",
   size: 16,
   fields: [
-    { name: "destroyed", offset: 0, size: 8, type: "__u64" },
-    { name: "refused", offset: 8, size: 8, type: "__u64" },
+    { name: "addr", offset: 0, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_sock_counts");
+    const view = wire.viewOf(bytes, 16, "struct dp_answer_source");
     return {
-      destroyed: view.getBigUint64(0, true),
-      refused: view.getBigUint64(8, true),
+      addr: wire.getAddress(view, 0),
     };
   },
   write(value) {
     const view = wire.blank(16);
-    wire.setU64(view, 0, value.destroyed, "dp_sock_counts.destroyed");
-    wire.setU64(view, 8, value.refused, "dp_sock_counts.refused");
+    wire.setAddress(view, 0, value.addr, "dp_answer_source.addr");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_subnet */
+export interface DpSubnet {
+  addr: string;
+  mask: string;
+}
+
+/** struct dp_subnet: 32 bytes. */
+export const dpSubnet: wire.StructLayout<DpSubnet> = {
+  name: "dp_subnet",
+  size: 32,
+  fields: [
+    { name: "addr", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "mask", offset: 16, size: 16, type: "struct dp_addr" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 32, "struct dp_subnet");
+    return {
+      addr: wire.getAddress(view, 0),
+      mask: wire.getAddress(view, 16),
+    };
+  },
+  write(value) {
+    const view = wire.blank(32);
+    wire.setAddress(view, 0, value.addr, "dp_subnet.addr");
+    wire.setAddress(view, 16, value.mask, "dp_subnet.mask");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_config */
+export interface DpConfig {
+  httpPort: number;
+  dnsPort: number;
+  tcpPort: number;
+  playersFrom: number;
+  playerKey: bigint;
+  heldUntil: bigint;
+  hostFilter: readonly bigint[];
+  hostSubnets: readonly DpSubnet[];
+  containerSubnets: readonly DpSubnet[];
+}
+
+/** struct dp_config: 192 bytes. */
+export const dpConfig: wire.StructLayout<DpConfig> = {
+  name: "dp_config",
+  size: 192,
+  fields: [
+    { name: "http_port", offset: 0, size: 2, type: "__be16" },
+    { name: "dns_port", offset: 2, size: 2, type: "__be16" },
+    { name: "tcp_port", offset: 4, size: 2, type: "__be16" },
+    { name: "pad", offset: 6, size: 2, type: "__u16" },
+    { name: "players_from", offset: 8, size: 4, type: "__u32" },
+    { name: "pad2", offset: 12, size: 4, type: "__u32" },
+    { name: "player_key", offset: 16, size: 8, type: "__u64" },
+    { name: "held_until", offset: 24, size: 8, type: "__u64" },
+    { name: "host_filter", offset: 32, size: 32, type: "__u64[4]" },
+    { name: "host_subnets", offset: 64, size: 64, type: "struct dp_subnet[2]" },
+    { name: "container_subnets", offset: 128, size: 64, type: "struct dp_subnet[2]" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 192, "struct dp_config");
+    return {
+      httpPort: view.getUint16(0),
+      dnsPort: view.getUint16(2),
+      tcpPort: view.getUint16(4),
+      playersFrom: view.getUint32(8, true),
+      playerKey: view.getBigUint64(16, true),
+      heldUntil: view.getBigUint64(24, true),
+      hostFilter: wire.getArray(4, (i0) => view.getBigUint64(32 + i0 * 8, true)),
+      hostSubnets: wire.getArray(2, (i0) => dpSubnet.read(wire.partOf(view, 64 + i0 * 32, 32))),
+      containerSubnets: wire.getArray(2, (i0) => dpSubnet.read(wire.partOf(view, 128 + i0 * 32, 32))),
+    };
+  },
+  write(value) {
+    const view = wire.blank(192);
+    wire.setBe16(view, 0, value.httpPort, "dp_config.http_port");
+    wire.setBe16(view, 2, value.dnsPort, "dp_config.dns_port");
+    wire.setBe16(view, 4, value.tcpPort, "dp_config.tcp_port");
+    wire.setU32(view, 8, value.playersFrom, "dp_config.players_from");
+    wire.setU64(view, 16, value.playerKey, "dp_config.player_key");
+    wire.setU64(view, 24, value.heldUntil, "dp_config.held_until");
+    wire.setArray(4, value.hostFilter, "dp_config.host_filter", (element0, i0, what0) => wire.setU64(view, 32 + i0 * 8, element0, what0));
+    wire.setArray(2, value.hostSubnets, "dp_config.host_subnets", (element0, i0, what0) => wire.setBytes(view, 64 + i0 * 32, 32, dpSubnet.write(element0), what0));
+    wire.setArray(2, value.containerSubnets, "dp_config.container_subnets", (element0, i0, what0) => wire.setBytes(view, 128 + i0 * 32, 32, dpSubnet.write(element0), what0));
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_host_addr */
+export interface DpHostAddr {
+  ifindex: number;
+}
+
+/** struct dp_host_addr: 4 bytes. */
+export const dpHostAddr: wire.StructLayout<DpHostAddr> = {
+  name: "dp_host_addr",
+  size: 4,
+  fields: [
+    { name: "ifindex", offset: 0, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 4, "struct dp_host_addr");
+    return {
+      ifindex: view.getUint32(0, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(4);
+    wire.setU32(view, 0, value.ifindex, "dp_host_addr.ifindex");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_forward */
+export interface DpForward {
+  first: number;
+  count: number;
+  publicFirst: number;
+  protocol: number;
+  family: number;
+  uplink: number;
+  counter: number;
+  publicAddr: string;
+}
+
+/** struct dp_forward: 32 bytes. */
+export const dpForward: wire.StructLayout<DpForward> = {
+  name: "dp_forward",
+  size: 32,
+  fields: [
+    { name: "first", offset: 0, size: 2, type: "__u16" },
+    { name: "count", offset: 2, size: 2, type: "__u16" },
+    { name: "public_first", offset: 4, size: 2, type: "__u16" },
+    { name: "protocol", offset: 6, size: 1, type: "__u8" },
+    { name: "family", offset: 7, size: 1, type: "__u8" },
+    { name: "uplink", offset: 8, size: 4, type: "__u32" },
+    { name: "counter", offset: 12, size: 4, type: "__u32" },
+    { name: "public_addr", offset: 16, size: 16, type: "struct dp_addr" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 32, "struct dp_forward");
+    return {
+      first: view.getUint16(0, true),
+      count: view.getUint16(2, true),
+      publicFirst: view.getUint16(4, true),
+      protocol: view.getUint8(6),
+      family: view.getUint8(7),
+      uplink: view.getUint32(8, true),
+      counter: view.getUint32(12, true),
+      publicAddr: wire.getAddress(view, 16),
+    };
+  },
+  write(value) {
+    const view = wire.blank(32);
+    wire.setU16(view, 0, value.first, "dp_forward.first");
+    wire.setU16(view, 2, value.count, "dp_forward.count");
+    wire.setU16(view, 4, value.publicFirst, "dp_forward.public_first");
+    wire.setU8(view, 6, value.protocol, "dp_forward.protocol");
+    wire.setU8(view, 7, value.family, "dp_forward.family");
+    wire.setU32(view, 8, value.uplink, "dp_forward.uplink");
+    wire.setU32(view, 12, value.counter, "dp_forward.counter");
+    wire.setAddress(view, 16, value.publicAddr, "dp_forward.public_addr");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_server */
+export interface DpServer {
+  id: number;
+  group: number;
+  netnsCookie: bigint;
+  addr: readonly string[];
+  gateway: readonly string[];
+  mac: string;
+  forwardCount: number;
+  forwards: readonly DpForward[];
+}
+
+/** struct dp_server: 1112 bytes. */
+export const dpServer: wire.StructLayout<DpServer> = {
+  name: "dp_server",
+  size: 1112,
+  fields: [
+    { name: "id", offset: 0, size: 4, type: "__u32" },
+    { name: "group", offset: 4, size: 4, type: "__u32" },
+    { name: "netns_cookie", offset: 8, size: 8, type: "__u64" },
+    { name: "addr", offset: 16, size: 32, type: "struct dp_addr[2]" },
+    { name: "gateway", offset: 48, size: 32, type: "struct dp_addr[2]" },
+    { name: "mac", offset: 80, size: 6, type: "__u8[6]" },
+    { name: "forward_count", offset: 86, size: 2, type: "__u16" },
+    { name: "forwards", offset: 88, size: 1024, type: "struct dp_forward[32]" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 1112, "struct dp_server");
+    return {
+      id: view.getUint32(0, true),
+      group: view.getUint32(4, true),
+      netnsCookie: view.getBigUint64(8, true),
+      addr: wire.getArray(2, (i0) => wire.getAddress(view, 16 + i0 * 16)),
+      gateway: wire.getArray(2, (i0) => wire.getAddress(view, 48 + i0 * 16)),
+      mac: wire.getMac(view, 80),
+      forwardCount: view.getUint16(86, true),
+      forwards: wire.getArray(32, (i0) => dpForward.read(wire.partOf(view, 88 + i0 * 32, 32))),
+    };
+  },
+  write(value) {
+    const view = wire.blank(1112);
+    wire.setU32(view, 0, value.id, "dp_server.id");
+    wire.setU32(view, 4, value.group, "dp_server.group");
+    wire.setU64(view, 8, value.netnsCookie, "dp_server.netns_cookie");
+    wire.setArray(2, value.addr, "dp_server.addr", (element0, i0, what0) => wire.setAddress(view, 16 + i0 * 16, element0, what0));
+    wire.setArray(2, value.gateway, "dp_server.gateway", (element0, i0, what0) => wire.setAddress(view, 48 + i0 * 16, element0, what0));
+    wire.setMac(view, 80, value.mac, "dp_server.mac");
+    wire.setU16(view, 86, value.forwardCount, "dp_server.forward_count");
+    wire.setArray(32, value.forwards, "dp_server.forwards", (element0, i0, what0) => wire.setBytes(view, 88 + i0 * 32, 32, dpForward.write(element0), what0));
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_container */
+export interface DpContainer {
+  server: number;
+  hostPeer: number;
+}
+
+/** struct dp_container: 8 bytes. */
+export const dpContainer: wire.StructLayout<DpContainer> = {
+  name: "dp_container",
+  size: 8,
+  fields: [
+    { name: "server", offset: 0, size: 4, type: "__u32" },
+    { name: "host_peer", offset: 4, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 8, "struct dp_container");
+    return {
+      server: view.getUint32(0, true),
+      hostPeer: view.getUint32(4, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(8);
+    wire.setU32(view, 0, value.server, "dp_container.server");
+    wire.setU32(view, 4, value.hostPeer, "dp_container.host_peer");
     return wire.bytesOf(view);
   },
 };
@@ -1000,29 +1319,37 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
 /** All structs, each after those it contains. */
 export const structLayouts = [
   dpMeta,
-  dpPublicKey,
-  dpTraffic,
-  dpDnatTarget,
-  dpSnatTarget,
   dpVethPeer,
-  dpNetData,
+  dpAddressPair,
+  dpContainerRef,
+  dpRecordForward,
+  dpRecord,
   dpName,
   dpNamespace,
   dpChange,
   dpFree,
-  dpHostAddr,
-  dpConfig,
-  dpFragmentKey,
-  dpFragment,
+  dpReservedPorts,
+  dpSettings,
   dpDrops,
-  dpVethPair,
+  dpEndpointKey,
+  dpEndpoint,
+  dpTraffic,
+  dpForwardTraffic,
   dpFlowKey,
   dpFlow,
   dpOriginKey,
   dpOrigin,
+  dpFlowCount,
   dpSweep,
+  dpFragmentKey,
+  dpFragment,
   dpAnswerSource,
-  dpSockCounts,
+  dpSubnet,
+  dpConfig,
+  dpHostAddr,
+  dpForward,
+  dpServer,
+  dpContainer,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -1040,13 +1367,13 @@ export const mapLayouts = {
   dp_changes: {
     name: "dp_changes",
     type: 1,
-    maxEntries: 65536,
+    maxEntries: 4096,
     flags: 1,
-    keyType: "__be32",
-    key: wire.be32,
+    keyType: "__u32",
+    key: wire.u32,
     valueType: "struct dp_change",
     value: dpChange,
-  } as const satisfies wire.MapLayout<string, DpChange>,
+  } as const satisfies wire.MapLayout<number, DpChange>,
   dp_configs: {
     name: "dp_configs",
     type: 2,
@@ -1057,20 +1384,35 @@ export const mapLayouts = {
     valueType: "struct dp_config",
     value: dpConfig,
   } as const satisfies wire.MapLayout<number, DpConfig>,
-  dp_dnat_targets: {
-    name: "dp_dnat_targets",
-    type: 5,
-    maxEntries: 65536,
+  dp_containers: {
+    name: "dp_containers",
+    type: 1,
+    maxEntries: 8192,
     flags: 1,
-    keyType: "struct dp_public_key",
-    key: dpPublicKey,
-    valueType: "struct dp_dnat_target",
-    value: dpDnatTarget,
-  } as const satisfies wire.MapLayout<DpPublicKey, DpDnatTarget>,
+    keyType: "struct dp_addr",
+    key: wire.codec<string>(
+      16,
+      "map dp_containers: key",
+      (view) => wire.getAddress(view, 0),
+      (view, value) => wire.setAddress(view, 0, value, "map dp_containers: key"),
+    ),
+    valueType: "struct dp_container",
+    value: dpContainer,
+  } as const satisfies wire.MapLayout<string, DpContainer>,
+  dp_counters: {
+    name: "dp_counters",
+    type: 1,
+    maxEntries: 16384,
+    flags: 1,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "__u32",
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<number, number>,
   dp_drop_counts: {
     name: "dp_drop_counts",
     type: 5,
-    maxEntries: 65536,
+    maxEntries: 4097,
     flags: 1,
     keyType: "__u32",
     key: wire.u32,
@@ -1080,13 +1422,23 @@ export const mapLayouts = {
   dp_endpoints: {
     name: "dp_endpoints",
     type: 1,
-    maxEntries: 65536,
+    maxEntries: 262144,
     flags: 1,
-    keyType: "struct dp_public_key",
-    key: dpPublicKey,
-    valueType: "__be32",
-    value: wire.be32,
-  } as const satisfies wire.MapLayout<DpPublicKey, string>,
+    keyType: "struct dp_endpoint_key",
+    key: dpEndpointKey,
+    valueType: "struct dp_endpoint",
+    value: dpEndpoint,
+  } as const satisfies wire.MapLayout<DpEndpointKey, DpEndpoint>,
+  dp_flow_counts: {
+    name: "dp_flow_counts",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_flow_count",
+    value: dpFlowCount,
+  } as const satisfies wire.MapLayout<number, DpFlowCount>,
   dp_flows: {
     name: "dp_flows",
     type: 1,
@@ -1120,7 +1472,7 @@ export const mapLayouts = {
   dp_groups: {
     name: "dp_groups",
     type: 1,
-    maxEntries: 65536,
+    maxEntries: 4096,
     flags: 1,
     keyType: "__u32",
     key: wire.u32,
@@ -1132,15 +1484,20 @@ export const mapLayouts = {
     type: 1,
     maxEntries: 4096,
     flags: 1,
-    keyType: "__be32",
-    key: wire.be32,
+    keyType: "struct dp_addr",
+    key: wire.codec<string>(
+      16,
+      "map dp_host_addrs: key",
+      (view) => wire.getAddress(view, 0),
+      (view, value) => wire.setAddress(view, 0, value, "map dp_host_addrs: key"),
+    ),
     valueType: "struct dp_host_addr",
     value: dpHostAddr,
   } as const satisfies wire.MapLayout<string, DpHostAddr>,
   dp_host_peers: {
     name: "dp_host_peers",
-    type: 25,
-    maxEntries: 65536,
+    type: 14,
+    maxEntries: 4097,
     flags: 0,
     keyType: "__u32",
     key: wire.u32,
@@ -1160,33 +1517,23 @@ export const mapLayouts = {
   dp_names: {
     name: "dp_names",
     type: 1,
-    maxEntries: 65536,
+    maxEntries: 4096,
     flags: 1,
     keyType: "struct dp_name",
     key: dpName,
-    valueType: "__be32",
-    value: wire.be32,
-  } as const satisfies wire.MapLayout<DpName, string>,
+    valueType: "__u32",
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<DpName, number>,
   dp_namespaces: {
     name: "dp_namespaces",
     type: 1,
-    maxEntries: 65536,
+    maxEntries: 4096,
     flags: 1,
     keyType: "struct dp_namespace",
     key: dpNamespace,
-    valueType: "__be32",
-    value: wire.be32,
-  } as const satisfies wire.MapLayout<DpNamespace, string>,
-  dp_net_records: {
-    name: "dp_net_records",
-    type: 1,
-    maxEntries: 65536,
-    flags: 1,
-    keyType: "__be32",
-    key: wire.be32,
-    valueType: "struct dp_net_data",
-    value: dpNetData,
-  } as const satisfies wire.MapLayout<string, DpNetData>,
+    valueType: "__u32",
+    value: wire.u32,
+  } as const satisfies wire.MapLayout<DpNamespace, number>,
   dp_origins: {
     name: "dp_origins",
     type: 1,
@@ -1199,24 +1546,54 @@ export const mapLayouts = {
   } as const satisfies wire.MapLayout<DpOriginKey, DpOrigin>,
   dp_players: {
     name: "dp_players",
-    type: 2,
-    maxEntries: 4194304,
+    type: 12,
+    maxEntries: 4097,
     flags: 0,
     keyType: "__u32",
     key: wire.u32,
-    valueType: "__u32",
+    valueType: "4 bytes",
     value: wire.u32,
   } as const satisfies wire.MapLayout<number, number>,
-  dp_snat_targets: {
-    name: "dp_snat_targets",
-    type: 5,
-    maxEntries: 65536,
+  dp_records: {
+    name: "dp_records",
+    type: 1,
+    maxEntries: 4096,
     flags: 1,
     keyType: "__u32",
     key: wire.u32,
-    valueType: "struct dp_snat_target",
-    value: dpSnatTarget,
-  } as const satisfies wire.MapLayout<number, DpSnatTarget>,
+    valueType: "struct dp_record",
+    value: dpRecord,
+  } as const satisfies wire.MapLayout<number, DpRecord>,
+  dp_reserved_ports: {
+    name: "dp_reserved_ports",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_reserved_ports",
+    value: dpReservedPorts,
+  } as const satisfies wire.MapLayout<number, DpReservedPorts>,
+  dp_servers: {
+    name: "dp_servers",
+    type: 1,
+    maxEntries: 4096,
+    flags: 1,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_server",
+    value: dpServer,
+  } as const satisfies wire.MapLayout<number, DpServer>,
+  dp_settings: {
+    name: "dp_settings",
+    type: 2,
+    maxEntries: 1,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_settings",
+    value: dpSettings,
+  } as const satisfies wire.MapLayout<number, DpSettings>,
   dp_sweeps: {
     name: "dp_sweeps",
     type: 2,
@@ -1227,6 +1604,16 @@ export const mapLayouts = {
     valueType: "struct dp_sweep",
     value: dpSweep,
   } as const satisfies wire.MapLayout<number, DpSweep>,
+  dp_traffic: {
+    name: "dp_traffic",
+    type: 6,
+    maxEntries: 16384,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_forward_traffic",
+    value: dpForwardTraffic,
+  } as const satisfies wire.MapLayout<number, DpForwardTraffic>,
   dp_uplinks: {
     name: "dp_uplinks",
     type: 25,
@@ -1237,48 +1624,7 @@ export const mapLayouts = {
     valueType: "__u32",
     value: wire.u32,
   } as const satisfies wire.MapLayout<number, number>,
-  dp_veth_pairs: {
-    name: "dp_veth_pairs",
-    type: 1,
-    maxEntries: 65536,
-    flags: 1,
-    keyType: "__be32",
-    key: wire.be32,
-    valueType: "struct dp_veth_pair",
-    value: dpVethPair,
-  } as const satisfies wire.MapLayout<string, DpVethPair>,
 } as const;
 
 /** Global variables, by their names in C. */
-export const variableLayouts = {
-  dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-  dp_host_netns: { name: "dp_host_netns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-  dp_host_peer_mac: {
-    name: "dp_host_peer_mac",
-    section: ".rodata",
-    type: "__u8[6]",
-    codec: wire.codec<string>(
-      6,
-      "dp_host_peer_mac",
-      (view) => wire.getMac(view, 0),
-      (view, value) => wire.setMac(view, 0, value, "dp_host_peer_mac"),
-    ),
-  } satisfies wire.VariableLayout<string>,
-  dp_max_flows: {
-    name: "dp_max_flows",
-    section: ".rodata",
-    type: "__s32",
-    codec: wire.codec<number>(
-      4,
-      "dp_max_flows",
-      (view) => view.getInt32(0, true),
-      (view, value) => wire.setS32(view, 0, value, "dp_max_flows"),
-    ),
-  } satisfies wire.VariableLayout<number>,
-  dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-  dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-  dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
-  dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
-  dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-  dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
-} as const;
+export const variableLayouts = {} as const;

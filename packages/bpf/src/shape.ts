@@ -24,16 +24,20 @@ const PADDING = /^pad\d*$/;
 
 /** What only the kernel looks into, such as struct bpf_timer. */
 export function isOpaque(type: string): boolean {
-  return type.startsWith("struct ");
+  return type.startsWith("struct ") && type !== ADDRESS;
 }
+
+/** An address of either family: one value, whatever is inside. */
+const ADDRESS = "struct dp_addr";
 
 /** The shape of a type in BTF. Throws `BtfError` for damaged BTF. */
 export function shapeOfType(btf: Btf, id: number): Shape {
   const leavesOf = (type: number, path: string, offset: number): Leaf[] => {
     const resolved = btf.resolve(type);
+    const c = btf.describe(type);
     // Structs of other names are the kernel's: a leaf, whatever is inside.
-    if (resolved.kind !== "struct" || !resolved.name.startsWith("dp_")) {
-      return [{ path, offset, size: btf.sizeOf(type), type: btf.describe(type) }];
+    if (resolved.kind !== "struct" || !resolved.name.startsWith("dp_") || c === ADDRESS) {
+      return [{ path, offset, size: btf.sizeOf(type), type: c }];
     }
     return resolved.members
       .filter(({ name }) => !PADDING.test(name))

@@ -60,6 +60,8 @@ export interface ModelOptions {
   readonly structs?: readonly string[];
   /** Likewise enums. */
   readonly enums?: readonly string[];
+  /** Structs of 16 bytes that hold an address of either family. */
+  readonly addresses?: readonly string[];
   /** Refuses padding that the compiler adds, in all structs and not in keys alone. */
   readonly explicitPadding?: boolean;
 }
@@ -69,7 +71,7 @@ export interface ModelOptions {
  * Throws {@link ModelError}.
  */
 export function layoutsOf(objects: readonly Btf[], options: ModelOptions = {}): LayoutModel {
-  const collector = new Collector(options.explicitPadding ?? false);
+  const collector = new Collector(options.explicitPadding ?? false, new Set(options.addresses));
   for (const btf of objects) collector.add(btf);
   for (const pattern of options.structs ?? []) collector.addNamed(objects, "struct", pattern);
   for (const pattern of options.enums ?? []) collector.addNamed(objects, "enum", pattern);
@@ -78,14 +80,16 @@ export function layoutsOf(objects: readonly Btf[], options: ModelOptions = {}): 
 
 class Collector {
   readonly #explicitPadding: boolean;
+  readonly #addresses: ReadonlySet<string>;
   readonly #enums = new Map<string, EnumModel>();
   readonly #structs = new Map<string, StructModel>();
   readonly #maps = new Map<string, MapModel>();
   readonly #variables = new Map<string, VariableModel>();
   readonly #skipped = new Set<string>();
 
-  constructor(explicitPadding: boolean) {
+  constructor(explicitPadding: boolean, addresses: ReadonlySet<string>) {
     this.#explicitPadding = explicitPadding;
+    this.#addresses = addresses;
   }
 
   add(btf: Btf): void {
@@ -127,7 +131,7 @@ class Collector {
       for (const [id, type] of btf.types.entries()) {
         if (type.kind !== kind && type.kind !== "typedef") continue;
         if (!matches.test(type.name) || btf.resolve(id).kind !== kind) continue;
-        const shape = shapeOf(btf, id, `${kind} ${type.name}`);
+        const shape = shapeOf(btf, id, `${kind} ${type.name}`, this.#addresses);
         if (shape.kind === kind) this.#addShape(btf, shape);
         found = true;
       }
@@ -148,7 +152,7 @@ class Collector {
   }
 
   #value(btf: Btf, id: number, where: string): ValueModel {
-    const shape = shapeOf(btf, id, where);
+    const shape = shapeOf(btf, id, where, this.#addresses);
     if (shape.kind === "opaque") throw new ModelError(`${where}: no rendering for ${btf.describe(id)}`);
     this.#addShape(btf, shape);
     return { type: btf.describe(id), size: btf.sizeOf(id), shape };
@@ -168,7 +172,9 @@ class Collector {
           );
         }
         if (member.name === "") throw new ModelError(where, "name it: it becomes a property");
-        const inner: Shape = isPadding(member.name) ? { kind: "padding" } : shapeOf(btf, member.type, where);
+        const inner: Shape = isPadding(member.name)
+          ? { kind: "padding" }
+          : shapeOf(btf, member.type, where, this.#addresses);
         this.#addShape(btf, inner);
         const offset = member.bitOffset / 8;
         return {

@@ -11,6 +11,7 @@ export interface Options {
   readonly object: string | undefined;
   readonly structs: readonly string[];
   readonly enums: readonly string[];
+  readonly addresses: readonly string[];
   readonly explicitPadding: boolean;
   readonly runtime: string;
   readonly clang: readonly string[];
@@ -33,6 +34,7 @@ usage: bpf2ts INPUT... [options] [-- CLANG-FLAG...]
       --object FILE       keeps the object that clang made: one INPUT only
       --struct NAME       also this struct, such as a ring buffer's record; may have *, may be repeated
       --enum NAME         also this enum
+      --address STRUCT    this struct of 16 bytes is an IP address: IPv6, or IPv4 as ::ffff:a.b.c.d; may be repeated
       --explicit-padding  refuses padding the compiler adds, in all structs (in keys it always does)
       --import MODULE     what the module imports, default @dp/bpf/layout
   -h, --help
@@ -69,6 +71,7 @@ export function parseOptions(args: readonly string[]): Options | "help" | "versi
     object,
     structs: values.struct ?? [],
     enums: values.enum ?? [],
+    addresses: values.address ?? [],
     explicitPadding: values["explicit-padding"] ?? false,
     runtime: values.import ?? "@dp/bpf/layout",
     clang,
@@ -92,6 +95,7 @@ function parse(args: readonly string[]) {
         object: { type: "string" },
         struct: { type: "string", multiple: true },
         enum: { type: "string", multiple: true },
+        address: { type: "string", multiple: true },
         "explicit-padding": { type: "boolean" },
         import: { type: "string" },
         help: { type: "boolean", short: "h" },

@@ -6,6 +6,7 @@ export function typeOf(shape: Shape): string {
   switch (shape.kind) {
     case "ipv4":
     case "ipv6":
+    case "address":
     case "mac":
     case "text":
       return "string";
@@ -60,6 +61,8 @@ export function readExpression(shape: Shape, at: string, depth = 0): string {
       return `wire.getIpv4(view, ${at})`;
     case "ipv6":
       return `wire.getIpv6(view, ${at})`;
+    case "address":
+      return `wire.getAddress(view, ${at})`;
     case "mac":
       return `wire.getMac(view, ${at})`;
     case "text":
@@ -110,6 +113,8 @@ export function writeStatement(shape: Shape, at: string, value: string, what: st
       return `wire.setIpv4(view, ${at}, ${value}, ${what});`;
     case "ipv6":
       return `wire.setIpv6(view, ${at}, ${value}, ${what});`;
+    case "address":
+      return `wire.setAddress(view, ${at}, ${value}, ${what});`;
     case "mac":
       return `wire.setMac(view, ${at}, ${value}, ${what});`;
     case "text":

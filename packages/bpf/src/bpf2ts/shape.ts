@@ -6,7 +6,7 @@ type BtfEnum = Extract<BtfType, { kind: "enum" }>;
 
 type IntegerKind = "u8" | "s8" | "u16" | "s16" | "u32" | "s32" | "u64" | "s64";
 type ScalarKind = IntegerKind | "bool" | "be16" | "be64";
-type AddressKind = "ipv4" | "ipv6" | "mac";
+type AddressKind = "ipv4" | "ipv6" | "address" | "mac";
 
 /**
  * How a field is read and written; `padding` and `opaque` are neither: they stay zero. Opaque is what only the kernel
@@ -42,13 +42,22 @@ const KERNELS_OWN = /^bpf_(spin_lock|timer|wq|list_head|list_node|rb_root|rb_nod
 /** Of a pointer: `__kptr` and its kin in libbpf's headers. */
 const KERNELS_OWN_POINTER = /^(kptr(_ref|_untrusted)?|percpu_kptr|uptr)$/;
 
+/** Bytes of an IPv6 address, and of an IPv4-mapped one. */
+const ADDRESS_SIZE = 16;
+
 /** Spelled-out padding: `pad`, `pad2`, `_pad`, `padding`. */
 export function isPadding(name: string): boolean {
   return /^_*pad(ding)?_?\d*$/.test(name);
 }
 
-/** The shape of a type. Throws {@link ModelError} for one that has none. */
-export function shapeOf(btf: Btf, id: number, where: string): Shape {
+const NO_ADDRESSES: ReadonlySet<string> = new Set();
+
+/**
+ * The shape of a type. Throws {@link ModelError} for one that has none.
+ *
+ * @param addresses names of structs of 16 bytes that hold an address of either family
+ */
+export function shapeOf(btf: Btf, id: number, where: string, addresses = NO_ADDRESSES): Shape {
   const c = btf.describe(id);
   const known = BY_NAME[c];
   if (known !== undefined) return known;
@@ -61,11 +70,15 @@ export function shapeOf(btf: Btf, id: number, where: string): Shape {
       break;
     }
     case "array":
-      return arrayOf(btf, type, where);
+      return arrayOf(btf, type, where, addresses);
     case "struct": {
       // Unnamed bit-fields: compilers leave them out of BTF, or keep them without a name.
       const hidden = type.members.every((member) => member.name === "" && member.bitSize !== 0);
       if (hidden || KERNELS_OWN.test(type.name)) return { kind: "opaque" };
+      if (addresses.has(type.name)) {
+        if (type.size === ADDRESS_SIZE) return { kind: "address" };
+        throw new ModelError(`${where}: ${c} is ${type.size} bytes, not ${ADDRESS_SIZE}`, "an address has 16 bytes");
+      }
       return { kind: "struct", name: nameOf(type, c, where), size: type.size, type };
     }
     case "ptr": {
@@ -101,14 +114,19 @@ const HINTS: Readonly<Record<string, string>> = {
   int: "numbers have 1, 2, 4 or 8 bytes here: use an array of them",
 };
 
-function arrayOf(btf: Btf, array: Extract<BtfType, { kind: "array" }>, where: string): Shape {
+function arrayOf(
+  btf: Btf,
+  array: Extract<BtfType, { kind: "array" }>,
+  where: string,
+  addresses: ReadonlySet<string>,
+): Shape {
   const { length } = array;
   const element = btf.describe(array.type);
   if (length === 0) {
     throw new ModelError(`${where}: a flexible array (${element}[])`, "give it a length: a map's values have one size");
   }
   if (element === "char") return { kind: "text", length };
-  const shape = shapeOf(btf, array.type, where);
+  const shape = shapeOf(btf, array.type, where, addresses);
   if (shape.kind === "u8") return { kind: "bytes", length };
   if (shape.kind === "opaque") throw new ModelError(`${where}: no rendering for ${element}[${length}]`);
   return { kind: "array", element: shape, length, stride: btf.sizeOf(array.type) };

@@ -70,3 +70,32 @@ export function setIpv6(view: DataView, offset: number, value: string, what: str
     view.setUint16(offset + index * 2, Number.parseInt(group, 16));
   }
 }
+
+/** The last 4 of an address's 16 bytes are an IPv4 address (RFC 4291 2.5.5.2). */
+function isMapped(view: DataView, offset: number): boolean {
+  return (
+    view.getUint32(offset + 8) === 0xffff && view.getUint32(offset) === 0 && view.getUint32(offset + 4) === 0
+  );
+}
+
+/**
+ * An address of either family in 16 bytes: IPv4 is kept as ::ffff:a.b.c.d and reads dotted. All bytes zero: no address,
+ * the empty text.
+ */
+export function getAddress(view: DataView, offset: number): string {
+  if (isMapped(view, offset)) return getIpv4(view, offset + 12);
+  const text = getIpv6(view, offset);
+  return text === "::" ? "" : text;
+}
+
+/** Takes what {@link getAddress} returns, and any spelling of an IPv6 address that is not an IPv4-mapped one. */
+export function setAddress(view: DataView, offset: number, value: string, what: string): void {
+  if (value === "") return;
+  if (value.includes(":")) {
+    setIpv6(view, offset, value, what);
+    if (!isMapped(view, offset)) return;
+    throw new RangeError(`${what}: ${JSON.stringify(value)} is an IPv4-mapped address: write it dotted`);
+  }
+  view.setUint32(offset + 8, 0xffff);
+  setIpv4(view, offset + 12, value, what);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Public endpoints: where players connect to, and which container that leads to. */
+#pragma once
+
+#include "layout.h"
+
+struct dp_endpoint_key {
+	struct dp_addr addr;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 family; /* enum dp_family */
+	__u32 pad;
+};
+
+/* A range of ports has an entry for each port. */
+struct dp_endpoint {
+	__u32 server;
+	__u32 counter; /* index into dp_traffic */
+	struct dp_addr container;
+	__be16 port; /* the container endpoint's */
+	__u8 mac[6]; /* the container peer's */
+	__u32 open; /* 0: the server has this endpoint, but gets no packets; they are the host's */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DP_MAX_ENDPOINTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dp_endpoint_key);
+	__type(value, struct dp_endpoint);
+} dp_endpoints SEC(".maps");
+
+/* One direction of a forward, since it was added. */
+struct dp_traffic {
+	__u64 packets; /* a GSO packet is one */
+	__u64 bytes; /* with Ethernet headers */
+};
+
+struct dp_forward_traffic {
+	struct dp_traffic in; /* to the container */
+	struct dp_traffic out; /* to players */
+};
+
+/* Counters of forwards. Which forward has which: dp_counters. 0 is never used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DP_MAX_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct dp_forward_traffic);
+} dp_traffic SEC(".maps");

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The players of each server. lib/players.h reads and writes them. */
+#pragma once
+
+#include "layout.h"
+
+/* A power of two. The inner maps have this size for ever: all maps in one outer map must have the same size. */
+#define DP_PLAYER_BITS 13
+#define DP_PLAYER_SLOTS (1 << DP_PLAYER_BITS)
+
+/* 32 KiB. Key: a hash of the player. Value: when a player of that hash last sent something, in steps. */
+struct dp_player_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DP_PLAYER_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
+/* By server id. A table for each server: a flood at one server changes no other server's table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, DP_MAX_SERVERS + 1);
+	__type(key, __u32);
+	__array(values, struct dp_player_table);
+} dp_players SEC(".maps");
