@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatIpv4, parseIpv4, Subnet } from "../src/subnet.ts";
+import { formatIpv4, parseIpv4, Subnet } from "../src/allocate/subnet.ts";
 
 const bits = fc.integer({ min: 0, max: 0xffff_ffff });
 const subnets = fc.tuple(bits, fc.integer({ min: 1, max: 32 })).map(([base, prefix]) => new Subnet(base, prefix));

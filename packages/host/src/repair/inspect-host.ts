@@ -1,12 +1,12 @@
 import type { CgroupProgram } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { LinkFlag } from "@dp/netlink/codec";
-import { cgroup2Mount, cgroupFolderById } from "./cgroup.ts";
-import { refreshHostAddresses } from "./host-addresses.ts";
+import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
+import { toInterface } from "../interfaces/uplink.ts";
+import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
 import { inspectDefaultHome } from "./inspect-home.ts";
 import { mend, type Problem, problem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
-import { toInterface } from "./uplink.ts";
 
 /** What is wrong with what all servers share: uplinks, the proxies' cgroup, the host's own addresses. */
 export function inspectHost(scene: Scene): Problem[] {

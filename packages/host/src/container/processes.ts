@@ -2,8 +2,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import type { ServerRecord } from "@dp/core";
 import { DatapathError, type Fd, netnsCookie, openNetns } from "@dp/sys";
-import { label } from "./server.ts";
-import { messageOf } from "./transaction.ts";
+import { label } from "../server/server.ts";
+import { messageOf } from "../transaction.ts";
 
 /** The processes whose network namespace has this inode number, by pid. Threads elsewhere do not count. */
 export function processesIn(netnsInode: bigint): number[] {

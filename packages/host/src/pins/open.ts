@@ -14,9 +14,9 @@ import {
   SyscallError,
   unmount,
 } from "@dp/sys";
-import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "./host-options.ts";
+import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
+import { messageOf } from "../transaction.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
-import { messageOf } from "./transaction.ts";
 
 /** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
 function lock(path: string, options: HostOptions): Promise<Fd> {

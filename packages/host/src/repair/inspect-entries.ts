@@ -1,7 +1,7 @@
 import type { DnatTarget, ServerRecord, SnatTarget, VethPairEntry } from "@dp/core";
+import { blockName } from "../server/server.ts";
 import { mend, type Problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
-import { blockName } from "./server.ts";
 
 /** Whether the map entries of a server whose interface is there are what its record says. */
 export function inspectEntries(scene: Scene, record: ServerRecord): Problem[] {

@@ -1,7 +1,7 @@
+import type { HostOptions } from "../host-options.ts";
+import { messageOf } from "../transaction.ts";
 import type { Finding } from "./finding.ts";
-import type { HostOptions } from "./host-options.ts";
 import type { Problem, Remedy } from "./problem.ts";
-import { messageOf } from "./transaction.ts";
 
 export interface PutRightOptions extends HostOptions {
   /** Only say what would be done. Default false. */

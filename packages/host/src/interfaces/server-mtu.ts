@@ -1,9 +1,9 @@
 import type { ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
-import { openServerNetns } from "./container-processes.ts";
-import type { HostOptions } from "./host-options.ts";
-import { label } from "./server.ts";
-import { messageOf, type Transaction } from "./transaction.ts";
+import { openServerNetns } from "../container/processes.ts";
+import type { HostOptions } from "../host-options.ts";
+import { label } from "../server/server.ts";
+import { messageOf, type Transaction } from "../transaction.ts";
 
 /**
  * What a server's interfaces should have as their MTU, if that is not what they have: their uplink's, unless the server

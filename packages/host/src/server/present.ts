@@ -1,6 +1,6 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
-import { openServerNetns } from "./container-processes.ts";
+import { openServerNetns } from "../container/processes.ts";
 import { isHostPeer } from "./server.ts";
 
 /**

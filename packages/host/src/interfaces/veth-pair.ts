@@ -1,6 +1,6 @@
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, withNetns, withOwnProc } from "@dp/sys";
-import { writeSysctlIfThere } from "./sysctl.ts";
+import { writeSysctlIfThere } from "../kernel/sysctl.ts";
 
 /** Every host peer's: a container's gateway is the same to all of them, wherever it moves. */
 export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";

@@ -1,14 +1,20 @@
 import type { Objects } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
-import { raiseFreeFrom } from "./first-free.ts";
-import { refreshHostAddresses } from "./host-addresses.ts";
-import type { HostOptions } from "./host-options.ts";
-import type { ServerPlan } from "./plan-server.ts";
-import { releasePort, reservePort } from "./reserved-ports.ts";
+import { raiseFreeFrom } from "../allocate/first-free.ts";
+import type { HostOptions } from "../host-options.ts";
+import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
+import { toInterface } from "../interfaces/uplink.ts";
+import {
+  createPair,
+  prepareHostPeer,
+  raiseContainerPeer,
+  raiseHostPeer,
+  raiseLoopback,
+} from "../interfaces/veth-pair.ts";
+import { releasePort, reservePort } from "../kernel/reserved-ports.ts";
+import { messageOf, Transaction } from "../transaction.ts";
+import type { ServerPlan } from "./plan.ts";
 import { type Server, toServer } from "./server.ts";
-import { messageOf, Transaction } from "./transaction.ts";
-import { toInterface } from "./uplink.ts";
-import { createPair, prepareHostPeer, raiseContainerPeer, raiseHostPeer, raiseLoopback } from "./veth-pair.ts";
 
 interface Means {
   objects: Objects;

@@ -1,9 +1,9 @@
 import type { Attachment, HostConfig, InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
-import { type HostAddress, hostAddresses } from "./host-addresses.ts";
-import type { HostOptions } from "./host-options.ts";
-import type { PortSet } from "./port-set.ts";
-import { reservedPorts } from "./reserved-ports.ts";
+import type { HostOptions } from "../host-options.ts";
+import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
+import type { PortSet } from "../kernel/port-set.ts";
+import { reservedPorts } from "../kernel/reserved-ports.ts";
 
 export interface SceneOptions extends HostOptions {
   /** Look into the containers' namespaces, too: it takes most of the time. Default true. */

@@ -1,9 +1,9 @@
 import type { ServerRecord } from "@dp/core";
 import { guardOf } from "@dp/core/internal";
 import type { Link, Netlink } from "@dp/netlink";
-import { recordsOfAllRoots } from "./other-roots.ts";
+import { looksLikeHostPeer } from "../interfaces/veth-pair.ts";
+import { recordsOfAllRoots } from "../pins/other-roots.ts";
 import { collect, type Problem, problem } from "./problem.ts";
-import { looksLikeHostPeer } from "./veth-pair.ts";
 
 /**
  * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more

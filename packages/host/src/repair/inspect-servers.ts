@@ -1,15 +1,15 @@
 import type { ServerRecord } from "@dp/core";
 import { type Link, type Netlink, NetlinkError } from "@dp/netlink";
 import { Errno } from "@dp/sys";
+import { outdatedMtu, setMtu } from "../interfaces/server-mtu.ts";
+import { reservePort } from "../kernel/reserved-ports.ts";
+import { presentHostPeer } from "../server/present.ts";
+import { removeServer } from "../server/remove.ts";
 import { inspectContainer } from "./inspect-container.ts";
 import { inspectEntries } from "./inspect-entries.ts";
 import { inspectHome } from "./inspect-home.ts";
-import { presentHostPeer } from "./present.ts";
 import { collect, mend, type Problem, serverProblem } from "./problem.ts";
-import { removeServer } from "./remove.ts";
-import { reservePort } from "./reserved-ports.ts";
 import type { Scene } from "./scene.ts";
-import { outdatedMtu, setMtu } from "./server-mtu.ts";
 
 /** What is wrong with the servers there are records of. */
 export function inspectServers(scene: Scene): Problem[] {

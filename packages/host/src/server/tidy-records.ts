@@ -1,7 +1,7 @@
 import type { Objects } from "@dp/core";
-import { FIRST_INDEX, freeFrom, indexOf } from "./first-free.ts";
-import type { HostOptions } from "./host-options.ts";
-import { messageOf } from "./transaction.ts";
+import { FIRST_INDEX, freeFrom, indexOf } from "../allocate/first-free.ts";
+import type { HostOptions } from "../host-options.ts";
+import { messageOf } from "../transaction.ts";
 
 /**
  * Makes what only helps to find records agree with them, and forgets changes that are over: a process that was killed

@@ -1,15 +1,15 @@
 import type { InterfaceProgram, Objects, ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { lowerFreeFrom } from "./first-free.ts";
-import type { HostOptions } from "./host-options.ts";
+import { lowerFreeFrom } from "../allocate/first-free.ts";
+import type { HostOptions } from "../host-options.ts";
+import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
+import { releasePort } from "../kernel/reserved-ports.ts";
+import { attemptAll, messageOf } from "../transaction.ts";
 import { findHostPeer } from "./present.ts";
-import { releasePort } from "./reserved-ports.ts";
-import { serversOnPort } from "./select-server.ts";
+import { serversOnPort } from "./select.ts";
 import { blockName, isHostPeer, label } from "./server.ts";
 import { tidyRecords } from "./tidy-records.ts";
-import { attemptAll, messageOf } from "./transaction.ts";
-import { HOST_PEER_MAC } from "./veth-pair.ts";
 
 /**
  * Takes a server out: the DNAT entry first, its record last. It works with whatever is left of the server (half added,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerRecord } from "@dp/core";
 import { pinnedRecords, RECORDS_PIN } from "@dp/core/internal";
-import { parseMounts } from "./mountinfo.ts";
+import { parseMounts } from "../kernel/mountinfo.ts";
 
 /**
  * The records of every pin root on this machine, in whatever mount namespace it is mounted: an interface that has none

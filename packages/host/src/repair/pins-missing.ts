@@ -1,5 +1,5 @@
+import { hasPins } from "../pins/open.ts";
 import type { Finding } from "./finding.ts";
-import { hasPins } from "./pin-root.ts";
 
 /** What there is to say of a pin root that cannot be opened as a whole: nothing when nothing is loaded there. */
 export function pinsMissing(pinRoot: string): Finding[] {

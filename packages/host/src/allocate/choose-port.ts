@@ -1,14 +1,14 @@
 import type { Objects } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { type Free, lowestFree } from "./allocate.ts";
-import { type PortRange, ephemeralRange, inRange } from "./ephemeral-range.ts";
-import { isUnused, portsInUse, type PortsInUse } from "./host-sockets.ts";
-import { goneHint } from "./present.ts";
-import { reservedPorts } from "./reserved-ports.ts";
-import { portOwners } from "./select-server.ts";
-import { label } from "./server.ts";
-import { describeHolders } from "./socket-holder.ts";
+import { type PortRange, ephemeralRange, inRange } from "../kernel/ephemeral-range.ts";
+import { reservedPorts } from "../kernel/reserved-ports.ts";
+import { describeHolders } from "../kernel/socket-holder.ts";
+import { isUnused, portsInUse, type PortsInUse } from "../kernel/sockets.ts";
+import { goneHint } from "../server/present.ts";
+import { portOwners } from "../server/select.ts";
+import { label } from "../server/server.ts";
+import { type Free, lowestFree } from "./lowest-free.ts";
 
 export interface PortChoice {
   port: number | "auto";

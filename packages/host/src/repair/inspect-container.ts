@@ -1,11 +1,11 @@
 import type { ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import type { Fd } from "@dp/sys";
-import { openServerNetns } from "./container-processes.ts";
+import { openServerNetns } from "../container/processes.ts";
+import { messageOf } from "../transaction.ts";
 import type { Finding } from "./finding.ts";
 import { mend, type Problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
-import { messageOf } from "./transaction.ts";
 
 /** Whether it takes a look into the container to see this. */
 export function isInside({ code }: Finding): boolean {

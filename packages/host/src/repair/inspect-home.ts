@@ -1,10 +1,10 @@
 import type { ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import { moveServer } from "./move-server.ts";
+import { defaultAddress, toInterface, uplinkOf } from "../interfaces/uplink.ts";
+import { moveServer } from "../server/move.ts";
+import { messageOf } from "../transaction.ts";
 import { mend, type Problem, problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
-import { messageOf } from "./transaction.ts";
-import { defaultAddress, toInterface, uplinkOf } from "./uplink.ts";
 
 const OP = "find the uplink";
 

@@ -1,8 +1,8 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { type Netlink, NetlinkError } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { type Free, isHostIndex, lowestFree } from "./allocate.ts";
-import { label } from "./server.ts";
+import { label } from "../server/server.ts";
+import { type Free, isHostIndex, lowestFree } from "./lowest-free.ts";
 import type { Subnet } from "./subnet.ts";
 
 /** Whose an address is, answered for each that is asked for. */

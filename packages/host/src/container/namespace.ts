@@ -1,7 +1,7 @@
 /** Containers by name. */
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
-import { type Answer, type ContainerEngine, ENGINES } from "./container-engine.ts";
+import { type Answer, type ContainerEngine, ENGINES } from "./engine.ts";
 
 /** The network namespace of a container, as it was a moment ago. */
 export interface ContainerNamespace {

@@ -1,7 +1,7 @@
 import type { ServerRecord } from "@dp/core";
+import { blockName } from "../server/server.ts";
 import { collect, type Problem, problem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
-import { blockName } from "./server.ts";
 import { inspectStrayInterfaces } from "./stray-interfaces.ts";
 
 /** What belongs to no server there is a record of: entries, pins, interfaces. */

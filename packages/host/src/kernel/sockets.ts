@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { bindSocket, Errno, socket, SyscallError } from "@dp/sys";
-import { formatIpv4 } from "./subnet.ts";
+import { formatIpv4 } from "../allocate/subnet.ts";
 
 /** A TCP socket of the host, as /proc/net/tcp lists it. */
 export interface TcpSocket {
