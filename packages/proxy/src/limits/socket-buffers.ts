@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { setSocketOption, SyscallError } from "@dp/sys";
-import { socketFd } from "./socket-fd.ts";
+import { socketFd } from "../socket-fd.ts";
 
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { ConnectionLog } from "../src/connection-log.ts";
-import { LogGate } from "../src/log-gate.ts";
+import type { ConnectionLog } from "../src/log/connection-log.ts";
+import { LogGate } from "../src/log/refusal-rate-limit.ts";
 
 const stranger: ConnectionLog = {
   time: new Date(),

@@ -1,8 +1,8 @@
-import type { ConnectionLog } from "./connection-log.ts";
-import { type DnsReply, errorReply, screenQuery } from "./dns-forwarder.ts";
-import { Rcode, typeName } from "./dns-message.ts";
-import { EntryClock } from "./entry-clock.ts";
-import type { ProxyContext } from "./proxy-context.ts";
+import type { ConnectionLog } from "../log/connection-log.ts";
+import { EntryClock } from "../log/stopwatch.ts";
+import type { ProxyContext } from "../proxy-context.ts";
+import { type DnsReply, errorReply, screenQuery } from "./forwarder.ts";
+import { Rcode, typeName } from "./message.ts";
 
 export type QueryOrigin = Pick<ConnectionLog, "kind" | "transport" | "server" | "source" | "destination">;
 

@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
-import { deferred } from "./deferred.ts";
-import { DnsFrameReader, dnsFrame } from "./dns-frames.ts";
-import { answersQuery, withDnsId } from "./dns-message.ts";
-import type { Endpoint } from "./ipv4.ts";
+import { deferred } from "../deferred.ts";
+import type { Endpoint } from "../ipv4.ts";
+import { DnsFrameReader, dnsFrame } from "./frames.ts";
+import { answersQuery, withDnsId } from "./message.ts";
 
 /** Why a resolver gave no answer: "timeout", or an errno name. */
 type ExchangeFailure = { readonly failure: string };

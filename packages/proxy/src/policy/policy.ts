@@ -1,13 +1,7 @@
-import type { Endpoint } from "./ipv4.ts";
-import { type Ipv4, maskIpv4, parseIpv4 } from "./ipv4.ts";
-import {
-  compareSpecificity,
-  formatRuleTarget,
-  parseRuleTarget,
-  type RuleTarget,
-  ruleTargetMatches,
-} from "./policy-rule.ts";
+import type { Endpoint } from "../ipv4.ts";
+import { type Ipv4, maskIpv4, parseIpv4 } from "../ipv4.ts";
 import { RESERVED_RANGES } from "./reserved-ranges.ts";
+import { compareSpecificity, formatRuleTarget, parseRuleTarget, type RuleTarget, ruleTargetMatches } from "./rule.ts";
 
 /** Rules besides those that are built in. */
 export interface PolicyOptions {

@@ -1,9 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { deferred } from "./deferred.ts";
-import { answerQuery } from "./dns-query.ts";
-import type { Endpoint } from "./ipv4.ts";
-import { listenError } from "./listen-error.ts";
-import type { ProxyContext } from "./proxy-context.ts";
+import { deferred } from "../deferred.ts";
+import type { Endpoint } from "../ipv4.ts";
+import { listenError } from "../listen-error.ts";
+import type { ProxyContext } from "../proxy-context.ts";
+import { answerQuery } from "./answer-query.ts";
 
 /** Enough for a burst of queries while the loop is busy; the kernel's default is about 200 kB. */
 const RECEIVE_BUFFER = 1024 * 1024;

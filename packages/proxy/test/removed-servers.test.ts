@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { ServerIdentity } from "../src/connection-log.ts";
-import { Departures } from "../src/departures.ts";
+import type { ServerIdentity } from "../src/log/connection-log.ts";
+import { Departures } from "../src/removed-servers.ts";
 
 const LOBBY = { name: "lobby", port: 25570 };
 const ADDRESS = "10.2.0.1";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { Errno, type Fd, socket, tryBind } from "@dp/sys";
-import { parseIpv4 } from "./ipv4.ts";
+import { parseIpv4 } from "../ipv4.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;

@@ -1,5 +1,5 @@
 import type { ProxyLimits } from "./limits.ts";
-import { Rates } from "./rates.ts";
+import { Rates } from "./token-buckets.ts";
 
 /** Something that reads from a container's connection and can be told to stop for a while. */
 export interface Throttled {

@@ -1,4 +1,4 @@
-import type { ServerIdentity } from "./connection-log.ts";
+import type { ServerIdentity } from "./log/connection-log.ts";
 
 /** How long an address may be nobody's before what is open under it is closed: the datapath may be being replaced. */
 const PATIENCE_MS = 3000;

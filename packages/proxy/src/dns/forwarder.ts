@@ -1,5 +1,7 @@
-import type { Outcome } from "./connection-log.ts";
-import { type Exchange, exchangeTcp, exchangeUdp } from "./dns-exchange.ts";
+import type { Endpoint } from "../ipv4.ts";
+import type { ProxyLimits } from "../limits/limits.ts";
+import type { Outcome } from "../log/connection-log.ts";
+import { type Exchange, exchangeTcp, exchangeUdp } from "./exchange.ts";
 import {
   type DnsQuestion,
   errorAnswer,
@@ -8,9 +10,7 @@ import {
   readDnsQuestion,
   rcodeName,
   ZONE_TRANSFERS,
-} from "./dns-message.ts";
-import type { Endpoint } from "./ipv4.ts";
-import type { ProxyLimits } from "./limits.ts";
+} from "./message.ts";
 import { formatResolver, type ResolverList } from "./resolver-list.ts";
 
 export interface DnsReply {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./connection-log.ts";
-import { EntryClock } from "./entry-clock.ts";
 import type { Endpoint } from "./ipv4.ts";
+import type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./log/connection-log.ts";
+import { EntryClock } from "./log/stopwatch.ts";
 import { originalDestination } from "./original-destination.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { AddressList, OwnAddresses } from "../src/own-addresses.ts";
+import { AddressList, OwnAddresses } from "../src/policy/host-addresses.ts";
 
 /** Of this sandbox's host. */
 const ADDRESS = "192.0.2.78";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { quietly } from "../src/quiet-warning.ts";
+import { quietly } from "../src/log/repeated-warnings.ts";
 
 test("the same warning is given once a minute, another one at once", () => {
   let now = 0;

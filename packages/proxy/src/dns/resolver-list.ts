@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
 import { DatapathError } from "@dp/sys";
-import type { Endpoint } from "./ipv4.ts";
+import type { Endpoint } from "../ipv4.ts";
 
 const DNS_PORT = 53;
 const RESOLV_CONF = "/etc/resolv.conf";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Account, Accounts } from "../src/accounts.ts";
-import { completeLimits } from "../src/limits.ts";
+import { type Account, Accounts } from "../src/limits/container-usage.ts";
+import { completeLimits } from "../src/limits/limits.ts";
 
 describe("accounts", () => {
   test("count each container for itself, and forget it when it has nothing open", () => {

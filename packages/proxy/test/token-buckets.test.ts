@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Rates } from "../src/rates.ts";
+import { Rates } from "../src/limits/token-buckets.ts";
 
 function rates(perSecond: number) {
   const clock = { now: 0 };

@@ -1,4 +1,4 @@
-import type { Endpoint } from "./ipv4.ts";
+import type { Endpoint } from "../ipv4.ts";
 
 /** The server a container belongs to: its name and the public port players use. */
 export interface ServerIdentity {

@@ -1,11 +1,11 @@
-import type { Account, Throttled } from "./accounts.ts";
-import { type Admitted, refuse } from "./admission.ts";
-import type { Outcome } from "./connection-log.ts";
-import { DnsFrameReader, dnsFrame } from "./dns-frames.ts";
-import { answerQuery } from "./dns-query.ts";
-import type { ProxyContext } from "./proxy-context.ts";
-import { failureOutcome } from "./relay.ts";
-import { limitSocketBuffers } from "./socket-buffers.ts";
+import { type Admitted, refuse } from "../accept-connection.ts";
+import type { Account, Throttled } from "../limits/container-usage.ts";
+import { limitSocketBuffers } from "../limits/socket-buffers.ts";
+import type { Outcome } from "../log/connection-log.ts";
+import type { ProxyContext } from "../proxy-context.ts";
+import { failureOutcome } from "../relay.ts";
+import { answerQuery } from "./answer-query.ts";
+import { DnsFrameReader, dnsFrame } from "./frames.ts";
 
 /** Queries of one connection that may wait for an answer; nothing more is read from it meanwhile. */
 const MAX_PIPELINED = 16;

@@ -1,5 +1,5 @@
+import type { Endpoint } from "../ipv4.ts";
 import type { ConnectionLog } from "./connection-log.ts";
-import type { Endpoint } from "./ipv4.ts";
 
 /**
  * One line for people, without a newline at its end:
