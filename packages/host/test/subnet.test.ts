@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatIpv4 } from "@dp/sys";
 import fc from "fast-check";
-import { Subnet } from "../src/subnet.ts";
+import { Subnet } from "../src/allocate/subnet.ts";
 
 const bits = fc.integer({ min: 0, max: 0xffff_ffff });
 const subnets = fc.tuple(bits, fc.integer({ min: 1, max: 32 })).map(([base, prefix]) => new Subnet(base, prefix));
