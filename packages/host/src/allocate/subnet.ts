@@ -1,18 +1,4 @@
-import { DatapathError } from "@dp/sys";
-
-/**
- * IPv4 addresses as numbers, where a number is what arithmetic needs: everywhere else they are dotted strings.
- */
-export function parseIpv4(text: string): number | undefined {
-  const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1);
-  // A leading zero is octal to some programs and decimal to others: it is refused rather than guessed at.
-  if (octets === undefined || octets.some((octet) => Number(octet) > 255 || /^0\d/.test(octet))) return undefined;
-  return octets.reduce((bits, octet) => bits * 256 + Number(octet), 0);
-}
-
-export function formatIpv4(bits: number): string {
-  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
-}
+import { DatapathError, formatIpv4, parseIpv4 } from "@dp/sys";
 
 /** A range of IPv4 addresses that share a prefix. */
 export class Subnet {

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { bindSocket, Errno, socket, SyscallError } from "@dp/sys";
-import { formatIpv4 } from "../allocate/subnet.ts";
+import { bindSocket, Errno, formatIpv4, socket, SyscallError } from "@dp/sys";
 
 /** A TCP socket of the host, as /proc/net/tcp lists it. */
 export interface TcpSocket {

@@ -1,5 +1,5 @@
 import type { Objects } from "@dp/core";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, sleepSync } from "@dp/sys";
 
 /** How long an interface that is being deleted may take to be gone everywhere: in milliseconds, and tries. */
 const PATIENCE = { ms: 20, tries: 50 } as const;
@@ -14,7 +14,7 @@ export function requireOwnNamespace(objects: Objects, pinRoot: string): void {
   let index = objects.foreignInterface();
   // While the kernel deletes an interface, it is not to be seen any more, and still in the maps.
   for (let tries = 0; index !== undefined && tries < PATIENCE.tries; tries++) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE.ms);
+    sleepSync(PATIENCE.ms);
     index = objects.foreignInterface();
   }
   if (index === undefined) return;

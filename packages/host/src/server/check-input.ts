@@ -1,8 +1,7 @@
 /**
  * What callers hand in, checked before anything is looked at or changed. All throw `DatapathError` `BAD_USAGE`.
  */
-import { DatapathError } from "@dp/sys";
-import { parseIpv4 } from "../allocate/subnet.ts";
+import { DatapathError, parseIpv4 } from "@dp/sys";
 
 function bad(op: string, reason: string, hint?: string): DatapathError {
   return new DatapathError("BAD_USAGE", op, reason, { hint });
