@@ -1,16 +1,16 @@
 import type { Objects } from "@dp/core";
 import { type Namespace, Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
-import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
-import { connectServer } from "./connect-server.ts";
-import { changed, type ContainerNamespace, containerNamespace } from "./container.ts";
+import { changed, type ContainerNamespace, containerNamespace } from "./container/namespace.ts";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { planServer } from "./plan-server.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges } from "./remove.ts";
-import type { ServerOptions } from "./server-options.ts";
-import type { Server } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./server/check-input.ts";
+import { connectServer } from "./server/connect.ts";
+import type { ServerOptions } from "./server/options.ts";
+import { planServer } from "./server/plan.ts";
+import { recoverChanges } from "./server/remove.ts";
+import type { Server } from "./server/server.ts";
 
 export interface AddServerOptions extends ServerOptions, HostOptions {}
 

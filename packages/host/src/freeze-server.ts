@@ -3,15 +3,15 @@ import { dirname } from "node:path";
 import type { Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
-import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./cgroup.ts";
-import { openServerNetns, processesIn } from "./container-processes.ts";
+import { openServerNetns, processesIn } from "./container/processes.ts";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { findHostPeer } from "./present.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges } from "./remove.ts";
-import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
-import { blockName, label, type Server, toServer } from "./server.ts";
+import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { findHostPeer } from "./server/present.ts";
+import { recoverChanges } from "./server/remove.ts";
+import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
+import { blockName, label, type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {

@@ -2,9 +2,9 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type HostConfig, type Objects, openPinned } from "@dp/core";
 import { DatapathError, Errno, SyscallError, UnsupportedError } from "@dp/sys";
-import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./cgroup.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openLoaded } from "./pin-root.ts";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./kernel/cgroup.ts";
+import { openLoaded } from "./pins/open.ts";
 
 /** A server, as the proxy's log names it. */
 export interface KnownServer {

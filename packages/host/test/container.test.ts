@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
-import { type ContainerNamespace, containerNamespace } from "../src/container.ts";
+import { type ContainerNamespace, containerNamespace } from "../src/container/namespace.ts";
 import { requireRoot } from "./support/sandbox.ts";
 
 requireRoot();

@@ -3,9 +3,9 @@ import type { Attachment, InterfaceProgram, ServerRecord } from "@dp/core";
 import { type Direction, Link as BpfLink, Program, queryTcx } from "@dp/core/libbpf";
 import { type Filter, Netlink } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
-import { openServerNetns } from "../container-processes.ts";
-import type { Finding } from "../finding.ts";
-import { label } from "../server.ts";
+import { openServerNetns } from "../container/processes.ts";
+import type { Finding } from "../repair/finding.ts";
+import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 

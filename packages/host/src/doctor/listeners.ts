@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import type { HostConfig } from "@dp/core";
 import { commandOf } from "@dp/sys";
-import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../cgroup.ts";
-import type { Finding } from "../finding.ts";
-import { parseProcNetTcp } from "../host-sockets.ts";
-import { socketHolders } from "../socket-holder.ts";
-import { Subnet } from "../subnet.ts";
+import { Subnet } from "../allocate/subnet.ts";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../kernel/cgroup.ts";
+import { socketHolders } from "../kernel/socket-holder.ts";
+import { parseProcNetTcp } from "../kernel/sockets.ts";
+import type { Finding } from "../repair/finding.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 

@@ -2,7 +2,7 @@ import type { Attachment, HostConfig, Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, UnsupportedError } from "@dp/sys";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
-import { openLoaded } from "../pin-root.ts";
+import { openLoaded } from "../pins/open.ts";
 
 /** The host that is looked at. What is loaded is left out as far as nothing is, or cannot be opened. */
 export class Patient implements Disposable {

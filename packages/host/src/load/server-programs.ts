@@ -1,8 +1,8 @@
 /** The programs of a server that is there already, and the entries they need. */
 import type { Objects, ServerRecord } from "@dp/core";
 import type { Fd } from "@dp/sys";
-import { openServerNetns } from "../container-processes.ts";
-import { label } from "../server.ts";
+import { openServerNetns } from "../container/processes.ts";
+import { label } from "../server/server.ts";
 import { messageOf } from "../transaction.ts";
 import { attach } from "./attach.ts";
 import type { Change } from "./change.ts";
