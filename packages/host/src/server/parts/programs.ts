@@ -1,0 +1,61 @@
+import { type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
+import { collect, mend, type Problem, problem, serverProblem } from "../../repair/problem.ts";
+import type { View } from "../../repair/view.ts";
+import type { Removal, ServerPart } from "./part.ts";
+
+/**
+ * The programs on the host peer, as the program table has them. An interface that could not be deleted keeps its
+ * programs; those of one that is gone went with it, and their pins are removed here.
+ */
+export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").map(({ name }) => ({
+  name: `attach ${name}`,
+  add: ({ objects, record }) => objects.attachments.attach(name, interfaceOf(record)),
+  remove: (removal) => detach(removal, name),
+  check: (view, record) => check(view, record, name),
+  orphans: (view) => orphans(view, name),
+}));
+
+/** The program on the container peer: its pin has the host peer's name. The network of the container checks it. */
+export const containerProgram: ServerPart = {
+  name: "attach tproxy_container",
+  add: ({ objects, netns, record }) =>
+    objects.attachments.attachInContainer("tproxy_container", record.containerPeer, {
+      netns,
+      hostPeerName: record.hostPeer.name,
+    }),
+  remove: (removal) => detach(removal, "tproxy_container"),
+  orphans: (view) => orphans(view, "tproxy_container"),
+};
+
+function interfaceOf({ hostPeer: { ifindex, name, mac } }: ServerRecord) {
+  return { index: ifindex, name, mac };
+}
+
+function detach({ objects, host, record }: Removal, program: InterfaceProgram): void {
+  const { ifindex, name } = record.hostPeer;
+  if (objects.hostPeers.get(record.id) === ifindex && host.link(ifindex) !== undefined) return;
+  objects.attachments.detach(program, name);
+}
+
+function check(view: View, record: ServerRecord, program: InterfaceProgram): Problem[] {
+  const { objects } = view;
+  const { ifindex, name } = record.hostPeer;
+  const attached = view.attachment(program, name);
+  const isOn = attached?.ifindex === ifindex && attached.programId !== 0;
+  if (isOn && attached.programId === objects.programId(program)) return [];
+  const cure = mend(() => objects.attachments.attach(program, interfaceOf(record)));
+  const [code, what] = isOn
+    ? ["program-outdated", `${name} runs another dp_${program} than the loaded one`]
+    : ["program-detached", `dp_${program} is not attached to ${name}: it was detached by another program`];
+  return [serverProblem(record, { code, severity: "error", what }, cure)];
+}
+
+function orphans({ objects, attachments, hostPeerNames }: View, program: InterfaceProgram): Problem[] {
+  return attachments.flatMap((attachment) => {
+    const { iface, path } = attachment;
+    if (attachment.program !== program || hostPeerNames.has(iface)) return [];
+    const what = `orphaned pin ${path}: no server has the interface ${iface}`;
+    const cure = collect(() => objects.attachments.detach(program, iface));
+    return problem({ code: "orphaned-attachment", severity: "warning", what }, cure);
+  });
+}
