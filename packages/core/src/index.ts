@@ -5,24 +5,24 @@
  * @module @dp/core
  */
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
-export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";
+export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/programs/connection-block.ts";
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
 export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/flow.ts";
 export { type HostConfig } from "./objects/host-config.ts";
 export { type HostPeerEntry } from "./objects/host-peer.ts";
 export { type Interface, readInterface, toVethPeer, type VethPair, type VethPeer } from "./objects/interface.ts";
-export { LayoutError } from "./objects/layout-error.ts";
+export { LayoutError } from "./objects/upgrade/layout-error.ts";
 export { type Attachment, type CgroupAttachment, type ContainerPlace, Objects } from "./objects/objects.ts";
-export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions, snapshotPins } from "./objects/open.ts";
+export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions, snapshotPins } from "./objects/upgrade/open.ts";
 export {
   type CgroupProgram,
   DEFAULT_PIN_ROOT,
   type InterfaceProgram,
   PROG_PIN_PATH,
   type ProgramName,
-} from "./objects/pin-root.ts";
-export { PinSnapshot } from "./objects/pin-snapshot.ts";
-export { type DestroyOptions } from "./objects/sock-destroyer.ts";
+} from "./objects/programs/pin-root.ts";
+export { PinSnapshot } from "./objects/upgrade/pin-snapshot.ts";
+export { type DestroyOptions } from "./objects/programs/sock-destroyer.ts";
 export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
 export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";
 export { type FreeFrom, type ServerIdentity, ServerRecords } from "./objects/server-records.ts";

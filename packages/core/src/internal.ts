@@ -3,9 +3,9 @@
  *
  * @module @dp/core/internal
  */
-export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/adopt.ts";
-export { chooseMechanism } from "./objects/choose-mechanism.ts";
-export { openPrevious } from "./objects/open.ts";
-export { functionName } from "./objects/pin-root.ts";
+export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/programs/adopt.ts";
+export { chooseMechanism } from "./objects/programs/choose-mechanism.ts";
+export { openPrevious } from "./objects/upgrade/open.ts";
+export { functionName } from "./objects/programs/pin-root.ts";
 export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";
-export { sockDestroyRefusal, verifyPrograms } from "./objects/verify-programs.ts";
+export { sockDestroyRefusal, verifyPrograms } from "./objects/programs/verify-programs.ts";

@@ -21,7 +21,7 @@ import {
 } from "../src/index.ts";
 import { adoptFilters, filtersOn, guardOf } from "../src/internal.ts";
 import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, u32 } from "../src/libbpf/index.ts";
-import { loadImages } from "../src/objects/open.ts";
+import { loadImages } from "../src/objects/upgrade/open.ts";
 import { fixture } from "./support/fixture.ts";
 import { forEachTest } from "./support/for-each-test.ts";
 import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";

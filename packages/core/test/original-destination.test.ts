@@ -14,7 +14,7 @@ import { objects as images } from "@dp/bpf";
 import { Errno, netnsCookie } from "@dp/sys";
 import { type Objects, readInterface } from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
-import { loadImages } from "../src/objects/open.ts";
+import { loadImages } from "../src/objects/upgrade/open.ts";
 import { CONFIG } from "./support/lobby.ts";
 import { Bpffs, Cgroup, Namespace, requireRoot } from "./support/sandbox.ts";
 

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { DatapathError, UnsupportedError } from "@dp/sys";
 import { loadBpf, type Objects } from "../src/index.ts";
 import { BpfObject } from "../src/libbpf/index.ts";
-import { SockDestroyer } from "../src/objects/sock-destroyer.ts";
+import { SockDestroyer } from "../src/objects/programs/sock-destroyer.ts";
 import { fixture } from "./support/fixture.ts";
 import { Holder } from "./support/holder.ts";
 import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";

@@ -6,9 +6,9 @@ import fc from "fast-check";
 import { NO_DROPS, NO_TRAFFIC, sumDrops, sumTraffic } from "../src/objects/counters.ts";
 import { octetFilter } from "../src/objects/host-address.ts";
 import { decodeConfig, encodeConfig } from "../src/objects/host-config.ts";
-import { PinRoot } from "../src/objects/pin-root.ts";
+import { PinRoot } from "../src/objects/programs/pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "../src/objects/server-record.ts";
-import { Undo } from "../src/objects/undo.ts";
+import { Undo } from "../src/objects/upgrade/undo.ts";
 import { CONFIG, LOBBY } from "./support/lobby.ts";
 import { thrown } from "./support/sandbox.ts";
 

@@ -25,9 +25,9 @@ import { BpfMap, mapInfo, type PerCpuMap } from "../libbpf/map.ts";
 import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin } from "../libbpf/pin.ts";
 import { makeMap, openRaw } from "../libbpf/raw-map.ts";
-import { changeBack, changeFrom, type MapName, translated } from "./layout-change.ts";
-import { LayoutError } from "./layout-error.ts";
-import type { PinRoot } from "./pin-root.ts";
+import { changeBack, changeFrom, type MapName, translated } from "./upgrade/layout-change.ts";
+import { LayoutError } from "./upgrade/layout-error.ts";
+import type { PinRoot } from "./programs/pin-root.ts";
 
 /** The maps of bpf/maps.h and bpf/flow_maps.h that are read or written here. */
 export interface Maps {

@@ -5,11 +5,11 @@ import type { SetMode } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per-cpu.ts";
 import { pinnedKind, unpin } from "../libbpf/pin.ts";
 import type { Program } from "../libbpf/program.ts";
-import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
-import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
-import { swapTcx, tcx } from "./attach-tcx.ts";
-import type { Mechanism, Place } from "./attachment.ts";
-import { chooseMechanism, type MechanismName } from "./choose-mechanism.ts";
+import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./programs/attach-cgroup.ts";
+import { clearUp, clsact, clsactProgram } from "./programs/attach-clsact.ts";
+import { swapTcx, tcx } from "./programs/attach-tcx.ts";
+import type { Mechanism, Place } from "./programs/attachment.ts";
+import { chooseMechanism, type MechanismName } from "./programs/choose-mechanism.ts";
 import {
   block,
   blocks,
@@ -17,7 +17,7 @@ import {
   type BlockSelector,
   type ConnectionBlock,
   unblock,
-} from "./connection-block.ts";
+} from "./programs/connection-block.ts";
 import { type Counters, NO_DROPS, sumDrops, sumTraffic } from "./counters.ts";
 import {
   decodeFlow,
@@ -28,7 +28,7 @@ import {
   type VethPairEntry,
   type VethPairOptions,
 } from "./flow.ts";
-import { attachGuard, detachGuard } from "./guard.ts";
+import { attachGuard, detachGuard } from "./programs/guard.ts";
 import { octetFilter } from "./host-address.ts";
 import { decodeConfig, encodeConfig, type HostConfig, withoutConfig } from "./host-config.ts";
 import { decodeAddress, encodeAddress, type HostPeerEntry } from "./host-peer.ts";
@@ -43,11 +43,11 @@ import {
   type PinRoot,
   type ProgramName,
   PROGRAMS,
-} from "./pin-root.ts";
+} from "./programs/pin-root.ts";
 import type { ServerRecord } from "./server-record.ts";
 import { ServerRecords } from "./server-records.ts";
-import { type DestroyOptions, SockDestroyer } from "./sock-destroyer.ts";
-import { needsLoad } from "./stamp.ts";
+import { type DestroyOptions, SockDestroyer } from "./programs/sock-destroyer.ts";
+import { needsLoad } from "./upgrade/stamp.ts";
 import {
   decodeDnatTarget,
   decodeSnatTarget,
@@ -58,7 +58,7 @@ import {
   type PublicEndpoint,
   type SnatTarget,
 } from "./target.ts";
-import { finishUpgrade } from "./upgrade.ts";
+import { finishUpgrade } from "./upgrade/upgrade.ts";
 
 /** A program attached to an interface. */
 export interface Attachment {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DpLayout, dpMeta, u32 } from "@dp/bpf";
 import { BpfObject, Program } from "../../src/libbpf/index.ts";
 import { rawCodecs, type RawMap } from "../../src/libbpf/raw-map.ts";
-import { FAMILIES, type FamilyName, functionName } from "../../src/objects/pin-root.ts";
+import { FAMILIES, type FamilyName, functionName } from "../../src/objects/programs/pin-root.ts";
 
 /** File of bpf/ → what is replaced in it, each found exactly once. */
 export type Edits = Readonly<Record<string, readonly (readonly [from: string, to: string])[]>>;

@@ -3,16 +3,16 @@
  * bpffs is unmounted, or of links that are pinned out of sight.
  */
 import { Errno, SyscallError } from "@dp/sys";
-import { queryClsact } from "../libbpf/clsact.ts";
-import { hasTcx } from "../libbpf/feature.ts";
-import { pinOver } from "../libbpf/pin.ts";
-import { Program } from "../libbpf/program.ts";
-import { queryTcx } from "../libbpf/tcx.ts";
+import { queryClsact } from "../../libbpf/clsact.ts";
+import { hasTcx } from "../../libbpf/feature.ts";
+import { pinOver } from "../../libbpf/pin.ts";
+import { Program } from "../../libbpf/program.ts";
+import { queryTcx } from "../../libbpf/tcx.ts";
 import { slotOf } from "./attach-clsact.ts";
 import { DIRECTION } from "./attachment.ts";
-import type { Interface } from "./interface.ts";
+import type { Interface } from "../interface.ts";
 import { functionName, type InterfaceProgram, PinRoot } from "./pin-root.ts";
-import { Undo } from "./undo.ts";
+import { Undo } from "../upgrade/undo.ts";
 
 /** A filter of datapath's on an interface of this network namespace. */
 export interface Filter {

@@ -1,10 +1,10 @@
 import { statSync } from "node:fs";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
-import type { CgroupAttachName } from "../libbpf/attach-type.ts";
-import { attachCgroup } from "../libbpf/cgroup.ts";
-import { Link } from "../libbpf/link.ts";
-import { pinOver, unpin } from "../libbpf/pin.ts";
-import { Program } from "../libbpf/program.ts";
+import type { CgroupAttachName } from "../../libbpf/attach-type.ts";
+import { attachCgroup } from "../../libbpf/cgroup.ts";
+import { Link } from "../../libbpf/link.ts";
+import { pinOver, unpin } from "../../libbpf/pin.ts";
+import { Program } from "../../libbpf/program.ts";
 import { swapLink } from "./swap-link.ts";
 
 /** One program on one cgroup, and the pin of the link between them. */

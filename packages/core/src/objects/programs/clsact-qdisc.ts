@@ -1,9 +1,9 @@
 /** The qdisc our filters stand in: shared with whoever else uses traffic control, and gone after us if we made it. */
 import { basename, dirname, join } from "node:path";
-import { destroyClsact, makeClsact } from "../libbpf/clsact.ts";
-import { hasFilters } from "../libbpf/filter-dump.ts";
-import { pin, pinnedKind, pinOver, unpin } from "../libbpf/pin.ts";
-import { Program } from "../libbpf/program.ts";
+import { destroyClsact, makeClsact } from "../../libbpf/clsact.ts";
+import { hasFilters } from "../../libbpf/filter-dump.ts";
+import { pin, pinnedKind, pinOver, unpin } from "../../libbpf/pin.ts";
+import { Program } from "../../libbpf/program.ts";
 import type { PinnedPlace } from "./attachment.ts";
 
 type PinnedTo = Pick<PinnedPlace, "program" | "path">;

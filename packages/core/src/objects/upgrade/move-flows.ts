@@ -6,7 +6,7 @@
  * From then on the sweep removes it.
  */
 import { DpFlowEnd, type Shape } from "@dp/bpf";
-import type { RawMap } from "../libbpf/raw-map.ts";
+import type { RawMap } from "../../libbpf/raw-map.ts";
 import type { Carrying } from "./carrying.ts";
 import { knownShapes } from "./layout-change.ts";
 

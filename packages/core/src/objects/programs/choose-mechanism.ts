@@ -1,5 +1,5 @@
 import { DatapathError } from "@dp/sys";
-import { hasTcx } from "../libbpf/feature.ts";
+import { hasTcx } from "../../libbpf/feature.ts";
 
 /** How programs are attached to interfaces. */
 export type MechanismName = "tcx" | "clsact";

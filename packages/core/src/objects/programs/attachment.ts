@@ -1,6 +1,6 @@
-import type { Direction } from "../libbpf/attach-type.ts";
-import type { Program } from "../libbpf/program.ts";
-import type { Interface } from "./interface.ts";
+import type { Direction } from "../../libbpf/attach-type.ts";
+import type { Program } from "../../libbpf/program.ts";
+import type { Interface } from "../interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
 /** As the kernel sees the interface: what leaves a container is its host peer's ingress. */

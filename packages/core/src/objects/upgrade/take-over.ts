@@ -1,10 +1,10 @@
 /** Which of the maps that are pinned a load keeps, and which get one of another layout or size in their place. */
 import { mapLayouts } from "@dp/bpf";
-import type { OpenMap } from "../libbpf/open-parts.ts";
-import { openPin } from "../libbpf/pin.ts";
-import { openRaw, type RawMap } from "../libbpf/raw-map.ts";
+import type { OpenMap } from "../../libbpf/open-parts.ts";
+import { openPin } from "../../libbpf/pin.ts";
+import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
 import { type Change, changeFrom, isSame, knownShapes, type MapName, shapesOf } from "./layout-change.ts";
-import type { PinRoot } from "./pin-root.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
 
 /** Maps with one entry per server. The drops have one more: those of no server, under key 0. */
 const PER_SERVER: Readonly<Record<string, number>> = {

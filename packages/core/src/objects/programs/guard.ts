@@ -1,13 +1,13 @@
 /** dp_guard on the host's netfilter: what came around the programs on host peers goes no further. */
 import { objects as images } from "@dp/bpf";
 import { Errno, SyscallError } from "@dp/sys";
-import { Link } from "../libbpf/link.ts";
-import { BpfMap } from "../libbpf/map.ts";
-import { attachNetfilter, setNetfilterType } from "../libbpf/netfilter.ts";
-import { BpfObject } from "../libbpf/object.ts";
-import { pinOver, unpin } from "../libbpf/pin.ts";
-import type { Program } from "../libbpf/program.ts";
-import { rawCodecs } from "../libbpf/raw-map.ts";
+import { Link } from "../../libbpf/link.ts";
+import { BpfMap } from "../../libbpf/map.ts";
+import { attachNetfilter, setNetfilterType } from "../../libbpf/netfilter.ts";
+import { BpfObject } from "../../libbpf/object.ts";
+import { pinOver, unpin } from "../../libbpf/pin.ts";
+import type { Program } from "../../libbpf/program.ts";
+import { rawCodecs } from "../../libbpf/raw-map.ts";
 import type { PinRoot } from "./pin-root.ts";
 
 /** Each has a hook of its own. */

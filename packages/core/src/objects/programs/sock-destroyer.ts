@@ -1,11 +1,11 @@
 /** Destroying the sockets of a network namespace, by BPF iterators over them. */
 import { objects as images } from "@dp/bpf";
 import { DatapathError, Errno, type Fd, SyscallError, UnsupportedError, withNetns } from "@dp/sys";
-import { type Codec, u32, u64 } from "../libbpf/codec.ts";
-import { hasKernelBtf } from "../libbpf/feature.ts";
-import { attachIter, runIter } from "../libbpf/iter.ts";
-import { BpfObject } from "../libbpf/object.ts";
-import { VerifierError } from "../libbpf/verifier-error.ts";
+import { type Codec, u32, u64 } from "../../libbpf/codec.ts";
+import { hasKernelBtf } from "../../libbpf/feature.ts";
+import { attachIter, runIter } from "../../libbpf/iter.ts";
+import { BpfObject } from "../../libbpf/object.ts";
+import { VerifierError } from "../../libbpf/verifier-error.ts";
 
 /** Whose sockets. */
 export interface DestroyOptions {

@@ -1,13 +1,13 @@
 /** Pins that were removed of what is in use: programs that run, and the maps they have. */
 import { mapLayouts } from "@dp/bpf";
 import { Errno, SyscallError } from "@dp/sys";
-import { Link } from "../libbpf/link.ts";
-import { openPin, pinnedKind } from "../libbpf/pin.ts";
-import { Program } from "../libbpf/program.ts";
-import { openRawById, type RawMap } from "../libbpf/raw-map.ts";
+import { Link } from "../../libbpf/link.ts";
+import { openPin, pinnedKind } from "../../libbpf/pin.ts";
+import { Program } from "../../libbpf/program.ts";
+import { openRawById, type RawMap } from "../../libbpf/raw-map.ts";
 import { type MapName, shapesOf } from "./layout-change.ts";
 import { replaceTimers } from "./move-flows.ts";
-import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "./pin-root.ts";
+import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "../programs/pin-root.ts";
 
 /** Pins again the programs that are attached without being pinned, and the maps that programs have. */
 export function recoverPins(root: PinRoot): void {

@@ -3,8 +3,8 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { objects as images } from "@dp/bpf";
 import { DatapathError, type Fd, isCgroup2, netnsCookie } from "@dp/sys";
-import { u64 } from "../libbpf/codec.ts";
-import { BpfObject } from "../libbpf/object.ts";
+import { u64 } from "../../libbpf/codec.ts";
+import { BpfObject } from "../../libbpf/object.ts";
 import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import type { PinRoot } from "./pin-root.ts";
 

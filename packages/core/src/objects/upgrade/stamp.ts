@@ -1,10 +1,10 @@
 /** Who loaded what is pinned: the one entry of dp_meta, which every build can read. */
 import { DpLayout, type DpMeta, mapLayouts } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import { BpfMap } from "../libbpf/map.ts";
-import { openPin } from "../libbpf/pin.ts";
-import { checkPinnedMap } from "./maps.ts";
-import type { PinRoot } from "./pin-root.ts";
+import { BpfMap } from "../../libbpf/map.ts";
+import { openPin } from "../../libbpf/pin.ts";
+import { checkPinnedMap } from "../maps.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
 
 export type Stamp = DpMeta;
 

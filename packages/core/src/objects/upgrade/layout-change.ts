@@ -9,10 +9,10 @@ import {
   type Translation,
   translation,
 } from "@dp/bpf";
-import type { Codec } from "../libbpf/codec.ts";
-import { mapTypeName } from "../libbpf/map-type.ts";
-import { mapTypes } from "../libbpf/map-types.ts";
-import type { RawMap } from "../libbpf/raw-map.ts";
+import type { Codec } from "../../libbpf/codec.ts";
+import { mapTypeName } from "../../libbpf/map-type.ts";
+import { mapTypes } from "../../libbpf/map-types.ts";
+import type { RawMap } from "../../libbpf/raw-map.ts";
 import { LayoutError } from "./layout-error.ts";
 
 export type MapName = keyof typeof mapLayouts;

@@ -1,12 +1,12 @@
 import { objects as images } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import { openPin } from "../libbpf/pin.ts";
-import { Program } from "../libbpf/program.ts";
-import type { MechanismName } from "./choose-mechanism.ts";
+import { openPin } from "../../libbpf/pin.ts";
+import { Program } from "../../libbpf/program.ts";
+import type { MechanismName } from "../programs/choose-mechanism.ts";
 import { type Images, loadInto, type Prepare } from "./load.ts";
-import { missingMap, openMaps, type Opening } from "./maps.ts";
-import { Objects } from "./objects.ts";
-import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "./pin-root.ts";
+import { missingMap, openMaps, type Opening } from "../maps.ts";
+import { Objects } from "../objects.ts";
+import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "../programs/pin-root.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
 import { recoverPins } from "./recover-pins.ts";
 import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";

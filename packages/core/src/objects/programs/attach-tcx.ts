@@ -1,7 +1,7 @@
-import { Link } from "../libbpf/link.ts";
-import { renamePin, unpin } from "../libbpf/pin.ts";
-import type { Program } from "../libbpf/program.ts";
-import { attachTcx, type TcxPosition } from "../libbpf/tcx.ts";
+import { Link } from "../../libbpf/link.ts";
+import { renamePin, unpin } from "../../libbpf/pin.ts";
+import type { Program } from "../../libbpf/program.ts";
+import { attachTcx, type TcxPosition } from "../../libbpf/tcx.ts";
 import { type AttachedState, DIRECTION, type Mechanism, NOT_ATTACHED, type Place } from "./attachment.ts";
 import { swapLink } from "./swap-link.ts";
 

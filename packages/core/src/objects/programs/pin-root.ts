@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { beforeChange, DatapathError, Errno, isBpffs } from "@dp/sys";
-import { callError } from "../libbpf/errors.ts";
-import { unpin } from "../libbpf/pin.ts";
-import type { Undo } from "./undo.ts";
+import { callError } from "../../libbpf/errors.ts";
+import { unpin } from "../../libbpf/pin.ts";
+import type { Undo } from "../upgrade/undo.ts";
 
 /** Where everything is pinned unless another pin root is given. */
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf";

@@ -1,8 +1,8 @@
 /** While flows move to other maps, containers open no new ones: what they send is dropped, and sent again. */
 import { mapLayouts } from "@dp/bpf";
-import { monotonicNow } from "../ffi/libc.ts";
-import { openAnyLayout } from "./maps.ts";
-import type { PinRoot } from "./pin-root.ts";
+import { monotonicNow } from "../../ffi/libc.ts";
+import { openAnyLayout } from "../maps.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
 
 /** Longer than an upgrade takes, shorter than TCP goes on trying: who asked for it may be killed. */
 const LONGEST_NS = 30_000_000_000n;

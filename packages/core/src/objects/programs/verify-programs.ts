@@ -1,7 +1,7 @@
 import { objects as images } from "@dp/bpf";
 import { UnsupportedError } from "@dp/sys";
-import { MapType } from "../libbpf/map-type.ts";
-import { BpfObject } from "../libbpf/object.ts";
+import { MapType } from "../../libbpf/map-type.ts";
+import { BpfObject } from "../../libbpf/object.ts";
 import { FAMILIES, type FamilyName } from "./pin-root.ts";
 import { SockDestroyer } from "./sock-destroyer.ts";
 
