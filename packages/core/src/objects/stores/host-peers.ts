@@ -40,6 +40,11 @@ export class HostPeers {
 
   /** The first few of {@link all}, without looking at the others. */
   some(most: number): [id: number, ifindex: number][] {
-    return this.#map.entries().take(most).toArray();
+    const some: [number, number][] = [];
+    for (const entry of this.#map) {
+      if (some.length >= most) break;
+      some.push(entry);
+    }
+    return some;
   }
 }

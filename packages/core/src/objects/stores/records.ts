@@ -253,11 +253,7 @@ function hasSameEndpoints(one: Forward, other: Forward | undefined): boolean {
 }
 
 /** Makes an index have these entries and no others, and changes only what is different. */
-function agree<K>(
-  map: BpfMap<K, number>,
-  wanted: readonly [key: K, id: number][],
-  textOf: (key: K) => string,
-): void {
+function agree<K>(map: BpfMap<K, number>, wanted: readonly [key: K, id: number][], textOf: (key: K) => string): void {
   const missing = new Map(wanted.map(([key, id]) => [textOf(key), { key, id }]));
   const orphans: K[] = [];
   for (const [key, id] of map) {

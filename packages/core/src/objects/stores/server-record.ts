@@ -6,7 +6,6 @@ import {
   type DpRecordForward,
   DpServerState,
   dpServerStateNames,
-  type DpVethPeer,
 } from "@dp/bpf";
 import { FAMILIES, type Family, familyOfAddress, protocolNumber, protocolOf } from "./endpoint.ts";
 import { type Forward, MAX_FORWARDS } from "./forward.ts";
