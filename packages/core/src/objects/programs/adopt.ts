@@ -8,11 +8,11 @@ import { hasTcx } from "../../libbpf/feature.ts";
 import { pinOver } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { queryTcx } from "../../libbpf/tcx.ts";
+import type { Interface } from "../interface.ts";
+import { Undo } from "../upgrade/undo.ts";
 import { slotOf } from "./attach-clsact.ts";
 import { DIRECTION } from "./attachment.ts";
-import type { Interface } from "../interface.ts";
 import { functionName, type InterfaceProgram, PinRoot } from "./pin-root.ts";
-import { Undo } from "../upgrade/undo.ts";
 
 /** A filter of datapath's on an interface of this network namespace. */
 export interface Filter {

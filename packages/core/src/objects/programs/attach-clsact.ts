@@ -4,9 +4,9 @@ import { DatapathError, Errno, SyscallError } from "@dp/sys";
 import { attachClsact, type ClsactSlot, detachClsact, queryClsact } from "../../libbpf/clsact.ts";
 import { pin, pinOver, renamePin, unpin } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
+import { interfaceNames, readInterface } from "../interface.ts";
 import { DIRECTION, type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./attachment.ts";
 import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
-import { interfaceNames, readInterface } from "../interface.ts";
 import type { InterfaceProgram } from "./pin-root.ts";
 
 /** Filters of one direction run by ascending priority: arp before snat, and both before others'. */
