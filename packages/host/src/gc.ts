@@ -1,6 +1,7 @@
 import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
+import { during } from "./during.ts";
 import { pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pins/open.ts";
@@ -54,7 +55,7 @@ export async function gc(options: GcOptions = {}): Promise<GcResult> {
 
 function collectAll(options: GcOptions): GcResult {
   const unfinished = takeDownUnfinished(options);
-  using objects = openOrRepair(options, OP);
+  using objects = during(OP, () => openOrRepair(options));
   if (objects === undefined) return collectStrays(options, unfinished);
   objects.sweep();
   tidyRecords(objects, options);

@@ -396,7 +396,7 @@ describe("who is at an address", () => {
     await load({ ...options, cgroup: cgroup.path });
     using servers = ServerDirectory.open(options);
     expect(() => servers.requireOwnCgroup()).toThrow(`the datapath is attached to ${cgroup.path}`);
-    const home = cgroupFolder(cgroupOfProcess(process.pid) as string, "test");
+    const home = cgroupFolder(cgroupOfProcess(process.pid) as string);
     writeFileSync(join(cgroup.path, "cgroup.procs"), String(process.pid));
     try {
       servers.requireOwnCgroup();

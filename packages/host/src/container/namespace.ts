@@ -18,9 +18,9 @@ export interface ContainerNamespace {
  * @throws DatapathError `BAD_USAGE` for what cannot be a name, `CONFLICT` when engines have different containers of
  *   that name, `FAILED` when none knows it, or it is not running
  */
-export async function containerNamespace(container: string, op: string): Promise<ContainerNamespace> {
-  const { name, engines } = parseContainer(container, op);
-  const { engine, pid } = await findRunning(name, engines, op);
+export async function containerNamespace(container: string): Promise<ContainerNamespace> {
+  const { name, engines } = parseContainer(container);
+  const { engine, pid } = await findRunning(name, engines);
   const ref = `pid:${pid}`;
   let cookie: bigint | undefined;
   try {
@@ -32,13 +32,13 @@ export async function containerNamespace(container: string, op: string): Promise
   }
   // If it still is the container's process now, it was when its namespace was opened.
   const again = await engine.ask(name);
-  if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container, op);
+  if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container);
   return { ref, cookie };
 }
 
 /** Of a container that was stopped or started while it was looked at. */
-export function changed(container: string, op: string): DatapathError {
-  return new DatapathError("FAILED", op, `the container ${container} was stopped or started anew meanwhile`, {
+export function changed(container: string): DatapathError {
+  return new DatapathError("FAILED", undefined, `the container ${container} was stopped or started anew meanwhile`, {
     hint: "run it again once the container is running",
   });
 }
@@ -48,14 +48,14 @@ export function containerName(container: string): string {
   return container.slice(container.indexOf(":") + 1);
 }
 
-function parseContainer(container: string, op: string): { name: string; engines: readonly ContainerEngine[] } {
+function parseContainer(container: string): { name: string; engines: readonly ContainerEngine[] } {
   const [, engineName, name = ""] = /^(?:([a-z]+):)?([A-Za-z0-9][A-Za-z0-9_.-]*)$/.exec(container) ?? [];
   if (name === "") {
-    throw new DatapathError("BAD_USAGE", op, `${JSON.stringify(container)} is not a container's name or id`);
+    throw new DatapathError("BAD_USAGE", undefined, `${JSON.stringify(container)} is not a container's name or id`);
   }
   const engines = ENGINES.filter((engine) => engineName === undefined || engine.name === engineName);
   if (engines.length > 0) return { name, engines };
-  throw new DatapathError("BAD_USAGE", op, `there is no container engine ${engineName}`, {
+  throw new DatapathError("BAD_USAGE", undefined, `there is no container engine ${engineName}`, {
     hint: `there are ${ENGINES.map((engine) => engine.name).join(", ")}`,
   });
 }
@@ -68,22 +68,21 @@ interface Asked {
 async function findRunning(
   name: string,
   engines: readonly ContainerEngine[],
-  op: string,
 ): Promise<{ engine: ContainerEngine; pid: number }> {
   const asked: Asked[] = await Promise.all(engines.map(async (engine) => ({ engine, answer: await engine.ask(name) })));
   const known = asked.filter(({ answer: { kind } }) => kind === "running" || kind === "stopped");
   const [first] = known;
-  if (first === undefined) throw unknown(name, asked, op);
+  if (first === undefined) throw unknown(name, asked);
   const { engine, answer } = first;
   // An engine and the runtime it runs containers by have the same one. Which of two others is meant is not ours to say.
   if (known.some((other) => pidOf(other) !== pidOf(first))) {
     const names = known.map((each) => each.engine.name);
-    throw new DatapathError("CONFLICT", op, `${joined(names)} each have a container ${name}`, {
+    throw new DatapathError("CONFLICT", undefined, `${joined(names)} each have a container ${name}`, {
       hint: `say whose: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
     });
   }
   if (answer.kind === "running") return { engine, pid: answer.pid };
-  throw new DatapathError("FAILED", op, `${engine.name} says the container ${name} is not running`, {
+  throw new DatapathError("FAILED", undefined, `${engine.name} says the container ${name} is not running`, {
     hint: `start it: ${engine.start(name)}`,
   });
 }
@@ -92,12 +91,12 @@ function pidOf({ answer }: Asked): number | undefined {
   return answer.kind === "running" ? answer.pid : undefined;
 }
 
-function unknown(name: string, asked: readonly Asked[], op: string): DatapathError {
+function unknown(name: string, asked: readonly Asked[]): DatapathError {
   const installed = asked.filter(({ answer }) => answer.kind !== "not installed");
   if (installed.length === 0) {
     const names = asked.map(({ engine }) => engine.name);
     const none = names.length === 1 ? `${names[0]} is not` : `none of ${names.join(", ")} is`;
-    return new DatapathError("FAILED", op, `${none} installed to ask about container ${name}`, {
+    return new DatapathError("FAILED", undefined, `${none} installed to ask about container ${name}`, {
       hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
     });
   }
@@ -107,7 +106,7 @@ function unknown(name: string, asked: readonly Asked[], op: string): DatapathErr
   const names = installed.map(({ engine }) => engine.name);
   const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
   const know = `${joined(names)} know${names.length === 1 ? "s" : ""} no container ${name}`;
-  return new DatapathError("FAILED", op, `${know}${why}`, {
+  return new DatapathError("FAILED", undefined, `${know}${why}`, {
     hint: `see ${installed.map(({ engine }) => engine.list).join(", ")}`,
   });
 }

@@ -29,7 +29,7 @@ function namespaceOf(pid: string): string | undefined {
  *
  * @throws DatapathError `FAILED` when the namespace is gone
  */
-export function openServerNetns(record: ServerRecord, op: string): Fd {
+export function openServerNetns(record: ServerRecord): Fd {
   let why = `${record.netns} is another namespace by now`;
   const candidates = [record.netns, ...processesIn(record.netnsInode).map((pid) => `/proc/${pid}/ns/net`)];
   for (const path of candidates) {
@@ -42,7 +42,7 @@ export function openServerNetns(record: ServerRecord, op: string): Fd {
     }
     fd?.close();
   }
-  throw new DatapathError("FAILED", op, `the network namespace of ${label(record)} is gone: ${why}`, {
+  throw new DatapathError("FAILED", undefined, `the network namespace of ${label(record)} is gone: ${why}`, {
     hint: `if its container is too: dp del-server --name ${record.name}`,
   });
 }

@@ -62,7 +62,7 @@ function inspectContainer({ attachments, objects }: Patient, record: ServerRecor
   const { index: ifindex, name: iface } = podPeer.iface;
   const where = ` in the container of ${label(record)}`;
   try {
-    using netns = openServerNetns(record, "look into the container");
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     const hook: Hook = { ifindex, iface, where, direction: "egress", ours: own, danger: DANGER.container };
     return withNetns(netns, () => inspect(hook, inside));

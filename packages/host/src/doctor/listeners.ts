@@ -90,7 +90,7 @@ function findOutside({ objects }: Patient, reached: readonly Listener[]): Findin
   if (folder === undefined || tcp.length === 0) return [];
   return socketHolders([...new Set(tcp.map(({ inode }) => inode))]).flatMap((pid) => {
     const cgroup = cgroupOfProcess(pid);
-    const own = cgroup === undefined ? folder : cgroupFolder(cgroup, "look for listeners");
+    const own = cgroup === undefined ? folder : cgroupFolder(cgroup);
     if (own === folder || own.startsWith(`${folder}/`)) return [];
     const what =
       `process ${pid} (${commandOf(pid)}), which listens for containers' connections, is outside of the cgroup ` +

@@ -23,7 +23,7 @@ export class Patient implements Disposable {
     this.pinRoot = pinRootOf(options);
     let refusal: DatapathError | undefined;
     try {
-      this.objects = openLoaded(options, "look at what is loaded");
+      this.objects = openLoaded(options);
     } catch (reason) {
       if (!(reason instanceof DatapathError)) throw reason;
       // A library or a privilege that is missing is a finding of its own.

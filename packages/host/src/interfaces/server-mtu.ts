@@ -25,7 +25,6 @@ export function followMtu(
   record: ServerRecord,
   uplink: number,
   options: HostOptions,
-  op: string,
 ): void {
   const { iface } = record.veth.hostPeer;
   const outdated = outdatedMtu(record, netlink.link(uplink), netlink.link(iface.index));
@@ -33,8 +32,8 @@ export function followMtu(
   const { was, is } = outdated;
   transaction.step(
     `MTU inside of server ${record.hostPort}`,
-    () => setMtuInside(record, is, options, op),
-    () => setMtuInside(record, was, options, op),
+    () => setMtuInside(record, is, options),
+    () => setMtuInside(record, was, options),
   );
   transaction.step(
     `MTU of ${iface.name}`,
@@ -44,15 +43,15 @@ export function followMtu(
 }
 
 /** Of both ends of the veth pair. */
-export function setMtu(netlink: Netlink, record: ServerRecord, mtu: number, options: HostOptions, op: string): void {
-  setMtuInside(record, mtu, options, op);
+export function setMtu(netlink: Netlink, record: ServerRecord, mtu: number, options: HostOptions): void {
+  setMtuInside(record, mtu, options);
   netlink.setLink(record.veth.hostPeer.iface.index, { mtu });
 }
 
 /** A container that cannot be entered keeps its own. */
-function setMtuInside(record: ServerRecord, mtu: number, options: HostOptions, op: string): void {
+function setMtuInside(record: ServerRecord, mtu: number, options: HostOptions): void {
   try {
-    using netns = openServerNetns(record, op);
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     inside.setLink(record.veth.podPeer.iface.index, { mtu });
   } catch (error) {

@@ -34,13 +34,13 @@ export function cgroupOfProcess(pid: number): string | undefined {
 }
 
 /** The folder of a cgroup. Throws `DatapathError` `FAILED` when no mount shows it. */
-export function cgroupFolder(cgroup: string, op: string): string {
+export function cgroupFolder(cgroup: string): string {
   for (const { path, root } of parseCgroup2Mounts(readFileSync("/proc/self/mountinfo", "utf8"))) {
     const below =
       root === "/" ? cgroup : cgroup === root ? "/" : cgroup.startsWith(`${root}/`) && cgroup.slice(root.length);
     if (below !== false) return join(path, below);
   }
-  throw new DatapathError("FAILED", op, `no cgroup2 mount shows the cgroup ${cgroup}`, {
+  throw new DatapathError("FAILED", undefined, `no cgroup2 mount shows the cgroup ${cgroup}`, {
     hint: "mount it: mount -t cgroup2 cgroup2 FOLDER",
   });
 }

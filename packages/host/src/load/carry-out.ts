@@ -56,7 +56,7 @@ function bringIntoUse(change: Change, plan: LoadPlan): string[] {
   attachGuard(change);
   for (const record of present) {
     const uplink = moved.find((each) => each.record === record)?.home.uplink ?? record.uplink;
-    followMtu(transaction, netlink, record, uplink, options, OP);
+    followMtu(transaction, netlink, record, uplink, options);
   }
   for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
   leaveUplinks(change, uplinks);

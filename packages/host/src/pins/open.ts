@@ -14,6 +14,7 @@ import {
   SyscallError,
   unmount,
 } from "@dp/sys";
+import { during } from "../during.ts";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
@@ -39,7 +40,7 @@ export async function withLock<T>(options: HostOptions, body: () => T): Promise<
 }
 
 /**
- * Runs `body` with the loaded datapath, under the pin root's lock.
+ * Runs `body` with the loaded datapath, under the pin root's lock. Errors without an op get `op`: see {@link during}.
  *
  * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded anew: by an older build, or
  *   an upgrade was not finished. `CONFLICT` when a newer build has loaded it
@@ -49,26 +50,30 @@ export async function withLoaded<T>(
   op: string,
   body: (objects: Objects) => T | Promise<T>,
 ): Promise<T> {
-  const path = pinRootOf(options);
-  if (!isBpffs(path)) throw notLoaded(op, path);
-  using _lock = await lock(path, options);
-  using objects = open(path, op);
-  requireUpToDate(objects, op);
-  using _expedited = expedite();
-  return await body(objects);
+  return during(op, async () => {
+    const path = pinRootOf(options);
+    if (!isBpffs(path)) throw notLoaded(path);
+    using _lock = await lock(path, options);
+    using objects = open(path);
+    requireUpToDate(objects);
+    using _expedited = expedite();
+    return await body(objects);
+  });
 }
 
 /** As {@link withLoaded}, without the lock: for reading, which an older build's maps allow. */
 export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
-  using objects = openLoaded(options, op);
-  return body(objects);
+  return during(op, () => {
+    using objects = openLoaded(options);
+    return body(objects);
+  });
 }
 
 /** The loaded datapath, without the lock, for the caller to close. Throws as {@link withLoaded}. */
-export function openLoaded(options: HostOptions, op: string): Objects {
+export function openLoaded(options: HostOptions): Objects {
   const path = pinRootOf(options);
-  if (!isBpffs(path)) throw notLoaded(op, path);
-  return open(path, op);
+  if (!isBpffs(path)) throw notLoaded(path);
+  return open(path);
 }
 
 /**
@@ -92,18 +97,18 @@ export function openPreviousLoad(options: HostOptions): Objects | undefined {
  *
  * @throws DatapathError `NOT_LOADED` when it has to be loaded anew
  */
-export function openOrRepair(options: HostOptions, op: string): Objects | undefined {
+export function openOrRepair(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
   using previous = openPreviousLoad(options);
   if (previous === undefined) return undefined;
-  requireUpToDate(previous, op);
+  requireUpToDate(previous);
   return previous.missing().length === 0 ? openPinned({ pinRoot: path }) : loadBpf({ pinRoot: path });
 }
 
-function requireUpToDate(objects: Objects, op: string): void {
+function requireUpToDate(objects: Objects): void {
   const { needsLoad } = objects;
   if (needsLoad === undefined) return;
-  throw new DatapathError("NOT_LOADED", op, needsLoad, { hint: "run `dp load` first" });
+  throw new DatapathError("NOT_LOADED", undefined, needsLoad, { hint: "run `dp load` first" });
 }
 
 /** Opens what is loaded as a whole, to be looked at; undefined when nothing is, or only a part. */
@@ -128,11 +133,11 @@ export function hasPins(path: string): boolean {
   });
 }
 
-function open(path: string, op: string): Objects {
+function open(path: string): Objects {
   try {
     return guarded(path, () => openPinned({ pinRoot: path }));
   } catch (error) {
-    if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(op, path, error);
+    if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(path, error);
     throw error;
   }
 }
@@ -149,8 +154,8 @@ function guarded<T extends Objects | undefined>(path: string, opening: () => T):
   }
 }
 
-function notLoaded(op: string, path: string, cause?: unknown): DatapathError {
-  return new DatapathError("NOT_LOADED", op, `datapath is not loaded at ${path}`, {
+function notLoaded(path: string, cause?: unknown): DatapathError {
+  return new DatapathError("NOT_LOADED", undefined, `datapath is not loaded at ${path}`, {
     cause,
     hint: "run `dp load` first",
   });
@@ -168,21 +173,23 @@ interface PreparedPinRoot {
  * When `body` throws, what was made is gone again.
  */
 export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
-  const path = resolve(pinRootOf(options));
-  const prepared = await prepare(path, options, op);
-  try {
-    using _lock = await lock(path, options);
-    using _expedited = expedite();
-    return body();
-  } catch (error) {
-    // Only now: an open lock keeps the filesystem busy.
-    prepared.undo();
-    throw error;
-  }
+  return during(op, async () => {
+    const path = resolve(pinRootOf(options));
+    const prepared = await prepare(path, options);
+    try {
+      using _lock = await lock(path, options);
+      using _expedited = expedite();
+      return body();
+    } catch (error) {
+      // Only now: an open lock keeps the filesystem busy.
+      prepared.undo();
+      throw error;
+    }
+  });
 }
 
-async function prepare(path: string, options: HostOptions, op: string): Promise<PreparedPinRoot> {
-  const made = makeFolder(path, op);
+async function prepare(path: string, options: HostOptions): Promise<PreparedPinRoot> {
+  const made = makeFolder(path);
   const removeFolder = () => {
     for (const folder of made.toReversed()) removeIfEmpty(folder);
   };
@@ -211,16 +218,17 @@ async function prepare(path: string, options: HostOptions, op: string): Promise<
 }
 
 /** @returns the folders that were made, outermost first */
-function makeFolder(path: string, op: string): string[] {
+function makeFolder(path: string): string[] {
   const missing: string[] = [];
   for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
   try {
     beforeChange("make", path);
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new DatapathError("FAILED", op, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
+    throw new DatapathError("FAILED", undefined, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
   }
-  if (!statSync(path).isDirectory()) throw new DatapathError("BAD_USAGE", op, `the pin root ${path} is not a folder`);
+  if (!statSync(path).isDirectory())
+    throw new DatapathError("BAD_USAGE", undefined, `the pin root ${path} is not a folder`);
   return missing;
 }
 

@@ -2,6 +2,7 @@ import type { ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import type { Fd } from "@dp/sys";
 import { openServerNetns } from "../container/processes.ts";
+import { during } from "../during.ts";
 import { messageOf } from "../transaction.ts";
 import type { Finding } from "./finding.ts";
 import { mend, type Problem, serverProblem } from "./problem.ts";
@@ -16,7 +17,7 @@ export function isInside({ code }: Finding): boolean {
 export function inspectContainer(scene: Scene, record: ServerRecord): Problem[] {
   let netns: Fd;
   try {
-    netns = openServerNetns(record, "look into the container");
+    netns = openServerNetns(record);
   } catch (error) {
     const what = `its network namespace cannot be entered to look at ${record.veth.podPeer.iface.name}: ${messageOf(error)}`;
     const fix = `give it a name again, or run a process in it: it was ${record.netns}`;
@@ -85,7 +86,7 @@ export function inspectContainer(scene: Scene, record: ServerRecord): Problem[] 
 }
 
 function enter(record: ServerRecord, run: (inside: Netlink, netns: Fd) => void): void {
-  using netns = openServerNetns(record, "mend the container's interface");
+  using netns = during("mend the container's interface", () => openServerNetns(record));
   using inside = Netlink.open({ netns });
   run(inside, netns);
 }

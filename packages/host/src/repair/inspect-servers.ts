@@ -120,7 +120,7 @@ function inspectMtu(scene: Scene, record: ServerRecord, hostPeer: Link): Problem
   if (uplink === undefined || outdated === undefined) return [];
   const { was, is } = outdated;
   const what = `its interfaces have an MTU of ${was}, and its uplink ${uplink.name} has ${is}`;
-  const cure = mend(() => setMtu(netlink, record, is, options, "follow the uplink's MTU"));
+  const cure = mend(() => setMtu(netlink, record, is, options));
   return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
 }
 

@@ -32,7 +32,7 @@ export function goneHint(objects: Objects, record: ServerRecord, host: Netlink):
 /** For one whose entry was lost, with the pin of its map: its other end has to be in the container. */
 function leadsToContainer({ index }: Link, record: ServerRecord): boolean {
   try {
-    using netns = openServerNetns(record, "look into the container");
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     const peer = inside.link(record.veth.podPeer.iface.index);
     return peer?.kind === "veth" && peer.peerIndex === index;
