@@ -3,12 +3,12 @@ import { type DoctorCheck, error, type Verdict, warning } from "./doctor/check.t
 import { checkFirewall, readRuleset } from "./doctor/firewall.ts";
 import { checkHooks } from "./doctor/hooks.ts";
 import { checkHostPeers } from "./doctor/host-peers.ts";
+import { HostView } from "./doctor/host-view.ts";
 import { checkAttaching, checkFreezing, checkJit, checkPrograms } from "./doctor/kernel.ts";
 import { checkLibbpf } from "./doctor/libbpf.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";
-import { Patient } from "./doctor/patient.ts";
 import { checkPortRange } from "./doctor/ports.ts";
 import { checkPrivileges } from "./doctor/privileges.ts";
 import { checkForwarding, checkRpFilter } from "./doctor/routing.ts";
@@ -33,7 +33,7 @@ export interface DoctorReport {
  * It throws nothing.
  */
 export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
-  using patient = new Patient(options);
+  using view = new HostView(options);
   const privileges = check("privileges", checkPrivileges);
   const ruleset = readRuleset();
   // To who may not even try, the kernel seems to have nothing, and nothing seems to be loaded.
@@ -46,22 +46,22 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     privileged("programs", checkPrograms),
     privileged("freezing", checkFreezing),
     privileged("jit", checkJit),
-    check("bpffs", () => checkBpffs(patient)),
+    check("bpffs", () => checkBpffs(view)),
     check("cgroup2", checkCgroup2),
     check("mac-address-policy", checkMacAddressPolicy),
-    privileged("loaded", () => checkLoaded(patient)),
-    privileged("host-peers", () => checkHostPeers(patient)),
-    privileged("hooks", () => checkHooks(patient)),
-    privileged("rp-filter", () => checkRpFilter(patient)),
-    privileged("ip-forward", () => checkForwarding(patient, ruleset)),
-    privileged("firewall", () => checkFirewall(patient, ruleset)),
-    privileged("ports", () => checkPortRange(patient)),
-    privileged("proxy", () => checkListeners(patient)),
+    privileged("loaded", () => checkLoaded(view)),
+    privileged("host-peers", () => checkHostPeers(view)),
+    privileged("hooks", () => checkHooks(view)),
+    privileged("rp-filter", () => checkRpFilter(view)),
+    privileged("ip-forward", () => checkForwarding(view, ruleset)),
+    privileged("firewall", () => checkFirewall(view, ruleset)),
+    privileged("ports", () => checkPortRange(view)),
+    privileged("proxy", () => checkListeners(view)),
   ];
   return { healthy: checks.every(({ ok }) => ok), checks };
 }
 
-function checkLoaded({ objects, refusal, pinRoot, uplinks, records }: Patient): Verdict {
+function checkLoaded({ objects, refusal, pinRoot, uplinks, records }: HostView): Verdict {
   if (refusal !== undefined) {
     const what = `what is pinned under ${pinRoot} cannot be opened: ${refusal.reason}`;
     return [error("loaded-unreadable", what, refusal.hint ?? "run dp load again")];

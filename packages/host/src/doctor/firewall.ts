@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import type { HostConfig } from "@dp/core";
 import { listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** `nft --json list ruleset`: what is in it, each an object with one key that says what it is. */
 export type Ruleset = readonly Readonly<Record<string, unknown>>[];
@@ -63,7 +63,7 @@ function dropsWhatGoesToHostPeers(expr: readonly Statement[]): boolean {
   return drops && matches.length === 1 && /"oifname".*"dp\*"/.test(matches[0] ?? "");
 }
 
-export function checkFirewall({ config }: Patient, ruleset: Ruleset | undefined): Verdict {
+export function checkFirewall({ config }: HostView, ruleset: Ruleset | undefined): Verdict {
   if (config === undefined) return "nothing is loaded that it could keep from the proxy";
   if (ruleset === undefined) return "not looked at: nft is not installed, or does not answer";
   return judgeFirewall(ruleset, config);

@@ -7,7 +7,7 @@ import { openServerNetns } from "../container/processes.ts";
 import type { Finding } from "../repair/finding.ts";
 import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** One side of one interface, with what is datapath's there. */
 interface Hook {
@@ -28,16 +28,16 @@ const DANGER = {
   container: "what the container opens may not get to the proxy",
 };
 
-export function checkHooks(patient: Patient): Verdict {
-  if (patient.objects === undefined) return "nothing is attached";
-  const findings = [...hostHooks(patient)].flatMap((hook) => inspect(hook, patient.netlink));
-  for (const record of patient.records) findings.push(...inspectContainer(patient, record));
+export function checkHooks(view: HostView): Verdict {
+  if (view.objects === undefined) return "nothing is attached";
+  const findings = [...hostHooks(view)].flatMap((hook) => inspect(hook, view.netlink));
+  for (const record of view.records) findings.push(...inspectContainer(view, record));
   // Some kinds of filters come with a table of their own, listed like a filter.
   const distinct = [...new Map(findings.map((finding) => [finding.what, finding])).values()];
   return distinct.length > 0 ? distinct : "nobody else's programs are where ours stand";
 }
 
-function* hostHooks({ attachments, uplinks, records }: Patient): Generator<Hook> {
+function* hostHooks({ attachments, uplinks, records }: HostView): Generator<Hook> {
   const on = (ifindex: number, ...programs: InterfaceProgram[]) =>
     attachments.filter((each) => each.ifindex === ifindex && programs.includes(each.program));
   for (const { index: ifindex, name: iface } of uplinks) {
@@ -53,7 +53,7 @@ function* hostHooks({ attachments, uplinks, records }: Patient): Generator<Hook>
   }
 }
 
-function inspectContainer({ attachments, objects }: Patient, record: ServerRecord): Finding[] {
+function inspectContainer({ attachments, objects }: HostView, record: ServerRecord): Finding[] {
   const { hostPeer, podPeer } = record.veth;
   const ours = attachments.filter(
     ({ program, iface }) => program === "tproxy_container" && iface === hostPeer.iface.name,

@@ -1,10 +1,10 @@
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { label } from "../server/server.ts";
 import type { Verdict } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** Every container sends to the same MAC: its gateway is the same to it wherever it moves. */
-export function checkHostPeers({ records, netlink }: Patient): Verdict {
+export function checkHostPeers({ records, netlink }: HostView): Verdict {
   const links = new Map(netlink.links().map((link) => [link.name, link]));
   const findings = records.flatMap((record) => {
     const { hostPort: port, name, veth } = record;

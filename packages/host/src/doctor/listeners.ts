@@ -8,7 +8,7 @@ import { socketHolders } from "../kernel/socket-holder.ts";
 import { parseProcNetTcp } from "../kernel/sockets.ts";
 import type { Finding } from "../repair/finding.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** A socket that waits for connections, or for datagrams from anyone. */
 export interface Listener {
@@ -20,11 +20,11 @@ export interface Listener {
 
 const FIX = "run dp proxy (examples/systemd/datapath-proxy.service), or another transparent proxy on these ports";
 
-export function checkListeners(patient: Patient): Verdict {
-  const { config } = patient;
+export function checkListeners(view: HostView): Verdict {
+  const { config } = view;
   if (config === undefined) return "nothing is loaded that redirects to them";
   const { reached, verdict } = judgeListeners(readListeners(), config);
-  const outside = findOutside(patient, reached);
+  const outside = findOutside(view, reached);
   if (typeof verdict === "string") return outside.length > 0 ? outside : verdict;
   return [...verdict, ...outside];
 }
@@ -81,7 +81,7 @@ export function judgeListeners(
 }
 
 /** Who is outside of the cgroup gets the connections, and does not learn where they were going. */
-function findOutside({ objects }: Patient, reached: readonly Listener[]): Finding[] {
+function findOutside({ objects }: HostView, reached: readonly Listener[]): Finding[] {
   const attached = objects
     ?.cgroupAttachments()
     .find(({ program, cgroupId }) => program === "getsockopt" && cgroupId !== 0n);

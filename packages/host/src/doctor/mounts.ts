@@ -5,9 +5,9 @@ import { isBpffs, isCgroup2 } from "@dp/sys";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-export function checkBpffs({ pinRoot, netlink }: Patient): Verdict {
+export function checkBpffs({ pinRoot, netlink }: HostView): Verdict {
   if (!/^nodev\tbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) {
     return [error("no-bpffs", "this kernel has no bpffs", "boot one built with CONFIG_BPF_SYSCALL")];
   }

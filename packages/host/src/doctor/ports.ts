@@ -1,9 +1,9 @@
 import { ephemeralRange, overlap, type PortRange } from "../kernel/ephemeral-range.ts";
 import { type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** The ports that are given out are reserved; those that will be are not. */
-export function checkPortRange({ config }: Patient): Verdict {
+export function checkPortRange({ config }: HostView): Verdict {
   if (config === undefined) return "nothing is loaded that gives out ports";
   return judgePortRange(config.portRange, ephemeralRange());
 }

@@ -2,10 +2,10 @@
 import { readSysctl } from "../kernel/sysctl.ts";
 import { listed, type Verdict, warning } from "./check.ts";
 import { forwardsToContainers, type Ruleset } from "./firewall.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
 /** Packets to and from players never get to the host's stack. Those of the proxy do. */
-export function checkRpFilter({ uplinks, objects }: Patient): Verdict {
+export function checkRpFilter({ uplinks, objects }: HostView): Verdict {
   if (objects === undefined) return "nothing is loaded that it could matter to";
   const all = readSysctl("ipv4/conf/all/rp_filter");
   return judgeRpFilter(
@@ -33,7 +33,7 @@ export function judgeRpFilter(uplinks: readonly { name: string; mode: number }[]
 }
 
 /** Not needed: programs carry everything. What it opens is a way around them, into the containers. */
-export function checkForwarding({ uplinks, config }: Patient, ruleset: Ruleset | undefined): Verdict {
+export function checkForwarding({ uplinks, config }: HostView, ruleset: Ruleset | undefined): Verdict {
   if (config === undefined) return "nothing is loaded that it could open";
   const open = uplinks.filter(({ name }) => readSysctl(`ipv4/conf/${name}/forwarding`) === "1");
   if (open.length === 0) return "off on the uplinks, where nothing needs it";

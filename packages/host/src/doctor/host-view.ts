@@ -5,7 +5,7 @@ import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { openLoaded } from "../pins/open.ts";
 
 /** The host that is looked at. What is loaded is left out as far as nothing is, or cannot be opened. */
-export class Patient implements Disposable {
+export class HostView implements Disposable {
   readonly options: HostOptions;
   readonly pinRoot: string;
   readonly netlink = Netlink.open();
