@@ -17,7 +17,7 @@ import type { Finding } from "./repair/finding.ts";
 import { isHealthy } from "./repair/finding.ts";
 import { messageOf } from "./transaction.ts";
 
-/** What `doctor` says of a host. All of it can be written as JSON. */
+/** The result of `doctor`. Contains only JSON values. */
 export interface DoctorReport {
   /** No check found an error; warnings do not count. */
   healthy: boolean;
@@ -25,20 +25,19 @@ export interface DoctorReport {
 }
 
 /**
- * Looks at what datapath needs of a host and what could get in its way: the kernel, libbpf, mounts, privileges, udev,
- * settings, others' programs. Changes nothing, takes no lock, and needs nothing loaded: what only matters then is
- * looked at then. Whether what is loaded is whole is `status`'s to say.
+ * Checks what datapath needs of a host, and what could disturb it: kernel, libbpf, mounts, privileges, udev, sysctls,
+ * firewall, other programs on the same hooks. Changes nothing and takes no lock. It works without a loaded datapath;
+ * some checks only say more with one. `status` checks the servers.
  *
- * It always answers: what cannot be looked at is a finding too.
- * It throws nothing.
+ * Throws nothing: a check that fails is a finding.
  */
 export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
   using view = new HostView(options);
   const privileges = check("privileges", checkPrivileges);
   const ruleset = readRuleset();
-  // To who may not even try, the kernel seems to have nothing, and nothing seems to be loaded.
+  // Without privileges, every feature would look missing, and nothing would look loaded.
   const privileged = (name: string, look: () => Verdict) =>
-    check(name, privileges.ok ? look : () => "not looked at: it takes privileges");
+    check(name, privileges.ok ? look : () => "not checked: it needs privileges");
   const checks = [
     privileges,
     check("libbpf", checkLibbpf),
@@ -66,7 +65,7 @@ function checkLoaded({ objects, refusal, pinRoot, uplinks, records }: HostView):
     const what = `what is pinned under ${pinRoot} cannot be opened: ${refusal.reason}`;
     return [error("loaded-unreadable", what, refusal.hint ?? "run dp load again")];
   }
-  if (objects === undefined) return `nothing is, under ${pinRoot}: dp load`;
+  if (objects === undefined) return `nothing is loaded under ${pinRoot}: run dp load`;
   const servers = records.length === 1 ? "1 server" : `${records.length} servers`;
   return `on ${uplinks.map(({ name }) => name).join(", ") || "no uplink"}, ${servers}`;
 }
@@ -86,11 +85,11 @@ function attempt(name: string, look: () => Verdict): Verdict {
   }
 }
 
-/** What is lacking keeps datapath from running; what only could not be looked at may be all right. */
+/** A missing feature is an error: datapath cannot run. A check that failed is a warning: all may be right. */
 function failure(name: string, reason: unknown): Finding {
   const known = reason instanceof DatapathError ? reason : undefined;
   const fix = known?.hint ?? "see what dp doctor --verbose says, and run it as root";
   if (known?.code === "UNSUPPORTED" || name === "programs")
     return error(`${name}-missing`, known?.reason ?? messageOf(reason), fix);
-  return warning(`${name}-unknown`, `it cannot be told: ${messageOf(reason)}`, fix);
+  return warning(`${name}-unknown`, `the check failed: ${messageOf(reason)}`, fix);
 }

@@ -1,4 +1,4 @@
-/** Programs and filters of others where datapath's stand. */
+/** Other programs and filters on the hooks of datapath's programs. */
 import type { Attachment, InterfaceProgram, ServerRecord } from "@dp/core";
 import { type Direction, Link as BpfLink, Program, queryTcx } from "@dp/core/libbpf";
 import { type Filter, Netlink } from "@dp/netlink";
@@ -9,7 +9,7 @@ import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
-/** One side of one interface, with what is datapath's there. */
+/** One direction of one interface, with datapath's attachments there. */
 interface Hook {
   ifindex: number;
   iface: string;
@@ -17,7 +17,7 @@ interface Hook {
   where: string;
   direction: Direction;
   ours: readonly Attachment[];
-  /** What another program in front of ours could do. */
+  /** What a program that runs before ours could do. */
   danger: string;
 }
 
@@ -32,9 +32,9 @@ export function checkHooks(view: HostView): Verdict {
   if (view.objects === undefined) return "nothing is attached";
   const findings = [...hostHooks(view)].flatMap((hook) => inspect(hook, view.netlink));
   for (const record of view.records) findings.push(...inspectContainer(view, record));
-  // Some kinds of filters come with a table of their own, listed like a filter.
+  // Some kinds of filters have a table, which is listed like a filter.
   const distinct = [...new Map(findings.map((finding) => [finding.what, finding])).values()];
-  return distinct.length > 0 ? distinct : "nobody else's programs are where ours stand";
+  return distinct.length > 0 ? distinct : "no other programs are on our hooks";
 }
 
 function* hostHooks({ attachments, uplinks, records }: HostView): Generator<Hook> {
@@ -67,7 +67,7 @@ function inspectContainer({ attachments, objects }: HostView, record: ServerReco
     const hook: Hook = { ifindex, iface, where, direction: "egress", ours: own, danger: DANGER.container };
     return withNetns(netns, () => inspect(hook, inside));
   } catch {
-    // The container is gone, which dp status tells.
+    // The container is gone: dp status reports that.
     return [];
   }
 }
@@ -90,8 +90,8 @@ function inspectTcx(hook: Hook): Finding[] {
     const what = `the program ${nameOf(programId)} (id ${programId})`;
     const fix =
       id === undefined
-        ? `take it off: bpftool net detach tcx_${hook.direction} dev ${hook.iface}`
-        : `stop what attached it, or: bpftool link detach id ${id}`;
+        ? `detach it: bpftool net detach tcx_${hook.direction} dev ${hook.iface}`
+        : `stop the program that attached it, or: bpftool link detach id ${id}`;
     return [at < last ? beforeOurs(hook, what, fix) : afterOurs(hook, what, fix)];
   });
 }
@@ -101,7 +101,7 @@ function linkId(path: string): number {
   return link.info().id;
 }
 
-/** Filters run by priority; those of one priority in an order that nobody promises. */
+/** Filters run by priority. The order of filters with the same priority is not defined. */
 export function judgeFilters(
   hook: Pick<Hook, "iface" | "where" | "direction" | "danger"> & {
     ours: readonly { programId?: number | undefined }[];
@@ -120,7 +120,7 @@ export function judgeFilters(
 type Place = Pick<Hook, "iface" | "where" | "direction" | "danger">;
 
 function beforeOurs({ iface, where, direction, danger }: Place, what: string, fix: string): Finding {
-  return error("foreign-program", `${what} is before ours on the ${direction} of ${iface}${where}: ${danger}`, fix);
+  return error("foreign-program", `${what} runs before ours on the ${direction} of ${iface}${where}: ${danger}`, fix);
 }
 
 function afterOurs({ iface, where, direction }: Place, what: string, fix: string): Finding {
@@ -134,7 +134,7 @@ function describe({ kind, priority, program }: Filter): string {
 }
 
 function filterFix({ iface, direction }: Place): string {
-  return `see whose it is: tc filter show dev ${iface} ${direction}; take it away: tc filter delete`;
+  return `find out which program made it: tc filter show dev ${iface} ${direction}; remove it: tc filter delete`;
 }
 
 function nameOf(programId: number): string {
@@ -142,6 +142,6 @@ function nameOf(programId: number): string {
     using program = Program.fromId(programId);
     return program.name;
   } catch {
-    return "that is gone by now";
+    return "that is already gone";
   }
 }
