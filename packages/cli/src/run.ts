@@ -1,4 +1,4 @@
-import { Cli, type CommandClass } from "clipanion";
+import { Cli, type Command, type CommandClass } from "clipanion";
 import type { CommandHelp } from "./command-help.ts";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { CompletionCommand } from "./commands/completion.ts";
@@ -79,8 +79,9 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
       context.stdout.write(renderCommand(helpOfCommand(command), paint));
       return EXIT_DONE;
     }
-    const cli = cliOf(command);
-    return await cli.run(parse(cli, command, argv, context), context);
+    const parsed = parse(command, argv, context);
+    parsed.context = context;
+    return (await parsed.execute()) ?? EXIT_DONE;
   } catch (error) {
     const verbose = argv.includes("--verbose") || argv.includes("-v");
     context.stderr.write(describeError(error, { color: context.color.stderr, verbose }));
@@ -93,10 +94,10 @@ function cliOf(command: DpCommandClass): Cli<DpContext> {
   return Cli.from<DpContext>(command, { binaryName: "dp", enableColors: false });
 }
 
-/** As clipanion does, but its complaints in one line. */
-function parse(cli: Cli<DpContext>, command: DpCommandClass, argv: readonly string[], context: DpContext) {
+/** Parses as clipanion does, but reports errors in one line. */
+function parse(command: DpCommandClass, argv: readonly string[], context: DpContext): Command<DpContext> {
   try {
-    return cli.process([...argv], context);
+    return cliOf(command).process([...argv], context);
   } catch (error) {
     throw explain(command, argv, error);
   }
