@@ -6,8 +6,8 @@ import { describeError } from "./report.ts";
 import { style, type Style } from "./style.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The names of what every command takes, for the help. */
-export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
+/** The options that every command takes, before its name and after it. */
+export const GLOBAL_OPTIONS = ["--json", "-v", "--verbose", "--pin-root"];
 
 /** What stands for the values of options that more than one command has, in the help. */
 export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
