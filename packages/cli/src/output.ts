@@ -61,7 +61,9 @@ function writeOnce(fd: number, bytes: Uint8Array): Promise<Written> {
 /** False for a file, a pipe and a closed descriptor, without opening the process's stream. */
 export function mayBeTerminal(fd: number): boolean {
   try {
-    return fstatSync(fd).isCharacterDevice();
+    // bigint: Node's realpathSync reads the result of the last other fstatSync, and after that of a pipe it leaves
+    // symbolic links in the paths of modules: in a workspace koffi is not found then.
+    return fstatSync(fd, { bigint: true }).isCharacterDevice();
   } catch {
     return false;
   }
