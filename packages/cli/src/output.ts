@@ -1,4 +1,5 @@
 import { fstatSync, write, writeSync } from "node:fs";
+import { sleepSync } from "@dp/sys/sleep";
 import type { Sink, Written } from "./line-writer.ts";
 
 /** How long to wait for the reader of a full pipe, where the pipe is in non-blocking mode. */
@@ -25,7 +26,7 @@ export class Output {
         rest = rest.subarray(writeSync(this.#fd, rest));
       } catch (error) {
         const { code = "UNKNOWN" } = error as NodeJS.ErrnoException;
-        if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AGAIN_MS);
+        if (code === "EAGAIN") sleepSync(AGAIN_MS);
         else this.error = code;
       }
     }
