@@ -43,7 +43,6 @@ export interface MtuMeans {
   objects: Objects;
   netlink: Netlink;
   options: HostOptions;
-  op: string;
 }
 
 /** Gives both peers their uplinks' MTU; undone with the transaction. */
@@ -68,9 +67,9 @@ export function setMtu(means: MtuMeans, record: ServerRecord, { is, forwards }: 
 }
 
 /** A container that cannot be entered keeps its own. */
-function setMtuInside({ options, op }: MtuMeans, record: ServerRecord, mtu: number): void {
+function setMtuInside({ options }: MtuMeans, record: ServerRecord, mtu: number): void {
   try {
-    using netns = openServerNetns(record, op);
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     inside.setLink(record.containerPeer.ifindex, { mtu });
   } catch (error) {

@@ -1,4 +1,6 @@
 import type { Forward, Objects, ServerRecord } from "@dp/core";
+import { writeEndpoints } from "./parts/endpoints.ts";
+import { writeServerEntry } from "./parts/server-entry.ts";
 
 /** Where players reach a forward: a public address, and the interface that replies leave by. */
 export interface Placement {
@@ -26,8 +28,7 @@ export function moveServer(objects: Objects, { record, forwards }: Move): void {
   objects.records.changes.begin(record.id);
   // Claims the new endpoints, closed, and gives up the old ones.
   objects.records.set(moved, "replace");
-  const { ifindex } = record.hostPeer;
-  if (objects.servers.get(ifindex)?.id === record.id) objects.servers.set(ifindex, objects.servers.entryOf(moved));
-  objects.endpoints.setMany(objects.endpoints.entriesOf(moved));
+  if (objects.servers.get(record.hostPeer.ifindex)?.id === record.id) writeServerEntry(objects, moved);
+  writeEndpoints(objects, moved);
   objects.records.changes.end(record.id);
 }

@@ -1,19 +1,15 @@
-import type { Forward, FreeFrom, Objects, ServerRecord } from "@dp/core";
-import { serverLabel } from "@dp/core";
+import { type Forward, type FreeFrom, hostPeerName, type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import type { Link, Namespace, Netlink } from "@dp/netlink";
 import { currentNetns, DatapathError, type Fd, netnsCookie, netnsInode } from "@dp/sys";
 import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts";
-import { chooseId } from "../allocate/choose-id.ts";
 import { choosePort } from "../allocate/choose-port.ts";
 import { freeFrom } from "../allocate/first-free.ts";
-import { lowestFree } from "../allocate/lowest-free.ts";
-import { Subnet } from "../allocate/subnet.ts";
+import { ipv4Subnets } from "../allocate/subnet.ts";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import { smallestMtu } from "../interfaces/server-mtu.ts";
 import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
-import { containerMac, hostPeerName } from "../interfaces/veth-pair.ts";
-import { HOST_PEER_MAC } from "@dp/core";
+import { containerMac, HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { containerRef } from "../container/namespace.ts";
 import type { ServerOptions } from "./options.ts";
 import { goneHint } from "./present.ts";
@@ -42,7 +38,7 @@ export interface ServerPlan {
   mtu: number;
   /** All of the host's own, when the public address was not among the known ones. */
   hostAddresses: readonly HostAddress[] | undefined;
-  freeFrom: FreeFrom;
+  freeFrom: Pick<FreeFrom, "address" | "port">;
 }
 
 /**
@@ -76,11 +72,10 @@ export function planServer(input: PlanInput): ServerPlan {
       hint: goneHint(objects, namesake, host),
     });
   }
-  const subnets = { host: Subnet.parse(config.hostSubnet, op), container: Subnet.parse(config.containerSubnet, op) };
+  const subnets = ipv4Subnets(config);
   const chosen = chooseAddresses(options, subnets, new AddressOwners(objects, host), first.address, op);
   const { freeFrom: nextAddress, ...ipv4 } = chosen;
-  const id = chooseId(objects, host, first.id, op);
-  const counter = chooseCounter(objects, first.counter, op);
+  const [counter = 0] = objects.counters.lowestFree(1);
   const forwards: Forward[] = [
     {
       protocol: "tcp",
@@ -90,12 +85,14 @@ export function planServer(input: PlanInput): ServerPlan {
       containerPort: options.containerPort ?? DEFAULT_CONTAINER_PORT,
       uplink: uplink.index,
       mtu: uplink.mtu,
-      counter: counter.value,
+      counter,
     },
   ];
+  // Last: it is noted as a change, which only a transaction takes back.
+  const id = objects.serverIds((each) => host.link(each) !== undefined).claim();
   return {
     record: {
-      id: id.value,
+      id,
       name,
       group: options.group ?? "",
       state: "pending",
@@ -104,8 +101,8 @@ export function planServer(input: PlanInput): ServerPlan {
       network: "own",
       container: options.container === undefined ? undefined : containerRef(options.container),
       netns: { ...netns, path: namespace.path },
-      hostPeer: { ifindex: 0, name: hostPeerName(id.value), mac: HOST_PEER_MAC },
-      containerPeer: { ifindex: 0, name: ifname, mac: containerMac(id.value) },
+      hostPeer: { ifindex: 0, name: hostPeerName(id), mac: HOST_PEER_MAC },
+      containerPeer: { ifindex: 0, name: ifname, mac: containerMac(id) },
       addresses: { ipv4 },
       forwards,
       mtu: options.mtu,
@@ -113,7 +110,7 @@ export function planServer(input: PlanInput): ServerPlan {
     netns: namespace.fd,
     mtu: options.mtu ?? smallestMtu(forwards) ?? uplink.mtu,
     hostAddresses,
-    freeFrom: { id: id.freeFrom, address: nextAddress, port: port.freeFrom, counter: counter.freeFrom },
+    freeFrom: { address: nextAddress, port: port.freeFrom },
   };
 }
 
@@ -155,17 +152,6 @@ function defaultName({ container }: ServerOptions, port: number, { records }: Ob
     const plain = count === 1 ? `server-${port}` : `server-${port}-${count}`;
     if (records.find({ name: plain }) === undefined) return plain;
   }
-}
-
-function chooseCounter(objects: Objects, first: number, op: string) {
-  const { counters } = objects;
-  const free = lowestFree([first, counters.size - 1], (counter) =>
-    counters.owner(counter) === undefined ? undefined : "server",
-  );
-  if (free !== undefined) return free;
-  throw new DatapathError("CONFLICT", op, `all ${counters.size - 1} counters of forwards are taken`, {
-    hint: "make room for more servers: dp load --max-servers N",
-  });
 }
 
 /** The uplink that replies leave by; and all addresses of the host, when they had to be read to tell. */

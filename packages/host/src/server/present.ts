@@ -38,7 +38,7 @@ export function goneHint(objects: Objects, record: ServerRecord, host: Netlink):
 /** For a server whose host peer entry was lost, with the pin of its map: the container peer has to be the other end. */
 function leadsToContainer({ index }: Link, record: ServerRecord): boolean {
   try {
-    using netns = openServerNetns(record, "look into the container");
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     const peer = inside.link(record.containerPeer.ifindex);
     return peer?.kind === "veth" && peer.peerIndex === index;

@@ -1,7 +1,8 @@
-import { type Objects, serverLabel, type ServerRecord } from "@dp/core";
+import { entriesOf, type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import type { HostOptions } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
+import { writeEndpoints } from "./parts/endpoints.ts";
 import { findHostPeer } from "./present.ts";
 import { removeServer } from "./remove.ts";
 import { tidyRecords } from "./tidy-records.ts";
@@ -42,9 +43,8 @@ export function recoverServers(
 
 /** False when there was nothing to open, or the container is gone. */
 function openEndpoints(objects: Objects, host: Netlink, record: ServerRecord): boolean {
-  const entries = objects.endpoints.entriesOf(record);
-  if (entries.every(([endpoint]) => objects.endpoints.get(endpoint)?.open === true)) return false;
-  if (findHostPeer(objects, record, host) === undefined) return false;
-  objects.endpoints.setMany(entries);
+  const isOpen = entriesOf(record, true).every(([endpoint]) => objects.endpoints.get(endpoint)?.open === true);
+  if (isOpen || findHostPeer(objects, record, host) === undefined) return false;
+  writeEndpoints(objects, record);
   return true;
 }

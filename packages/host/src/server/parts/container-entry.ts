@@ -28,7 +28,7 @@ export const containerEntry: ServerPart = {
   },
   orphans({ objects, records }) {
     const known = new Set(records.flatMap((record) => addressPairs(record).map(({ container }) => container)));
-    return objects.containers.all().flatMap(({ address, server }) => {
+    return objects.containers.all().flatMap(([address, { server }]) => {
       if (known.has(address)) return [];
       const what = `orphaned dp_containers entry of ${address}, server ${server}`;
       const cure = collect(() => objects.containers.delete(address));

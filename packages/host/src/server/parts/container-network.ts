@@ -1,4 +1,4 @@
-import type { AddressPair, ServerRecord } from "@dp/core";
+import { type AddressPair, type ContainerPeerProgram, programsAt, type ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { type Fd, withNetns, withOwnProc } from "@dp/sys";
 import { openServerNetns } from "../../container/processes.ts";
@@ -7,6 +7,7 @@ import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
 import { messageOf } from "../../transaction.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
+import { interfaceOf } from "./programs.ts";
 
 /**
  * What the container has: its loopback up, and on the container peer no IPv6, its addresses and a default route through
@@ -28,7 +29,7 @@ export const containerNetwork: ServerPart = {
     if (view.options.inside === false) return [];
     let netns: Fd;
     try {
-      netns = openServerNetns(record, "look into the container");
+      netns = openServerNetns(record);
     } catch (error) {
       const { name } = record.containerPeer;
       const what = `its network namespace cannot be entered to look at ${name}: ${messageOf(error)}`;
@@ -59,17 +60,17 @@ function inspect({ objects }: Parameters<NonNullable<ServerPart["check"]>>[0], r
         mend(() => enter(record, run)),
       ),
     );
-  const program = objects.attachments.containerProgramId(containerPeer, { netns, hostPeerName: hostPeer.name });
-  if (program !== objects.programId("tproxy_container")) {
+  const hostPeerName = hostPeer.name;
+  for (const row of programsAt("container peer")) {
+    const program = row.name as ContainerPeerProgram;
+    const running = objects.attachments.programAt(program, interfaceOf(containerPeer), { netns, hostPeerName });
+    if (running === objects.attachments.programId(program)) continue;
     const [code, what] =
-      program === 0
-        ? ["container-program-detached", `dp_tproxy_container is not attached to ${name} in the container`]
-        : ["container-program-outdated", `${name} in the container runs another dp_tproxy_container than the loaded one`];
+      running === 0
+        ? ["container-program-detached", `dp_${program} is not attached to ${name} in the container`]
+        : ["container-program-outdated", `${name} in the container runs another dp_${program} than the loaded one`];
     report(code, what, (_, there) =>
-      objects.attachments.attachInContainer("tproxy_container", containerPeer, {
-        netns: there,
-        hostPeerName: hostPeer.name,
-      }),
+      objects.attachments.attach(program, interfaceOf(containerPeer), { netns: there, hostPeerName }),
     );
   }
   if (link.mac !== mac) {
@@ -115,7 +116,7 @@ function addRoutes(inside: Netlink, ifindex: number, { gateway }: AddressPair): 
 }
 
 function enter(record: ServerRecord, run: (inside: Netlink, netns: Fd) => void): void {
-  using netns = openServerNetns(record, "repair the container's interface");
+  using netns = openServerNetns(record);
   using inside = Netlink.open({ netns });
   run(inside, netns);
 }

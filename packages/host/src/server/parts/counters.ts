@@ -21,8 +21,8 @@ export const counters: ServerPart = {
     });
   },
   orphans({ objects, records }) {
-    const used = new Map(records.flatMap(({ id, forwards }) => forwards.map(({ counter }) => [counter, id])));
-    return objects.counters.all().flatMap(({ counter, server }) => {
+    const used = new Map(records.flatMap(({ id, forwards }) => forwards.map(({ counter }) => [counter, id] as const)));
+    return objects.counters.all().flatMap(([counter, server]) => {
       if (used.get(counter) === server) return [];
       const what = `orphaned counter ${counter} of server ${server}`;
       const cure = collect(() => objects.counters.release(counter));

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ServerRecord } from "@dp/core";
+import { endpointText, entriesOf, type Objects, type ServerRecord } from "@dp/core";
 import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
 
 import type { ServerPart } from "./part.ts";
@@ -10,25 +10,26 @@ import type { ServerPart } from "./part.ts";
  */
 export const endpoints: ServerPart = {
   name: "open endpoints",
-  add: ({ objects, record }) => objects.endpoints.setMany(objects.endpoints.entriesOf(record)),
+  add: ({ objects, record }) => writeEndpoints(objects, record),
   remove({ objects, record }) {
-    const own = objects.endpoints.entriesOf(record).filter(([each]) => objects.endpoints.get(each)?.server === record.id);
-    objects.endpoints.setMany(own.map(([endpoint, entry]) => [endpoint, { ...entry, open: false }]));
+    objects.endpoints.setMany(
+      entriesOf(record, false).filter(([endpoint]) => objects.endpoints.get(endpoint)?.server === record.id),
+    );
   },
   check({ objects }, record) {
-    const wrong = objects.endpoints
-      .entriesOf(record)
-      .filter(([endpoint, entry]) => !isDeepStrictEqual(objects.endpoints.get(endpoint), entry));
+    const wrong = entriesOf(record, isOpen(record)).filter(
+      ([endpoint, entry]) => !isDeepStrictEqual(objects.endpoints.get(endpoint), entry),
+    );
     const [first] = wrong;
     if (first === undefined) return [];
     const cure = mend(() => objects.endpoints.setMany(wrong));
     return [serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, cure)];
   },
   orphans({ objects, records }) {
-    const known = new Set(records.flatMap((record) => objects.endpoints.entriesOf(record).map(([each]) => textOf(each))));
+    const known = new Set(records.flatMap((record) => entriesOf(record, false).map(([each]) => endpointText(each))));
     return objects.endpoints.all().flatMap(([endpoint, { server }]) => {
-      if (known.has(textOf(endpoint))) return [];
-      const what = `orphaned endpoint ${textOf(endpoint)} of server ${server}`;
+      if (known.has(endpointText(endpoint))) return [];
+      const what = `orphaned endpoint ${endpointText(endpoint)} of server ${server}`;
       const cure = collect(() => objects.endpoints.delete(endpoint));
       return problem({ code: "orphaned-endpoint", severity: "error", what }, cure);
     });
@@ -40,6 +41,11 @@ function whatOf({ state }: ServerRecord, count: number): string {
   return state === "frozen" ? `${entries}: players may reach the frozen server` : `${entries}: players do not reach it`;
 }
 
-function textOf({ protocol, address, port }: { protocol: string; address: string; port: number }): string {
-  return `${address}:${port}/${protocol}`;
+/** Opens the endpoints of an active server, and closes those of a frozen one. */
+export function writeEndpoints(objects: Objects, record: ServerRecord): void {
+  objects.endpoints.setMany(entriesOf(record, isOpen(record)));
+}
+
+function isOpen({ state }: ServerRecord): boolean {
+  return state === "active";
 }

@@ -6,8 +6,7 @@ export const flows: ServerPart = {
   name: "flows",
   remove: ({ objects, record }) => objects.flows.delete(record.id),
   orphans({ objects, ids }) {
-    const orphaned = new Set(objects.flows.all().map(({ server }) => server));
-    return [...orphaned].flatMap((id) => {
+    return objects.flows.ids().flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned flows of server ${id}`;
       const cure = collect(() => objects.flows.delete(id));

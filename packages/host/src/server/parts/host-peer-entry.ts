@@ -14,7 +14,7 @@ export const hostPeerEntry: ServerPart = {
     return [serverProblem(record, { code: "missing-host-peer-entry", severity: "error", what }, cure)];
   },
   orphans({ objects, ids }) {
-    return objects.hostPeers.all().flatMap(({ server, ifindex }) => {
+    return objects.hostPeers.all().flatMap(([server, ifindex]) => {
       if (ids.has(server)) return [];
       const what = `orphaned host peer entry: server ${server}, interface ${ifindex}`;
       const cure = collect(() => objects.hostPeers.delete(server));

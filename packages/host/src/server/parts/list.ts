@@ -12,7 +12,7 @@ import { mtu } from "./mtu.ts";
 import type { ServerPart } from "./part.ts";
 import { placement } from "./placement.ts";
 import { players } from "./players.ts";
-import { containerProgram, hostPeerPrograms } from "./programs.ts";
+import { containerPeerPrograms, hostPeerPrograms } from "./programs.ts";
 import { record, recordActive } from "./record.ts";
 import { reservedPorts } from "./reserved-ports.ts";
 import { serverEntry } from "./server-entry.ts";
@@ -37,7 +37,7 @@ export const SERVER_PARTS: readonly ServerPart[] = [
   serverEntry,
   containerEntry,
   flows,
-  containerProgram,
+  ...containerPeerPrograms,
   ...hostPeerPrograms,
   hostPeerNetwork,
   containerNetwork,

@@ -11,7 +11,7 @@ export const mtu: ServerPart = {
     if (outdated === undefined) return [];
     const { was, is } = outdated;
     const what = `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
-    const cure = mend(() => setMtu({ objects, netlink, options, op: "follow the uplink's MTU" }, record, outdated));
+    const cure = mend(() => setMtu({ objects, netlink, options }, record, outdated));
     return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
   },
 };

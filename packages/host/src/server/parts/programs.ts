@@ -1,4 +1,4 @@
-import { type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
+import { type ContainerPeerProgram, type HostInterfaceProgram, type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
 import { collect, mend, type Problem, problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
 import type { Removal, ServerPart } from "./part.ts";
@@ -7,28 +7,33 @@ import type { Removal, ServerPart } from "./part.ts";
  * The programs on the host peer, as the program table has them. An interface that could not be deleted keeps its
  * programs; those of one that is gone went with it, and their pins are removed here.
  */
-export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").map(({ name }) => ({
-  name: `attach ${name}`,
-  add: ({ objects, record }) => objects.attachments.attach(name, interfaceOf(record)),
-  remove: (removal) => detach(removal, name),
-  check: (view, record) => check(view, record, name),
-  orphans: (view) => orphans(view, name),
-}));
+export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").map((row): ServerPart => {
+  const name = row.name as HostInterfaceProgram;
+  return {
+    name: `attach ${name}`,
+    add: ({ objects, record }) => objects.attachments.attach(name, interfaceOf(record.hostPeer)),
+    remove: (removal) => detach(removal, name),
+    check: (view, record) => check(view, record, name),
+    orphans: (view) => orphans(view, name),
+  };
+});
 
-/** The program on the container peer: its pin has the host peer's name. The network of the container checks it. */
-export const containerProgram: ServerPart = {
-  name: "attach tproxy_container",
-  add: ({ objects, netns, record }) =>
-    objects.attachments.attachInContainer("tproxy_container", record.containerPeer, {
-      netns,
-      hostPeerName: record.hostPeer.name,
-    }),
-  remove: (removal) => detach(removal, "tproxy_container"),
-  orphans: (view) => orphans(view, "tproxy_container"),
-};
+/** The programs on the container peer: their pins have the host peer's name. The part `containerNetwork` checks them. */
+export const containerPeerPrograms: readonly ServerPart[] = programsAt("container peer").map((row): ServerPart => {
+  const name = row.name as ContainerPeerProgram;
+  return {
+    name: `attach ${name}`,
+    add({ objects, netns, record: { hostPeer, containerPeer } }) {
+      objects.attachments.attach(name, interfaceOf(containerPeer), { netns, hostPeerName: hostPeer.name });
+    },
+    remove: (removal) => detach(removal, name),
+    orphans: (view) => orphans(view, name),
+  };
+});
 
-function interfaceOf({ hostPeer: { ifindex, name, mac } }: ServerRecord) {
-  return { index: ifindex, name, mac };
+/** A recorded peer, as a place for programs. */
+export function interfaceOf({ ifindex, name }: ServerRecord["hostPeer"]): { index: number; name: string } {
+  return { index: ifindex, name };
 }
 
 function detach({ objects, host, record }: Removal, program: InterfaceProgram): void {
@@ -37,13 +42,13 @@ function detach({ objects, host, record }: Removal, program: InterfaceProgram): 
   objects.attachments.detach(program, name);
 }
 
-function check(view: View, record: ServerRecord, program: InterfaceProgram): Problem[] {
+function check(view: View, record: ServerRecord, program: HostInterfaceProgram): Problem[] {
   const { objects } = view;
   const { ifindex, name } = record.hostPeer;
   const attached = view.attachment(program, name);
   const isOn = attached?.ifindex === ifindex && attached.programId !== 0;
-  if (isOn && attached.programId === objects.programId(program)) return [];
-  const cure = mend(() => objects.attachments.attach(program, interfaceOf(record)));
+  if (isOn && attached.programId === objects.attachments.programId(program)) return [];
+  const cure = mend(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
   const [code, what] = isOn
     ? ["program-outdated", `${name} runs another dp_${program} than the loaded one`]
     : ["program-detached", `dp_${program} is not attached to ${name}: it was detached by another program`];

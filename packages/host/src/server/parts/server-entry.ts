@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { entryOf, type Objects, type ServerEntry, type ServerRecord } from "@dp/core";
 import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
 
 import type { ServerPart } from "./part.ts";
@@ -9,7 +10,7 @@ import type { ServerPart } from "./part.ts";
  */
 export const serverEntry: ServerPart = {
   name: "server entry",
-  add: ({ objects, record }) => objects.servers.set(record.hostPeer.ifindex, objects.servers.entryOf(record)),
+  add: ({ objects, record }) => writeServerEntry(objects, record),
   remove({ objects, host, record }) {
     const { ifindex } = record.hostPeer;
     // The index may be another server's by now.
@@ -21,7 +22,7 @@ export const serverEntry: ServerPart = {
   check({ objects }, record) {
     const { ifindex } = record.hostPeer;
     const found = objects.servers.get(ifindex);
-    const wanted = objects.servers.entryOf(record);
+    const wanted = wantedEntry(objects, record);
     if (isDeepStrictEqual(found, wanted)) return [];
     const code = found === undefined ? "missing-server-entry" : "wrong-server-entry";
     const what =
@@ -39,3 +40,12 @@ export const serverEntry: ServerPart = {
     });
   },
 };
+
+/** Makes the entry of a server agree with its record. */
+export function writeServerEntry(objects: Objects, record: ServerRecord): void {
+  objects.servers.set(record.hostPeer.ifindex, wantedEntry(objects, record));
+}
+
+function wantedEntry(objects: Objects, record: ServerRecord): ServerEntry {
+  return entryOf(record, objects.records.groups.of(record.group));
+}
