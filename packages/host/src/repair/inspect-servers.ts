@@ -3,16 +3,8 @@ import type { Link } from "@dp/netlink";
 import { SERVER_PARTS } from "../server/parts/list.ts";
 import { presentHostPeer } from "../server/present.ts";
 import { removeServer } from "../server/remove.ts";
-<<<<<<< HEAD
-import { collect, type Problem, serverProblem } from "./problem.ts";
+import { removeBy, type Problem, serverProblem } from "./problem.ts";
 import type { View } from "./view.ts";
-=======
-import { inspectContainer } from "./inspect-container.ts";
-import { inspectEntries } from "./inspect-entries.ts";
-import { inspectPublicAddress } from "./inspect-public-address.ts";
-import { collect, mend, type Problem, serverProblem } from "./problem.ts";
-import type { Scene } from "./scene.ts";
->>>>>>> g2-programs
 
 /** What is wrong with the servers there are records of. */
 export function inspectServers(view: View): Problem[] {
@@ -26,32 +18,16 @@ export function inspectOrphans(view: View): Problem[] {
 
 function inspectServer(view: View, record: ServerRecord): Problem[] {
   const { objects, netlink, options } = view;
-  const removal = collect(() => removeServer(objects, netlink, record, { ...options, onStep: undefined }), record);
+  const removal = removeBy(() => removeServer(objects, netlink, record, { ...options, onStep: undefined }), record);
   if (record.state === "pending") {
     const what = "it is a leftover of a command that was killed while adding or removing it";
     return [serverProblem(record, { code: "server-pending", severity: "error", what }, removal)];
   }
-<<<<<<< HEAD
   const link = view.link(record.hostPeer.ifindex);
   if (presentHostPeer(objects, record, link) === undefined) {
     return [serverProblem(record, absence(view, record, link), removal)];
   }
   return SERVER_PARTS.flatMap((part) => part.check?.(view, record) ?? []);
-=======
-  const link = scene.link(record.veth.hostPeer.iface.index);
-  const hostPeer = presentHostPeer(objects, record, link);
-  if (hostPeer === undefined) return [serverProblem(record, absence(scene, record, link), removal)];
-  // The programs that check packets come first, the DNAT entry that lets players in last.
-  return [
-    ...inspectPrograms(scene, record),
-    ...inspectHostPeer(scene, record, hostPeer),
-    ...(options.inside === false ? [] : inspectContainer(scene, record)),
-    ...inspectPort(scene, record),
-    ...inspectPublicAddress(scene, record),
-    ...inspectMtu(scene, record, hostPeer),
-    ...inspectEntries(scene, record),
-  ];
->>>>>>> g2-programs
 }
 
 /** Why a server's host peer is not there. */

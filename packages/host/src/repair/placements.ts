@@ -3,7 +3,7 @@ import { DatapathError } from "@dp/sys";
 import { defaultAddress, toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import type { Placement } from "../server/move.ts";
 import { messageOf } from "../transaction.ts";
-import { mend, type Problem, problem } from "./problem.ts";
+import { repairBy, type Problem, problem } from "./problem.ts";
 import type { View } from "./view.ts";
 
 const OP = "find the uplink";
@@ -45,7 +45,7 @@ export function inspectDefaultPlacement(view: View): Problem[] {
   const address = settings?.publicAddresses.ipv4;
   if (settings === undefined || address === undefined) return [];
   const move = (home: Placement) =>
-    mend(() =>
+    repairBy(() =>
       objects.settings.set({
         ...settings,
         publicAddresses: { ...settings.publicAddresses, ipv4: home.address },

@@ -1,5 +1,5 @@
 import type { ServerRecord } from "@dp/core";
-import { collect, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, problem, serverProblem } from "../../repair/problem.ts";
 import { blockName } from "../server.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
@@ -21,7 +21,7 @@ export const connectionBlocks: ServerPart = {
     return blocks.flatMap(({ name, ipVersion, path }) => {
       if (known.has(name)) return [];
       const what = `orphaned pin ${path}: it refuses connections, and no frozen server has it`;
-      const cure = collect(() =>
+      const cure = removeBy(() =>
         ipVersion === 4 ? objects.unblockIp4Connections({ name }) : objects.unblockIp6Connections({ name }),
       );
       return problem({ code: "orphaned-block", severity: "error", what }, cure);

@@ -1,4 +1,4 @@
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 
@@ -22,7 +22,7 @@ export const containerEntry: ServerPart = {
       if (found?.server === id && found.hostPeer === hostPeer.ifindex) return [];
       const code = found === undefined ? "missing-container-entry" : "wrong-container-entry";
       const what = `the dp_containers entry of ${container} ${found === undefined ? "is missing" : "does not match the record"}`;
-      const cure = mend(() => objects.containers.set(container, { server: id, hostPeer: hostPeer.ifindex }));
+      const cure = repairBy(() => objects.containers.set(container, { server: id, hostPeer: hostPeer.ifindex }));
       return serverProblem(record, { code, severity: "error", what }, cure);
     });
   },
@@ -31,7 +31,7 @@ export const containerEntry: ServerPart = {
     return objects.containers.all().flatMap(([address, { server }]) => {
       if (known.has(address)) return [];
       const what = `orphaned dp_containers entry of ${address}, server ${server}`;
-      const cure = collect(() => objects.containers.delete(address));
+      const cure = removeBy(() => objects.containers.delete(address));
       return problem({ code: "orphaned-container-entry", severity: "error", what }, cure);
     });
   },

@@ -3,7 +3,7 @@ import { Netlink } from "@dp/netlink";
 import { type Fd, withNetns, withOwnProc } from "@dp/sys";
 import { openServerNetns } from "../../container/processes.ts";
 import { writeSysctlIfThere } from "../../kernel/sysctl.ts";
-import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { messageOf } from "../../transaction.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
@@ -57,7 +57,7 @@ function inspect({ objects }: Parameters<NonNullable<ServerPart["check"]>>[0], r
       serverProblem(
         record,
         { code, severity: "error", what },
-        mend(() => enter(record, run)),
+        repairBy(() => enter(record, run)),
       ),
     );
   const hostPeerName = hostPeer.name;

@@ -1,4 +1,4 @@
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /** The traffic counters of the forwards: each forward has one of its own. */
@@ -16,7 +16,7 @@ export const counters: ServerPart = {
     return record.forwards.flatMap(({ counter }) => {
       if (objects.counters.owner(counter) === record.id) return [];
       const what = `its counter ${counter} is not claimed: another server could get it`;
-      const cure = mend(() => objects.counters.claim(counter, record.id));
+      const cure = repairBy(() => objects.counters.claim(counter, record.id));
       return serverProblem(record, { code: "missing-counter", severity: "error", what }, cure);
     });
   },
@@ -25,7 +25,7 @@ export const counters: ServerPart = {
     return objects.counters.all().flatMap(([counter, server]) => {
       if (used.get(counter) === server) return [];
       const what = `orphaned counter ${counter} of server ${server}`;
-      const cure = collect(() => objects.counters.release(counter));
+      const cure = removeBy(() => objects.counters.release(counter));
       return problem({ code: "orphaned-counter", severity: "warning", what }, cure);
     });
   },

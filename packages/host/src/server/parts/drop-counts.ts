@@ -1,4 +1,4 @@
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /** Packets of the container that were dropped, by reason. Without an entry they count as the host's. */
@@ -9,14 +9,14 @@ export const dropCounts: ServerPart = {
   check({ objects, counted }, record) {
     if (counted.has(record.id)) return [];
     const what = "its drops are not counted";
-    const cure = mend(() => objects.drops.add(record.id));
+    const cure = repairBy(() => objects.drops.add(record.id));
     return [serverProblem(record, { code: "missing-drop-counts", severity: "error", what }, cure)];
   },
   orphans({ objects, ids, counted }) {
     return [...counted].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned drop counts of server ${id}`;
-      const cure = collect(() => objects.drops.delete(id));
+      const cure = removeBy(() => objects.drops.delete(id));
       return problem({ code: "orphaned-drop-counts", severity: "warning", what }, cure);
     });
   },

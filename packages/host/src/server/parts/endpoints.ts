@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { endpointText, entriesOf, type Objects, type ServerRecord } from "@dp/core";
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 
 import type { ServerPart } from "./part.ts";
 
@@ -22,7 +22,7 @@ export const endpoints: ServerPart = {
     );
     const [first] = wrong;
     if (first === undefined) return [];
-    const cure = mend(() => objects.endpoints.setMany(wrong));
+    const cure = repairBy(() => objects.endpoints.setMany(wrong));
     return [serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, cure)];
   },
   orphans({ objects, records }) {
@@ -30,7 +30,7 @@ export const endpoints: ServerPart = {
     return objects.endpoints.all().flatMap(([endpoint, { server }]) => {
       if (known.has(endpointText(endpoint))) return [];
       const what = `orphaned endpoint ${endpointText(endpoint)} of server ${server}`;
-      const cure = collect(() => objects.endpoints.delete(endpoint));
+      const cure = removeBy(() => objects.endpoints.delete(endpoint));
       return problem({ code: "orphaned-endpoint", severity: "error", what }, cure);
     });
   },

@@ -1,4 +1,4 @@
-import { collect, problem } from "../../repair/problem.ts";
+import { removeBy, problem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /** What the container opened. Programs make flows; here they only end. */
@@ -9,7 +9,7 @@ export const flows: ServerPart = {
     return objects.flows.ids().flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned flows of server ${id}`;
-      const cure = collect(() => objects.flows.delete(id));
+      const cure = removeBy(() => objects.flows.delete(id));
       return problem({ code: "orphaned-flows", severity: "warning", what }, cure);
     });
   },

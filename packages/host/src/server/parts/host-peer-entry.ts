@@ -1,4 +1,4 @@
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /** Where packets for the server are sent. The kernel removes the entry with the interface. */
@@ -10,14 +10,14 @@ export const hostPeerEntry: ServerPart = {
     const { ifindex } = record.hostPeer;
     if (objects.hostPeers.get(record.id) === ifindex) return [];
     const what = "no packet is sent to its container: the host peer entry is missing or wrong";
-    const cure = mend(() => objects.hostPeers.set(record.id, ifindex));
+    const cure = repairBy(() => objects.hostPeers.set(record.id, ifindex));
     return [serverProblem(record, { code: "missing-host-peer-entry", severity: "error", what }, cure)];
   },
   orphans({ objects, ids }) {
     return objects.hostPeers.all().flatMap(([server, ifindex]) => {
       if (ids.has(server)) return [];
       const what = `orphaned host peer entry: server ${server}, interface ${ifindex}`;
-      const cure = collect(() => objects.hostPeers.delete(server));
+      const cure = removeBy(() => objects.hostPeers.delete(server));
       return problem({ code: "orphaned-host-peer", severity: "error", what }, cure);
     });
   },

@@ -1,4 +1,4 @@
-import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { restrictHostPeer } from "../../interfaces/veth-pair.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
@@ -23,7 +23,7 @@ export const hostPeerNetwork: ServerPart = {
     return addressPairs(record).flatMap(({ gateway }): Problem[] => {
       if (view.addressesOf(ifindex).some(({ address }) => address === gateway)) return [];
       const what = `${name} does not have the gateway's address ${gateway}`;
-      const cure = mend(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
+      const cure = repairBy(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
       return [serverProblem(record, { code: "missing-gateway-address", severity: "error", what }, cure)];
     });
   },

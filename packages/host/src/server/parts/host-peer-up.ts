@@ -1,6 +1,6 @@
 import type { AddressPair, ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
-import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 import { deleteVethPair } from "./veth-pair.ts";
@@ -25,7 +25,7 @@ export const hostPeerUp: ServerPart = {
     const link = view.link(ifindex);
     const found: Problem[] = [];
     const report = (code: string, what: string, run: () => void) =>
-      found.push(serverProblem(record, { code, severity: "error", what }, mend(run)));
+      found.push(serverProblem(record, { code, severity: "error", what }, repairBy(run)));
     if (link !== undefined && !link.up) {
       report("host-peer-down", `${link.name} is down`, () => netlink.setLink(ifindex, { up: true }));
     }

@@ -1,5 +1,5 @@
 import { outdatedMtu, setMtu } from "../../interfaces/server-mtu.ts";
-import { mend, serverProblem } from "../../repair/problem.ts";
+import { repairBy, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /** The MTU of both peers follows the uplinks' unless the server was added with one of its own. */
@@ -11,7 +11,7 @@ export const mtu: ServerPart = {
     if (outdated === undefined) return [];
     const { was, is } = outdated;
     const what = `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
-    const cure = mend(() => setMtu({ objects, netlink, options }, record, outdated));
+    const cure = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
     return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
   },
 };

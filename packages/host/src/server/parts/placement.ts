@@ -1,5 +1,5 @@
 import type { Forward } from "@dp/core";
-import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { defaultPlacement, hasAddress, placementOf } from "../../repair/placements.ts";
 import type { View } from "../../repair/view.ts";
 import { moveServer } from "../move.ts";
@@ -16,7 +16,7 @@ export const placement: ServerPart = {
       // Forwards of one address have one problem.
       if (problem !== undefined && !reported.has(problem.what)) {
         reported.add(problem.what);
-        const cure = moved === undefined ? problem.fix : mend(() => moveServer(view.objects, { record, forwards }));
+        const cure = moved === undefined ? problem.fix : repairBy(() => moveServer(view.objects, { record, forwards }));
         problems.push(serverProblem(record, problem, cure));
       }
       return moved ?? forward;

@@ -1,5 +1,5 @@
 import { type ContainerPeerProgram, type HostInterfaceProgram, type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
-import { collect, mend, type Problem, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, type Problem, problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
@@ -48,7 +48,7 @@ function check(view: View, record: ServerRecord, program: HostInterfaceProgram):
   const attached = view.attachment(program, name);
   const isOn = attached?.ifindex === ifindex && attached.programId !== 0;
   if (isOn && attached.programId === objects.attachments.programId(program)) return [];
-  const cure = mend(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
+  const cure = repairBy(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
   const [code, what] = isOn
     ? ["program-outdated", `${name} runs another dp_${program} than the loaded one`]
     : ["program-detached", `dp_${program} is not attached to ${name}: it was detached by another program`];
@@ -60,7 +60,7 @@ function orphans({ objects, attachments, hostPeerNames }: View, program: Interfa
     const { iface, path } = attachment;
     if (attachment.program !== program || hostPeerNames.has(iface)) return [];
     const what = `orphaned pin ${path}: no server has the interface ${iface}`;
-    const cure = collect(() => objects.attachments.detach(program, iface));
+    const cure = removeBy(() => objects.attachments.detach(program, iface));
     return problem({ code: "orphaned-attachment", severity: "warning", what }, cure);
   });
 }

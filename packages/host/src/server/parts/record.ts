@@ -1,4 +1,4 @@
-import { mend, serverProblem } from "../../repair/problem.ts";
+import { repairBy, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
@@ -12,7 +12,7 @@ export const record: ServerPart = {
     const { groups } = objects.records;
     if (groups.find(server.group) !== undefined) return [];
     const what = `its group ${server.group} has no number`;
-    const cure = mend(() => groups.of(server.group));
+    const cure = repairBy(() => groups.of(server.group));
     return [serverProblem(server, { code: "missing-group-number", severity: "error", what }, cure)];
   },
 };

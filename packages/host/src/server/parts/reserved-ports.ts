@@ -1,4 +1,4 @@
-import { mend, serverProblem } from "../../repair/problem.ts";
+import { repairBy, serverProblem } from "../../repair/problem.ts";
 import { releasePorts, reservePorts } from "../../kernel/reserved-ports.ts";
 import { portOwners, publicPorts } from "../ports.ts";
 import type { ServerPart } from "./part.ts";
@@ -21,7 +21,7 @@ export const reservedPorts: ServerPart = {
     if (missing.length === 0) return [];
     const ports = missing.length === 1 ? `port ${missing[0]}` : `ports ${missing[0]} and ${missing.length - 1} more`;
     const what = `its ${ports} not in net.ipv4.ip_local_reserved_ports: a connection of the host could take it`;
-    const cure = mend(() => reservePorts(objects, missing));
+    const cure = repairBy(() => reservePorts(objects, missing));
     return [serverProblem(record, { code: "port-not-reserved", severity: "warning", what }, cure)];
   },
 };

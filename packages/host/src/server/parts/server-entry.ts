@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { entryOf, type Objects, type ServerEntry, type ServerRecord } from "@dp/core";
-import { collect, mend, problem, serverProblem } from "../../repair/problem.ts";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 
 import type { ServerPart } from "./part.ts";
 
@@ -27,7 +27,7 @@ export const serverEntry: ServerPart = {
     const code = found === undefined ? "missing-server-entry" : "wrong-server-entry";
     const what =
       found === undefined ? "its dp_servers entry is missing" : "its dp_servers entry does not match the record";
-    const cure = mend(() => objects.servers.set(ifindex, wanted));
+    const cure = repairBy(() => objects.servers.set(ifindex, wanted));
     return [serverProblem(record, { code, severity: "error", what }, cure)];
   },
   orphans({ objects, records }) {
@@ -35,7 +35,7 @@ export const serverEntry: ServerPart = {
     return objects.servers.all().flatMap(([ifindex, { id }]) => {
       if (hostPeers.has(ifindex)) return [];
       const what = `orphaned dp_servers entry of server ${id} for interface ${ifindex}`;
-      const cure = collect(() => objects.servers.delete(ifindex));
+      const cure = removeBy(() => objects.servers.delete(ifindex));
       return problem({ code: "orphaned-server-entry", severity: "error", what }, cure);
     });
   },

@@ -3,7 +3,7 @@ import type { Link, Netlink } from "@dp/netlink";
 import { NetlinkError } from "@dp/netlink";
 import { Errno } from "@dp/sys";
 import { createPair, HOST_PEER_MAC } from "../../interfaces/veth-pair.ts";
-import { mend, type Problem, serverProblem } from "../../repair/problem.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { inspectStrayInterfaces } from "../../repair/stray-interfaces.ts";
 import { vouchedHostPeer } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
@@ -48,12 +48,12 @@ function checkHostPeer(host: Netlink, record: ServerRecord, link: Link): Problem
   const found: Problem[] = [];
   if (link.name !== name) {
     const what = `its host peer ${name} was renamed to ${link.name}`;
-    const cure = mend(() => rename(host, link, name));
+    const cure = repairBy(() => rename(host, link, name));
     found.push(serverProblem(record, { code: "host-peer-renamed", severity: "error", what }, cure));
   }
   if (link.mac !== mac) {
     const what = `${link.name} has the MAC ${link.mac} instead of ${mac}: the container sends to the wrong MAC`;
-    const cure = mend(() => host.setLink(link.index, { mac }));
+    const cure = repairBy(() => host.setLink(link.index, { mac }));
     found.push(serverProblem(record, { code: "wrong-host-peer-mac", severity: "error", what }, cure));
   }
   return found;
