@@ -1,4 +1,5 @@
 /** Containers by name. */
+import type { ContainerRef } from "@dp/core";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
 import { type Answer, type ContainerEngine, ENGINES } from "./engine.ts";
@@ -9,6 +10,8 @@ export interface ContainerNamespace {
   ref: string;
   /** What it must have when it is opened: by then the process may have ended, and its number be another's. */
   cookie: bigint;
+  /** The engine that runs it, and its name there. */
+  container: ContainerRef;
 }
 
 /**
@@ -33,7 +36,7 @@ export async function containerNamespace(container: string): Promise<ContainerNa
   // If it still is the container's process now, it was when its namespace was opened.
   const again = await engine.ask(name);
   if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container);
-  return { ref, cookie };
+  return { ref, cookie, container: { engine: engine.name, socket: "", name } };
 }
 
 /** Of a container that was stopped or started while it was looked at. */
@@ -41,11 +44,6 @@ export function changed(container: string): DatapathError {
   return new DatapathError("FAILED", undefined, `the container ${container} was stopped or started anew meanwhile`, {
     hint: "run it again once the container is running",
   });
-}
-
-/** A container's own name, without the engine. */
-export function containerName(container: string): string {
-  return container.slice(container.indexOf(":") + 1);
 }
 
 function parseContainer(container: string): { name: string; engines: readonly ContainerEngine[] } {

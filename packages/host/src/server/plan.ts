@@ -1,4 +1,4 @@
-import { type Forward, type FreeFrom, hostPeerName, type Objects, serverLabel, type ServerRecord } from "@dp/core";
+import { type ContainerRef, type Forward, type FreeFrom, hostPeerName, type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import type { Link, Namespace, Netlink } from "@dp/netlink";
 import { currentNetns, DatapathError, type Fd, netnsCookie, netnsInode } from "@dp/sys";
 import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts";
@@ -10,7 +10,6 @@ import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts
 import { smallestMtu } from "../interfaces/server-mtu.ts";
 import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import { containerMac, HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
-import { containerRef } from "../container/namespace.ts";
 import type { ServerOptions } from "./options.ts";
 import { goneHint } from "./present.ts";
 
@@ -25,6 +24,8 @@ export interface PlanInput {
   host: Netlink;
   inside: Netlink;
   namespace: Namespace;
+  /** The container, where one was named. */
+  container: ContainerRef | undefined;
   options: ServerOptions & HostOptions;
   op: string;
 }
@@ -47,7 +48,7 @@ export interface ServerPlan {
  * @throws DatapathError as `addServer`
  */
 export function planServer(input: PlanInput): ServerPlan {
-  const { objects, host, inside, namespace, options, op } = input;
+  const { objects, host, inside, namespace, container, options, op } = input;
   const config = objects.config.get();
   const settings = objects.settings.get();
   const address = options.address ?? settings?.publicAddresses.ipv4;
@@ -65,7 +66,7 @@ export function planServer(input: PlanInput): ServerPlan {
   const { port: asked, force = false, warn } = options;
   const range = settings.portRange;
   const port = choosePort({ port: asked, address, range, first: first.port, force, objects, host, warn }, op);
-  const name = options.name ?? defaultName(options, port.value, objects);
+  const name = options.name ?? defaultName(container, port.value, objects);
   const namesake = objects.records.find({ name });
   if (namesake !== undefined) {
     throw new DatapathError("CONFLICT", op, `the name ${name} is taken by ${serverLabel(namesake)}`, {
@@ -99,7 +100,7 @@ export function planServer(input: PlanInput): ServerPlan {
       createdAt: new Date(),
       owner: options.owner ?? DEFAULT_OWNER,
       network: "own",
-      container: options.container === undefined ? undefined : containerRef(options.container),
+      container,
       netns: { ...netns, path: namespace.path },
       hostPeer: { ifindex: 0, name: hostPeerName(id), mac: HOST_PEER_MAC },
       containerPeer: { ifindex: 0, name: ifname, mac: containerMac(id) },
@@ -143,8 +144,8 @@ function checkInside(inside: Netlink, ifname: string, path: string, op: string):
   }
 }
 
-function defaultName({ container }: ServerOptions, port: number, { records }: Objects): string {
-  const name = container === undefined ? "" : containerRef(container).name;
+function defaultName(container: ContainerRef | undefined, port: number, { records }: Objects): string {
+  const name = container?.name ?? "";
   const isName = name.length <= 63 && !/^\d*$/.test(name);
   if (isName && records.find({ name }) === undefined) return name;
   // Of the servers with one port on several addresses, the first gets the plain name.
