@@ -6,7 +6,7 @@ export const flows: ServerPart = {
   name: "flows",
   remove: ({ objects, record }) => objects.flows.delete(record.id),
   orphans({ objects, ids }) {
-    return objects.flows.ids().flatMap((id) => {
+    return [...objects.flows.ids()].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned flows of server ${id}`;
       const cure = removeBy(() => objects.flows.delete(id));
