@@ -8,6 +8,7 @@ import {
   elfSection,
   elfSections,
   mapDefinitions,
+  programDefinitions,
   objects,
 } from "../src/index.ts";
 
@@ -143,7 +144,7 @@ test("a map's definition is read out of libbpf's macros", () => {
     .type(VAR, "cache", 7, [1]) // 8
     .type(DATASEC, ".maps", 32, [8, 0, 32], 1); // 9
   expect(mapDefinitions(Btf.parse(writer.bytes()))).toEqual([
-    { name: "cache", type: 9, maxEntries: 4096, flags: 0, key: { type: 1 }, value: { type: 1 } },
+    { name: "cache", type: 9, maxEntries: 4096, flags: 0, key: { type: 1 }, value: { type: 1 }, inner: undefined },
   ]);
   expect(mapDefinitions(Btf.parse(new BtfWriter().bytes()))).toEqual([]);
 });
@@ -211,6 +212,7 @@ test("an object with any bytes changed gives an answer or an error of this packa
         for (const [at, byte] of changes) copy[at] = byte;
         survives(() => checkLayouts(copy));
         survives(() => mapDefinitions(Btf.fromObject(copy)));
+        survives(() => programDefinitions(copy));
       },
     ),
     { numRuns: 2000 },

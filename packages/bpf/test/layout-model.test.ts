@@ -11,7 +11,7 @@ const model = (body: string, more = "", options?: ModelOptions) =>
   layoutsOf([Btf.fromObject(objectWith("dp_a", body, more))], options);
 
 const source = (body: string, more = "", options?: ModelOptions) =>
-  renderLayouts(model(body, more, options), { inputs: ["a.o"], runtime: "@dp/bpf/layout" });
+  renderLayouts(model(body, more, options), { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
 
 function refusal(body: () => unknown): ModelError {
   try {
@@ -167,7 +167,7 @@ test("an enum with a negative value is read and written with its sign", () => {
       variables: [],
       skipped: [],
     },
-    { inputs: ["a.o"], runtime: "@dp/bpf/layout" },
+    { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" },
   );
   expect(text).toContain('[-1]: "bad"');
   expect(text).toContain("view.getInt32(0, true) as Mood");
@@ -182,12 +182,19 @@ test("an object cannot smuggle code into the module", () => {
     expect(to.length).toBe(from.length);
     const object = Uint8Array.from(Buffer.from(text.replaceAll(from, to), "latin1"));
     const forgedModel = layoutsOf([Btf.fromObject(object)]);
-    return renderLayouts(forgedModel, { inputs: ["a.o"], runtime: "@dp/bpf/layout" });
+    return renderLayouts(forgedModel, { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
   };
   expect(forged("sum_of_it", "sum_of_us")).toContain("sumOfUs");
   expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is no name in C'));
   expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is no name in C");
   expect(() => forged("__u32", '_"+"_')).toThrow("is no name in C");
+  const nothing = { enums: [], structs: [], maps: [], variables: [], skipped: [] };
+  const programs = [{ name: "pass", section: 'tc",x:"' }];
+  expect(renderLayouts(nothing, { inputs: [], programs, runtime: "" })).toContain('section: "tc\\",x:\\""');
+  const forgedPrograms = [{ name: 'a",b:1+"c', section: "tc" }];
+  expect(() => renderLayouts(nothing, { inputs: [], programs: forgedPrograms, runtime: "" })).toThrow(
+    "is no name in C",
+  );
 });
 
 test("names are turned from C's spelling into TypeScript's, away from what is taken", () => {
@@ -202,4 +209,28 @@ test("names are turned from C's spelling into TypeScript's, away from what is ta
   expect(constantName("view")).toBe("view_");
   expect(constantName("element0")).toBe("element0_");
   expect(typeName("record")).toBe("Record_");
+});
+
+test("a struct that only an inner map has is refused, with what keeps it", () => {
+  const outer = `struct dp_slot { __u32 seen; };
+    struct {
+      __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+      __uint(max_entries, 8);
+      __type(key, __u32);
+      __array(values, struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 4);
+        __type(key, __u32);
+        __type(value, struct dp_slot);
+      });
+    } dp_slots SEC(".maps");`;
+  const error = refusal(() => model("__u32 x;", outer));
+  expect(error.message).toBe("map dp_slots.inner: value: no rendering for fwd");
+  expect(error.hint).toContain("const struct slot unused_slot = {};");
+  const { maps, structs } = model("__u32 x;", `${outer} const struct dp_slot unused_slot = {};`);
+  expect(structs.map(({ name }) => name)).toContain("dp_slot");
+  expect(maps.find(({ name }) => name === "dp_slots")?.inner).toMatchObject({
+    maxEntries: 4,
+    value: { type: "struct dp_slot", size: 4 },
+  });
 });

@@ -1,8 +1,17 @@
 /** Renders layouts as TypeScript. Pure. */
 import { Buffer } from "node:buffer";
+import type { ProgramDefinition } from "../program-definition.ts";
 import { enumSource } from "./enum-source.ts";
 import { indent } from "./indent.ts";
-import type { FieldModel, LayoutModel, MapModel, StructModel, ValueModel, VariableModel } from "./layout-model.ts";
+import type {
+  FieldModel,
+  InnerMapModel,
+  LayoutModel,
+  MapModel,
+  StructModel,
+  ValueModel,
+  VariableModel,
+} from "./layout-model.ts";
 import { camelCase, constantName, refuseSame, typeName } from "./names.ts";
 import { refuseOddNames } from "./plain-names.ts";
 import { readExpression, typeOf, writeStatement } from "./shape-source.ts";
@@ -11,6 +20,7 @@ import type { Shape } from "./shape.ts";
 export interface SourceOptions {
   /** Names of the files it comes from. */
   readonly inputs: readonly string[];
+  readonly programs: readonly ProgramDefinition[];
   /** What it imports: this package's `layout` entry. */
   readonly runtime: string;
   /** The object itself, to be exported as `object()`. */
@@ -18,8 +28,8 @@ export interface SourceOptions {
 }
 
 /** The module. Throws `ModelError` when two names of C would become one of TypeScript. */
-export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: SourceOptions): string {
-  refuseOddNames(model);
+export function renderLayouts(model: LayoutModel, { inputs, programs, runtime, embed }: SourceOptions): string {
+  refuseOddNames(model, programs);
   const { enums, structs, maps, variables, skipped } = model;
   const types = [...enums, ...structs].map(({ name }) => name);
   refuseSame("types", [...types, ...enums.map(({ name }) => `${name}_names`)], typeName);
@@ -36,6 +46,8 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
      )} as const;`,
     `/** The maps, by their names in the kernel. */
      export const mapLayouts = ${list("{", maps.map(mapSource), "}")} as const;`,
+    `/** The programs, by their names in C. */
+     export const programLayouts = ${list("{", programs.map(programSource), "}")} as const;`,
     `${comment(["Global variables, by their names in C.", ...skipped.map((why) => `Left out: ${oneLine(why)}.`)])}
      export const variableLayouts = ${list("{", variables.map(variableSource), "}")} as const;`,
   ];
@@ -100,19 +112,30 @@ function fieldSource({ name, offset, size, type }: FieldModel): string {
   return `{ name: "${name}", offset: ${offset}, size: ${size}, type: "${type}" },`;
 }
 
-function mapSource({ name, type, maxEntries, flags, key, value }: MapModel): string {
-  const numbers = `name: "${name}",\ntype: ${type},\nmaxEntries: ${maxEntries},\nflags: ${flags},`;
-  const parts = [];
-  if (key !== undefined) parts.push(`keyType: "${key.type}",\nkey: ${codecOf(key, `map ${name}: key`)},`);
-  if (value !== undefined) parts.push(`valueType: "${value.type}",\nvalue: ${codecOf(value, `map ${name}: value`)},`);
-  const satisfied = mapTypeOf(key, value);
-  return `${name}: {\n${[numbers, ...parts].join("\n")}\n} as const satisfies wire.${satisfied},`;
+function mapSource({ name, inner, ...map }: MapModel): string {
+  const parts = [`name: "${name}",`, ...mapParts(map, `map ${name}`)];
+  if (inner !== undefined) parts.push(`inner: {\n${mapParts(inner, `map ${name}.inner`).join("\n")}\n},`);
+  return `${name}: {\n${parts.join("\n")}\n} as const satisfies wire.${mapTypeOf(map, inner)},`;
 }
 
-function mapTypeOf(key: ValueModel | undefined, value: ValueModel | undefined): string {
+function mapParts({ type, maxEntries, flags, key, value }: InnerMapModel, where: string): string[] {
+  const parts = [`type: ${type},\nmaxEntries: ${maxEntries},\nflags: ${flags},`];
+  if (key !== undefined) parts.push(`keyType: "${key.type}",\nkey: ${codecOf(key, `${where}: key`)},`);
+  if (value !== undefined) parts.push(`valueType: "${value.type}",\nvalue: ${codecOf(value, `${where}: value`)},`);
+  return parts;
+}
+
+function mapTypeOf({ key, value }: InnerMapModel, inner: InnerMapModel | undefined): string {
   if (value === undefined) return "BareMapLayout";
   if (key === undefined) return `ValueMapLayout<${typeOf(value.shape)}>`;
+  if (inner?.key !== undefined && inner.value !== undefined) {
+    return `MapOfMapsLayout<${[key, inner.key, inner.value].map(({ shape }) => typeOf(shape)).join(", ")}>`;
+  }
   return `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
+}
+
+function programSource({ name, section }: ProgramDefinition): string {
+  return `${name}: { name: "${name}", section: ${JSON.stringify(section)} } satisfies wire.ProgramLayout,`;
 }
 
 function variableSource({ name, section, type, size, shape }: VariableModel): string {

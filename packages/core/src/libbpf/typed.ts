@@ -11,10 +11,35 @@ export interface TypedMap<K, V, Type extends number = number> {
   readonly value: Codec<V>;
 }
 
+/** What every inner map of a map of maps is: `inner` of one of a generated module's `mapLayouts`. */
+export interface TypedInnerMap<K, V, Type extends number = number> extends Omit<TypedMap<K, V, Type>, "name"> {
+  readonly maxEntries: number;
+  /** BPF_F_*. */
+  readonly flags: number;
+}
+
+/** A map of maps: one of a generated module's `mapLayouts`. */
+export interface TypedMapOfMaps<K, InnerK, InnerV, InnerType extends number = number> {
+  readonly name: string;
+  readonly type: 12 | 13;
+  readonly key: Codec<K>;
+  readonly inner: TypedInnerMap<InnerK, InnerV, InnerType>;
+}
+
 /** A ring buffer: one of a generated module's `mapLayouts`. */
 export interface TypedRingBuffer {
   readonly name: string;
   readonly type: 27;
+}
+
+/** A program: one of a generated module's `programLayouts`. */
+export interface TypedProgram {
+  readonly name: string;
+}
+
+/** The name of a part of an object that is given by its name or its layout. */
+export function nameOf(part: string | { readonly name: string }): string {
+  return typeof part === "string" ? part : part.name;
 }
 
 /** A global variable: one of a generated module's `variableLayouts`. */
