@@ -1,43 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { loadBpf, type Objects, openPinned } from "@dp/core";
 import { openPrevious } from "@dp/core/internal";
-import {
-  beforeChange,
-  DatapathError,
-  expediteGracePeriods,
-  type Fd,
-  isBpffs,
-  lockDirectory,
-  type LockHolder,
-  mountBpffs,
-  SyscallError,
-  unmount,
-} from "@dp/sys";
+import { DatapathError, isBpffs } from "@dp/sys";
 import { during } from "../during.ts";
-import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
-import { messageOf } from "../transaction.ts";
+import { type HostOptions, pinRootOf } from "../host-options.ts";
+import { expedite, lock } from "./lock.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
-
-/** Takes the exclusive lock of a pin root, which exists. Closing it releases it. */
-function lock(path: string, options: HostOptions): Promise<Fd> {
-  const onWait = (holder: LockHolder | undefined) => {
-    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
-    options.warn?.(`waiting for ${who}, which is changing ${path}`);
-  };
-  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
-}
-
-/** Most of a change's time is waiting for the kernel. DP_EXPEDITE=off has it wait, where interrupts hurt more. */
-export function expedite(): Disposable {
-  return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
-}
-
-/** Runs `body` under the lock of a pin root, which exists. */
-export async function withLock<T>(options: HostOptions, body: () => T): Promise<T> {
-  using _lock = await lock(pinRootOf(options), options);
-  return body();
-}
 
 /**
  * Runs `body` with the loaded datapath, under the pin root's lock. Errors without an op get `op`: see {@link during}.
@@ -159,100 +128,4 @@ function notLoaded(path: string, cause?: unknown): DatapathError {
     cause,
     hint: "run `dp load` first",
   });
-}
-
-/** A pin root that is on a bpffs, and how to take back what was done to get there. */
-interface PreparedPinRoot {
-  /** Unmounts and removes what was made, unless somebody uses it by now. */
-  undo(): void;
-}
-
-/**
- * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on
- * one.
- * When `body` throws, what was made is gone again.
- */
-export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
-  return during(op, async () => {
-    const path = resolve(pinRootOf(options));
-    const prepared = await prepare(path, options);
-    try {
-      using _lock = await lock(path, options);
-      using _expedited = expedite();
-      return body();
-    } catch (error) {
-      // Only now: an open lock keeps the filesystem busy.
-      prepared.undo();
-      throw error;
-    }
-  });
-}
-
-async function prepare(path: string, options: HostOptions): Promise<PreparedPinRoot> {
-  const made = makeFolder(path);
-  const removeFolder = () => {
-    for (const folder of made.toReversed()) removeIfEmpty(folder);
-  };
-  try {
-    // Two first loads at once: the second must not mount over what the first has mounted.
-    using _lock = await lock(path, options);
-    if (isBpffs(path)) return { undo: removeFolder };
-    warnOfOwnMountNamespace(path, options);
-    mountBpffs(path);
-  } catch (error) {
-    removeFolder();
-    throw error;
-  }
-  const undo = () => {
-    try {
-      unmount(path);
-    } catch (error) {
-      // Somebody else has it open: then it is theirs to keep.
-      if (!(error instanceof SyscallError)) throw error;
-      options.warn?.(`the bpffs on ${path} stays mounted: ${messageOf(error)}`);
-      return;
-    }
-    removeFolder();
-  };
-  return { undo };
-}
-
-/** @returns the folders that were made, outermost first */
-function makeFolder(path: string): string[] {
-  const missing: string[] = [];
-  for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
-  try {
-    beforeChange("make", path);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new DatapathError("FAILED", undefined, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
-  }
-  if (!statSync(path).isDirectory())
-    throw new DatapathError("BAD_USAGE", undefined, `the pin root ${path} is not a folder`);
-  return missing;
-}
-
-function removeIfEmpty(folder: string): void {
-  try {
-    beforeChange("remove", folder);
-    rmdirSync(folder);
-  } catch (error) {
-    if (!["ENOENT", "ENOTEMPTY", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  }
-}
-
-/** A mount in a namespace of its own (`ip netns exec` makes one) vanishes with it, and with it all that is pinned. */
-function warnOfOwnMountNamespace(path: string, options: HostOptions): void {
-  let own: boolean;
-  try {
-    own = readlinkSync("/proc/self/ns/mnt") !== readlinkSync("/proc/1/ns/mnt");
-  } catch {
-    return;
-  }
-  if (own) {
-    options.warn?.(
-      `mounting a bpffs on ${path} in this process's own mount namespace: what is loaded ends with that namespace ` +
-        "(`ip netns exec` makes one, `nsenter --net=/run/netns/NAME` does not)",
-    );
-  }
 }
