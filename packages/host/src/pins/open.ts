@@ -11,8 +11,8 @@ import { requireOwnNamespace } from "./own-namespace.ts";
 /**
  * Runs `body` with the loaded datapath, under the pin root's lock. Errors without an op get `op`: see {@link during}.
  *
- * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded anew: by an older build, or
- *   an upgrade was not finished. `CONFLICT` when a newer build has loaded it
+ * @throws DatapathError `NOT_LOADED` when nothing is loaded there, or it has to be loaded again, because an older build
+ *   loaded it or an upgrade was not finished. `CONFLICT` when a newer build has loaded it
  */
 export async function withLoaded<T>(
   options: HostOptions,
@@ -30,7 +30,7 @@ export async function withLoaded<T>(
   });
 }
 
-/** As {@link withLoaded}, without the lock: for reading, which an older build's maps allow. */
+/** As {@link withLoaded}, without the lock, for reading. An older build's maps can be read, too. */
 export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (objects: Objects) => T): T {
   return during(op, () => {
     using objects = openLoaded(options);
@@ -38,7 +38,7 @@ export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (o
   });
 }
 
-/** The loaded datapath, without the lock, for the caller to close. Throws as {@link withLoaded}. */
+/** The loaded datapath, without the lock. The caller closes it. Throws as {@link withLoaded}. */
 export function openLoaded(options: HostOptions): Objects {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(path);
@@ -46,14 +46,14 @@ export function openLoaded(options: HostOptions): Objects {
 }
 
 /**
- * Opens whatever is loaded, to be loaded anew or taken down: also an older build's, and what is loaded only in part;
- * undefined when nothing is. What running programs still have is pinned again.
+ * Opens what is loaded, to load it again or to unload it: also an older build's maps, and a load that is incomplete.
+ * Undefined when nothing is loaded. Maps and programs whose pins were lost while they run are pinned again.
  *
  * @throws DatapathError `CONFLICT` when a newer build has loaded it
  */
 export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
-  const previous = guarded(path, () => openPrevious({ pinRoot: path }));
+  const previous = openHere(path, () => openPrevious({ pinRoot: path }));
   if (previous === undefined || previous.needsLoad !== undefined) return previous;
   const missing = previous.missing();
   if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
@@ -61,10 +61,9 @@ export function openPreviousLoad(options: HostOptions): Objects | undefined {
 }
 
 /**
- * Opens what is loaded; undefined when nothing is. What is loaded only in part (a pin was removed by hand) is made
- * whole first.
+ * Opens what is loaded; undefined when nothing is. An incomplete load (a pin was removed by hand) is completed first.
  *
- * @throws DatapathError `NOT_LOADED` when it has to be loaded anew
+ * @throws DatapathError `NOT_LOADED` when it has to be loaded again
  */
 export function openOrRepair(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
@@ -80,18 +79,18 @@ function requireUpToDate(objects: Objects): void {
   throw new DatapathError("NOT_LOADED", undefined, needsLoad, { hint: "run `dp load` first" });
 }
 
-/** Opens what is loaded as a whole, to be looked at; undefined when nothing is, or only a part. */
+/** Opens what is loaded, for reading; undefined when nothing is loaded, or only a part. */
 export function openIfLoaded(options: HostOptions): Objects | undefined {
   try {
     const path = pinRootOf(options);
-    return guarded(path, () => openPinned({ pinRoot: path }));
+    return openHere(path, () => openPinned({ pinRoot: path }));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
     throw error;
   }
 }
 
-/** Whether anything of datapath's is pinned there. */
+/** Whether programs or maps of datapath are pinned there. */
 export function hasPins(path: string): boolean {
   return ["progs", "maps"].some((folder) => {
     try {
@@ -104,15 +103,15 @@ export function hasPins(path: string): boolean {
 
 function open(path: string): Objects {
   try {
-    return guarded(path, () => openPinned({ pinRoot: path }));
+    return openHere(path, () => openPinned({ pinRoot: path }));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(path, error);
     throw error;
   }
 }
 
-/** What is opened is not kept open where it is not to be used: see {@link requireOwnNamespace}. */
-function guarded<T extends Objects | undefined>(path: string, opening: () => T): T {
+/** Opens, and closes again in a network namespace it is not for: see {@link requireOwnNamespace}. */
+function openHere<T extends Objects | undefined>(path: string, opening: () => T): T {
   const objects = opening();
   try {
     if (objects !== undefined) requireOwnNamespace(objects, path);

@@ -6,16 +6,15 @@ import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { expedite, lock } from "./lock.ts";
 
-/** A pin root that is on a bpffs, and how to take back what was done to get there. */
+/** A pin root on a bpffs, and the undo of what was created for it. */
 interface PreparedPinRoot {
-  /** Unmounts and removes what was made, unless somebody uses it by now. */
+  /** Unmounts the bpffs and removes the folders that were created, unless another process uses them. */
   undo(): void;
 }
 
 /**
- * Runs `body` under the lock of a pin root, which is made if need be: its folder, and a bpffs on it unless it is on
- * one.
- * When `body` throws, what was made is gone again.
+ * Runs `body` under the lock of a pin root. Creates the folder first if it is missing, and mounts a bpffs on it unless
+ * it is on one. When `body` throws, this is undone.
  */
 export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
   return during(op, async () => {
@@ -39,7 +38,7 @@ async function prepare(path: string, options: HostOptions): Promise<PreparedPinR
     for (const folder of made.toReversed()) removeIfEmpty(folder);
   };
   try {
-    // Two first loads at once: the second must not mount over what the first has mounted.
+    // Two first loads at once: the second must not mount over the first one's bpffs.
     using _lock = await lock(path, options);
     if (isBpffs(path)) return { undo: removeFolder };
     warnOfOwnMountNamespace(path, options);
@@ -52,7 +51,7 @@ async function prepare(path: string, options: HostOptions): Promise<PreparedPinR
     try {
       unmount(path);
     } catch (error) {
-      // Somebody else has it open: then it is theirs to keep.
+      // Another process has it open, and goes on using it.
       if (!(error instanceof SyscallError)) throw error;
       options.warn?.(`the bpffs on ${path} stays mounted: ${messageOf(error)}`);
       return;
@@ -62,7 +61,7 @@ async function prepare(path: string, options: HostOptions): Promise<PreparedPinR
   return { undo };
 }
 
-/** @returns the folders that were made, outermost first */
+/** @returns the folders that were created, outermost first */
 function makeFolder(path: string): string[] {
   const missing: string[] = [];
   for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
@@ -86,7 +85,7 @@ function removeIfEmpty(folder: string): void {
   }
 }
 
-/** A mount in a namespace of its own (`ip netns exec` makes one) vanishes with it, and with it all that is pinned. */
+/** A mount in another mount namespace (`ip netns exec` makes one) ends with the namespace, and the pins with it. */
 function warnOfOwnMountNamespace(path: string, options: HostOptions): void {
   let own: boolean;
   try {
