@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Flow, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { Cgroup } from "../../core/test/support/sandbox.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/cgroup.ts";
 import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
 import { requireRoot, run, Sandbox } from "./support/sandbox.ts";

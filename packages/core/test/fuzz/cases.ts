@@ -1,5 +1,3 @@
-/** Valid packets, or almost: each looks into one program, whatever came before it. */
-import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "../packet/bench.ts";
 import {
   arp,
   ethernet,
@@ -16,7 +14,9 @@ import {
   SYN_OPTIONS,
   tcp,
   udp,
-} from "../packet/frame.ts";
+} from "@dp/test-kit/frame.ts";
+/** Valid packets, or almost: each looks into one program, whatever came before it. */
+import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ODD_ADDRESSES, OWN_ADDRESSES, PLAYERS, ROUTER, STRANGERS } from "./addresses.ts";
 import { anyTag, type Fitted, fitted, mutated } from "./mutate.ts";
 import type { Random } from "./random.ts";

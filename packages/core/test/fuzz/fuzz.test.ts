@@ -7,22 +7,21 @@
  *     DP_FUZZ_SEED=123 DP_FUZZ_CASES=... tools/test core -- fuzz        the same once more
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type OpenObject, u32 } from "../../src/libbpf/index.ts";
+import { ethernet, ipv4, tcp } from "@dp/test-kit/frame.ts";
+import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
+import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import {
   A,
   B,
-  Bench,
-  type Counts,
   CONFIG,
-  difference,
   HOST_ADDRESSES,
   HOST_PEER_MAC,
   PUBLIC_ADDRESS,
   UPLINK,
   vethPairOf,
-} from "../packet/bench.ts";
-import { ethernet, ipv4, tcp } from "../packet/frame.ts";
-import { requireRoot } from "../support/sandbox.ts";
+} from "@dp/test-kit/two-servers.ts";
+import { type OpenObject, u32 } from "../../src/libbpf/index.ts";
 import { PLAYERS } from "./addresses.ts";
 import { type Case, makeCase, type ProgramName } from "./cases.ts";
 import { KEPT } from "./kept.ts";
@@ -49,20 +48,20 @@ const servers = [A, B].map((server) => ({ ...server, group: 0 }));
 /** Begun before the proxy's ports changed. */
 const FLOW = { sport: 5000, listener: 9999 };
 
-const benches = {} as Record<ProgramName, Bench>;
+const runners = {} as Record<ProgramName, ProgramRunner>;
 
 beforeAll(async () => {
   const players = (object: OpenObject) => object.setVariable("dp_player_steps", u32, PLAYER_STEPS);
-  benches.dnat = await Bench.open("dnat", { prepare: players });
-  benches.snat = await Bench.open("snat", {
+  runners.dnat = await ProgramRunner.open("dnat", { prepare: players });
+  runners.snat = await ProgramRunner.open("snat", {
     prepare(object) {
       players(object);
-      object.map("dp_players").reuse(benches.dnat.lend("dp_players"));
+      object.map("dp_players").reuse(runners.dnat.lend("dp_players"));
     },
   });
-  benches.arp = await Bench.open("arp");
+  runners.arp = await ProgramRunner.open("arp");
   for (const { address: container } of servers) {
-    benches.snat.set(
+    runners.snat.set(
       "dp_origins",
       { container, sport: FLOW.sport, protocol: 6 },
       { dst: "192.0.2.80", dport: 80, sport: FLOW.sport, listener: FLOW.listener, end: 0, expires: 0n },
@@ -72,7 +71,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  for (const bench of Object.values(benches)) bench[Symbol.dispose]();
+  for (const runner of Object.values(runners)) runner[Symbol.dispose]();
 });
 
 /** One for all: it knows who was here before, as the programs do. */
@@ -95,7 +94,7 @@ function meetPlayers(): void {
         { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
         ipv4({ src: player, dst: PUBLIC_ADDRESS }, tcp({ src: 1, dst: server.publicPort, flags: "S" })),
       );
-      expect(benches.dnat.runUncounted(hello).verdict).toBe("redirect");
+      expect(runners.dnat.runUncounted(hello).verdict).toBe("redirect");
       expect(model.dnat(hello, undefined).verdict).toBe("redirect");
     }
   }
@@ -111,7 +110,7 @@ function compare({ program, ifindex, frame, cutTo, tag }: Case): Compared {
   const sent = frame.subarray(0, cutTo);
   const expected = model[program](sent, tag, ifindex);
   const options = { ifindex, ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
-  const actual = benches[program].runUncounted(frame, options);
+  const actual = runners[program].runUncounted(frame, options);
   const out = expected.packet ?? sent;
   const same = actual.verdict === expected.verdict && Buffer.compare(actual.packet, out) === 0;
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -124,9 +123,9 @@ function compare({ program, ifindex, frame, cutTo, tag }: Case): Compared {
 function setGroups(groups: readonly [number, number]): void {
   for (const [index, server] of servers.entries()) {
     server.group = groups[index] as number;
-    const target = benches.snat.get("dp_snat_targets", server.hostPeer);
-    benches.snat.set("dp_snat_targets", server.hostPeer, { ...target, group: server.group });
-    benches.snat.set("dp_veth_pairs", server.address, { ...vethPairOf(server), group: server.group });
+    const target = runners.snat.get("dp_snat_targets", server.hostPeer);
+    runners.snat.set("dp_snat_targets", server.hostPeer, { ...target, group: server.group });
+    runners.snat.set("dp_veth_pairs", server.address, { ...vethPairOf(server), group: server.group });
   }
 }
 
@@ -143,8 +142,8 @@ function add(counts: Counts, key: string): void {
 /** What was dropped, by all programs: "20 drop udp". */
 function drops(): Counts {
   const sum: Counts = {};
-  for (const bench of Object.values(benches)) {
-    for (const [name, count] of Object.entries(bench.counts())) {
+  for (const runner of Object.values(runners)) {
+    for (const [name, count] of Object.entries(runner.counts())) {
       if (name.includes(" drop ")) sum[name] = (sum[name] ?? 0) + count;
     }
   }
@@ -162,7 +161,7 @@ test(
     const random = new Random(SEED);
     const verdicts: Counts = {};
     for (let done = 0; done < CASES; done += BATCH) {
-      benches.dnat.clear("dp_fragments");
+      runners.dnat.clear("dp_fragments");
       model.forgetFragments();
       setGroups(random.one(GROUPS));
       const expectedDrops: Counts = {};

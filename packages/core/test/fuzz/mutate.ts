@@ -1,6 +1,6 @@
+import { EtherType, ip, join, mac } from "@dp/test-kit/frame.ts";
 /** What can become of a valid packet: a few fields, bytes or lengths that are not what they should be. */
-import { A, B, HOST_PEER_MAC, UPLINK } from "../packet/bench.ts";
-import { EtherType, ip, join, mac } from "../packet/frame.ts";
+import { A, B, HOST_PEER_MAC, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ADDRESSES } from "./addresses.ts";
 import type { Random } from "./random.ts";
 

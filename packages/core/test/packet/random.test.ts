@@ -3,19 +3,7 @@
  * the seed to see it again (`fc.assert(..., { seed, path })`).
  */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
-import {
-  A,
-  B,
-  type Bench,
-  CONFIG,
-  HOST_ADDRESSES,
-  HOST_PEER_MAC,
-  type Outcome,
-  PUBLIC_ADDRESS,
-  UPLINK,
-} from "./bench.ts";
-import { type Dissected, dissect } from "./dissect.ts";
+import { type Dissected, dissect } from "@dp/test-kit/dissect.ts";
 import {
   arp,
   ethernet,
@@ -31,12 +19,15 @@ import {
   SYN_OPTIONS,
   tcp,
   udp,
-} from "./frame.ts";
-import { benchFor } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import type { ProgramRunner, Outcome } from "@dp/test-kit/program-runner.ts";
+import { A, B, CONFIG, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import fc from "fast-check";
+import { runnerFor } from "./table.ts";
 
 const RUNS = 1500;
 
-const benches = { dnat: benchFor("dnat"), snat: benchFor("snat"), arp: benchFor("arp") };
+const runners = { dnat: runnerFor("dnat"), snat: runnerFor("snat"), arp: runnerFor("arp") };
 
 const octet = fc.integer({ min: 0, max: 255 });
 const anyAddress = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join("."));
@@ -185,8 +176,8 @@ function arrival(right: Right): fc.Arbitrary<Arrival> {
 }
 
 /** Runs one packet and holds the outcome against what is true of every program. */
-function observe(bench: Bench, { frame, cutTo }: Arrival): { sent: Uint8Array; outcome: Outcome } {
-  const outcome = bench.run(frame, cutTo === undefined ? {} : { cutTo });
+function observe(runner: ProgramRunner, { frame, cutTo }: Arrival): { sent: Uint8Array; outcome: Outcome } {
+  const outcome = runner.run(frame, cutTo === undefined ? {} : { cutTo });
   const sent = frame.subarray(0, cutTo);
   if (outcome.verdict !== "redirect") expect(outcome.packet).toEqual(sent.slice());
   expect(outcome.packet.byteLength).toBe(sent.byteLength);
@@ -212,9 +203,9 @@ test("dp_dnat never drops, and changes only what it sends to a container", () =>
   let redirected = 0;
   fc.assert(
     fc.property(arrival(TO_SERVER), (each) => {
-      const bench = benches.dnat();
-      bench.clear("dp_fragments");
-      const { sent, outcome } = observe(bench, each);
+      const runner = runners.dnat();
+      runner.clear("dp_fragments");
+      const { sent, outcome } = observe(runner, each);
       if (outcome.verdict === "next") {
         expect(outcome.counts).toEqual({});
         return;
@@ -251,8 +242,8 @@ test("dp_snat lets nothing out but replies, and nothing up but what is for the h
   let passed = 0;
   fc.assert(
     fc.property(fc.oneof(arrival(FROM_SERVER), arrival(TO_PROXY)), (each) => {
-      const bench = benches.snat();
-      const { sent, outcome } = observe(bench, each);
+      const runner = runners.snat();
+      const { sent, outcome } = observe(runner, each);
       const { verdict, counts } = outcome;
       if (verdict === "drop") {
         expect(Object.values(counts)).toEqual([1]);
@@ -311,7 +302,7 @@ test("dp_arp answers with nothing but the gateway's MAC, and leaves all but ARP 
     }));
   fc.assert(
     fc.property(fc.oneof(arrival(FROM_SERVER), asked), (each) => {
-      const { sent, outcome } = observe(benches.arp(), each);
+      const { sent, outcome } = observe(runners.arp(), each);
       const isArp = etherType(sent) === EtherType.arp;
       if (outcome.verdict === "next") expect([isArp, outcome.counts]).toEqual([false, {}]);
       if (outcome.verdict === "drop") expect([isArp, Object.values(outcome.counts)]).toEqual([true, [1]]);
@@ -345,8 +336,8 @@ const player = fc.record({
 });
 
 /** Where the kernel can, with its own check of what the program changed. */
-function run(bench: Bench, packet: Uint8Array): Omit<Outcome, "counts"> {
-  return bench.runUncounted(packet, { checksumComplete: bench.checksumComplete });
+function run(runner: ProgramRunner, packet: Uint8Array): Omit<Outcome, "counts"> {
+  return runner.runUncounted(packet, { checksumComplete: runner.checksumComplete });
 }
 
 /** Any sequence numbers and data, so any checksum. */
@@ -375,7 +366,7 @@ test("any player's packet to a server arrives, with checksums that are right", (
           tcp({ ...fields, src: from.port, dst: server.publicPort }, data),
         ),
       );
-      const outcome = run(benches.dnat(), packet);
+      const outcome = run(runners.dnat(), packet);
       expect(outcome.verdict).toBe("redirect");
       expect(dissect(outcome.packet)).toMatchObject({
         dst: server.mac,
@@ -397,7 +388,7 @@ test("any reply of a server leaves, with checksums that are right", () => {
         { dst: HOST_PEER_MAC, src: A.mac },
         ipv4({ ...ip, src: A.address, dst: to.address }, tcp({ ...fields, src: A.gamePort, dst: to.port }, data)),
       );
-      const outcome = run(benches.snat(), packet);
+      const outcome = run(runners.snat(), packet);
       expect(outcome.verdict).toBe("redirect");
       expect(dissect(outcome.packet)).toMatchObject({
         ip: { src: PUBLIC_ADDRESS, dst: to.address },
@@ -414,7 +405,7 @@ test("a packet there and its answer back are each other's mirror image", () => {
   fc.assert(
     fc.property(player, anySegment, payload, (from, fields, data) => {
       fc.pre(!fields.flags.includes("S") || fields.flags.includes("A"));
-      const there = benches
+      const there = runners
         .dnat()
         .run(
           ethernet(
@@ -426,7 +417,7 @@ test("a packet there and its answer back are each other's mirror image", () => {
           ),
         );
       const arrived = dissect(there.packet) as Dissected & { tcp: { src: number; dst: number } };
-      const back = benches
+      const back = runners
         .snat()
         .run(
           ethernet(
@@ -458,9 +449,9 @@ test("noise under every IP protocol is left alone or dropped", () => {
       const packet = (eth: { dst: string; src: string }, src: string, dst: string) =>
         ethernet(eth, ipv4({ src, dst }, raw(protocol, data)));
       const arriving = packet({ dst: UPLINK.mac, src: B.mac }, "198.51.100.7", PUBLIC_ADDRESS);
-      expect(benches.dnat().run(arriving)).toEqual({ verdict: "next", packet: arriving, counts: {} });
+      expect(runners.dnat().run(arriving)).toEqual({ verdict: "next", packet: arriving, counts: {} });
       const leaving = packet({ dst: HOST_PEER_MAC, src: A.mac }, A.address, "198.51.100.7");
-      expect(benches.snat().run(leaving)).toMatchObject({ verdict: "drop", packet: leaving });
+      expect(runners.snat().run(leaving)).toMatchObject({ verdict: "drop", packet: leaving });
     }),
     { numRuns: RUNS / 3 },
   );
