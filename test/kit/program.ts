@@ -161,20 +161,22 @@ function toEvent(line: string): Event[] {
   return [JSON.parse(line) as Event];
 }
 
+/** How {@link execute} and {@link must} run a program. */
+export interface ExecuteOptions {
+  /** Variables besides those of this process. */
+  readonly env?: Record<string, string>;
+  /** Throws {@link ProgramError} when the program takes longer. Default: a minute. */
+  readonly timeoutMs?: number;
+}
+
 /** Runs a program to its end, whatever its exit status. */
-export async function execute(
-  command: readonly string[],
-  options: { env?: Record<string, string> } = {},
-): Promise<Output> {
+export async function execute(command: readonly string[], options: ExecuteOptions = {}): Promise<Output> {
   await using program = new Program(command, options);
-  return await program.finished();
+  return await program.finished(options.timeoutMs);
 }
 
 /** Runs a program that must succeed, and returns its standard output. */
-export async function must(
-  command: readonly string[],
-  options: { env?: Record<string, string> } = {},
-): Promise<string> {
+export async function must(command: readonly string[], options: ExecuteOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await execute(command, options);
   if (code !== 0) throw new ProgramError(`${command.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
   return stdout;

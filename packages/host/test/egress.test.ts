@@ -9,9 +9,11 @@ import { type Flow, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/cgroup.ts";
 import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
-import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { openPinned, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { SocketHolder } from "@dp/test-kit/socket-holder.ts";
 import {
   addServer,
@@ -26,7 +27,7 @@ import {
   thawServer,
   unload,
 } from "../src/index.ts";
-import { PUBLIC_ADDRESS, requireRoot, Sandbox } from "./support/sandbox.ts";
+import { PUBLIC_ADDRESS, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 
