@@ -11,8 +11,8 @@ import { DatapathError } from "@dp/sys";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
-import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/cgroup.ts";
 import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
+import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/kernel/cgroup.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
@@ -398,7 +398,7 @@ describe("who is at an address", () => {
     await load({ ...options, cgroup: cgroup.path });
     using servers = ServerDirectory.open(options);
     expect(() => servers.requireOwnCgroup()).toThrow(`the datapath is attached to ${cgroup.path}`);
-    const home = cgroupFolder(cgroupOfProcess(process.pid) as string, "test");
+    const home = cgroupFolder(cgroupOfProcess(process.pid) as string);
     writeFileSync(join(cgroup.path, "cgroup.procs"), String(process.pid));
     try {
       servers.requireOwnCgroup();

@@ -12,7 +12,7 @@ import { DatapathError, type ErrorCode } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
 import { addServer, type AddServerOptions, delServer, list, load, type Server, show, unload } from "../src/index.ts";
-import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PUBLIC_ADDRESS, Sandbox, SECOND_ADDRESS } from "./support/sandbox.ts";
 

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import type { Outcome } from "./connection-log.ts";
 import type { Endpoint } from "./ipv4.ts";
+import type { Outcome } from "./log/connection-log.ts";
 
 export interface DialOptions {
   readonly timeoutMs: number;

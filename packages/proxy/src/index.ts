@@ -3,13 +3,13 @@
  *
  * @module @dp/proxy
  */
-export type { Usage } from "./accounts.ts";
-export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./connection-log.ts";
+export type { Usage } from "./limits/container-usage.ts";
+export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./log/connection-log.ts";
 export type { Endpoint } from "./ipv4.ts";
 export type { ListenerPorts } from "./listeners.ts";
-export { formatLogLine, toFields, toJson } from "./log-format.ts";
-export { completeLimits, type ProxyLimits } from "./limits.ts";
-export { type Decision, Policy, type PolicyOptions } from "./policy.ts";
+export { formatLogLine, toFields, toJson } from "./log/format.ts";
+export { completeLimits, type ProxyLimits } from "./limits/limits.ts";
+export { type Decision, Policy, type PolicyOptions } from "./policy/policy.ts";
 export { startProxy, type Proxy, type ProxyOptions, type ProxyStats } from "./proxy.ts";
-export { RESERVED_RANGES } from "./reserved-ranges.ts";
-export { parseResolver } from "./resolver-list.ts";
+export { RESERVED_RANGES } from "./policy/reserved-ranges.ts";
+export { parseResolver } from "./dns/resolver-list.ts";

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import type { ListenerKind } from "./connection-log.ts";
-import type { DnsUdpListener } from "./dns-udp.ts";
+import type { DnsUdpListener } from "./dns/udp-listener.ts";
+import type { ListenerKind } from "./log/connection-log.ts";
 import { listenTcp, type TcpListener } from "./tcp-listener.ts";
 
 /** Which port each listener has. */

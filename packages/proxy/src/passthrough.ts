@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
-import type { Account } from "./accounts.ts";
-import { type Admitted, refuse } from "./admission.ts";
-import type { Outcome } from "./connection-log.ts";
+import { type Admitted, refuse } from "./accept-connection.ts";
 import { dial } from "./dial.ts";
 import { HttpHostReader } from "./http-host.ts";
+import type { Account } from "./limits/container-usage.ts";
+import { limitSocketBuffers } from "./limits/socket-buffers.ts";
+import type { Outcome } from "./log/connection-log.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { failureOutcome, Relay } from "./relay.ts";
-import { limitSocketBuffers } from "./socket-buffers.ts";
 
 /**
  * One connection of a container, passed through to where it was going: policy, limit, connect, relay, log. Everything

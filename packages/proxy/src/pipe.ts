@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Account } from "./accounts.ts";
+import type { Account } from "./limits/container-usage.ts";
 
 export interface PipeHooks {
   /** Something moved: bytes came, went, or one side finished. */

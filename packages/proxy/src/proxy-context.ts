@@ -1,9 +1,9 @@
-import type { Accounts } from "./accounts.ts";
-import type { ConnectionLog, ServerIdentity } from "./connection-log.ts";
-import type { DnsForwarder } from "./dns-forwarder.ts";
+import type { DnsForwarder } from "./dns/forwarder.ts";
 import type { Endpoint } from "./ipv4.ts";
-import type { ProxyLimits } from "./limits.ts";
-import type { Policy, Whose } from "./policy.ts";
+import type { Accounts } from "./limits/container-usage.ts";
+import type { ProxyLimits } from "./limits/limits.ts";
+import type { ConnectionLog, ServerIdentity } from "./log/connection-log.ts";
+import type { Policy, Whose } from "./policy/policy.ts";
 
 /** What every connection and query of one proxy shares. */
 export interface ProxyContext {

@@ -1,21 +1,21 @@
 import type { Socket } from "node:net";
-import { Accounts, type Usage } from "./accounts.ts";
-import { admit } from "./admission.ts";
-import type { ConnectionLog, ListenerKind, ServerIdentity } from "./connection-log.ts";
+import { admit } from "./accept-connection.ts";
 import { deferred } from "./deferred.ts";
-import { Departures } from "./departures.ts";
-import { DnsConnection } from "./dns-connection.ts";
-import { DnsForwarder } from "./dns-forwarder.ts";
-import { DnsUdpListener } from "./dns-udp.ts";
-import { completeLimits, type ProxyLimits } from "./limits.ts";
+import { DnsConnection } from "./dns/connection.ts";
+import { DnsForwarder } from "./dns/forwarder.ts";
+import { ResolverList } from "./dns/resolver-list.ts";
+import { DnsUdpListener } from "./dns/udp-listener.ts";
+import { Accounts, type Usage } from "./limits/container-usage.ts";
+import { completeLimits, type ProxyLimits } from "./limits/limits.ts";
 import { DEFAULT_PORTS, type ListenerPorts, Listeners } from "./listeners.ts";
-import { LogGate } from "./log-gate.ts";
-import { OwnAddresses } from "./own-addresses.ts";
+import type { ConnectionLog, ListenerKind, ServerIdentity } from "./log/connection-log.ts";
+import { LogGate } from "./log/refusal-rate-limit.ts";
+import { quietly } from "./log/repeated-warnings.ts";
 import { Passthrough } from "./passthrough.ts";
-import { Policy, type PolicyOptions } from "./policy.ts";
+import { OwnAddresses } from "./policy/host-addresses.ts";
+import { Policy, type PolicyOptions } from "./policy/policy.ts";
 import type { ProxyContext } from "./proxy-context.ts";
-import { quietly } from "./quiet-warning.ts";
-import { ResolverList } from "./resolver-list.ts";
+import { Departures } from "./removed-servers.ts";
 
 /** What {@link startProxy} is told. */
 export interface ProxyOptions {

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import type { Account } from "./accounts.ts";
-import type { Outcome } from "./connection-log.ts";
-import { resetWhenDelivered } from "./gentle-reset.ts";
+import type { Account } from "./limits/container-usage.ts";
+import type { Outcome } from "./log/connection-log.ts";
 import { Pipe } from "./pipe.ts";
+import { resetWhenDelivered } from "./reset-when-delivered.ts";
 
 export interface RelayOptions {
   /** The container's side. Paused; has an `error` listener. */

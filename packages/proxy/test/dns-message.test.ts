@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { screenQuery } from "../src/dns-forwarder.ts";
-import { DnsFrameReader, dnsFrame } from "../src/dns-frames.ts";
+import { screenQuery } from "../src/dns/forwarder.ts";
+import { DnsFrameReader, dnsFrame } from "../src/dns/frames.ts";
 import {
   answersQuery,
   errorAnswer,
@@ -10,7 +10,7 @@ import {
   readDnsQuestion,
   typeName,
   withDnsId,
-} from "../src/dns-message.ts";
+} from "../src/dns/message.ts";
 import { answerTo, query } from "./dns-builder.ts";
 
 describe("a DNS message", () => {

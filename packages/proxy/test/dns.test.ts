@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { DnsFrameReader, dnsFrame } from "../src/dns-frames.ts";
-import { Rcode, readDnsHeader, readDnsQuestion, withDnsId } from "../src/dns-message.ts";
+import { DnsFrameReader, dnsFrame } from "../src/dns/frames.ts";
+import { Rcode, readDnsHeader, readDnsQuestion, withDnsId } from "../src/dns/message.ts";
 import type { Endpoint } from "../src/ipv4.ts";
 import { answerTo, query } from "./dns-builder.ts";
 import { ProxyUnderTest } from "./proxy-under-test.ts";

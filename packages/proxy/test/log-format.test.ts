@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { ConnectionLog } from "../src/connection-log.ts";
-import { formatLogLine, toJson } from "../src/log-format.ts";
+import type { ConnectionLog } from "../src/log/connection-log.ts";
+import { formatLogLine, toJson } from "../src/log/format.ts";
 
 const http: ConnectionLog = {
   time: new Date("2026-01-31T12:00:00.000Z"),

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { DatapathError } from "@dp/sys";
 import fc from "fast-check";
 import { formatIpv4, maskIpv4, parseIpv4 } from "../src/ipv4.ts";
-import { compareSpecificity, formatRuleTarget, parseRuleTarget, ruleTargetMatches } from "../src/policy-rule.ts";
-import { Policy } from "../src/policy.ts";
+import { Policy } from "../src/policy/policy.ts";
+import { compareSpecificity, formatRuleTarget, parseRuleTarget, ruleTargetMatches } from "../src/policy/rule.ts";
 
 const ipv4 = fc.integer({ min: 0, max: 0xffffffff });
 const port = fc.integer({ min: 1, max: 65535 });

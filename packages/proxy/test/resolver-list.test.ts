@@ -2,8 +2,8 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { formatResolver, parseResolvConf, parseResolver, ResolverList } from "../src/dns/resolver-list.ts";
 import type { Endpoint } from "../src/ipv4.ts";
-import { formatResolver, parseResolvConf, parseResolver, ResolverList } from "../src/resolver-list.ts";
 
 const exclude = () => false;
 const folder = mkdtempSync(join(tmpdir(), "dp-resolv-"));

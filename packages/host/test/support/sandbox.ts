@@ -16,7 +16,7 @@ import { isBpffs, unmount } from "@dp/sys";
 import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
 import { openDescriptors } from "@dp/test-kit/open-descriptors.ts";
 import { run } from "@dp/test-kit/run.ts";
-import { readSysctl } from "../../src/sysctl.ts";
+import { readSysctl } from "../../src/kernel/sysctl.ts";
 import { enterNetns } from "./netns.ts";
 
 export const PUBLIC_ADDRESS = "203.0.113.10";
