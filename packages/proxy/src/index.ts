@@ -5,7 +5,7 @@
  */
 export type { Usage } from "./limits/container-usage.ts";
 export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./log/connection-log.ts";
-export type { Endpoint } from "./ipv4.ts";
+export type { Endpoint } from "./endpoint.ts";
 export type { ListenerPorts } from "./listeners.ts";
 export { formatLogLine, toFields, toJson } from "./log/format.ts";
 export { completeLimits, type ProxyLimits } from "./limits/limits.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DnsFrameReader, dnsFrame } from "../src/dns/frames.ts";
 import { Rcode, readDnsHeader, readDnsQuestion, withDnsId } from "../src/dns/message.ts";
-import type { Endpoint } from "../src/ipv4.ts";
+import type { Endpoint } from "../src/endpoint.ts";
 import { answerTo, query } from "./dns-builder.ts";
 import { ProxyUnderTest } from "./proxy-under-test.ts";
 import { connectFrom, listenIn, type Place, PORTS, Sandbox, udpIn, VANISHING } from "./sandbox.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DatapathError } from "@dp/sys";
 import fc from "fast-check";
-import { formatIpv4, maskIpv4, parseIpv4 } from "../src/ipv4.ts";
+import { formatIpv4, maskIpv4, parseIpv4 } from "../src/endpoint.ts";
 import { Policy } from "../src/policy/policy.ts";
 import { compareSpecificity, formatRuleTarget, parseRuleTarget, ruleTargetMatches } from "../src/policy/rule.ts";
 

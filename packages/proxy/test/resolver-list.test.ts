@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatResolver, parseResolvConf, parseResolver, ResolverList } from "../src/dns/resolver-list.ts";
-import type { Endpoint } from "../src/ipv4.ts";
+import type { Endpoint } from "../src/endpoint.ts";
 
 const exclude = () => false;
 const folder = mkdtempSync(join(tmpdir(), "dp-resolv-"));

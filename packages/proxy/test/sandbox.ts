@@ -1,5 +1,5 @@
 import { openNetns, withNetns, type Fd } from "@dp/sys";
-import type { Endpoint } from "../src/ipv4.ts";
+import type { Endpoint } from "../src/endpoint.ts";
 
 /**
  * The topology every test with real traffic uses; `redirect` of nftables stands in for dp_tproxy_container:

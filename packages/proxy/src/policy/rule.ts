@@ -1,5 +1,5 @@
 import { DatapathError } from "@dp/sys";
-import { formatIpv4, type Ipv4, maskIpv4, parseIpv4 } from "../ipv4.ts";
+import { formatIpv4, type Ipv4, maskIpv4, parseIpv4 } from "../endpoint.ts";
 
 /** Which connections a rule speaks of. */
 export interface RuleTarget {
