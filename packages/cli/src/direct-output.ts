@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from "node:fs";
+import { sleepSync } from "@dp/sys/sleep";
 
 /** How long to wait for a reader whose pipe is full, when the pipe does not let a write wait. */
 const AGAIN_MS = 5;
@@ -17,7 +18,7 @@ export function writeDirectly(fd: number, text: string): string | undefined {
     } catch (error) {
       const { code = "UNKNOWN" } = error as NodeJS.ErrnoException;
       if (code !== "EAGAIN") return code;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AGAIN_MS);
+      sleepSync(AGAIN_MS);
     }
   }
   return undefined;

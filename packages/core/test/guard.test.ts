@@ -5,7 +5,7 @@
  */
 import { beforeEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { bindSocket, type Fd, send, socket } from "@dp/sys";
+import { bindSocket, type Fd, send, sleepSync, socket } from "@dp/sys";
 import { type Interface, loadBpf, type Objects, readInterface } from "../src/index.ts";
 import { Link } from "../src/libbpf/index.ts";
 import { ethernet, icmp, ipv4, ipv6, raw } from "./packet/frame.ts";
@@ -48,10 +48,6 @@ function inside<T>(body: (objects: Objects) => T extends PromiseLike<unknown> ? 
 const outer = () => ({ src: containerPeer.mac, dst: hostPeer.mac });
 const pingFrame = () => ethernet(outer(), ipv4({ src: CONTAINER, dst: GATEWAY }, icmp({ type: 8 })));
 
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-}
-
 /** Out of dp1, as it is. */
 function sendFrame(frame: Uint8Array): void {
   const AF_PACKET = 17;
@@ -81,7 +77,7 @@ function fate(objects: Objects): "delivered" | "dropped" {
   for (let tries = 0; tries < 5000; tries++) {
     if (pingsDelivered() > delivered) return "delivered";
     if (counted() > dropped) return "dropped";
-    pause();
+    sleepSync(1);
   }
   throw new Error("it is lost");
 }
@@ -154,7 +150,7 @@ test("IPv6 is dropped and counted as well, where it is on", () => {
     objects.addCounters(hostPeer.index);
     objects.attachAndPinGuard();
     sendFrame(ethernet(outer(), ipv6(raw(59, ""))));
-    while (objects.counters(hostPeer.index)?.drops.around !== 1n) pause();
+    while (objects.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
   });
 });
 
@@ -165,7 +161,7 @@ test("roots beside each other have their own", () => {
     for (const each of [objects, others, objects, others]) each.attachAndPinGuard();
     others.addCounters(hostPeer.index);
     sendFrame(pingFrame());
-    while (others.counters(hostPeer.index)?.drops.around !== 1n) pause();
+    while (others.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
     others.unpinAll();
     objects.addCounters(hostPeer.index);
     expect(fate(objects)).toBe("dropped");
@@ -180,7 +176,7 @@ test("taking everything out takes it out", () => {
     objects.unpinAll();
     const before = pingsDelivered();
     sendFrame(pingFrame());
-    while (pingsDelivered() === before) pause();
+    while (pingsDelivered() === before) sleepSync(1);
     expect(link.info().kind).toBe("other");
   });
   expect(bpffs.list()).toEqual([]);

@@ -1,16 +1,17 @@
 import type { Objects } from "@dp/core";
 import { type Namespace, Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
-import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./check-input.ts";
-import { connectServer } from "./connect-server.ts";
-import { changed, type ContainerNamespace, containerNamespace } from "./container.ts";
+import { changed, type ContainerNamespace, containerNamespace } from "./container/namespace.ts";
+import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { planServer } from "./plan-server.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges } from "./remove.ts";
-import type { ServerOptions } from "./server-options.ts";
-import type { Server } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./server/check-input.ts";
+import { connectServer } from "./server/connect.ts";
+import type { ServerOptions } from "./server/options.ts";
+import { planServer } from "./server/plan.ts";
+import { recoverChanges } from "./server/remove.ts";
+import type { Server } from "./server/server.ts";
 
 export interface AddServerOptions extends ServerOptions, HostOptions {}
 
@@ -31,7 +32,8 @@ export async function addServer(options: AddServerOptions): Promise<Server> {
   checkOptions(options, op);
   requirePrivileges(op);
   // Before the lock: a container engine takes its time.
-  const found = options.container === undefined ? undefined : await containerNamespace(options.container, op);
+  const { container } = options;
+  const found = container === undefined ? undefined : await during(op, () => containerNamespace(container));
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
@@ -48,7 +50,7 @@ interface Addition {
 }
 
 function add({ objects, host, options, found, op }: Addition): Server {
-  using namespace = openAsked(options, found, op);
+  using namespace = openAsked(options, found);
   using inside = Netlink.open({ netns: namespace.fd });
   const plan = planServer({ objects, host, inside, namespace, options, op });
   return connectServer(plan, { objects, host, inside, options, op });
@@ -79,8 +81,10 @@ export async function addServers(
   requirePrivileges(op);
   const found = new Map<ServerOptions, ContainerNamespace | { error: unknown }>();
   for (const server of servers) {
-    if (server.container === undefined) continue;
-    found.set(server, await containerNamespace(server.container, opOf(server)).catch((error: unknown) => ({ error })));
+    const { container } = server;
+    if (container === undefined) continue;
+    const namespace = during(opOf(server), () => containerNamespace(container));
+    found.set(server, await namespace.catch((error: unknown) => ({ error })));
   }
   return withLoaded(options, op, async (objects) => {
     using host = Netlink.open();
@@ -92,8 +96,8 @@ export async function addServers(
       const container = found.get(server);
       const each = { objects, host, options: { ...options, ...server }, op: opOf(server) };
       results.push(
-        attempt(() => {
-          if (options.signal?.aborted) throw new DatapathError("FAILED", each.op, "interrupted before its turn came");
+        attempt(each.op, () => {
+          if (options.signal?.aborted) throw new DatapathError("FAILED", undefined, "interrupted before its turn came");
           if (container !== undefined && "error" in container) throw container.error;
           return add({ ...each, found: container });
         }),
@@ -103,9 +107,9 @@ export async function addServers(
   });
 }
 
-function attempt(run: () => Server): AddedServer {
+function attempt(op: string, run: () => Server): AddedServer {
   try {
-    return { server: run() };
+    return { server: during(op, run) };
   } catch (error) {
     return { error };
   }
@@ -133,19 +137,19 @@ function checkOptions(options: ServerOptions, op: string): void {
   }
 }
 
-function openAsked({ netns, container }: ServerOptions, found: ContainerNamespace | undefined, op: string): Namespace {
+function openAsked({ netns, container }: ServerOptions, found: ContainerNamespace | undefined): Namespace {
   if (found === undefined || container === undefined) return openNamespace(netns as string);
-  const namespace = openContainer(found, container, op);
+  const namespace = openContainer(found, container);
   // The lock may have been waited for while the container was started anew.
   if (netnsCookie(namespace.fd) === found.cookie) return namespace;
   namespace[Symbol.dispose]();
-  throw changed(container, op);
+  throw changed(container);
 }
 
-function openContainer({ ref }: ContainerNamespace, container: string, op: string): Namespace {
+function openContainer({ ref }: ContainerNamespace, container: string): Namespace {
   try {
     return openNamespace(ref);
   } catch {
-    throw changed(container, op);
+    throw changed(container);
   }
 }

@@ -2,13 +2,13 @@ import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { findHostPeer } from "./present.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges, removeServer } from "./remove.ts";
-import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./select-server.ts";
-import { type Server, toServer } from "./server.ts";
-import { tidyRecords } from "./tidy-records.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { findHostPeer } from "./server/present.ts";
+import { recoverChanges, removeServer } from "./server/remove.ts";
+import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./server/select.ts";
+import { type Server, toServer } from "./server/server.ts";
+import { tidyRecords } from "./server/tidy-records.ts";
 
 export interface DelServerOptions extends HostOptions {
   /** One that is not there is no failure. Default false. */

@@ -12,9 +12,9 @@ import { Patient } from "./doctor/patient.ts";
 import { checkPortRange } from "./doctor/ports.ts";
 import { checkPrivileges } from "./doctor/privileges.ts";
 import { checkForwarding, checkRpFilter } from "./doctor/routing.ts";
-import type { Finding } from "./finding.ts";
-import { isHealthy } from "./finding.ts";
 import type { HostOptions } from "./host-options.ts";
+import type { Finding } from "./repair/finding.ts";
+import { isHealthy } from "./repair/finding.ts";
 import { messageOf } from "./transaction.ts";
 
 /** What `doctor` says of a host. All of it can be written as JSON. */

@@ -3,15 +3,15 @@ import { dirname } from "node:path";
 import type { Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
-import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./cgroup.ts";
-import { openServerNetns, processesIn } from "./container-processes.ts";
+import { openServerNetns, processesIn } from "./container/processes.ts";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { findHostPeer } from "./present.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges } from "./remove.ts";
-import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
-import { blockName, label, type Server, toServer } from "./server.ts";
+import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { findHostPeer } from "./server/present.ts";
+import { recoverChanges } from "./server/remove.ts";
+import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
+import { blockName, label, type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {
@@ -57,7 +57,7 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     const { record, hostPeer } = presentServer(objects, host, selector, op);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
     objects.requireSockDestroy();
-    using netns = openServerNetns(record, op);
+    using netns = openServerNetns(record);
     const cgroup = chooseCgroup(record, options, op);
     return carryOut({ objects, record, hostPeer, netns, cgroup, options, op });
   });
@@ -91,7 +91,7 @@ function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOption
     return path === undefined ? [] : [{ pid, path }];
   });
   if (cgroup !== undefined) {
-    const outside = processes.filter(({ path }) => !isBelow(cgroupFolder(path, op), cgroup));
+    const outside = processes.filter(({ path }) => !isBelow(cgroupFolder(path), cgroup));
     if (outside.length > 0) warn?.(`${list(outside)}: outside of ${cgroup}, their connections are not refused`);
     return cgroup;
   }
@@ -106,7 +106,7 @@ function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOption
     const reason = `the processes in ${record.netns} have no cgroup to themselves: ${list(processes)}`;
     throw new DatapathError("FAILED", op, reason, { hint });
   }
-  return cgroupFolder(common, op);
+  return cgroupFolder(common);
 }
 
 /** By inode numbers: a cgroup can be seen under several paths. */

@@ -1,18 +1,19 @@
 import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
-import type { Finding } from "./finding.ts";
+import { during } from "./during.ts";
 import { pinRootOf } from "./host-options.ts";
-import { inspect } from "./inspect.ts";
-import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pin-root.ts";
-import { pinsMissing } from "./pins-missing.ts";
-import { requirePrivileges } from "./privileges.ts";
-import type { Remedy } from "./problem.ts";
-import { type PutRight, putRight } from "./put-right.ts";
-import { Scene, type SceneOptions } from "./scene.ts";
-import { type Server, toServer } from "./server.ts";
-import { inspectStrayInterfaces } from "./stray-interfaces.ts";
-import { tidyRecords } from "./tidy-records.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pins/open.ts";
+import type { Finding } from "./repair/finding.ts";
+import { inspect } from "./repair/inspect.ts";
+import { pinsMissing } from "./repair/pins-missing.ts";
+import type { Remedy } from "./repair/problem.ts";
+import { type PutRight, putRight } from "./repair/put-right.ts";
+import { Scene, type SceneOptions } from "./repair/scene.ts";
+import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
+import { type Server, toServer } from "./server/server.ts";
+import { tidyRecords } from "./server/tidy-records.ts";
 
 /** How far to go. */
 export interface GcOptions extends SceneOptions {
@@ -54,7 +55,7 @@ export async function gc(options: GcOptions = {}): Promise<GcResult> {
 
 function collectAll(options: GcOptions): GcResult {
   const unfinished = takeDownUnfinished(options);
-  using objects = openOrRepair(options, OP);
+  using objects = during(OP, () => openOrRepair(options));
   if (objects === undefined) return collectStrays(options, unfinished);
   objects.sweep();
   tidyRecords(objects, options);

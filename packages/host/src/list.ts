@@ -1,10 +1,10 @@
 import { Netlink } from "@dp/netlink";
 import type { HostOptions } from "./host-options.ts";
-import { withLoadedUnlocked } from "./pin-root.ts";
-import { findHostPeer, presentHostPeer } from "./present.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./select-server.ts";
-import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoadedUnlocked } from "./pins/open.ts";
+import { findHostPeer, presentHostPeer } from "./server/present.ts";
+import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
+import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server/server.ts";
 
 /** All servers, by port. Throws `DatapathError` `NOT_LOADED`. */
 export async function list(options: HostOptions = {}): Promise<Server[]> {

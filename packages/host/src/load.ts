@@ -2,23 +2,23 @@ import type { ServerRecord } from "@dp/core";
 import { adoptFilters } from "@dp/core/internal";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
-import { unpinnedFilters } from "./adopt-filters.ts";
-import { ephemeralRange, overlap, type PortRange } from "./ephemeral-range.ts";
 import { pinRootOf } from "./host-options.ts";
-import { inspect } from "./inspect.ts";
+import { ephemeralRange, overlap, type PortRange } from "./kernel/ephemeral-range.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
 import { carryOut } from "./load/carry-out.ts";
 import { checkOptions } from "./load/check-options.ts";
 import { warnOfMechanism } from "./load/mechanism.ts";
 import { type LoadOptions, OP } from "./load/options.ts";
 import { planLoad } from "./load/plan.ts";
 import type { LoadResult } from "./load/result.ts";
-import { hasPins, openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pin-root.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { putRight } from "./put-right.ts";
-import { recoverServers } from "./remove.ts";
-import { Scene } from "./scene.ts";
-import { inspectStrayInterfaces } from "./stray-interfaces.ts";
-import { tidyRecords } from "./tidy-records.ts";
+import { unpinnedFilters } from "./pins/adopt-filters.ts";
+import { hasPins, openIfLoaded, openPreviousLoad, withPreparedPinRoot } from "./pins/open.ts";
+import { inspect } from "./repair/inspect.ts";
+import { putRight } from "./repair/put-right.ts";
+import { Scene } from "./repair/scene.ts";
+import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
+import { recoverServers } from "./server/remove.ts";
+import { tidyRecords } from "./server/tidy-records.ts";
 
 /**
  * Loads the programs, pins them, and attaches them to the uplinks. On a host that is loaded already it is an upgrade in

@@ -2,9 +2,10 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type HostConfig, type Objects, openPinned } from "@dp/core";
 import { DatapathError, Errno, SyscallError, UnsupportedError } from "@dp/sys";
-import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./cgroup.ts";
+import { during } from "./during.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { openLoaded } from "./pin-root.ts";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./kernel/cgroup.ts";
+import { openLoaded } from "./pins/open.ts";
 
 /** A server, as the proxy's log names it. */
 export interface KnownServer {
@@ -43,7 +44,11 @@ export class ServerDirectory implements Disposable {
   static open(options: HostOptions = {}, op = "look servers up"): ServerDirectory {
     const pinRoot = pinRootOf(options);
     try {
-      return new ServerDirectory(op, pinRoot, openLoaded(options, op));
+      return new ServerDirectory(
+        op,
+        pinRoot,
+        during(op, () => openLoaded(options)),
+      );
     } catch (error) {
       throw isDenied(error) ? denied(op, pinRoot, error) : error;
     }
@@ -89,7 +94,8 @@ export class ServerDirectory implements Disposable {
         hint: "run `dp load` again",
       });
     }
-    for (let each = cgroupFolder(own, op); each !== dirname(each); each = dirname(each)) {
+    const ownFolder = during(op, () => cgroupFolder(own));
+    for (let each = ownFolder; each !== dirname(each); each = dirname(each)) {
       if (statSync(each, { bigint: true, throwIfNoEntry: false })?.ino === attached.cgroupId) return;
     }
     throw new DatapathError(

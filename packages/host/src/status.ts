@@ -2,15 +2,15 @@ import type { Objects, ServerRecord, ServerState } from "@dp/core";
 import { pinnedRecords } from "@dp/core/internal";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
-import { type Finding, isHealthy } from "./finding.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { inspect } from "./inspect.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
 import type { UplinkInfo } from "./load/result.ts";
-import { openIfLoaded, withLock } from "./pin-root.ts";
-import { pinsMissing } from "./pins-missing.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { Scene } from "./scene.ts";
-import { inspectStrayInterfaces } from "./stray-interfaces.ts";
+import { openIfLoaded, withLock } from "./pins/open.ts";
+import { type Finding, isHealthy } from "./repair/finding.ts";
+import { inspect } from "./repair/inspect.ts";
+import { pinsMissing } from "./repair/pins-missing.ts";
+import { Scene } from "./repair/scene.ts";
+import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
 
 /** All of it can be written as JSON. */
 export interface Status {

@@ -1,11 +1,11 @@
 import { Netlink } from "@dp/netlink";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
-import { withLoaded } from "./pin-root.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverChanges } from "./remove.ts";
-import { checkSelector, describeSelector, type ServerSelector } from "./select-server.ts";
-import { blockName, type Server, toServer } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { withLoaded } from "./pins/open.ts";
+import { recoverChanges } from "./server/remove.ts";
+import { checkSelector, describeSelector, type ServerSelector } from "./server/select.ts";
+import { blockName, type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 /** All of it can be written as JSON. */

@@ -3,10 +3,10 @@ import { Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { expedite, openPreviousLoad, withLock } from "./pin-root.ts";
-import { requirePrivileges } from "./privileges.ts";
-import { recoverServers } from "./remove.ts";
-import { labels, type Server } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import { expedite, openPreviousLoad, withLock } from "./pins/open.ts";
+import { recoverServers } from "./server/remove.ts";
+import { labels, type Server } from "./server/server.ts";
 
 export interface UnloadOptions extends HostOptions {
   /** Remove servers that are there, instead of refusing. Default false. */

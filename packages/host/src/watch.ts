@@ -1,10 +1,10 @@
 import { type News, type Notification, Subscription } from "@dp/netlink";
-import type { Finding } from "./finding.ts";
 import { gc, type GcResult } from "./gc.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
-import { isInside } from "./inspect-container.ts";
-import { requirePrivileges } from "./privileges.ts";
-import type { Server } from "./server.ts";
+import { requirePrivileges } from "./kernel/privileges.ts";
+import type { Finding } from "./repair/finding.ts";
+import { isInside } from "./repair/inspect-container.ts";
+import type { Server } from "./server/server.ts";
 import { messageOf } from "./transaction.ts";
 
 /** What was seen or done. All of it can be written as JSON. */

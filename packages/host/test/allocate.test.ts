@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { containerMac, isHostIndex, lowestFree } from "../src/allocate.ts";
-import { Subnet } from "../src/subnet.ts";
+import { containerMac, isHostIndex, lowestFree } from "../src/allocate/lowest-free.ts";
+import { Subnet } from "../src/allocate/subnet.ts";
 
 const value = fc.integer({ min: 1, max: 40 });
 const range = fc.tuple(value, value).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { commonCgroup, parseCgroup2Mounts, parseCgroup2Path } from "../src/cgroup.ts";
+import { commonCgroup, parseCgroup2Mounts, parseCgroup2Path } from "../src/kernel/cgroup.ts";
 
 test("cgroup2 mounts are found among all others, wherever they are, the whole hierarchy first", () => {
   const mountinfo = [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DatapathError } from "@dp/sys";
-import { checkAddress, checkInterfaceName, checkName, checkPort, checkPortRange } from "../src/check-input.ts";
-import { effectiveCapabilities } from "../src/privileges.ts";
+import { effectiveCapabilities } from "../src/kernel/privileges.ts";
+import { checkAddress, checkInterfaceName, checkName, checkPort, checkPortRange } from "../src/server/check-input.ts";
 
 function refused(check: () => unknown): string {
   try {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
-import { type ContainerNamespace, containerNamespace } from "../src/container.ts";
+import { type ContainerNamespace, containerNamespace } from "../src/container/namespace.ts";
 import { requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
@@ -44,7 +44,7 @@ async function contained(): Promise<{ pid: number; namespace: ContainerNamespace
 }
 
 async function failure(container: string): Promise<DatapathError> {
-  const error = await containerNamespace(container, "add a server").catch((reason: unknown) => reason);
+  const error = await containerNamespace(container).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(DatapathError);
   return error as DatapathError;
 }
@@ -54,12 +54,12 @@ describe("a container's network namespace", () => {
     const { pid, namespace } = await contained();
     const other = await contained();
     install("podman", `echo ${pid}`);
-    expect(await containerNamespace("lobby", "add")).toEqual(namespace);
+    expect(await containerNamespace("lobby")).toEqual(namespace);
     install("docker", UNKNOWN);
-    expect(await containerNamespace("lobby", "add")).toEqual(namespace);
+    expect(await containerNamespace("lobby")).toEqual(namespace);
     install("podman", UNKNOWN);
     install("docker", `[ "$*" = "inspect --type container --format {{.State.Pid}} lobby" ] && echo ${other.pid}`);
-    expect(await containerNamespace("lobby", "add")).toEqual(other.namespace);
+    expect(await containerNamespace("lobby")).toEqual(other.namespace);
   });
 
   test("is containerd's task's, or runc's container's", async () => {
@@ -68,20 +68,20 @@ describe("a container's network namespace", () => {
       "ctr",
       `[ "$*" = "tasks list" ] && printf 'TASK    PID    STATUS\\nlobby2    1    RUNNING\\nlobby    ${pid}    RUNNING\\n'`,
     );
-    expect(await containerNamespace("lobby", "add")).toEqual(namespace);
+    expect(await containerNamespace("lobby")).toEqual(namespace);
     install("ctr", '[ "$*" = "containers list --quiet" ] && echo lobby; exit 0');
     expect((await failure("lobby")).hint).toBe("start it: ctr tasks start --detach lobby");
     install("ctr", "exit 0");
     expect((await failure("lobby")).reason).toBe("ctr knows no container lobby");
     install("runc", `[ "$*" = "state lobby" ] && echo '{"id": "lobby", "pid": ${pid}, "status": "running"}'`);
-    expect(await containerNamespace("lobby", "add")).toEqual(namespace);
+    expect(await containerNamespace("lobby")).toEqual(namespace);
   });
 
   test("is the same to an engine and to the runtime it runs its containers by", async () => {
     const { pid, namespace } = await contained();
     install("podman", `echo ${pid}`);
     install("runc", `echo '{"pid": ${pid}}'`);
-    expect(await containerNamespace("e575612d7db3", "add")).toEqual(namespace);
+    expect(await containerNamespace("e575612d7db3")).toEqual(namespace);
   });
 
   test("is not guessed when two engines have a container of that name", async () => {
@@ -92,8 +92,8 @@ describe("a container's network namespace", () => {
     const error = await failure("lobby");
     expect([error.code, error.reason]).toEqual(["CONFLICT", "podman and runc each have a container lobby"]);
     expect(error.hint).toBe("say whose: --container podman:lobby or --container runc:lobby");
-    expect(await containerNamespace("podman:lobby", "add")).toEqual(namespace);
-    expect(await containerNamespace("runc:lobby", "add")).toEqual(other.namespace);
+    expect(await containerNamespace("podman:lobby")).toEqual(namespace);
+    expect(await containerNamespace("runc:lobby")).toEqual(other.namespace);
     // Nor when one of them is stopped: which is meant would change when it is started.
     install("podman", "echo 0");
     expect((await failure("lobby")).code).toBe("CONFLICT");
@@ -130,7 +130,7 @@ describe("a container's network namespace", () => {
     install("podman", `if [ -e ${folder}/asked ]; then echo ${other.pid}; else : >${folder}/asked; echo ${pid}; fi`);
     const error = await failure("lobby");
     expect(error.reason).toBe("the container lobby was stopped or started anew meanwhile");
-    expect(await containerNamespace("lobby", "add")).toEqual(other.namespace);
+    expect(await containerNamespace("lobby")).toEqual(other.namespace);
     // Ended before its namespace was opened.
     install("podman", `if [ -e ${folder}/again ]; then echo 0; else : >${folder}/again; echo 4194304; fi`);
     expect((await failure("lobby")).reason).toContain("meanwhile");

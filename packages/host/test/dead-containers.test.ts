@@ -20,7 +20,7 @@ import {
   thawServer,
   unload,
 } from "../src/index.ts";
-import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PacketSocket } from "./support/packets.ts";
 import { PUBLIC_ADDRESS, requireRoot, run, Sandbox } from "./support/sandbox.ts";

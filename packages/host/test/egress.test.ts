@@ -9,8 +9,8 @@ import { type Flow, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { Cgroup } from "../../core/test/support/sandbox.ts";
-import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/cgroup.ts";
 import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
+import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/kernel/cgroup.ts";
 import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
@@ -396,7 +396,7 @@ describe("who is at an address", () => {
     await load({ ...options, cgroup: cgroup.path });
     using servers = ServerDirectory.open(options);
     expect(() => servers.requireOwnCgroup()).toThrow(`the datapath is attached to ${cgroup.path}`);
-    const home = cgroupFolder(cgroupOfProcess(process.pid) as string, "test");
+    const home = cgroupFolder(cgroupOfProcess(process.pid) as string);
     writeFileSync(join(cgroup.path, "cgroup.procs"), String(process.pid));
     try {
       servers.requireOwnCgroup();

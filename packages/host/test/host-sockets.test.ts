@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { parseProcNetTcp, portsInUse } from "../src/host-sockets.ts";
+import { parseProcNetTcp, portsInUse } from "../src/kernel/sockets.ts";
 
 /** /proc/net/tcp and tcp6 as a kernel printed them. */
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -10,7 +10,7 @@ import { openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, type ErrorCode } from "@dp/sys";
 import { addServer, type AddServerOptions, delServer, list, load, type Server, show, unload } from "../src/index.ts";
-import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PUBLIC_ADDRESS, requireRoot, run, Sandbox, SECOND_ADDRESS } from "./support/sandbox.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { PortSet } from "../src/port-set.ts";
+import { PortSet } from "../src/kernel/port-set.ts";
 
 const port = fc.integer({ min: 1, max: 300 });
 const ascending = (ports: Iterable<number>) => [...ports].sort((one, other) => one - other);

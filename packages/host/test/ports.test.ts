@@ -5,12 +5,12 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import { DatapathError } from "@dp/sys";
 import fc from "fast-check";
-import { ephemeralRange, inRange, overlap, parsePortRange } from "../src/ephemeral-range.ts";
 import { addServer, type AddServerOptions, delServer, load, unload } from "../src/index.ts";
-import { PortSet } from "../src/port-set.ts";
-import { releasePort, reservedPorts, reservePort } from "../src/reserved-ports.ts";
-import { socketHolders } from "../src/socket-holder.ts";
-import { readSysctl, writeSysctl } from "../src/sysctl.ts";
+import { ephemeralRange, inRange, overlap, parsePortRange } from "../src/kernel/ephemeral-range.ts";
+import { PortSet } from "../src/kernel/port-set.ts";
+import { releasePort, reservedPorts, reservePort } from "../src/kernel/reserved-ports.ts";
+import { socketHolders } from "../src/kernel/socket-holder.ts";
+import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();

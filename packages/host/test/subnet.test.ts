@@ -1,20 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { formatIpv4 } from "@dp/sys";
 import fc from "fast-check";
-import { formatIpv4, parseIpv4, Subnet } from "../src/subnet.ts";
+import { Subnet } from "../src/allocate/subnet.ts";
 
 const bits = fc.integer({ min: 0, max: 0xffff_ffff });
 const subnets = fc.tuple(bits, fc.integer({ min: 1, max: 32 })).map(([base, prefix]) => new Subnet(base, prefix));
-
-describe("IPv4 addresses", () => {
-  test("a number written as an address reads as the same number", () => {
-    fc.assert(fc.property(bits, (number) => expect(parseIpv4(formatIpv4(number))).toBe(number)));
-  });
-
-  test.each(["", "10.1.0", "10.1.0.256", "10.1.0.0.1", "10.1.0.01", " 10.1.0.1", "10.1.0.x", "1e1.0.0.1"])(
-    "%j is none",
-    (text) => expect(parseIpv4(text)).toBeUndefined(),
-  );
-});
 
 describe("subnets", () => {
   test("one reads back as it is written", () => {

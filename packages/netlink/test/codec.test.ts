@@ -115,17 +115,6 @@ describe("round trips", () => {
     fc.assert(fc.property(address, (bytes) => expect(parseIp(formatIp(bytes) as string)).toEqual(bytes)));
   });
 
-  test("IPv6 text is what the URL standard, which follows RFC 5952, makes of it", () => {
-    fc.assert(
-      fc.property(ipv6(), (bytes) => {
-        const ours = formatIp(bytes) as string;
-        // URLs have no dotted form.
-        if (ours.includes(".")) return;
-        expect(new URL(`http://[${ours}]/`).hostname).toBe(`[${ours}]`);
-      }),
-    );
-  });
-
   test("link-layer addresses", () => {
     fc.assert(fc.property(payload, (bytes) => expect(parseMac(formatMac(bytes))).toEqual(bytes)));
   });
@@ -281,21 +270,6 @@ describe("values", () => {
     ).toEqual({ A: 2 });
     expect(set.list({ B: 7, A: undefined })).toEqual([{ name: "B", value: 7 }]);
     expect(() => set.write([{ name: "C" as "A", value: 1 }])).toThrow("no attribute is called C");
-  });
-
-  test("IP addresses in text", () => {
-    const same = ["0.0.0.0", "255.255.255.255", "::", "::1", "1::", "fd00::2", "1:0:2::3", "::ffff:1.2.3.4"];
-    for (const address of [...same, "1:2:3:4:5:6:7:8", "0:1:2:3:4:5:6:7", "2001:db8:0:1:1:1:1:1"]) {
-      expect(formatIp(parseIp(address) as Uint8Array)).toBe(address);
-    }
-    expect(formatIp(parseIp("FD00:0:0:0::0002") as Uint8Array)).toBe("fd00::2");
-    expect(formatIp(parseIp("1:0:0:2:0:0:0:3") as Uint8Array)).toBe("1:0:0:2::3");
-    expect(formatIp(parseIp("::1.2.3.4") as Uint8Array)).toBe("::102:304");
-    const wrong = ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.x", " 1.2.3.4", "1.2.3.4/8", "0x7f.1.1.1"];
-    const wrong6 = [":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "fe80::1%eth0", "::g"];
-    const odd6 = [":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:", "1:2:3:4::5:6:7:8", "1.2.3.4::", "::1.2.3.4:5", "::1.2.3"];
-    for (const address of [...wrong, ...wrong6, ...odd6])
-      expect([address, parseIp(address)]).toEqual([address, undefined]);
   });
 
   test("link-layer addresses in text", () => {

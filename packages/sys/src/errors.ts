@@ -16,17 +16,29 @@ export interface ErrorOptions {
 export class DatapathError extends Error {
   override readonly name: string = "DatapathError";
   readonly code: ErrorCode;
+  /** What was being done; empty until a caller adds it, see {@link DatapathError.addOp}. */
   readonly op: string;
   /** Why it failed, without the op: what stands after `dp: <op>: `. */
   readonly reason: string;
   readonly hint: string | undefined;
 
-  constructor(code: ErrorCode, op: string, reason: string, options: ErrorOptions = {}) {
-    super(`${op}: ${reason}`, options.cause === undefined ? undefined : { cause: options.cause });
+  /** @param op undefined in a function that serves many commands: the command adds its op */
+  constructor(code: ErrorCode, op: string | undefined, reason: string, options: ErrorOptions = {}) {
+    super(
+      op === undefined ? reason : `${op}: ${reason}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.code = code;
-    this.op = op;
+    this.op = op ?? "";
     this.reason = reason;
     this.hint = options.hint;
+  }
+
+  /** Gives an error without an op this one; an error that has an op keeps it. */
+  addOp(op: string): void {
+    if (this.op !== "") return;
+    (this as { op: string }).op = op;
+    this.message = `${op}: ${this.reason}`;
   }
 }
 

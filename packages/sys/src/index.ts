@@ -5,6 +5,18 @@
  *
  * @module @dp/sys
  */
+export {
+  familyOf,
+  formatAddress,
+  formatIpv4,
+  formatIpv6,
+  type IpFamily,
+  parseAddress,
+  parseIpv4,
+  parseIpv6,
+} from "./address.ts";
+export { Prefix } from "./prefix.ts";
+export { sleepSync } from "./sleep.ts";
 export { DatapathError, type ErrorCode, type ErrorOptions, UnsupportedError } from "./errors.ts";
 export { Errno, errnoName, SyscallError } from "./errno.ts";
 export { errnoText } from "./libc.ts";

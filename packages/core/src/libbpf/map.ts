@@ -1,4 +1,4 @@
-import { beforeChange, DatapathError, Errno, Fd } from "@dp/sys";
+import { beforeChange, DatapathError, Errno, Fd, sleepSync } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
@@ -352,7 +352,7 @@ function withPatience(update: () => number, progress: () => number = () => 0): n
   let result = update();
   for (let attempt = 1; result === -Errno.ENOMEM && attempt < MEMORY_TRIES; attempt++) {
     if (progress() > before) attempt = 0;
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    else sleepSync(1);
     before = progress();
     result = update();
   }

@@ -1,5 +1,5 @@
 import type { DpConfig } from "@dp/bpf";
-import { DatapathError } from "@dp/sys";
+import { DatapathError, formatAddress, formatIpv4, parseIpv4, Prefix } from "@dp/sys";
 
 /** What differs per host. */
 export interface HostConfig {
@@ -71,31 +71,16 @@ export function withoutConfig(stored: DpConfig): DpConfig {
 
 const OP = "set the host's configuration";
 
-function parseSubnet(subnet: string): { address: string; mask: string } {
-  const [, address, length] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(subnet) ?? [];
-  const prefix = Number(length);
-  if (address === undefined || prefix < 1 || prefix > 32) {
-    throw new DatapathError("BAD_USAGE", OP, `${JSON.stringify(subnet)} is no subnet like 10.1.0.0/16`);
+function parseSubnet(text: string): { address: string; mask: string } {
+  const { family, address, length } = Prefix.parse(text, OP);
+  if (family !== "ipv4" || length === 0 || !text.includes("/")) {
+    throw new DatapathError("BAD_USAGE", OP, `${JSON.stringify(text)} is not an IPv4 subnet like 10.1.0.0/16`);
   }
-  const bits = numberOf(address);
-  const mask = (0xffffffff << (32 - prefix)) >>> 0;
-  if ((bits & ~mask) !== 0) {
-    const hint = `did you mean ${dotted((bits & mask) >>> 0)}/${prefix}?`;
-    throw new DatapathError("BAD_USAGE", OP, `${subnet} has bits set behind its prefix`, { hint });
-  }
-  return { address, mask: dotted(mask) };
+  return { address: formatAddress(address), mask: formatIpv4((0xffffffff << (32 - length)) >>> 0) };
 }
 
 function prefixOf(mask: string): number {
-  return 32 - Math.log2(2 ** 32 - numberOf(mask));
-}
-
-function numberOf(address: string): number {
-  return address.split(".").reduce((bits, octet) => bits * 256 + Number(octet), 0);
-}
-
-function dotted(bits: number): string {
-  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+  return 32 - Math.log2(2 ** 32 - (parseIpv4(mask) as number));
 }
 
 function randomKey(): bigint {

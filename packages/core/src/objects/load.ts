@@ -1,5 +1,5 @@
 import { checkLayouts, mapLayouts } from "@dp/bpf";
-import { currentNetns, netnsCookie } from "@dp/sys";
+import { currentNetns, netnsCookie, sleepSync } from "@dp/sys";
 import { u64 } from "../libbpf/codec.ts";
 import { BpfObject } from "../libbpf/object.ts";
 import type { OpenObject } from "../libbpf/open-object.ts";
@@ -169,10 +169,9 @@ const SWEEP_TRIES = 100;
  * programs go on asking, with each such flow.
  */
 function startSweep(program: Program): void {
-  const clock = new Int32Array(new SharedArrayBuffer(4));
   for (let attempt = 0; attempt < SWEEP_TRIES; attempt++) {
     if (runOnce(program) === 0) return;
-    Atomics.wait(clock, 0, 0, 10);
+    sleepSync(10);
   }
 }
 

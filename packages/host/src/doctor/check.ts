@@ -1,4 +1,4 @@
-import type { Finding } from "../finding.ts";
+import type { Finding } from "../repair/finding.ts";
 
 /** One of the things `doctor` looks at, and what came of it. All of it can be written as JSON. */
 export interface DoctorCheck {

@@ -3,9 +3,9 @@ import type { Attachment, InterfaceProgram, ServerRecord } from "@dp/core";
 import { type Direction, Link as BpfLink, Program, queryTcx } from "@dp/core/libbpf";
 import { type Filter, Netlink } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
-import { openServerNetns } from "../container-processes.ts";
-import type { Finding } from "../finding.ts";
-import { label } from "../server.ts";
+import { openServerNetns } from "../container/processes.ts";
+import type { Finding } from "../repair/finding.ts";
+import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 
@@ -62,7 +62,7 @@ function inspectContainer({ attachments, objects }: Patient, record: ServerRecor
   const { index: ifindex, name: iface } = podPeer.iface;
   const where = ` in the container of ${label(record)}`;
   try {
-    using netns = openServerNetns(record, "look into the container");
+    using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
     const hook: Hook = { ifindex, iface, where, direction: "egress", ours: own, danger: DANGER.container };
     return withNetns(netns, () => inspect(hook, inside));

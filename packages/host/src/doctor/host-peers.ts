@@ -1,5 +1,5 @@
-import { label } from "../server.ts";
-import { HOST_PEER_MAC } from "../veth-pair.ts";
+import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
+import { label } from "../server/server.ts";
 import type { Verdict } from "./check.ts";
 import type { Patient } from "./patient.ts";
 

@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import type { HostConfig } from "@dp/core";
 import { commandOf } from "@dp/sys";
-import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../cgroup.ts";
-import type { Finding } from "../finding.ts";
-import { parseProcNetTcp } from "../host-sockets.ts";
-import { socketHolders } from "../socket-holder.ts";
-import { Subnet } from "../subnet.ts";
+import { Subnet } from "../allocate/subnet.ts";
+import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../kernel/cgroup.ts";
+import { socketHolders } from "../kernel/socket-holder.ts";
+import { parseProcNetTcp } from "../kernel/sockets.ts";
+import type { Finding } from "../repair/finding.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 
@@ -90,7 +90,7 @@ function findOutside({ objects }: Patient, reached: readonly Listener[]): Findin
   if (folder === undefined || tcp.length === 0) return [];
   return socketHolders([...new Set(tcp.map(({ inode }) => inode))]).flatMap((pid) => {
     const cgroup = cgroupOfProcess(pid);
-    const own = cgroup === undefined ? folder : cgroupFolder(cgroup, "look for listeners");
+    const own = cgroup === undefined ? folder : cgroupFolder(cgroup);
     if (own === folder || own.startsWith(`${folder}/`)) return [];
     const what =
       `process ${pid} (${commandOf(pid)}), which listens for containers' connections, is outside of the cgroup ` +

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import type { Finding } from "../finding.ts";
-import { HOST_PEER_MAC, hostPeerName } from "../veth-pair.ts";
+import { HOST_PEER_MAC, hostPeerName } from "../interfaces/veth-pair.ts";
+import type { Finding } from "../repair/finding.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import { type LinkFile, linkFileFor, linkSetting, readLinkFiles } from "./link-file.ts";
 

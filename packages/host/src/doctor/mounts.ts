@@ -2,8 +2,8 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { isBpffs, isCgroup2 } from "@dp/sys";
-import { type Mount, parseMounts } from "../mountinfo.ts";
-import { HOST_PEER_MAC } from "../veth-pair.ts";
+import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
+import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 

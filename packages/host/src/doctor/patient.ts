@@ -2,7 +2,7 @@ import type { Attachment, HostConfig, Objects, ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, UnsupportedError } from "@dp/sys";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
-import { openLoaded } from "../pin-root.ts";
+import { openLoaded } from "../pins/open.ts";
 
 /** The host that is looked at. What is loaded is left out as far as nothing is, or cannot be opened. */
 export class Patient implements Disposable {
@@ -23,7 +23,7 @@ export class Patient implements Disposable {
     this.pinRoot = pinRootOf(options);
     let refusal: DatapathError | undefined;
     try {
-      this.objects = openLoaded(options, "look at what is loaded");
+      this.objects = openLoaded(options);
     } catch (reason) {
       if (!(reason instanceof DatapathError)) throw reason;
       // A library or a privilege that is missing is a finding of its own.

@@ -1,4 +1,4 @@
-import { ephemeralRange, overlap, type PortRange } from "../ephemeral-range.ts";
+import { ephemeralRange, overlap, type PortRange } from "../kernel/ephemeral-range.ts";
 import { type Verdict, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 

@@ -1,4 +1,4 @@
-import { requirePrivileges } from "../privileges.ts";
+import { requirePrivileges } from "../kernel/privileges.ts";
 import type { Verdict } from "./check.ts";
 
 /** Throws what every command would. */

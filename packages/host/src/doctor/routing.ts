@@ -1,5 +1,5 @@
 /** What the host's own stack does with packets: forwarding, reverse path filtering. */
-import { readSysctl } from "../sysctl.ts";
+import { readSysctl } from "../kernel/sysctl.ts";
 import { listed, type Verdict, warning } from "./check.ts";
 import { forwardsToContainers, type Ruleset } from "./firewall.ts";
 import type { Patient } from "./patient.ts";

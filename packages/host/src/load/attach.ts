@@ -1,7 +1,7 @@
 /** Attaching what was loaded in place of what was attached before. */
 import type { Interface } from "@dp/core";
 import type { Link } from "@dp/netlink";
-import { toInterface } from "../uplink.ts";
+import { toInterface } from "../interfaces/uplink.ts";
 import type { Change } from "./change.ts";
 import type { LoadPlan } from "./plan.ts";
 import { uplinksOf } from "./uplinks.ts";

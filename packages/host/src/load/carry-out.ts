@@ -2,9 +2,9 @@ import { loadBpf, type Objects, snapshotPins } from "@dp/core";
 import { functionName } from "@dp/core/internal";
 import type { Netlink } from "@dp/netlink";
 import { pinRootOf } from "../host-options.ts";
-import { followMtu } from "../server-mtu.ts";
+import { followMtu } from "../interfaces/server-mtu.ts";
+import { toInterface } from "../interfaces/uplink.ts";
 import { Transaction } from "../transaction.ts";
-import { toInterface } from "../uplink.ts";
 import { attach, attachGuard, attachToCgroup, leaveUplinks } from "./attach.ts";
 import type { Change } from "./change.ts";
 import { addUplinks, moveServers, replaceConfig, replaceHostAddresses } from "./entries.ts";
@@ -56,7 +56,7 @@ function bringIntoUse(change: Change, plan: LoadPlan): string[] {
   attachGuard(change);
   for (const record of present) {
     const uplink = moved.find((each) => each.record === record)?.home.uplink ?? record.uplink;
-    followMtu(transaction, netlink, record, uplink, options, OP);
+    followMtu(transaction, netlink, record, uplink, options);
   }
   for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
   leaveUplinks(change, uplinks);

@@ -1,5 +1,5 @@
 import type { Objects } from "@dp/core";
-import { cgroup2Mount, cgroupFolderById } from "../cgroup.ts";
+import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 

@@ -1,5 +1,5 @@
 import { DatapathError, isCgroup2 } from "@dp/sys";
-import { checkAddress, checkPort, checkPortRange } from "../check-input.ts";
+import { checkAddress, checkPort, checkPortRange } from "../server/check-input.ts";
 import { type LoadOptions, OP } from "./options.ts";
 
 /** What can be told of the options without looking at the host. */

@@ -1,8 +1,8 @@
 /** What a load writes into the maps, step by step, each with its way back. */
 import type { HostConfig } from "@dp/core";
 import type { Link } from "@dp/netlink";
-import { type HostAddress, refreshHostAddresses } from "../host-addresses.ts";
-import { moveServer } from "../move-server.ts";
+import { type HostAddress, refreshHostAddresses } from "../interfaces/host-addresses.ts";
+import { moveServer } from "../server/move.ts";
 import type { Change } from "./change.ts";
 import type { Move } from "./moves.ts";
 

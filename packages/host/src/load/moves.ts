@@ -1,8 +1,8 @@
 import type { HostConfig, Interface, ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import type { Home } from "../move-server.ts";
-import { labels } from "../server.ts";
-import { uplinkOf, uplinkOptions } from "../uplink.ts";
+import { uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
+import type { Home } from "../server/move.ts";
+import { labels } from "../server/server.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 

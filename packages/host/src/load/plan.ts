@@ -1,9 +1,9 @@
 import type { HostConfig, Objects, ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { type HostAddress, hostAddresses } from "../host-addresses.ts";
-import { findHostPeer } from "../present.ts";
-import { toInterface, uplinkOf } from "../uplink.ts";
+import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
+import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
+import { findHostPeer } from "../server/present.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
 import { type Move, planMoves } from "./moves.ts";
 import { type LoadOptions, OP } from "./options.ts";

@@ -1,5 +1,5 @@
 import type { Link } from "@dp/netlink";
-import { defaultAddress } from "../uplink.ts";
+import { defaultAddress } from "../interfaces/uplink.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 

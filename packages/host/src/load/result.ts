@@ -1,4 +1,4 @@
-import type { Finding } from "../finding.ts";
+import type { Finding } from "../repair/finding.ts";
 
 /** An interface to the internet. */
 export interface UplinkInfo {

@@ -1,12 +1,12 @@
 /** The programs of a server that is there already, and the entries they need. */
 import type { Objects, ServerRecord } from "@dp/core";
 import type { Fd } from "@dp/sys";
-import { openServerNetns } from "../container-processes.ts";
-import { label } from "../server.ts";
+import { openServerNetns } from "../container/processes.ts";
+import { label } from "../server/server.ts";
 import { messageOf } from "../transaction.ts";
 import { attach } from "./attach.ts";
 import type { Change } from "./change.ts";
-import { type LoadOptions, OP } from "./options.ts";
+import type { LoadOptions } from "./options.ts";
 
 /** False when the container keeps the program it has: it could not be entered. */
 export function attachToServer(change: Change, record: ServerRecord): boolean {
@@ -47,7 +47,7 @@ function attachToContainer({ transaction, objects, previous, options }: Change, 
 
 function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
   try {
-    return openServerNetns(record, OP);
+    return openServerNetns(record);
   } catch (error) {
     options.warn?.(`the program in the container of ${label(record)} stays as it was: ${messageOf(error)}`);
     return undefined;

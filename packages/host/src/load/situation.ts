@@ -1,6 +1,6 @@
 import type { HostConfig, Objects, ServerRecord } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
-import type { HostAddress } from "../host-addresses.ts";
+import type { HostAddress } from "../interfaces/host-addresses.ts";
 import type { LoadOptions } from "./options.ts";
 
 /** What a load finds, and is asked for. */

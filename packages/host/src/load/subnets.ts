@@ -1,7 +1,7 @@
 import type { HostConfig } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import { labels } from "../server.ts";
-import { Subnet } from "../subnet.ts";
+import { Subnet } from "../allocate/subnet.ts";
+import { labels } from "../server/server.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 

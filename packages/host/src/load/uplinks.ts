@@ -1,6 +1,6 @@
 import type { Attachment, Objects } from "@dp/core";
 import type { Link } from "@dp/netlink";
-import { defaultUplinks, findUplink } from "../uplink.ts";
+import { defaultUplinks, findUplink } from "../interfaces/uplink.ts";
 import { OP } from "./options.ts";
 import type { Situation } from "./situation.ts";
 

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { isBpffs, unmount, withNetns } from "@dp/sys";
-import { readSysctl } from "../../src/sysctl.ts";
+import { readSysctl } from "../../src/kernel/sysctl.ts";
 import { enterNetns } from "./netns.ts";
 
 /** What the kernel does needs root; without it these tests fail, loudly. */

@@ -1,0 +1,88 @@
+import type { Objects } from "@dp/core";
+import type { Netlink } from "@dp/netlink";
+import { DatapathError } from "@dp/sys";
+import { type PortRange, ephemeralRange, inRange } from "../kernel/ephemeral-range.ts";
+import { reservedPorts } from "../kernel/reserved-ports.ts";
+import { describeHolders } from "../kernel/socket-holder.ts";
+import { isUnused, portsInUse, type PortsInUse } from "../kernel/sockets.ts";
+import { goneHint } from "../server/present.ts";
+import { portOwners } from "../server/select.ts";
+import { label } from "../server/server.ts";
+import { type Free, lowestFree } from "./lowest-free.ts";
+
+export interface PortChoice {
+  port: number | "auto";
+  /** Where the server is to be: on another address, another one may have the port. "auto" takes one that none has. */
+  address: string;
+  /** What "auto" takes from. */
+  range: PortRange;
+  /** All ports of the range below this one are servers'. */
+  first: number;
+  /** Also a port the kernel gives to the host's own connections. */
+  force: boolean;
+  objects: Objects;
+  host: Netlink;
+  warn: ((message: string) => void) | undefined;
+}
+
+/**
+ * The host port of a new server: one that no server has and no program listens on, and that the kernel gives to none of
+ * the host's own connections, being outside of the ephemeral range or reserved in it.
+ *
+ * @throws DatapathError `CONFLICT`
+ */
+export function choosePort(choice: PortChoice, op: string): Free {
+  const { port, address, range, first, force, objects, host, warn } = choice;
+  let sockets: PortsInUse | undefined;
+  // Asking for one port is quick, and seldom does anybody have it; only then all sockets are read.
+  const inUse = (each: number) => {
+    if (isUnused(each)) return undefined;
+    sockets ??= portsInUse();
+    const listeners = sockets.listening.get(each);
+    return listeners !== undefined || sockets.connected.has(each) ? { listeners } : undefined;
+  };
+  const ephemeral = ephemeralRange();
+  const reserved = reservedPorts();
+  const isEphemeral = (each: number) => !force && inRange(each, ephemeral) && !reserved.has(each);
+
+  if (port === "auto") {
+    const owners = portOwners(objects);
+    const search = (also: (each: number) => boolean) =>
+      lowestFree([first, range[1]], (each) => {
+        if (owners(each).length > 0) return "server";
+        return inUse(each) !== undefined || also(each) ? "other" : undefined;
+      });
+    const free = search(isEphemeral);
+    if (free !== undefined) return free;
+    const left = search(() => false);
+    const reason = `every port from ${range.join(" to ")} is taken`;
+    const larger = "give the host another range: dp load --port-range FIRST-LAST";
+    if (left === undefined) throw new DatapathError("CONFLICT", op, reason, { hint: larger });
+    throw new DatapathError("CONFLICT", op, `${reason}, or in the host's ephemeral range, ${ephemeral.join("-")}`, {
+      hint: `${larger}; or take those all the same: --force`,
+    });
+  }
+
+  const owner = objects.records.find({ endpoint: { address, port } });
+  if (owner !== undefined) {
+    throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
+      hint: goneHint(objects, owner, host),
+    });
+  }
+  const used = inUse(port);
+  if (used?.listeners !== undefined) {
+    throw new DatapathError("CONFLICT", op, `${describeHolders(used.listeners)} listens on port ${port} of the host`, {
+      hint: `choose another port, or stop it (ss -ltnp 'sport = :${port}')`,
+    });
+  }
+  if (isEphemeral(port)) {
+    const reason = `port ${port} is in the host's ephemeral range, ${ephemeral.join("-")}: the host's own connections use it`;
+    throw new DatapathError("CONFLICT", op, reason, {
+      hint: "choose one outside of it (sysctl net.ipv4.ip_local_port_range), or have this one kept for the server: --force",
+    });
+  }
+  if (used !== undefined) {
+    warn?.(`a connection of the host itself uses port ${port}: it will break (ss -tnp 'sport = :${port}')`);
+  }
+  return { value: port, freeFrom: 0 };
+}

@@ -1,0 +1,117 @@
+/** Containers by name. */
+import { openNamespace } from "@dp/netlink";
+import { DatapathError, netnsCookie } from "@dp/sys";
+import { type Answer, type ContainerEngine, ENGINES } from "./engine.ts";
+
+/** The network namespace of a container, as it was a moment ago. */
+export interface ContainerNamespace {
+  /** For `openNamespace`: by the container's first process. */
+  ref: string;
+  /** What it must have when it is opened: by then the process may have ended, and its number be another's. */
+  cookie: bigint;
+}
+
+/**
+ * Finds the network namespace of a container, asked of docker, podman, nerdctl, ctr and runc; or of one of them:
+ * "podman:lobby".
+ *
+ * @throws DatapathError `BAD_USAGE` for what cannot be a name, `CONFLICT` when engines have different containers of
+ *   that name, `FAILED` when none knows it, or it is not running
+ */
+export async function containerNamespace(container: string): Promise<ContainerNamespace> {
+  const { name, engines } = parseContainer(container);
+  const { engine, pid } = await findRunning(name, engines);
+  const ref = `pid:${pid}`;
+  let cookie: bigint | undefined;
+  try {
+    using namespace = openNamespace(ref);
+    cookie = netnsCookie(namespace.fd);
+  } catch (cause) {
+    // The engine's second answer says more than the kernel's "no such process".
+    if ((await engine.ask(name)).kind === "running") throw cause;
+  }
+  // If it still is the container's process now, it was when its namespace was opened.
+  const again = await engine.ask(name);
+  if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container);
+  return { ref, cookie };
+}
+
+/** Of a container that was stopped or started while it was looked at. */
+export function changed(container: string): DatapathError {
+  return new DatapathError("FAILED", undefined, `the container ${container} was stopped or started anew meanwhile`, {
+    hint: "run it again once the container is running",
+  });
+}
+
+/** A container's own name, without the engine. */
+export function containerName(container: string): string {
+  return container.slice(container.indexOf(":") + 1);
+}
+
+function parseContainer(container: string): { name: string; engines: readonly ContainerEngine[] } {
+  const [, engineName, name = ""] = /^(?:([a-z]+):)?([A-Za-z0-9][A-Za-z0-9_.-]*)$/.exec(container) ?? [];
+  if (name === "") {
+    throw new DatapathError("BAD_USAGE", undefined, `${JSON.stringify(container)} is not a container's name or id`);
+  }
+  const engines = ENGINES.filter((engine) => engineName === undefined || engine.name === engineName);
+  if (engines.length > 0) return { name, engines };
+  throw new DatapathError("BAD_USAGE", undefined, `there is no container engine ${engineName}`, {
+    hint: `there are ${ENGINES.map((engine) => engine.name).join(", ")}`,
+  });
+}
+
+interface Asked {
+  engine: ContainerEngine;
+  answer: Answer;
+}
+
+async function findRunning(
+  name: string,
+  engines: readonly ContainerEngine[],
+): Promise<{ engine: ContainerEngine; pid: number }> {
+  const asked: Asked[] = await Promise.all(engines.map(async (engine) => ({ engine, answer: await engine.ask(name) })));
+  const known = asked.filter(({ answer: { kind } }) => kind === "running" || kind === "stopped");
+  const [first] = known;
+  if (first === undefined) throw unknown(name, asked);
+  const { engine, answer } = first;
+  // An engine and the runtime it runs containers by have the same one. Which of two others is meant is not ours to say.
+  if (known.some((other) => pidOf(other) !== pidOf(first))) {
+    const names = known.map((each) => each.engine.name);
+    throw new DatapathError("CONFLICT", undefined, `${joined(names)} each have a container ${name}`, {
+      hint: `say whose: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
+    });
+  }
+  if (answer.kind === "running") return { engine, pid: answer.pid };
+  throw new DatapathError("FAILED", undefined, `${engine.name} says the container ${name} is not running`, {
+    hint: `start it: ${engine.start(name)}`,
+  });
+}
+
+function pidOf({ answer }: Asked): number | undefined {
+  return answer.kind === "running" ? answer.pid : undefined;
+}
+
+function unknown(name: string, asked: readonly Asked[]): DatapathError {
+  const installed = asked.filter(({ answer }) => answer.kind !== "not installed");
+  if (installed.length === 0) {
+    const names = asked.map(({ engine }) => engine.name);
+    const none = names.length === 1 ? `${names[0]} is not` : `none of ${names.join(", ")} is`;
+    return new DatapathError("FAILED", undefined, `${none} installed to ask about container ${name}`, {
+      hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
+    });
+  }
+  const reasons = installed.flatMap(({ engine, answer }) =>
+    answer.kind === "failed" ? `${engine.name}: ${answer.reason}` : [],
+  );
+  const names = installed.map(({ engine }) => engine.name);
+  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
+  const know = `${joined(names)} know${names.length === 1 ? "s" : ""} no container ${name}`;
+  return new DatapathError("FAILED", undefined, `${know}${why}`, {
+    hint: `see ${installed.map(({ engine }) => engine.list).join(", ")}`,
+  });
+}
+
+/** "docker, podman and runc" */
+function joined(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}

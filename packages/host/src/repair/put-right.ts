@@ -1,0 +1,59 @@
+import type { HostOptions } from "../host-options.ts";
+import { messageOf } from "../transaction.ts";
+import type { Finding } from "./finding.ts";
+import type { Problem, Remedy } from "./problem.ts";
+
+export interface PutRightOptions extends HostOptions {
+  /** Only say what would be done. Default false. */
+  dryRun?: boolean | undefined;
+  /** Remedies of this kind only. Default: of both. */
+  only?: Remedy["kind"] | undefined;
+}
+
+export interface PutRight {
+  /** In the order it was done. */
+  done: Problem[];
+  remaining: Finding[];
+}
+
+/** How often it is looked anew whether putting one thing right has brought another to light. */
+const ROUNDS = 5;
+
+/**
+ * Puts right what `look` finds, until it finds nothing new. What cannot be put right is warned of, and the rest is done
+ * all the same.
+ */
+export function putRight(look: () => Problem[], options: PutRightOptions): PutRight {
+  const { dryRun = false, only } = options;
+  const done: Problem[] = [];
+  const tried = new Set<string>();
+  for (let round = 0; ; round++) {
+    const problems = look();
+    const todo = problems.filter(({ finding, remedy }) => {
+      return remedy !== undefined && (only === undefined || remedy.kind === only) && !tried.has(keyOf(finding));
+    });
+    if (dryRun || todo.length === 0 || round === ROUNDS) {
+      const left = problems.filter((problem) => !(dryRun && todo.includes(problem)));
+      return { done: dryRun ? todo : done, remaining: left.map(({ finding }) => finding) };
+    }
+    for (const problem of todo) {
+      tried.add(keyOf(problem.finding));
+      if (attempt(problem, options)) done.push(problem);
+    }
+  }
+}
+
+function attempt({ finding: { code, server }, remedy }: Problem, options: HostOptions): boolean {
+  try {
+    options.onStep?.(server === undefined ? code : `${code} of server ${server.port}`);
+    remedy?.run();
+    return true;
+  } catch (error) {
+    options.warn?.(messageOf(error));
+    return false;
+  }
+}
+
+function keyOf({ code, server, what }: Finding): string {
+  return `${code} ${server?.port ?? ""} ${what}`;
+}
