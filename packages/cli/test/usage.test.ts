@@ -113,7 +113,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["load", "--port-range", "9-1"], "ends before it begins", "did you mean 1-9?"],
     [["proxy", "--allow", "10.0.0.0/33"], "the prefix length", "ADDRESS[/PREFIX]"],
     [["proxy", "--deny", "example.org"], "not an IPv4 address", "ADDRESS[/PREFIX]"],
-    [["proxy", "--dns", "resolver"], "not an address of a resolver", "IP:port"],
+    [["proxy", "--dns", "resolver"], "not the address of a resolver", "IP:port"],
     [["proxy", "--max-connections", "0"], "--max-connections is 0: expected a whole number from 1 to 1000000", ""],
     [["proxy", "--max-rate", "0"], "--max-rate is 0: expected a whole number from 1 to 1000000", ""],
     [["proxy", "--max-buffer", "1000001"], "--max-buffer is 1000001", ""],

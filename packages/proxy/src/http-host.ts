@@ -13,8 +13,8 @@ const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?:
 
 /**
  * Reads the host name of the first request on a connection while its bytes pass. It never changes the bytes. The
- * absolute form of the target takes precedence over the Host header (RFC 9112 3.2.2). Two Host headers that differ count
- * as no host.
+ * absolute form of the target takes precedence over the Host header (RFC 9112 3.2.2). Two Host headers that differ
+ * count as no host.
  */
 export class HttpHostReader {
   #lines: "request" | "headers" | "done" = "request";

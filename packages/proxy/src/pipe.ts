@@ -11,9 +11,9 @@ export interface PipeHooks {
 /**
  * One direction of a connection: every byte read from one socket is written to the other one, and then the end.
  *
- * The pipe does not read while the other side has not taken what was written. So it holds at most one read that waits to
- * be written and one read ahead by the runtime: twice 512 KiB in Bun, twice 64 KiB in Node. The kernel's socket buffers
- * come on top of that.
+ * The pipe does not read while the other side has not taken what was written. So it holds at most one read that waits
+ * to be written and one read ahead by the runtime: twice 512 KiB in Bun, twice 64 KiB in Node. The kernel's socket
+ * buffers come on top of that.
  */
 export class Pipe implements ThrottledReader {
   readonly #from: Socket;

@@ -116,7 +116,8 @@ export class DnsConnection implements ThrottledReader {
     const answer = await answerQuery(this.#context, entry, query);
     this.#pending--;
     this.#lastActivity = performance.now();
-    if (answer !== undefined && client.writable && !client.write(dnsFrame(answer))) this.#setUnsent(client.writableLength);
+    if (answer !== undefined && client.writable && !client.write(dnsFrame(answer)))
+      this.#setUnsent(client.writableLength);
     this.#process();
   }
 

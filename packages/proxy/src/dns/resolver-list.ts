@@ -102,9 +102,14 @@ export function parseResolver(text: string): Endpoint {
   const address = v6 ?? v4 ?? "";
   const fits = v6 === undefined ? isIPv4(address) : isIP(address) === 6;
   if (!fits || Number(port) > 65535) {
-    throw new DatapathError("BAD_USAGE", `parse the resolver ${JSON.stringify(text)}`, "not the address of a resolver", {
-      hint: "give IP, IP:port or [IPv6]:port, such as 9.9.9.9 or 127.0.0.1:5353",
-    });
+    throw new DatapathError(
+      "BAD_USAGE",
+      `parse the resolver ${JSON.stringify(text)}`,
+      "not the address of a resolver",
+      {
+        hint: "give IP, IP:port or [IPv6]:port, such as 9.9.9.9 or 127.0.0.1:5353",
+      },
+    );
   }
   return { address, port: Number(port) };
 }

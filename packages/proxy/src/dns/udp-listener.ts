@@ -9,9 +9,9 @@ import { answerQuery } from "./answer-query.ts";
 const RECEIVE_BUFFER = 1024 * 1024;
 
 /**
- * The errors that ICMP reports for an earlier answer, whose container no longer waited for it. Bun enables IP_RECVERR, so
- * the kernel reports such an error by failing the next call on the socket, whatever its destination. That call has sent
- * nothing. So it is tried again: otherwise one container could suppress the answers to another one.
+ * The errors that ICMP reports for an earlier answer, whose container no longer waited for it. Bun enables IP_RECVERR,
+ * so the kernel reports such an error by failing the next call on the socket, whatever its destination. That call has
+ * sent nothing. So it is tried again: otherwise one container could suppress the answers to another one.
  */
 const ICMP_ERRORS: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
@@ -20,7 +20,9 @@ const ICMP_ERRORS: ReadonlySet<string> = new Set([
   "EHOSTDOWN",
   "EACCES",
 ]);
-/** How often one answer is sent again. More errors are pending at a time only when a container causes them on purpose. */
+/**
+ * How often one answer is sent again. More errors are pending at a time only when a container causes them on purpose.
+ */
 const MAX_RESENDS = 16;
 
 /**

@@ -15,8 +15,8 @@ export interface ProxyLimits {
   readonly ratePerServer: number;
   /**
    * Bytes of one container's connections that the proxy holds in memory before it stops reading from all of them.
-   * Default 32 MiB. It is exceeded by at most one read per connection: 512 KiB in Bun for the first sixteen connections,
-   * and less for each of more connections.
+   * Default 32 MiB. It is exceeded by at most one read per connection: 512 KiB in Bun for the first sixteen
+   * connections, and less for each of more connections.
    */
   readonly bufferedBytesPerServer: number;
   /**

@@ -33,9 +33,9 @@ export class HostAddresses implements Disposable {
 }
 
 /**
- * Binding asks the kernel, whose answer is always current. With `ip_nonlocal_bind` the kernel lets sockets bind to every
- * address, so the addresses are listed instead. An address that is newer than the list is detected when a connection to
- * it is established, because both ends then have the same address.
+ * Binding asks the kernel, whose answer is always current. With `ip_nonlocal_bind` the kernel lets sockets bind to
+ * every address, so the addresses are listed instead. An address that is newer than the list is detected when a
+ * connection to it is established, because both ends then have the same address.
  */
 function defaultSource(): AddressSource {
   const nonlocalBind = readFileSync("/proc/sys/net/ipv4/ip_nonlocal_bind", "utf8").trim() !== "0";
@@ -43,8 +43,8 @@ function defaultSource(): AddressSource {
 }
 
 /**
- * Asks about one address by binding a socket to it, which takes a microsecond. Listing the interfaces takes a tenth of a
- * second on a host with a thousand servers. A socket that could be bound cannot be bound again, so it is replaced;
+ * Asks about one address by binding a socket to it, which takes a microsecond. Listing the interfaces takes a tenth of
+ * a second on a host with a thousand servers. A socket that could be bound cannot be bound again, so it is replaced;
  * otherwise the same socket is used for the next address.
  */
 class BindProbe implements AddressSource {

@@ -1,4 +1,4 @@
-import { parseIpv4 } from "@dp/sys";
+import { familyOf, parseAddress, Prefix } from "@dp/sys";
 import type { Endpoint } from "../endpoint.ts";
 import { RESERVED_RANGES } from "./reserved-ranges.ts";
 import { compareSpecificity, formatRuleTarget, parseRuleTarget, type RuleTarget, ruleTargetMatches } from "./rule.ts";
@@ -28,6 +28,8 @@ interface Rule {
   readonly text: string;
 }
 
+const LOOPBACK = Prefix.parse("127.0.0.0/8", "read the loopback prefix");
+
 const LOCAL_DESTINATIONS = { host: "an address of the host", container: "the container of a server" } as const;
 
 /**
@@ -38,9 +40,9 @@ const LOCAL_DESTINATIONS = { host: "an address of the host", container: "the con
  * destination is allowed. The built-in rules deny `RESERVED_RANGES`. So `--allow 10.0.0.0/8` opens that network, and
  * `--allow 0.0.0.0/0:443` does not.
  *
- * An address of the host, or of a container, is denied unless the operator has a /32 rule for it: a rule for the network
- * around it is not meant to open the host, or one tenant to another. Loopback is an exception: 127.0.0.0/8 is a reserved
- * range like others.
+ * An address of the host, or of a container, is denied unless the operator has a /32 rule for it: a rule for the
+ * network around it is not meant to open the host, or one tenant to another. Loopback is an exception: 127.0.0.0/8 is a
+ * reserved range like others.
  */
 export class Policy {
   readonly #rules: readonly Rule[];
@@ -67,17 +69,13 @@ export class Policy {
 
   /** Decides about one destination. Text that is no IPv4 address is denied. Throws nothing. */
   decide({ address, port }: Endpoint, kind: DestinationKind): Decision {
-    const number = parseIpv4(address);
-    if (number === undefined) return { allowed: false, rule: "deny (not IPv4)" };
-    const rule = this.#rules.find(({ target }) => ruleTargetMatches(target, number, port));
-    const namesAddress = rule?.builtIn === false && rule.target.prefix === 32;
-    if (kind !== "external" && !namesAddress && !isLoopback(number)) {
+    const bytes = parseAddress(address);
+    if (bytes === undefined || familyOf(bytes) !== "ipv4") return { allowed: false, rule: "deny (not IPv4)" };
+    const rule = this.#rules.find(({ target }) => ruleTargetMatches(target, bytes, port));
+    const namesAddress = rule?.builtIn === false && rule.target.prefix.length === 32;
+    if (kind !== "external" && !namesAddress && !LOOPBACK.contains(bytes)) {
       return { allowed: false, rule: `deny (${LOCAL_DESTINATIONS[kind]})` };
     }
     return rule === undefined ? { allowed: true, rule: "default" } : { allowed: rule.allowed, rule: rule.text };
   }
-}
-
-function isLoopback(address: number): boolean {
-  return address >>> 24 === 127;
 }
