@@ -189,6 +189,19 @@ describe("many entries", () => {
     expect(() => numbers.setMany([[MANY + 1, 0n]])).toThrow(MapFullError);
   });
 
+  test("are listed as bytes, for callers that decode a part of them", () => {
+    fill();
+    let sum = 0n;
+    const keys = new Set<number>();
+    for (const [key, value] of numbers.rawEntries()) {
+      expect([key.byteLength, value.byteLength]).toEqual([4, 8]);
+      keys.add(u32.read(key));
+      sum += u64.read(value);
+    }
+    expect(keys.size).toBe(MANY);
+    expect(sum).toBe([...numbers].reduce((all, [, value]) => all + value, 0n));
+  });
+
   test("are listed to an end, none twice, while they are deleted", () => {
     fill();
     const seen = new Set<number>();

@@ -53,6 +53,12 @@ describe("opening", () => {
     expect(error.code).toBe("FAILED");
   });
 
+  test("a struct that only an inner map has says how to keep it", () => {
+    const error = thrown(SyscallError, () => BpfObject.open(fixture("forward_inner"), { name: "bad" }));
+    expect(error.reason).toContain("map 'slots.inner': can't determine value size");
+    expect(error.hint).toContain("define a variable of it");
+  });
+
   test("libbpf's own error number has its name, and what libbpf said is the cause", () => {
     const error = thrown(LibbpfError, () => BpfObject.open(new Uint8Array(100), { name: "bad" }));
     expect(error.errnoName).toBe("LIBBPF_ERRNO__FORMAT");

@@ -360,7 +360,7 @@ test("what cannot be is refused before anything is changed", async () => {
 });
 
 test(
-  "a frozen server is whole as it is; what freezes it halfway, or nobody, is found",
+  "a frozen server has no findings; a freeze that is incomplete, and a block without its server, are found",
   async () => {
     const { options, pinRoot } = sandbox;
     await addListening(LOBBY, netns, cgroup);
@@ -387,9 +387,9 @@ test(
       objects.blockIp4Connections(other.path, { name: "999" });
     }
     const found = (await status(options)).findings.map(({ code }) => code).sort();
-    expect(found).toEqual(["block-of-nobody", "dnat-entry", "freeze-incomplete"]);
+    expect(found).toEqual(["dnat-entry", "freeze-incomplete", "orphaned-block"]);
     const { removed, mended, remaining } = await gc(options);
-    expect(removed.map(({ code }) => code)).toEqual(["block-of-nobody"]);
+    expect(removed.map(({ code }) => code)).toEqual(["orphaned-block"]);
     expect(mended.map(({ code }) => code)).toEqual(["dnat-entry"]);
     expect(remaining.map(({ code }) => code)).toEqual(["freeze-incomplete"]);
     await freeze();

@@ -3,22 +3,19 @@ import type { ServerDirectory } from "@dp/host";
 import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats, ServerIdentity } from "@dp/proxy";
 import { Option } from "clipanion";
 import { formatBytes } from "../amount.ts";
-import { DpCommand } from "../dp-command.ts";
 import { isDatapathError } from "../exit-code.ts";
 import { warnOfFewDescriptors } from "../few-descriptors.ts";
 import { followPorts, listenerPorts, portsText } from "../follow-ports.ts";
 import { hostLibrary, proxyLibrary } from "../host-library.ts";
-import { LineWriter } from "../line-writer.ts";
+import type { LineWriter } from "../line-writer.ts";
 import { parseNumber } from "../option-value.ts";
+import { ServiceCommand } from "../service-command.ts";
 import { UsageError } from "../usage-error.ts";
 
 const OP = "proxy";
 
 /** How often to check whether the datapath is loaded. */
 const WAIT_MS = 1000;
-
-/** How long to wait at the end until the reader of the log has read the last lines. */
-const LOG_PATIENCE_MS = 1000;
 
 const MEBIBYTE = 2 ** 20;
 
@@ -34,9 +31,9 @@ interface Stopped {
   unlogged: number;
 }
 
-export class ProxyCommand extends DpCommand {
+export class ProxyCommand extends ServiceCommand {
   static override paths = [["proxy"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ServiceCommand.Usage({
     category: "Egress",
     description: "run the transparent proxy for the connections and DNS queries of containers",
     details:
@@ -69,9 +66,6 @@ export class ProxyCommand extends DpCommand {
     "--drain": "SECONDS",
   };
 
-  override json = Option.Boolean("--json", false, {
-    description: "print one JSON document on each line of standard output",
-  });
   dns = Option.Array("--dns", {
     description: "a resolver; may be repeated (default: those in /etc/resolv.conf)",
   });
@@ -92,8 +86,8 @@ export class ProxyCommand extends DpCommand {
   });
   drain = Option.String("--drain", { description: "time for open connections to finish at the end (default 5)" });
 
-  override async perform(): Promise<void> {
-    const { warn = () => undefined } = this.hostOptions();
+  protected override async serve(log: LineWriter): Promise<void> {
+    const warn = (message: string) => this.warn(message);
     const limits = this.#limits();
     const { startProxy, formatLogLine, toFields, Policy, parseResolver } = await proxyLibrary();
     const policy = { allow: this.allow, deny: this.deny };
@@ -106,7 +100,6 @@ export class ProxyCommand extends DpCommand {
     if (servers === undefined) return;
     await warnOfFewDescriptors(limits, warn);
 
-    const lines = new LineWriter(this.context.log, warn);
     const format = this.json
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
@@ -114,22 +107,21 @@ export class ProxyCommand extends DpCommand {
       ports: listenerPorts(servers),
       identify: (address) => identify(servers, address),
       isContainer: (address) => servers.isContainer(address),
-      log: (entry) => lines.write(format(entry)),
+      log: (entry) => log.write(format(entry)),
       warn,
       policy,
       resolvers: this.dns,
       limits,
       signal: interruption,
     });
-    const printPorts = () => lines.write(this.#listening(proxy.ports));
+    const printPorts = () => log.write(this.#listening(proxy.ports));
     printPorts();
     const stopFollowing = followPorts(servers, proxy, printPorts, warn);
     await proxy.stopped;
     stopFollowing();
     const { outcomes, bytesOut, bytesIn, unlogged } = proxy.stats();
-    const stopped = { event: "stopped", time: this.#time(), outcomes, bytesOut, bytesIn, unlogged } as const;
-    lines.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
-    await lines.end(LOG_PATIENCE_MS);
+    const stopped = { event: "stopped", time: this.time(), outcomes, bytesOut, bytesIn, unlogged } as const;
+    log.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
   }
 
   /** Undefined when the wait for `dp load` was interrupted. */
@@ -171,21 +163,8 @@ export class ProxyCommand extends DpCommand {
   }
 
   #listening({ http, dns, tcp }: ListenerPorts): string {
-    if (this.json) return JSON.stringify({ event: "listening", time: this.#time(), http, dns, tcp });
-    return `${this.#time()} listening: ${portsText({ http, dns, tcp })}`;
-  }
-
-  #time(): string {
-    return this.context.now().toISOString();
-  }
-
-  /** All output was printed as lines of the log. */
-  override present(): string {
-    return "";
-  }
-
-  protected override document(): string {
-    return "";
+    if (this.json) return JSON.stringify({ event: "listening", time: this.time(), http, dns, tcp });
+    return `${this.time()} listening: ${portsText({ http, dns, tcp })}`;
   }
 }
 
