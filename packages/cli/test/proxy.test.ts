@@ -213,7 +213,7 @@ test("says what is in the way, with the exit code of its kind", async () => {
 test.each<[string, ...string[]]>([
   ["the prefix length", "--allow", "10.0.0.0/33"],
   ["bits set behind its prefix", "--allow", "10.1.2.3/8"],
-  ["a port is a number", "--deny", "0.0.0.0/0:0"],
+  ["not a port from 1 to 65535", "--deny", "0.0.0.0/0:0"],
   ["only IPv4", "--deny", "::/0"],
   ["not an IPv4 address", "--deny", "example.org"],
   ["not the address of a resolver", "--dns", "resolver.example"],

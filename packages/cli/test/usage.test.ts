@@ -146,7 +146,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["add-server", "--batch", "/proc/none"], "cannot read /proc/none: there is no such file", ""],
     [["load", "--port-range", "1"], "expected FIRST-LAST", ""],
     [["load", "--port-range", "9-1"], "ends before it begins", "did you mean 1-9?"],
-    [["proxy", "--allow", "10.0.0.0/33"], "the prefix length", "ADDRESS[/PREFIX]"],
+    [["proxy", "--allow", "10.0.0.0/33"], "the prefix length", "10.0.0.0/32 is the prefix of one address"],
     [["proxy", "--deny", "example.org"], "not an IPv4 address", "ADDRESS[/PREFIX]"],
     [["proxy", "--dns", "resolver"], "not the address of a resolver", "IP:port"],
     [["proxy", "--max-connections", "0"], "--max-connections is 0: expected a whole number from 1 to 1000000", ""],

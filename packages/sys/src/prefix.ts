@@ -45,13 +45,14 @@ export class Prefix {
     const [, host = "", length] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
     const address = parseAddress(host);
     if (address === undefined) {
-      const reason = `${JSON.stringify(text)} is not a prefix like 10.1.0.0/16 or fd00::/64`;
-      throw new DatapathError("BAD_USAGE", op, reason);
+      const hint = "give a prefix like 10.1.0.0/16 or fd00::/64";
+      throw new DatapathError("BAD_USAGE", op, `${JSON.stringify(text)} is not a prefix`, { hint });
     }
     const longest = BITS[familyOf(address)];
     const bits = length === undefined ? longest : Number(length);
     if (bits > longest) {
-      throw new DatapathError("BAD_USAGE", op, `${text}: the prefix length must be between 0 and ${longest}`);
+      const hint = `${host}/${longest} is the prefix of one address`;
+      throw new DatapathError("BAD_USAGE", op, `${text}: the prefix length must be between 0 and ${longest}`, { hint });
     }
     const prefix = Prefix.of(address, bits);
     if (prefix.#first !== numberOf(address)) {

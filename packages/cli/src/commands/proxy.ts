@@ -77,7 +77,7 @@ export class ProxyCommand extends ServiceCommand {
   maxConnections = Option.String("--max-connections", { description: "open connections of one server (default 512)" });
   maxQueries = Option.String("--max-queries", { description: "pending DNS queries of one server (default 128)" });
   maxRate = Option.String("--max-rate", {
-    description: "new connections, and queries, of one server per second (default 100); ten times as many at once",
+    description: "new connections per second of one server, and queries (default 100)",
   });
   maxBuffer = Option.String("--max-buffer", { description: "buffered bytes of one server in MiB (default 32)" });
   connectTimeout = Option.String("--connect-timeout", { description: "time for a destination to answer (default 10)" });
