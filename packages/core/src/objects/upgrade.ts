@@ -1,5 +1,5 @@
-import { requirePin, unpin } from "../libbpf/pin.ts";
 /** The end of an upgrade that gave maps another layout. */
+import { requirePin, unpin } from "../libbpf/pin.ts";
 import { openRaw, type RawMap } from "../libbpf/raw-map.ts";
 import { copyNewEntries, settleEntries } from "./carry.ts";
 import type { Carrying } from "./carrying.ts";
