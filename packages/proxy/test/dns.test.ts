@@ -323,7 +323,7 @@ describe("DNS over TCP", () => {
     return { socket, answers };
   };
 
-  test("carries pipelined queries, cut anywhere; answers come when they are ready, also after the client's FIN", async () => {
+  test("carries pipelined queries, split anywhere, and sends answers as they arrive, also after FIN", async () => {
     await using proxy = await start([A]);
     using server = await resolver(A, (received) => {
       setTimeout(() => answering("x")(received), readDnsQuestion(received.message)?.name === "slow.example" ? 200 : 0);

@@ -70,7 +70,12 @@ export class Prefix {
   /** Whether an address in its 16-byte form is in this prefix. */
   contains(address: Uint8Array): boolean {
     if (familyOf(address) !== this.family) return false;
-    return numberOf(address) >> BigInt(this.#hostBits) === this.#first >> BigInt(this.#hostBits);
+    // Bytes, not numbers: the proxy compares each new connection with some twenty prefixes.
+    const bits = 128 - this.#hostBits;
+    const wholeBytes = bits >> 3;
+    for (let at = 0; at < wholeBytes; at++) if (address[at] !== this.address[at]) return false;
+    const difference = (address[wholeBytes] ?? 0) ^ (this.address[wholeBytes] ?? 0);
+    return difference >> (8 - (bits & 7)) === 0;
   }
 
   /** Whether some address is in both. */
