@@ -77,6 +77,7 @@ export interface Proxy extends AsyncDisposable {
    * @throws DatapathError `CONFLICT` for a port in use, `FAILED` otherwise
    */
   readonly moveTo: (ports: ListenerPorts) => Promise<void>;
+  /** The current state, and totals since the start. */
   readonly stats: () => ProxyStats;
   /**
    * Accepts nothing new, gives open connections `drainMs` to finish, then resets the rest. Resolves when all sockets

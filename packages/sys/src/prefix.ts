@@ -67,7 +67,7 @@ export class Prefix {
     return 2 ** this.#hostBits;
   }
 
-  /** Whether an address in its 16-byte form is in this prefix. */
+  /** Whether an address in its 16-byte form is in this prefix. Throws `RangeError` for another number of bytes. */
   contains(address: Uint8Array): boolean {
     if (familyOf(address) !== this.family) return false;
     // Bytes, not numbers: the proxy compares each new connection with some twenty prefixes.
@@ -78,7 +78,7 @@ export class Prefix {
     return difference >> (8 - (bits & 7)) === 0;
   }
 
-  /** Whether some address is in both. */
+  /** Whether some address is in both. Throws nothing. */
   overlaps(other: Prefix): boolean {
     return this.length <= other.length ? this.contains(other.address) : other.contains(this.address);
   }
@@ -91,12 +91,15 @@ export class Prefix {
     return bytesOf(this.#first + BigInt(index));
   }
 
-  /** The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. */
+  /**
+   * The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. Throws `RangeError` for
+   * another number of bytes.
+   */
   indexOf(address: Uint8Array): number | undefined {
     return this.contains(address) ? Number(numberOf(address) - this.#first) : undefined;
   }
 
-  /** Canonical text: `10.1.0.0/16`. */
+  /** Canonical text: `10.1.0.0/16`. Throws nothing. */
   toString(): string {
     return `${formatAddress(this.address)}/${this.length}`;
   }
