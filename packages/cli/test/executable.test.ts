@@ -54,7 +54,7 @@ describe("when the machine lacks something", () => {
     expect([code, stdout, stderr]).toEqual([
       6,
       "",
-      "dp: list servers: this takes root\nhint: run it as root: sudo dp ...\n",
+      "dp: list servers: this needs root\nhint: run it as root: sudo dp ...\n",
     ]);
   });
 
