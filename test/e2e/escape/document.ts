@@ -1,7 +1,7 @@
 /**
  * Writes attempts.md, the list of all attempts, from the tables that the tests make the attempts from:
  *
- *     bun escape/document.ts
+ *     bun run generate
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
