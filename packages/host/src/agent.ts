@@ -75,7 +75,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     const due = schedule.due(performance.now());
     if (due !== undefined) {
       const start = performance.now();
-      // The kernel reports nothing from inside a container. Looking there takes most of the time: only at regular checks.
+      // The kernel reports nothing from inside a container, and looking there takes most of the time.
       const inside = due === "regular";
       try {
         reporter.done(await repair({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
