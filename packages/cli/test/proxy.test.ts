@@ -198,7 +198,7 @@ test("says what is in the way, with the exit code of its kind", async () => {
     expect(outcome.stderr).toStartWith("dp: ");
     expect(outcome.stderr).toContain(says);
   };
-  await fails(3, "hint: run `dp load` first");
+  await fails(3, "run `dp load` first");
   await host.dp(["load"]);
   await using proxy = host.start(["proxy"]);
   await proxy.written(1);
