@@ -9,10 +9,10 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { must, Program } from "@dp/test-kit/program.ts";
 import { DP } from "./topology/dp.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import { MECHANISM } from "./topology/mechanism.ts";
-import { must, Program } from "./topology/program.ts";
 import { Counted } from "./traffic/counted.ts";
 import { converse, download, refusal, serve } from "./traffic/traffic.ts";
 
@@ -175,7 +175,7 @@ if (MECHANISM === "tcx") {
     // The kernel takes its time to take the links apart.
     while ((await status(net)).what.includes("record-out-of-sight")) await Bun.sleep(20);
     const lost = await status(net);
-    expect(lost).toMatchObject({ code: 3, loaded: false, what: ["interface-of-nobody", "interface-of-nobody"] });
+    expect(lost).toMatchObject({ code: 3, loaded: false, what: ["orphaned-interface", "orphaned-interface"] });
     expect(await net.dp.must("gc")).toBe(
       ["25571", "25570"]
         .toSorted()

@@ -8,9 +8,24 @@ export { checkLayouts } from "./check.ts";
 export { ElfError, elfSection, type ElfSection, elfSections } from "./elf.ts";
 export type { LayoutMismatch } from "./layout/check.ts";
 export { be32, u32 } from "./layout/codec.ts";
-export type { BareMapLayout, Codec, FieldLayout, MapLayout, StructLayout, VariableLayout } from "./layout/layout.ts";
+export type {
+  BareMapLayout,
+  Codec,
+  FieldLayout,
+  InnerMapLayout,
+  MapLayout,
+  MapOfMapsLayout,
+  StructLayout,
+  VariableLayout,
+} from "./layout/layout.ts";
 export * from "./layout.gen.ts";
-export { describePart, type MapDefinition, mapDefinitions, type MapPart } from "./map-definition.ts";
+export {
+  describePart,
+  type InnerMapDefinition,
+  type MapDefinition,
+  mapDefinitions,
+  type MapPart,
+} from "./map-definition.ts";
 export { type ObjectName, objects } from "./objects.ts";
 export { isSameShape, type Leaf, type Shape, shapeOfLayout, shapeOfType } from "./shape.ts";
 export { type Refusal, type Translation, translation, type TranslationOptions } from "./translation.ts";

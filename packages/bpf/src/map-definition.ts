@@ -1,8 +1,7 @@
-import { type Btf, BtfError } from "./btf.ts";
+import { type Btf, BtfError, type BtfMember, type BtfType } from "./btf.ts";
 
-/** A map as the C source declares it (`SEC(".maps")`). */
-export interface MapDefinition {
-  readonly name: string;
+/** A map as the C source declares it, without a name: what a map of maps holds. */
+export interface InnerMapDefinition {
   /** BPF_MAP_TYPE_*. */
   readonly type: number;
   readonly maxEntries: number;
@@ -12,6 +11,13 @@ export interface MapDefinition {
   readonly key: MapPart | undefined;
   /** undefined where the map has none: a ring buffer's. */
   readonly value: MapPart | undefined;
+}
+
+/** A map as the C source declares it (`SEC(".maps")`). */
+export interface MapDefinition extends InnerMapDefinition {
+  readonly name: string;
+  /** The maps that a map of maps holds (`__array(values, struct ...)`); undefined for other maps. */
+  readonly inner: InnerMapDefinition | undefined;
 }
 
 /** A map's key or value: a type in BTF (`__type(key, T)`), or just a number of bytes (`__uint(key_size, N)`). */
@@ -39,39 +45,58 @@ export function mapDefinitions(btf: Btf): MapDefinition[] {
     const { name } = variable;
     const definition = btf.resolve(variable.type);
     if (definition.kind !== "struct") throw new BtfError(`map ${name} is a ${definition.kind}, not a struct`);
-
-    const pointee = (attribute: string): number | undefined => {
-      const member = definition.members.find((candidate) => candidate.name === attribute);
-      if (member === undefined) return undefined;
-      const pointer = btf.resolve(member.type);
-      if (pointer.kind !== "ptr") throw new BtfError(`map ${name}: ${attribute} is not a pointer`);
-      return pointer.type;
-    };
-    const partOf = (attribute: string): MapPart | undefined => {
-      const type = pointee(attribute);
-      if (type !== undefined) return { type };
-      const size = numberOf(`${attribute}_size`);
-      if (size !== undefined) return { size };
-      // __array(values, T), of maps and of programs: they go in by descriptor and come out by id, which are __u32.
-      const held = attribute === "value" && definition.members.some((candidate) => candidate.name === "values");
-      return held ? { size: 4 } : undefined;
-    };
-    const numberOf = (attribute: string): number | undefined => {
-      const id = pointee(attribute);
-      if (id === undefined) return undefined;
-      const array = btf.resolve(id);
-      if (array.kind !== "array") throw new BtfError(`map ${name}: ${attribute} is not an __uint`);
-      return array.length;
-    };
-    const type = numberOf("type");
-    if (type === undefined) throw new BtfError(`map ${name} has no __uint(type, ...)`);
-    return {
-      name,
-      type,
-      maxEntries: numberOf("max_entries") ?? 0,
-      flags: numberOf("map_flags") ?? 0,
-      key: partOf("key"),
-      value: partOf("value"),
-    };
+    return { name, ...definitionOf(btf, definition, name), inner: innerOf(btf, definition, name) };
   });
+}
+
+type BtfStruct = Extract<BtfType, { kind: "struct" }>;
+
+/** The maps that `__array(values, T)` declares; undefined where T is no map, but a program. */
+function innerOf(btf: Btf, outer: BtfStruct, name: string): InnerMapDefinition | undefined {
+  const values = memberOf(outer, "values");
+  if (values === undefined) return undefined;
+  const array = btf.resolve(values.type);
+  if (array.kind !== "array") throw new BtfError(`map ${name}: values is not an array`);
+  const pointer = btf.resolve(array.type);
+  if (pointer.kind !== "ptr") throw new BtfError(`map ${name}: values is not an array of pointers`);
+  const inner = btf.resolve(pointer.type);
+  return inner.kind === "struct" ? definitionOf(btf, inner, `${name}.inner`) : undefined;
+}
+
+function definitionOf(btf: Btf, definition: BtfStruct, name: string): InnerMapDefinition {
+  const pointee = (attribute: string): number | undefined => {
+    const member = memberOf(definition, attribute);
+    if (member === undefined) return undefined;
+    const pointer = btf.resolve(member.type);
+    if (pointer.kind !== "ptr") throw new BtfError(`map ${name}: ${attribute} is not a pointer`);
+    return pointer.type;
+  };
+  const numberOf = (attribute: string): number | undefined => {
+    const id = pointee(attribute);
+    if (id === undefined) return undefined;
+    const array = btf.resolve(id);
+    if (array.kind !== "array") throw new BtfError(`map ${name}: ${attribute} is not an __uint`);
+    return array.length;
+  };
+  const partOf = (attribute: string): MapPart | undefined => {
+    const type = pointee(attribute);
+    if (type !== undefined) return { type };
+    const size = numberOf(`${attribute}_size`);
+    if (size !== undefined) return { size };
+    // __array(values, T), of maps and of programs: set by descriptor and read as id, which are __u32.
+    return attribute === "value" && memberOf(definition, "values") !== undefined ? { size: 4 } : undefined;
+  };
+  const type = numberOf("type");
+  if (type === undefined) throw new BtfError(`map ${name} has no __uint(type, ...)`);
+  return {
+    type,
+    maxEntries: numberOf("max_entries") ?? 0,
+    flags: numberOf("map_flags") ?? 0,
+    key: partOf("key"),
+    value: partOf("value"),
+  };
+}
+
+function memberOf(definition: BtfStruct, name: string): BtfMember | undefined {
+  return definition.members.find((member) => member.name === name);
 }

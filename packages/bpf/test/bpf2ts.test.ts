@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { elfSection } from "../src/elf.ts";
-import { checkLayouts, type Codec, type Layouts, type MapLayout } from "../src/layout/index.ts";
+import { checkLayouts, type Codec, type InnerMapLayout, type Layouts, type MapLayout } from "../src/layout/index.ts";
 
 const PACKAGE = join(import.meta.dirname, "..");
 const BIN = join(PACKAGE, "bin/bpf2ts.js");
@@ -52,7 +52,7 @@ interface Generated extends Layouts {
   readonly heatTNames: unknown;
   readonly Mood: unknown;
   readonly moodNames: unknown;
-  readonly mapLayouts: Record<string, MapLayout<unknown, unknown>>;
+  readonly mapLayouts: Record<string, MapLayout<unknown, unknown> & { inner?: InnerMapLayout<unknown, unknown> }>;
   readonly variableLayouts: Record<string, { section: string; codec: Codec<unknown> }>;
   object(): Uint8Array;
 }
@@ -170,6 +170,12 @@ describe("a C file with one of everything", () => {
     expect(mapLayouts["events"]).toEqual({ name: "events", type: 27, maxEntries: 4096, flags: 0 } as never);
     for (const name of ["calls", "outer"]) expect(mapLayouts[name]?.value.write(3)).toEqual(Uint8Array.of(3, 0, 0, 0));
     expect(mapLayouts["outer"]?.key.write(443)).toEqual(Uint8Array.of(1, 187));
+    expect(mapLayouts["outer"]).toMatchObject({
+      type: 13,
+      inner: { type: 2, maxEntries: 1, flags: 0, keyType: "__u32", valueType: "__u64" },
+    });
+    expect(mapLayouts["outer"]?.inner?.value.read(new Uint8Array(8))).toBe(0n);
+    for (const name of ["calls", "counts"]) expect(mapLayouts[name]).not.toHaveProperty("inner");
     expect(mapLayouts["waiting"]).not.toHaveProperty("key");
     expect(mapLayouts["waiting"]?.value.read(new Uint8Array(8))).toEqual({ x: 0, y: 0 });
     expect(Object.entries(variableLayouts).map(([name, { section }]) => [name, section])).toEqual([
@@ -191,6 +197,21 @@ describe("a C file with one of everything", () => {
       field: "(size)",
       expected: "8 bytes",
       actual: "16 bytes",
+    });
+  });
+
+  test("is compared with what the maps inside of its maps are", () => {
+    const { outer } = generated.mapLayouts;
+    const changed = { structLayouts: [], mapLayouts: { outer: { ...outer, inner: { ...outer?.inner, type: 1 } } } };
+    expect(checkLayouts(generated.object(), changed as unknown as Layouts)).toEqual([
+      { struct: "map outer.inner", field: "(type)", expected: "1", actual: "2" },
+    ]);
+    const plain = { structLayouts: [], mapLayouts: { outer: { ...outer, inner: undefined } } };
+    expect(checkLayouts(generated.object(), plain as unknown as Layouts)).toContainEqual({
+      struct: "map outer.inner",
+      field: "(value)",
+      expected: "absent",
+      actual: "__u64",
     });
   });
 

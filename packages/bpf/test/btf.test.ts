@@ -143,7 +143,7 @@ test("a map's definition is read out of libbpf's macros", () => {
     .type(VAR, "cache", 7, [1]) // 8
     .type(DATASEC, ".maps", 32, [8, 0, 32], 1); // 9
   expect(mapDefinitions(Btf.parse(writer.bytes()))).toEqual([
-    { name: "cache", type: 9, maxEntries: 4096, flags: 0, key: { type: 1 }, value: { type: 1 } },
+    { name: "cache", type: 9, maxEntries: 4096, flags: 0, key: { type: 1 }, value: { type: 1 }, inner: undefined },
   ]);
   expect(mapDefinitions(Btf.parse(new BtfWriter().bytes()))).toEqual([]);
 });

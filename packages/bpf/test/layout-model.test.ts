@@ -203,3 +203,27 @@ test("names are turned from C's spelling into TypeScript's, away from what is ta
   expect(constantName("element0")).toBe("element0_");
   expect(typeName("record")).toBe("Record_");
 });
+
+test("a struct that only an inner map has is refused, with what keeps it", () => {
+  const outer = `struct dp_slot { __u32 seen; };
+    struct {
+      __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+      __uint(max_entries, 8);
+      __type(key, __u32);
+      __array(values, struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 4);
+        __type(key, __u32);
+        __type(value, struct dp_slot);
+      });
+    } dp_slots SEC(".maps");`;
+  const error = refusal(() => model("__u32 x;", outer));
+  expect(error.message).toBe("map dp_slots.inner: value: no rendering for fwd");
+  expect(error.hint).toContain("const struct slot unused_slot = {};");
+  const { maps, structs } = model("__u32 x;", `${outer} const struct dp_slot unused_slot = {};`);
+  expect(structs.map(({ name }) => name)).toContain("dp_slot");
+  expect(maps.find(({ name }) => name === "dp_slots")?.inner).toMatchObject({
+    maxEntries: 4,
+    value: { type: "struct dp_slot", size: 4 },
+  });
+});

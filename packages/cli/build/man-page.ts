@@ -45,7 +45,7 @@ open themselves go through a transparent proxy.
 eBPF programs that are pinned in the kernel carry the packets: nothing runs between players and servers.
 Commands may run in parallel and be killed anywhere: changes are made one at a time, as a whole or not at all.
 .Pp
-These options are common to all commands:
+All commands take these options, before their name or after it:
 ${optionList(everywhere)}
 .Sh COMMANDS
 ${groups.map((group) => groupSection(group, commands)).join("\n")}

@@ -1,15 +1,21 @@
 import type { BaseContext } from "clipanion";
 import type { Sink } from "./line-writer.ts";
 
-/** Everything a command may touch of the process around it, so that a test can be that process. */
+/** The part of the process that a command uses. A test, or another program, provides its own. */
 export interface DpContext extends BaseContext {
   env: Record<string, string | undefined>;
   /** Whether standard output, or standard error, is to be coloured. */
   color: { stdout: boolean; stderr: boolean };
-  /** What time it is. */
+  /** The current time. */
   now: () => Date;
-  /** Tells a command that may run for long that it is to stop. Asked for once, by such a command only. */
+  /** Starts to listen for the request to stop. Only commands that may run for long call it, once. */
   interruption: () => AbortSignal;
-  /** Standard output for a log: what fails there is the log's business. Asked for by who runs until told to stop. */
-  log: Sink;
+  /** Standard output and standard error for a command that runs until it is stopped. Only such a command calls it, once. */
+  serviceOutput: () => ServiceOutput;
+}
+
+/** Writes to these do not block the process. */
+export interface ServiceOutput {
+  stdout: Sink;
+  stderr: Sink;
 }

@@ -6,8 +6,8 @@ import { describeError } from "./report.ts";
 import { style, type Style } from "./style.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The names of what every command takes, for the help. */
-export const GLOBAL_OPTIONS = ["--json", "--verbose", "--pin-root"];
+/** The options that every command takes, before its name and after it. */
+export const GLOBAL_OPTIONS = ["--json", "-v", "--verbose", "--pin-root"];
 
 /** What stands for the values of options that more than one command has, in the help. */
 export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
@@ -66,14 +66,22 @@ export abstract class DpCommand extends Command<DpContext> {
     return style(this.context.color.stdout);
   }
 
-  /** What every function of @dp/host takes. */
+  /** Writes a line to standard error. */
+  protected tell(line: string): void {
+    this.context.stderr.write(`${line}\n`);
+  }
+
+  protected warn(message: string): void {
+    this.tell(`${style(this.context.color.stderr).yellow("dp:")} warning: ${message}`);
+  }
+
+  /** The options that every function of @dp/host takes. */
   protected hostOptions(): HostOptions {
-    const { stderr, color } = this.context;
-    const paint = style(color.stderr);
+    const { dim } = style(this.context.color.stderr);
     return {
       pinRoot: this.pinRoot === "" ? undefined : this.pinRoot,
-      warn: (message) => void stderr.write(`${paint.yellow("dp:")} warning: ${message}\n`),
-      onStep: this.verbose ? (step) => void stderr.write(`${paint.dim(`dp: step: ${step}`)}\n`) : undefined,
+      warn: (message) => this.warn(message),
+      onStep: this.verbose ? (step) => this.tell(dim(`dp: step: ${step}`)) : undefined,
     };
   }
 }

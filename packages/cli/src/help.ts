@@ -28,7 +28,7 @@ export function renderOverview(commands: readonly CommandHelp[], version: string
     "usage: dp COMMAND [OPTIONS]",
     "",
     ...sections.flat(),
-    bold("Everywhere:"),
+    bold("Everywhere, before the command or after it:"),
     "  -h, --help           help; of one command: dp COMMAND --help",
     "  --version            the version",
     ...globalLines(commands),

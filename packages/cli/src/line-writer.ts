@@ -27,7 +27,7 @@ export class LineWriter {
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
   #lost = 0;
-  /** The error that was told of. */
+  /** The errno of the last write, if it failed. It is reported once. */
   #trouble: string | undefined;
   /** Part of a line is written, the rest of it is lost. */
   #torn = false;
@@ -49,8 +49,12 @@ export class LineWriter {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Waits until everything is written, or `patienceMs` have passed; then what is left is lost. */
-  async end(patienceMs: number): Promise<void> {
+  /**
+   * Waits until everything is written, or `patienceMs` have passed; then what is left is lost.
+   *
+   * @returns the errno of the last write if it failed
+   */
+  async end(patienceMs: number): Promise<string | undefined> {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, patienceMs);
@@ -59,6 +63,7 @@ export class LineWriter {
     clearTimeout(timer);
     this.#lost += this.#waiting.length;
     this.#tellLost();
+    return this.#trouble;
   }
 
   async #writeAll(): Promise<void> {

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import type { Writable } from "node:stream";
-import { descriptorSink } from "./descriptor-sink.ts";
-import { mayBeTerminal, writeDirectly } from "./direct-output.ts";
+import { EXIT_FAILED } from "./exit-code.ts";
 import { interruption } from "./interruption.ts";
+import { descriptorSink, mayBeTerminal, Output } from "./output.ts";
 import { run } from "./run.ts";
 
-/** What only the executable has: elsewhere it may be Node. */
+/** The executable runs in Bun, the package also in Node. */
 const runtime = globalThis as { Bun?: { unsafe: { setJITPolicy: (scale: number) => void } } };
 
 const STDOUT = 1;
@@ -13,45 +13,17 @@ const STDERR = 2;
 
 const { env } = process;
 const wantsColor = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
+const stdout = new Output(STDOUT);
+const stderr = new Output(STDERR);
+let isService = false;
 
-/** The command writes a log, until it is told to stop. It never waits for who reads, nor ends because nobody does. */
-let runsOn = false;
-
-/** What a command writes to; it uses nothing else of a stream. */
-function output(fd: number, stream: () => Writable, failed: (code: string) => void): Writable {
-  let opened: Writable | undefined;
-  const write = (text: string): boolean => {
-    if (runsOn) return (opened ??= stream().on("error", () => {})).write(text);
-    const error = writeDirectly(fd, text);
-    if (error !== undefined) failed(error);
-    return true;
-  };
-  return { write } as unknown as Writable;
-}
-
-const stdout = output(
-  STDOUT,
-  () => process.stdout,
-  (error) => {
-    // `dp list | head`: whoever read has had enough, which is no failure of ours.
-    if (error === "EPIPE") return;
-    writeDirectly(STDERR, `dp: cannot write to standard output: ${error}\n`);
-    process.exit(1);
-  },
-);
-const stderr = output(
-  STDERR,
-  () => process.stderr,
-  // There is nobody left to tell. The exit code still says how it went.
-  () => {},
-);
-
-const code = await run(process.argv.slice(2), {
+let code = await run(process.argv.slice(2), {
   get stdin() {
     return process.stdin;
   },
-  stdout,
-  stderr,
+  // A command calls nothing but `write`.
+  stdout: stdout as unknown as Writable,
+  stderr: stderr as unknown as Writable,
   env,
   colorDepth: 1,
   color: {
@@ -60,13 +32,18 @@ const code = await run(process.argv.slice(2), {
   },
   now: () => new Date(),
   interruption,
-  get log() {
-    runsOn = true;
-    // The executable starts with a policy for commands that end at once: see build/compile.ts.
+  serviceOutput: () => {
+    isService = true;
+    // The executable starts with a policy for short commands: see build/compile.ts.
     runtime.Bun?.unsafe.setJITPolicy(1);
-    return descriptorSink(STDOUT);
+    return { stdout: descriptorSink(STDOUT), stderr: descriptorSink(STDERR) };
   },
 });
-// Its log is written, or given up: what somebody has not read yet must not keep the process.
-if (runsOn) process.exit(code);
+// EPIPE is no failure: the reader of `dp list | head` has read enough.
+if (stdout.error !== undefined && stdout.error !== "EPIPE") {
+  stderr.write(`dp: cannot write to standard output: ${stdout.error}\n`);
+  code = EXIT_FAILED;
+}
+// A write that a stalled reader still blocks must not keep a service alive: LineWriter.end() has waited for it.
+if (isService) process.exit(code);
 process.exitCode = code;

@@ -1,5 +1,6 @@
-import { Cli, type CommandClass } from "clipanion";
+import { Cli, type Command, type CommandClass } from "clipanion";
 import type { CommandHelp } from "./command-help.ts";
+import { splitCommandLine, takesValue } from "./command-line.ts";
 import { AddServerCommand } from "./commands/add-server.ts";
 import { CompletionCommand } from "./commands/completion.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
@@ -15,12 +16,12 @@ import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
 import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
-import { COMMON_METAVARS, type DpCommand } from "./dp-command.ts";
+import { type DpCommand, GLOBAL_OPTIONS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
 import { renderCommand, renderOverview } from "./help.ts";
-import { nearest } from "./nearest.ts";
 import { describeError } from "./report.ts";
 import { style } from "./style.ts";
+import { suggestCommand, suggestOption } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
@@ -61,13 +62,18 @@ export function commands(): CommandHelp[] {
 export async function run(argv: readonly string[], context: DpContext): Promise<number> {
   const paint = style(context.color.stdout);
   try {
-    const [first] = argv;
+    const { options, command: first, rest } = splitCommandLine(argv);
     if (first === "--version") {
       context.stdout.write(`${version()}\n`);
       return EXIT_DONE;
     }
+    if (first === undefined && options.length > 0) {
+      const last = options.at(-1);
+      const reason = takesValue(last) ? `${last} lacks its value` : "which command?";
+      throw new UsageError(reason, { hint: "dp --help shows all commands" });
+    }
     if (first === undefined || first === "help" || first === "-h" || first === "--help") {
-      const [, topic] = argv;
+      const [topic] = rest;
       const help = topic === undefined ? undefined : helpOf(topic);
       context.stdout.write(
         help === undefined ? renderOverview(commands(), version(), paint) : renderCommand(help, paint),
@@ -75,12 +81,13 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
       return EXIT_DONE;
     }
     const command = commandOf(first);
-    if (argv.includes("-h") || argv.includes("--help")) {
+    if (rest.includes("-h") || rest.includes("--help")) {
       context.stdout.write(renderCommand(helpOfCommand(command), paint));
       return EXIT_DONE;
     }
-    const cli = cliOf(command);
-    return await cli.run(parse(cli, command, argv, context), context);
+    const parsed = parse(command, [first, ...options, ...rest], context);
+    parsed.context = context;
+    return (await parsed.execute()) ?? EXIT_DONE;
   } catch (error) {
     const verbose = argv.includes("--verbose") || argv.includes("-v");
     context.stderr.write(describeError(error, { color: context.color.stderr, verbose }));
@@ -93,10 +100,10 @@ function cliOf(command: DpCommandClass): Cli<DpContext> {
   return Cli.from<DpContext>(command, { binaryName: "dp", enableColors: false });
 }
 
-/** As clipanion does, but its complaints in one line. */
-function parse(cli: Cli<DpContext>, command: DpCommandClass, argv: readonly string[], context: DpContext) {
+/** Parses as clipanion does, but reports errors in one line. */
+function parse(command: DpCommandClass, argv: readonly string[], context: DpContext): Command<DpContext> {
   try {
-    return cli.process([...argv], context);
+    return cliOf(command).process([...argv], context);
   } catch (error) {
     throw explain(command, argv, error);
   }
@@ -108,14 +115,14 @@ function explain(command: DpCommandClass, [name = "", ...rest]: readonly string[
   const known = definition.options.flatMap(({ definition: text }) => (text.split(" ")[0] ?? "").split(","));
   const unknown = rest.find((word) => /^-./.test(word) && !known.includes(word.split("=")[0] ?? ""));
   if (unknown !== undefined) {
-    const guess = nearest(unknown, known);
+    const guess = suggestOption(unknown, known);
     return new UsageError(`unknown option ${unknown}`, {
       op: name,
       hint: guess === undefined ? hint : `did you mean ${guess}? (${hint})`,
     });
   }
   const last = rest.at(-1);
-  if (last !== undefined && known.includes(last) && (last in metavars || last in COMMON_METAVARS)) {
+  if (last !== undefined && known.includes(last) && takesValue(last, metavars)) {
     return new UsageError(`${last} lacks its value`, { op: name, hint });
   }
   const words = rest.filter((word, at) => !word.startsWith("-") && !takesValue(rest[at - 1], metavars));
@@ -124,10 +131,6 @@ function explain(command: DpCommandClass, [name = "", ...rest]: readonly string[
   const message = error instanceof Error ? error.message : String(error);
   const [line = ""] = message.replace(/^Unknown Syntax Error:\s*/, "").split("\n");
   return new UsageError(line.replace(/\.$/, ""), { op: name, hint });
-}
-
-function takesValue(word: string | undefined, metavars: Readonly<Record<string, string>>): boolean {
-  return word !== undefined && (word in metavars || word in COMMON_METAVARS);
 }
 
 function nameOf({ paths }: DpCommandClass): string {
@@ -144,11 +147,11 @@ function helpOf(name: string): CommandHelp {
   return helpOfCommand(commandOf(name));
 }
 
-/** Throws `UsageError` for a command there is not. */
+/** Throws `UsageError` for an unknown command. */
 function commandOf(name: string): DpCommandClass {
   const found = COMMANDS.find((command) => nameOf(command) === name);
   if (found !== undefined) return found;
-  const guess = nearest(name, COMMANDS.map(nameOf));
+  const guess = suggestCommand(name, [...COMMANDS.map(nameOf), ...GLOBAL_OPTIONS, "--help", "--version"]);
   const hint = guess === undefined ? "dp --help shows all commands" : `did you mean dp ${guess}? (dp --help shows all)`;
   const what = name.startsWith("-") ? `unknown option ${name}` : `there is no command ${JSON.stringify(name)}`;
   throw new UsageError(what, { hint });

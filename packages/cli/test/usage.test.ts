@@ -68,13 +68,48 @@ describe("help", () => {
   });
 });
 
+describe("what every command takes stands before the command, too", () => {
+  test("--json", async () => {
+    expect(await dp(["--json", "completion", "bash"])).toEqual(await dp(["completion", "bash", "--json"]));
+  });
+
+  test("-v and --verbose", async () => {
+    for (const option of ["-v", "--verbose"]) {
+      expect((await dp([option, "show", "--port", "0"])).stderr).toContain("code: BAD_USAGE");
+    }
+  });
+
+  test("--pin-root, with its value", async () => {
+    for (const options of [["--pin-root", "/dev/null/none"], ["--pin-root=/dev/null/none"]]) {
+      const { code, stderr } = await dp(["--json", ...options, "list"]);
+      expect(code).not.toBe(2);
+      expect(stderr).toContain("/dev/null/none");
+    }
+  });
+
+  test("help and the version", async () => {
+    expect(await dp(["-v", "--help"])).toEqual(await dp(["--help"]));
+    expect(await dp(["--json", "--version"])).toEqual(await dp(["--version"]));
+    expect(await dp(["--json", "list", "--help"])).toEqual(await dp(["list", "--help"]));
+    expect(await dp(["-v", "help", "list"])).toEqual(await dp(["list", "--help"]));
+  });
+});
+
 describe("a wrong command line is told in two lines, with exit code 2", () => {
   test.each([
     [["lst"], 'there is no command "lst"', "did you mean dp list?"],
     [["frobnicate"], 'there is no command "frobnicate"', "dp --help"],
     [["frobnicate", "--help"], 'there is no command "frobnicate"', "dp --help"],
     [["help", "frobnicate"], 'there is no command "frobnicate"', "dp --help"],
-    [["--jsno"], "unknown option --jsno", "dp --help"],
+    [["ls"], 'there is no command "ls"', "did you mean dp list?"],
+    [["rm"], 'there is no command "rm"', "did you mean dp del-server?"],
+    [["version"], 'there is no command "version"', "did you mean dp --version?"],
+    [["-V"], "unknown option -V", "did you mean dp --version?"],
+    [["--json"], "which command?", "dp --help"],
+    [["--pin-root"], "--pin-root lacks its value", "dp --help"],
+    [["--pin-root", "list"], "which command?", "dp --help"],
+    [["--json", "frobnicate"], 'there is no command "frobnicate"', "dp --help"],
+    [["--jsno"], "unknown option --jsno", "did you mean dp --json?"],
     [["list", "--jsno"], "unknown option --jsno", "did you mean --json?"],
     [["list", "extra"], 'unexpected "extra"', "dp list --help"],
     [["show", "--port", "1", "extra"], 'unexpected "extra"', "dp show --help"],
@@ -130,6 +165,14 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     if (hint !== "") expect(stderr.split("\n")[1]).toStartWith("hint: ");
     expect(stderr).toContain(hint);
     expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+  });
+
+  test.each([["-p"], ["-q"]])("%s is like no other option: none is suggested", async (option) => {
+    const hint = "hint: dp list --help\n";
+    expect((await dp(["list", option])).stderr).toBe(`dp: list: unknown option ${option}\n${hint}`);
+    expect((await dp([option])).stderr).toBe(
+      `dp: usage: unknown option ${option}\nhint: dp --help shows all commands\n`,
+    );
   });
 
   test("with --json too: standard output stays empty", async () => {

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Errno, SyscallError } from "@dp/sys";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   be16,
   BpfMap,
@@ -13,7 +16,6 @@ import {
   u64,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -25,7 +27,7 @@ beforeAll(() => {
 
 afterAll(() => {
   object.close();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 /** struct pair of the fixture. */
@@ -108,16 +110,16 @@ describe("opening", () => {
   });
 
   test("a map is found by its id, and its own descriptor is closed once", () => {
-    const before = openKernelFds().length;
+    const before = openBpfDescriptors().length;
     const { id } = object.map("numbers", u32, u64).info;
     {
       using numbers = BpfMap.fromId(id, u32, u64);
       numbers.set(1, 1n);
-      expect(openKernelFds()).toHaveLength(before + 1);
+      expect(openBpfDescriptors()).toHaveLength(before + 1);
     }
-    expect(openKernelFds()).toHaveLength(before);
+    expect(openBpfDescriptors()).toHaveLength(before);
     expect(() => BpfMap.fromId(id, u64, u64)).toThrow("its keys have 4 bytes");
-    expect(openKernelFds()).toHaveLength(before);
+    expect(openBpfDescriptors()).toHaveLength(before);
     expect(() => BpfMap.fromId(0x7fffffff, u32, u64)).toThrow("ENOENT");
   });
 });
@@ -187,6 +189,19 @@ describe("many entries", () => {
   test("that do not fit are a full map", () => {
     fill();
     expect(() => numbers.setMany([[MANY + 1, 0n]])).toThrow(MapFullError);
+  });
+
+  test("are listed as bytes, for callers that decode a part of them", () => {
+    fill();
+    let sum = 0n;
+    const keys = new Set<number>();
+    for (const [key, value] of numbers.rawEntries()) {
+      expect([key.byteLength, value.byteLength]).toEqual([4, 8]);
+      keys.add(u32.read(key));
+      sum += u64.read(value);
+    }
+    expect(keys.size).toBe(MANY);
+    expect(sum).toBe([...numbers].reduce((all, [, value]) => all + value, 0n));
   });
 
   test("are listed to an end, none twice, while they are deleted", () => {

@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   BpfMap,
   BpfObject,
@@ -14,12 +18,11 @@ import {
   VerifierError,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 afterEach(() => {
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 const PACKET = new Uint8Array(64);
@@ -40,7 +43,7 @@ describe("opening", () => {
         .filter((map) => map.internal)
         .map((map) => map.name),
     ).toEqual(["packet.rodata", "packet.bss"]);
-    expect(openKernelFds()).toEqual([]);
+    expect(openBpfDescriptors()).toEqual([]);
   });
 
   test.each([
@@ -51,6 +54,12 @@ describe("opening", () => {
     const error = thrown(DatapathError, () => BpfObject.open(bytes, { name: "bad" }));
     expect(error.message).toStartWith("open BPF object bad: ");
     expect(error.code).toBe("FAILED");
+  });
+
+  test("a struct that only an inner map has says how to keep it", () => {
+    const error = thrown(SyscallError, () => BpfObject.open(fixture("forward_inner"), { name: "bad" }));
+    expect(error.reason).toContain("map 'slots.inner': can't determine value size");
+    expect(error.hint).toContain("define a variable of it");
   });
 
   test("libbpf's own error number has its name, and what libbpf said is the cause", () => {

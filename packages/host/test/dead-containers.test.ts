@@ -7,6 +7,8 @@ import { spawnSync } from "node:child_process";
 import { openPinned, readInterface } from "@dp/core";
 import { Link } from "@dp/core/libbpf";
 import { DatapathError, isBpffs, mountBpffs, unmount } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import {
   addServer,
   freezeServer,
@@ -23,7 +25,7 @@ import {
 import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PacketSocket } from "./support/packets.ts";
-import { PUBLIC_ADDRESS, requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { PUBLIC_ADDRESS, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);
@@ -334,7 +336,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     }),
   );
 
-  test("what belongs to nobody is cleared", () =>
+  test("orphans are removed", () =>
     withSandbox(async () => {
       const { options } = sandbox;
       const whole = sandbox.observe();
@@ -363,10 +365,11 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       }
       const found = await status(options);
       expect(found.healthy).toBe(false);
-      const of = ["counters", "dnat-entry", "host-peer-entry", "link", "snat-target", "uplink", "veth-pair-entry"];
-      expect(codes(found)).toEqual(of.map((each) => `${each}-of-nobody`));
+      const entries = ["counters", "dnat-entry", "host-peer-entry", "snat-target", "uplink", "veth-pair-entry"];
+      const orphans = ["attachment", ...entries].map((each) => `orphaned-${each}`);
+      expect(codes(found)).toEqual(orphans);
       const result = await gc(options);
-      expect(result.removed.map(({ code }) => code).sort()).toEqual(of.map((each) => `${each}-of-nobody`));
+      expect(result.removed.map(({ code }) => code).sort()).toEqual(orphans);
       run("ip", "link", "delete", "other0");
       expect(sandbox.observe()).toEqual(whole);
     }));
@@ -414,11 +417,11 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
           found = await status(options);
         }
         expect(found).toMatchObject({ loaded: false, healthy: false, mechanism: null });
-        expect(codes(found)).toEqual(["interface-of-nobody", "interface-of-nobody"]);
+        expect(codes(found)).toEqual(["orphaned-interface", "orphaned-interface"]);
         expect(found.findings.map(({ what }) => what).join()).toContain("dp25570");
         if (how === "gc") {
           const { removed } = await gc(options);
-          expect(removed.map(({ code }) => code)).toEqual(["interface-of-nobody", "interface-of-nobody"]);
+          expect(removed.map(({ code }) => code)).toEqual(["orphaned-interface", "orphaned-interface"]);
         }
         await load(options);
         expect(sandbox.warnings).toHaveLength(how === "gc" ? 0 : 2);

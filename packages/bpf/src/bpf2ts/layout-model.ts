@@ -3,7 +3,7 @@
  * is made of, the structs in an order in which each comes after those it contains.
  */
 import type { Btf, BtfType } from "../btf.ts";
-import { describePart, mapDefinitions, type MapPart } from "../map-definition.ts";
+import { describePart, type InnerMapDefinition, mapDefinitions, type MapPart } from "../map-definition.ts";
 import { ModelError } from "./model-error.ts";
 import { isPadding, type Shape, shapeOf, valuesOf } from "./shape.ts";
 
@@ -35,13 +35,19 @@ export interface FieldModel {
   readonly shape: Shape;
 }
 
-export interface MapModel {
-  readonly name: string;
+/** A map without a name: what a map of maps holds. */
+export interface InnerMapModel {
   readonly type: number;
   readonly maxEntries: number;
   readonly flags: number;
   readonly key: ValueModel | undefined;
   readonly value: ValueModel | undefined;
+}
+
+export interface MapModel extends InnerMapModel {
+  readonly name: string;
+  /** undefined unless it is a map of maps. */
+  readonly inner: InnerMapModel | undefined;
 }
 
 export interface ValueModel {
@@ -96,19 +102,26 @@ class Collector {
     if (btf.find("datasec", "maps") !== undefined) {
       throw new ModelError('maps in SEC("maps"), as libbpf had them before 1.0', 'declare them in SEC(".maps")');
     }
-    for (const { key, value, ...definition } of mapDefinitions(btf)) {
-      const where = `map ${definition.name}`;
-      const keyModel = this.#part(btf, key, `${where}: key`);
-      if (key !== undefined && value === undefined) {
-        throw new ModelError(`${where}: a key, and no value`, "say what it holds: __type(value, ...)");
-      }
-      if (keyModel !== undefined) this.#refuseHoles(keyModel.shape, `it is in the key of map ${definition.name}`);
-      addSame(this.#maps, { ...definition, key: keyModel, value: this.#part(btf, value, `${where}: value`) });
+    for (const { name, inner, ...definition } of mapDefinitions(btf)) {
+      addSame(this.#maps, {
+        name,
+        ...this.#map(btf, definition, `map ${name}`),
+        inner: inner && this.#map(btf, inner, `map ${name}.inner`),
+      });
     }
     for (const section of btf.types) {
       if (section.kind !== "datasec" || !/^\.(rodata|data|bss)/.test(section.name)) continue;
       for (const id of section.variables) this.#addVariable(btf, section.name, btf.type(id));
     }
+  }
+
+  #map(btf: Btf, { key, value, ...definition }: InnerMapDefinition, where: string): InnerMapModel {
+    const keyModel = this.#part(btf, key, `${where}: key`);
+    if (key !== undefined && value === undefined) {
+      throw new ModelError(`${where}: a key, and no value`, "say what it holds: __type(value, ...)");
+    }
+    if (keyModel !== undefined) this.#refuseHoles(keyModel.shape, `it is in the key of ${where}`);
+    return { ...definition, key: keyModel, value: this.#part(btf, value, `${where}: value`) };
   }
 
   #addVariable(btf: Btf, section: string, variable: BtfType): void {

@@ -2,7 +2,15 @@
 import { Buffer } from "node:buffer";
 import { enumSource } from "./enum-source.ts";
 import { indent } from "./indent.ts";
-import type { FieldModel, LayoutModel, MapModel, StructModel, ValueModel, VariableModel } from "./layout-model.ts";
+import type {
+  FieldModel,
+  InnerMapModel,
+  LayoutModel,
+  MapModel,
+  StructModel,
+  ValueModel,
+  VariableModel,
+} from "./layout-model.ts";
 import { camelCase, constantName, refuseSame, typeName } from "./names.ts";
 import { refuseOddNames } from "./plain-names.ts";
 import { readExpression, typeOf, writeStatement } from "./shape-source.ts";
@@ -100,18 +108,25 @@ function fieldSource({ name, offset, size, type }: FieldModel): string {
   return `{ name: "${name}", offset: ${offset}, size: ${size}, type: "${type}" },`;
 }
 
-function mapSource({ name, type, maxEntries, flags, key, value }: MapModel): string {
-  const numbers = `name: "${name}",\ntype: ${type},\nmaxEntries: ${maxEntries},\nflags: ${flags},`;
-  const parts = [];
-  if (key !== undefined) parts.push(`keyType: "${key.type}",\nkey: ${codecOf(key, `map ${name}: key`)},`);
-  if (value !== undefined) parts.push(`valueType: "${value.type}",\nvalue: ${codecOf(value, `map ${name}: value`)},`);
-  const satisfied = mapTypeOf(key, value);
-  return `${name}: {\n${[numbers, ...parts].join("\n")}\n} as const satisfies wire.${satisfied},`;
+function mapSource({ name, inner, ...map }: MapModel): string {
+  const parts = [`name: "${name}",`, ...mapParts(map, `map ${name}`)];
+  if (inner !== undefined) parts.push(`inner: {\n${mapParts(inner, `map ${name}.inner`).join("\n")}\n},`);
+  return `${name}: {\n${parts.join("\n")}\n} as const satisfies wire.${mapTypeOf(map, inner)},`;
 }
 
-function mapTypeOf(key: ValueModel | undefined, value: ValueModel | undefined): string {
+function mapParts({ type, maxEntries, flags, key, value }: InnerMapModel, where: string): string[] {
+  const parts = [`type: ${type},\nmaxEntries: ${maxEntries},\nflags: ${flags},`];
+  if (key !== undefined) parts.push(`keyType: "${key.type}",\nkey: ${codecOf(key, `${where}: key`)},`);
+  if (value !== undefined) parts.push(`valueType: "${value.type}",\nvalue: ${codecOf(value, `${where}: value`)},`);
+  return parts;
+}
+
+function mapTypeOf({ key, value }: InnerMapModel, inner: InnerMapModel | undefined): string {
   if (value === undefined) return "BareMapLayout";
   if (key === undefined) return `ValueMapLayout<${typeOf(value.shape)}>`;
+  if (inner?.key !== undefined && inner.value !== undefined) {
+    return `MapOfMapsLayout<${[key, inner.key, inner.value].map(({ shape }) => typeOf(shape)).join(", ")}>`;
+  }
   return `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
 }
 

@@ -12,7 +12,10 @@ export function refuseOddNames({ enums, structs, maps, variables }: LayoutModel)
     if (!/^[A-Za-z_]\w*$/.test(name)) throw odd(name);
   }
   for (const { section } of variables) if (!/^[\w.]+$/.test(section)) throw odd(section);
-  const values = maps.flatMap(({ key, value }) => [key, value]).filter((part) => part !== undefined);
+  const values = maps
+    .flatMap((map) => [map, map.inner])
+    .flatMap((map) => [map?.key, map?.value])
+    .filter((part) => part !== undefined);
   for (const { type } of [...structs.flatMap(({ fields }) => fields), ...values, ...variables]) {
     if (!/^[\w ()[\]]+$/.test(type)) throw odd(type);
   }

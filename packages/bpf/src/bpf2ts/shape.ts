@@ -110,7 +110,9 @@ export function valuesOf({ size, values }: BtfEnum): { name: string; value: numb
 const HINTS: Readonly<Record<string, string>> = {
   ptr: "an address means nothing outside of the kernel: leave it out, or make it a __u64",
   enum: "only enums of up to 4 bytes are known: use a __u64",
-  fwd: "its declaration is not in the object: include the header that has it",
+  fwd:
+    "its members are not in the object: include the header that declares it; when only an inner map has it, clang " +
+    "leaves them out unless a variable has it, too: const struct slot unused_slot = {};",
   int: "numbers have 1, 2, 4 or 8 bytes here: use an array of them",
 };
 

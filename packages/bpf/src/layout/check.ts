@@ -1,9 +1,10 @@
 import { Btf } from "../btf.ts";
-import { describePart, mapDefinitions, type MapPart } from "../map-definition.ts";
+import { describePart, type InnerMapDefinition, mapDefinitions, type MapPart } from "../map-definition.ts";
 import type { BareMapLayout, FieldLayout, MapLayout, StructLayout } from "./layout.ts";
 
 type StructShape = Omit<StructLayout<never>, "read" | "write">;
-type MapShape = BareMapLayout & Partial<Pick<MapLayout<never, never>, "keyType" | "valueType">>;
+type InnerMapShape = Omit<BareMapLayout, "name"> & Partial<Pick<MapLayout<never, never>, "keyType" | "valueType">>;
+type MapShape = InnerMapShape & { readonly name: string; readonly inner?: InnerMapShape };
 
 /** A module written by bpf2ts, as far as this goes. */
 export interface Layouts {
@@ -67,15 +68,27 @@ function checkMaps(btf: Btf, layouts: readonly MapShape[]): LayoutMismatch[] {
   return layouts.flatMap((layout) => {
     const definition = definitions.get(layout.name);
     if (definition === undefined) return [];
-    const compared: [field: string, expected: string, actual: string][] = [
-      ["(type)", `${layout.type}`, `${definition.type}`],
-      ["(key)", layout.keyType ?? ABSENT, describe(btf, definition.key)],
-      ["(value)", layout.valueType ?? ABSENT, describe(btf, definition.value)],
-    ];
-    return compared
-      .filter(([, expected, actual]) => expected !== actual)
-      .map(([field, expected, actual]) => ({ struct: `map ${layout.name}`, field, expected, actual }));
+    const { name } = layout;
+    const mismatches = checkMap(btf, `map ${name}`, layout, definition);
+    if (layout.inner === undefined && definition.inner === undefined) return mismatches;
+    return [...mismatches, ...checkMap(btf, `map ${name}.inner`, layout.inner, definition.inner)];
   });
+}
+
+function checkMap(
+  btf: Btf,
+  struct: string,
+  layout: InnerMapShape | undefined,
+  definition: InnerMapDefinition | undefined,
+): LayoutMismatch[] {
+  const compared: [field: string, expected: string, actual: string][] = [
+    ["(type)", `${layout?.type ?? ABSENT}`, `${definition?.type ?? ABSENT}`],
+    ["(key)", layout?.keyType ?? ABSENT, describe(btf, definition?.key)],
+    ["(value)", layout?.valueType ?? ABSENT, describe(btf, definition?.value)],
+  ];
+  return compared
+    .filter(([, expected, actual]) => expected !== actual)
+    .map(([field, expected, actual]) => ({ struct, field, expected, actual }));
 }
 
 function describe(btf: Btf, part: MapPart | undefined): string {

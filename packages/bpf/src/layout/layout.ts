@@ -52,6 +52,14 @@ export interface MapLayout<K, V> extends ValueMapLayout<V> {
   readonly key: Codec<K>;
 }
 
+/** What every inner map of a map of maps is: a map without a name. */
+export type InnerMapLayout<K, V> = Omit<MapLayout<K, V>, "name">;
+
+/** A map of maps. As a plain map it takes a map's descriptor and gives its id. */
+export interface MapOfMapsLayout<K, InnerK, InnerV> extends MapLayout<K, number> {
+  readonly inner: InnerMapLayout<InnerK, InnerV>;
+}
+
 /** A global variable. */
 export interface VariableLayout<T> {
   readonly name: string;

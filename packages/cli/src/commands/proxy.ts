@@ -3,13 +3,13 @@ import type { ServerDirectory } from "@dp/host";
 import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats } from "@dp/proxy";
 import { Option } from "clipanion";
 import { formatBytes } from "../amount.ts";
-import { DpCommand } from "../dp-command.ts";
 import { isDatapathError } from "../exit-code.ts";
 import { warnOfFewDescriptors } from "../few-descriptors.ts";
 import { followPorts, portsText } from "../follow-ports.ts";
 import { hostLibrary, proxyLibrary } from "../host-library.ts";
-import { LineWriter } from "../line-writer.ts";
+import type { LineWriter } from "../line-writer.ts";
 import { parseNumber } from "../option-value.ts";
+import { ServiceCommand } from "../service-command.ts";
 import { UsageError } from "../usage-error.ts";
 
 const OP = "proxy";
@@ -17,12 +17,9 @@ const OP = "proxy";
 /** How often it is looked whether something is loaded. */
 const WAIT_MS = 1000;
 
-/** How long, at the end, the reader of the log may take to read the last lines. */
-const LOG_PATIENCE_MS = 1000;
-
 const MEBIBYTE = 2 ** 20;
 
-/** What is printed at the end. */
+/** The last line of the log. */
 interface Stopped {
   event: "stopped";
   time: string;
@@ -34,9 +31,9 @@ interface Stopped {
   unlogged: number;
 }
 
-export class ProxyCommand extends DpCommand {
+export class ProxyCommand extends ServiceCommand {
   static override paths = [["proxy"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ServiceCommand.Usage({
     category: "Egress",
     description: "run the transparent proxy: what containers open goes through it",
     details:
@@ -68,9 +65,6 @@ export class ProxyCommand extends DpCommand {
     "--drain": "SECONDS",
   };
 
-  override json = Option.Boolean("--json", false, {
-    description: "one JSON document on each line of standard output, nothing else",
-  });
   dns = Option.Array("--dns", {
     description: "a resolver; may be repeated (default: the host's, in /etc/resolv.conf)",
   });
@@ -87,8 +81,8 @@ export class ProxyCommand extends DpCommand {
   idleTimeout = Option.String("--idle-timeout", { description: "closes what carries nothing so long (default 3600)" });
   drain = Option.String("--drain", { description: "for open connections to finish at the end (default 5)" });
 
-  override async perform(): Promise<void> {
-    const { warn = () => undefined } = this.hostOptions();
+  protected override async serve(log: LineWriter): Promise<void> {
+    const warn = (message: string) => this.warn(message);
     const limits = this.#limits();
     const { startProxy, formatLogLine, toFields, Policy, parseResolver } = await proxyLibrary();
     const policy = { allow: this.allow, deny: this.deny };
@@ -101,7 +95,6 @@ export class ProxyCommand extends DpCommand {
     if (servers === undefined) return;
     await warnOfFewDescriptors(limits, warn);
 
-    const lines = new LineWriter(this.context.log, warn);
     const format = this.json
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
@@ -109,7 +102,7 @@ export class ProxyCommand extends DpCommand {
     const proxy = await startProxy({
       identify: (address) => servers.find(address),
       isContainer: (address) => servers.isContainer(address),
-      log: (entry) => lines.write(format(entry)),
+      log: (entry) => log.write(format(entry)),
       warn,
       httpPort,
       dnsPort,
@@ -119,15 +112,14 @@ export class ProxyCommand extends DpCommand {
       limits,
       signal: interruption,
     });
-    const sayPorts = () => lines.write(this.#listening(proxy.ports));
+    const sayPorts = () => log.write(this.#listening(proxy.ports));
     sayPorts();
     const stopFollowing = followPorts(servers, proxy, sayPorts, warn);
     await proxy.stopped;
     stopFollowing();
     const { outcomes, bytesOut, bytesIn, unlogged } = proxy.stats();
-    const stopped = { event: "stopped", time: this.#time(), outcomes, bytesOut, bytesIn, unlogged } as const;
-    lines.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
-    await lines.end(LOG_PATIENCE_MS);
+    const stopped = { event: "stopped", time: this.time(), outcomes, bytesOut, bytesIn, unlogged } as const;
+    log.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
   }
 
   /** Undefined when it was interrupted while it waited. */
@@ -169,21 +161,8 @@ export class ProxyCommand extends DpCommand {
   }
 
   #listening({ http, dns, tcp }: ListenerPorts): string {
-    if (this.json) return JSON.stringify({ event: "listening", time: this.#time(), http, dns, tcp });
-    return `${this.#time()} listening: ${portsText({ http, dns, tcp })}`;
-  }
-
-  #time(): string {
-    return this.context.now().toISOString();
-  }
-
-  /** All there is to say was a line of the log. */
-  override present(): string {
-    return "";
-  }
-
-  protected override document(): string {
-    return "";
+    if (this.json) return JSON.stringify({ event: "listening", time: this.time(), http, dns, tcp });
+    return `${this.time()} listening: ${portsText({ http, dns, tcp })}`;
   }
 }
 

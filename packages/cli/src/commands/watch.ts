@@ -1,18 +1,12 @@
 import type { WatchEvent } from "@dp/host";
-import { Option } from "clipanion";
-import { DpCommand } from "../dp-command.ts";
 import { describeFinding } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
-import { LineWriter } from "../line-writer.ts";
+import type { LineWriter } from "../line-writer.ts";
+import { ServiceCommand } from "../service-command.ts";
 
-interface Stopped {
-  event: "stopped";
-  time: string;
-}
-
-export class WatchCommand extends DpCommand {
+export class WatchCommand extends ServiceCommand {
   static override paths = [["watch"]];
-  static override usage = DpCommand.Usage({
+  static override usage = ServiceCommand.Usage({
     category: "Host",
     description: "do what gc does whenever something dies or changes, until stopped",
     details:
@@ -25,24 +19,19 @@ export class WatchCommand extends DpCommand {
     ],
   });
 
-  override json = Option.Boolean("--json", false, {
-    description: "one JSON document on each line of standard output, nothing else",
-  });
-
-  override async perform(): Promise<Stopped> {
+  protected override async serve(log: LineWriter): Promise<void> {
     const { watch } = await hostLibrary();
-    const options = this.hostOptions();
-    const lines = new LineWriter(this.context.log, (message) => options.warn?.(message));
     await watch({
-      ...options,
+      ...this.hostOptions(),
       signal: this.context.interruption(),
-      onEvent: (event) => lines.write(this.json ? this.#document(event) : `${this.#time()} ${this.#describe(event)}`),
+      onEvent: (event) => log.write(this.json ? this.#document(event) : `${this.time()} ${this.#describe(event)}`),
     });
-    return { event: "stopped", time: this.#time() };
+    const time = this.time();
+    log.write(this.json ? JSON.stringify({ event: "stopped", time }) : `${time} stopped`);
   }
 
   #document({ event, ...rest }: WatchEvent): string {
-    return JSON.stringify({ event, time: this.#time(), ...rest });
+    return JSON.stringify({ event, time: this.time(), ...rest });
   }
 
   #describe(event: WatchEvent): string {
@@ -67,17 +56,5 @@ export class WatchCommand extends DpCommand {
       case "warning":
         return `${yellow("warning")}: ${event.message}`;
     }
-  }
-
-  #time(): string {
-    return this.context.now().toISOString();
-  }
-
-  protected override document(result: Stopped): string {
-    return `${JSON.stringify(result)}\n`;
-  }
-
-  override present({ time }: Stopped): string {
-    return `${time} stopped\n`;
   }
 }

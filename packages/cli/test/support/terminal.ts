@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { DpContext } from "../../src/context.ts";
+import type { Sink } from "../../src/line-writer.ts";
 import { run } from "../../src/run.ts";
 
 export interface Outcome {
@@ -25,12 +26,16 @@ export function fakeContext(options: { env?: Record<string, string>; color?: boo
     color: { stdout: color, stderr: color },
     now: () => NOW,
     interruption: () => AbortSignal.abort(),
-    log: async (bytes) => {
-      stdout.write(bytes);
-      return { bytes: bytes.length };
-    },
+    serviceOutput: () => ({ stdout: sink(stdout), stderr: sink(stderr) }),
   };
   return { context, stdout, stderr };
+}
+
+function sink(stream: PassThrough): Sink {
+  return async (bytes) => {
+    stream.write(bytes);
+    return { bytes: bytes.length };
+  };
 }
 
 /** Runs `dp` in this process. */

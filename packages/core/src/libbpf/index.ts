@@ -36,13 +36,16 @@ export {
 } from "./link.ts";
 export {
   BpfMap,
+  createMap,
   type CreateMapOptions,
+  type CreateTypedMapOptions,
   MapFullError,
   type MapInfo,
   type MapOptions,
   type PerCpuMap,
   type SetMode,
 } from "./map.ts";
+export { MapOfMaps } from "./map-of-maps.ts";
 export { attachNetfilter, type AttachNetfilterOptions, type NetfilterHook, setNetfilterType } from "./netfilter.ts";
 export { MapType, mapTypeName } from "./map-type.ts";
 export { type MapTypes, mapTypes } from "./map-types.ts";
@@ -55,6 +58,6 @@ export { Program, type ProgramInfo } from "./program.ts";
 export { type RecordsOptions, RingBuffer } from "./ring-buffer.ts";
 export { attachTcx, type AttachTcxOptions, queryTcx, type TcxChain, type TcxEntry, type TcxPosition } from "./tcx.ts";
 export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
-export type { EntryValue, TypedMap, TypedRingBuffer, TypedVariable } from "./typed.ts";
+export type { EntryValue, TypedInnerMap, TypedMap, TypedMapOfMaps, TypedRingBuffer, TypedVariable } from "./typed.ts";
 export { VerifierError } from "./verifier-error.ts";
 export { attachXdp, type AttachXdpOptions, type XdpMode } from "./xdp.ts";

@@ -3,6 +3,7 @@ import { DatapathError, Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { struct } from "../ffi/native-struct.ts";
 import { callError } from "./errors.ts";
+import { isMapOfMaps } from "./map-type.ts";
 
 export const BATCH_OPTS = struct("bpf_map_batch_opts", { sz: "u64", elem_flags: "u64", flags: "u64" });
 
@@ -25,17 +26,24 @@ export interface MapShape {
   /** Asked anew before each call: the map may be closed while its walk is suspended. */
   fd: () => number;
   name: string;
+  /** enum bpf_map_type. */
+  type: number;
   keySize: number;
   /** Bytes of a value as system calls pass it: for per-CPU maps, of all CPUs. */
   valueSize: number;
   maxEntries: number;
 }
 
-type RawEntry = readonly [key: Uint8Array, value: Uint8Array];
+/** An entry as bytes. */
+export type RawEntry = readonly [key: Uint8Array, value: Uint8Array];
 
-/** Every entry once, and an end, whatever others do to the map meanwhile. The bytes are the receiver's to keep. */
+/**
+ * Every entry once, and an end, whatever others do to the map meanwhile. The bytes are good until the next entry is asked
+ * for.
+ */
 export function* walkEntries(map: MapShape): Generator<RawEntry, void, undefined> {
-  if (yield* walkInBatches(map)) return;
+  // Batches of maps of maps end at the first index without a map, with EINTR (before Linux 6.14).
+  if (!isMapOfMaps(map.type) && (yield* walkInBatches(map))) return;
   yield* walkByKey(map);
 }
 
@@ -50,10 +58,14 @@ function* walkInBatches(map: MapShape): Generator<RawEntry, boolean, undefined> 
   let capacity = Math.min(BATCH, map.maxEntries);
   // The position is a bucket's number for hash maps and a key for others: 4 bytes at least.
   let position: Uint8Array | null = null;
+  let keys = new Uint8Array(0);
+  let values = keys;
   for (;;) {
     const next = new Uint8Array(Math.max(4, map.keySize));
-    const keys = new Uint8Array(capacity * map.keySize);
-    const values = new Uint8Array(capacity * map.valueSize);
+    if (keys.byteLength !== capacity * map.keySize) {
+      keys = new Uint8Array(capacity * map.keySize);
+      values = new Uint8Array(capacity * map.valueSize);
+    }
     const count = new Uint32Array([capacity]);
     // SAFETY: the arrays have room for `count` keys and values; the kernel writes into them during the call only.
     const result = libbpf.mapLookupBatch(map.fd(), position, next, keys, values, count, null);

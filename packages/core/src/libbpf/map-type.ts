@@ -70,3 +70,8 @@ const ARRAYS = new Set<number>([
 export function isArray(type: number): boolean {
   return ARRAYS.has(type);
 }
+
+/** Entries are maps. */
+export function isMapOfMaps(type: number): boolean {
+  return type === MapType.arrayOfMaps || type === MapType.hashOfMaps;
+}

@@ -4,7 +4,7 @@ import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
 import { callError, check } from "./errors.ts";
 import { MAP_INFO, readInfo, textField } from "./info.ts";
-import { BATCH_OPTS, concatenate, isUnsupportedBatch, walkEntries } from "./map-batch.ts";
+import { BATCH_OPTS, concatenate, isUnsupportedBatch, type RawEntry, walkEntries } from "./map-batch.ts";
 import { isArray, isPerCpu, MapType, mapTypeName } from "./map-type.ts";
 import { perCpu } from "./per-cpu.ts";
 import { pin, requirePin } from "./pin.ts";
@@ -66,6 +66,13 @@ export interface CreateMapOptions {
   maxEntries: number;
   /** BPF_F_*. */
   flags?: number;
+}
+
+/** A map that is to be made as a layout has it. */
+export interface CreateTypedMapOptions<K, V, Type extends number = number> extends TypedMap<K, V, Type> {
+  readonly maxEntries: number;
+  /** BPF_F_*. */
+  readonly flags?: number;
 }
 
 /** struct bpf_map_create_opts (bpf.h), its head. */
@@ -148,12 +155,9 @@ export class BpfMap<K, V> extends Resource {
    * of a per-CPU type is made with {@link perCpu}. Throws `SyscallError`: EINVAL for what the type does not allow.
    */
   static create<K, V>(options: CreateMapOptions, key: Codec<K>, value: Codec<V>): BpfMap<K, V> {
-    const { name, type, maxEntries, flags = 0 } = options;
     const valueSize = ((value as Codec<V> & { each?: Codec<unknown> }).each ?? value).size;
-    using opts = new NativeStruct(MAP_CREATE_OPTS, { map_flags: flags });
-    const created = libbpf.mapCreate(MapType[type], name, key.size, valueSize, maxEntries, opts.bytes);
-    const fd = new Fd(check(created, { op: `make map ${name}`, call: "bpf_map_create" }));
-    return BpfMap.fromFd(fd, key, value, { name });
+    const fd = createMapFd({ ...options, type: MapType[options.type] }, key.size, valueSize);
+    return BpfMap.fromFd(fd, key, value, { name: options.name });
   }
 
   /**
@@ -307,9 +311,17 @@ export class BpfMap<K, V> extends Resource {
    * or may not be seen; everything else is.
    */
   *entries(): Generator<[K, V], void, undefined> {
-    const { keySize, maxEntries } = this.info;
-    const walk = walkEntries({ fd: () => this.fd, name: this.name, keySize, valueSize: this.#value.size, maxEntries });
-    for (const [key, value] of walk) yield [this.#key.read(key), this.#value.read(value)];
+    for (const [key, value] of this.rawEntries()) yield [this.#key.read(key), this.#value.read(value)];
+  }
+
+  /**
+   * All entries as bytes, for callers that decode a part of each; see {@link entries}. The bytes are good until the next
+   * entry is asked for: their memory is used again. A per-CPU map's value has every CPU's, each rounded up to 8 bytes.
+   */
+  rawEntries(): Generator<RawEntry, void, undefined> {
+    const { type, keySize, maxEntries } = this.info;
+    const valueSize = this.#value.size;
+    return walkEntries({ fd: () => this.fd, name: this.name, type, keySize, valueSize, maxEntries });
   }
 
   /** All keys; see {@link entries}. */
@@ -335,6 +347,32 @@ export class BpfMap<K, V> extends Resource {
     const op = `${verb} an entry of map ${this.name}`;
     return callError(result, { op, call, ...(text === undefined ? {} : { text }) });
   }
+}
+
+/**
+ * Makes a map as a layout has it (one of a generated module's `mapLayouts`), which ends with the last descriptor or pin of
+ * it. Throws `SyscallError`: EINVAL for what the type does not allow.
+ */
+export function createMap<K, V, const T extends number>(
+  layout: CreateTypedMapOptions<K, V, T>,
+): BpfMap<K, EntryValue<T, V>> {
+  const { key, value, options } = mapArguments([layout]);
+  const fd = createMapFd(layout, key.size, layout.value.size);
+  return BpfMap.fromFd(fd, key, value, options) as BpfMap<K, EntryValue<T, V>>;
+}
+
+function createMapFd(
+  { name, type, maxEntries, flags = 0 }: { name: string; type: number; maxEntries: number; flags?: number },
+  keySize: number,
+  valueSize: number,
+): Fd {
+  using opts = new NativeStruct(MAP_CREATE_OPTS, { map_flags: flags });
+  beforeChange("make map", name);
+  // The kernel allows fewer characters in a name than C and files do.
+  const plain = name.replaceAll(/[^\w.]/g, "_").slice(0, 15);
+  // SAFETY: libbpf and the kernel read name and options during the call only.
+  const created = libbpf.mapCreate(type, plain, keySize, valueSize, maxEntries, opts.bytes);
+  return new Fd(check(created, { op: `make map ${name}`, call: "bpf_map_create" }));
 }
 
 /** A map whose every entry has one value for each possible CPU. */

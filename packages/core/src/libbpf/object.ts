@@ -6,12 +6,13 @@ import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";
 import { callError, check } from "./errors.ts";
 import { readLoaded, variableArgument, writeLoaded } from "./global-variable.ts";
+import { MapOfMaps } from "./map-of-maps.ts";
 import { BpfMap, type MapArguments, mapArguments, type MapOptions } from "./map.ts";
 import { ObjectHandle } from "./object-handle.ts";
 import { OpenObject } from "./open-object.ts";
 import { Program } from "./program.ts";
 import { RingBuffer } from "./ring-buffer.ts";
-import type { EntryValue, TypedMap, TypedRingBuffer, TypedVariable } from "./typed.ts";
+import type { EntryValue, TypedMap, TypedMapOfMaps, TypedRingBuffer, TypedVariable } from "./typed.ts";
 
 export const OBJECT_OPEN_OPTS = struct("bpf_object_open_opts", {
   sz: "u64",
@@ -77,7 +78,7 @@ export class BpfObject implements Disposable {
       const pointer = withLibbpfLog((messages) => {
         const result = libbpf.objectOpenMem(file, file.byteLength, opts.bytes);
         if (typeof result === "bigint") return result;
-        throw callError(result, { op, call: "bpf_object__open_mem", messages });
+        throw callError(result, { op, call: "bpf_object__open_mem", messages, hint: openHint(messages) });
       });
       return new OpenObject(new ObjectHandle(pointer, options.name), log, (handle) => new BpfObject(handle));
     } catch (error) {
@@ -108,6 +109,14 @@ export class BpfObject implements Disposable {
     const args = (typeof first === "string" ? rest : [first, ...rest]) as unknown as MapArguments;
     const { key, value, options } = mapArguments(args);
     return new BpfMap(this.#mapFd(name), key, value, { name, ...options, borrowed: true });
+  }
+
+  /** A map of maps, by one of a generated module's `mapLayouts`; closed with this object. Throws as {@link map}. */
+  mapOfMaps<K, InnerK, InnerV, const T extends number>(
+    layout: TypedMapOfMaps<K, InnerK, InnerV, T>,
+    options: MapOptions = {},
+  ): MapOfMaps<K, InnerK, EntryValue<T, InnerV>> {
+    return new MapOfMaps(this.#mapFd(layout.name), layout, { ...options, borrowed: true });
   }
 
   /**
@@ -178,6 +187,11 @@ export class BpfObject implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function openHint(messages: readonly string[]): string | undefined {
+  if (!messages.some((line) => /'.*\.inner': can't determine (key|value) size/.test(line))) return undefined;
+  return "clang leaves out a struct that only an inner map has: define a variable of it, const struct slot unused = {}";
 }
 
 // SAFETY (both): the pointer is of an object that its handle just said is open; the text is copied before returning.

@@ -11,6 +11,21 @@ export interface TypedMap<K, V, Type extends number = number> {
   readonly value: Codec<V>;
 }
 
+/** What every inner map of a map of maps is: `inner` of one of a generated module's `mapLayouts`. */
+export interface TypedInnerMap<K, V, Type extends number = number> extends Omit<TypedMap<K, V, Type>, "name"> {
+  readonly maxEntries: number;
+  /** BPF_F_*. */
+  readonly flags: number;
+}
+
+/** A map of maps: one of a generated module's `mapLayouts`. */
+export interface TypedMapOfMaps<K, InnerK, InnerV, InnerType extends number = number> {
+  readonly name: string;
+  readonly type: 12 | 13;
+  readonly key: Codec<K>;
+  readonly inner: TypedInnerMap<InnerK, InnerV, InnerType>;
+}
+
 /** A ring buffer: one of a generated module's `mapLayouts`. */
 export interface TypedRingBuffer {
   readonly name: string;

@@ -25,7 +25,7 @@ export function inspectStrayInterfaces(
     const guard = guardOf(link);
     if (guard !== undefined) return [outOfSight(name, guard)];
     const words = {
-      code: "interface-of-nobody",
+      code: "orphaned-interface",
       severity: "error",
       what: `there is an interface ${name} as servers have them, and no record of a server`,
     } as const;

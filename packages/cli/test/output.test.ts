@@ -1,0 +1,143 @@
+/** What reaches the reader of a command's output, and what happens when it cannot be written. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execute } from "@dp/test-kit/program.ts";
+import { commands } from "../src/run.ts";
+import { EXECUTABLE, HostNamespace, requireExecutable, Running } from "./support/host-namespace.ts";
+
+requireExecutable();
+setDefaultTimeout(120_000);
+
+const PACKAGE = join(import.meta.dir, "..");
+/** The package runs in these ways. */
+const PROGRAMS = [
+  ["the executable", [EXECUTABLE]],
+  ["Node", ["node", join(PACKAGE, "dist/main.js")]],
+  ["Bun", [process.execPath, join(PACKAGE, "src/main.ts")]],
+] as const;
+
+/** Runs a command with a pipe of one page for standard output, and reads it slowly, also after the command could exit. */
+const SLOW_READER = `
+import fcntl, os, subprocess, sys, time
+reader, writer = os.pipe()
+fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+os.set_blocking(writer, sys.argv[1] == "blocking")
+child = subprocess.Popen(sys.argv[2:], stdout=writer)
+os.close(writer)
+time.sleep(0.5)
+while data := os.read(reader, 4096):
+    os.write(1, data)
+    time.sleep(0.01)
+sys.exit(child.wait())`;
+
+/** So many that their list is larger than a pipe. */
+const SERVERS = 150;
+
+let host: HostNamespace;
+const env = () => ({ DP_PIN_ROOT: host.pinRoot });
+const inside = (...command: string[]) => [...host.inside, ...command] as [string, ...string[]];
+
+async function cgroupMount(): Promise<string> {
+  const { stdout } = await execute(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "-t", "cgroup2"]);
+  return stdout.trim();
+}
+
+async function run(command: string[]) {
+  return execute(inside(...command), { env: env() });
+}
+
+beforeAll(async () => {
+  host = new HostNamespace();
+  const servers = Array.from({ length: SERVERS }, (_, at) => ({ port: 26000 + at, netns: host.container() }));
+  const batch = join(host.folder, "servers.jsonl");
+  writeFileSync(batch, servers.map((server) => `${JSON.stringify(server)}\n`).join(""));
+  expect((await host.dp(["load"])).stderr).toBe("");
+  expect((await host.dp(["add-server", "--batch", batch])).stderr).toBe("");
+});
+afterAll(() => host[Symbol.dispose]());
+
+/** Output that does not change between two runs, of every kind of command. */
+const STABLE = [
+  ["list", "--json"],
+  ["status", "--json"],
+  ["status"],
+  ["doctor"],
+  ["completion", "bash"],
+  ["completion", "zsh"],
+  ["completion", "fish", "--json"],
+  ["--help"],
+  ["add-server", "--help"],
+  ["help", "proxy"],
+];
+
+describe.each(PROGRAMS)("%s", (_, program) => {
+  test("the list of the servers is larger than a pipe", async () => {
+    expect((await run([...program, "list", "--json"])).stdout.length).toBeGreaterThan(64 * 1024);
+  });
+
+  test.each(STABLE)("%s %s reaches a slow reader whole", async (...args) => {
+    const command = [...program, ...args.filter((arg) => arg !== undefined)];
+    const { code, stdout } = await run(command);
+    for (const mode of ["blocking", "nonblocking"]) {
+      const slow = await run(["python3", "-c", SLOW_READER, mode, ...command]);
+      expect([slow.code, slow.stderr]).toEqual([code, ""]);
+      expect(slow.stdout).toBe(stdout);
+    }
+  });
+
+  test("a reader that has read enough is no failure", async () => {
+    const script = '"$@" | head -n 1; exit "${PIPESTATUS[0]}"';
+    const { code, stdout, stderr } = await run(["bash", "-c", script, "bash", ...program, "list"]);
+    expect([code, stdout.split("\n").length, stderr]).toEqual([0, 2, ""]);
+  });
+
+  test("every command fails when its output cannot be written, and says why", async () => {
+    const own = host.container();
+    const cgroup = mkdtempSync(join(await cgroupMount(), "dp-output-"));
+    const invocations: Record<string, string[][]> = {
+      load: [["load"], ["load", "--json"]],
+      status: [["status"], ["status", "--json"]],
+      gc: [["gc"], ["gc", "--json"]],
+      doctor: [["doctor", "--json"]],
+      "add-server": [["add-server", "--port", "25999", "--netns", own]],
+      list: [["list"], ["list", "--json"]],
+      show: [["show", "--port", "25999"]],
+      freeze: [["freeze", "--port", "25999", "--cgroup", cgroup]],
+      thaw: [["thaw", "--port", "25999"]],
+      "del-server": [["del-server", "--port", "25999"]],
+      completion: [
+        ["completion", "zsh"],
+        ["completion", "bash", "--json"],
+      ],
+      // Refused because of the servers: it prints no result.
+      unload: [],
+      // They run until they are stopped: see below.
+      watch: [],
+      proxy: [],
+    };
+    expect(Object.keys(invocations).sort()).toEqual(
+      commands()
+        .map(({ name }) => name)
+        .sort(),
+    );
+    const others = [["--help"], ["--version"], ["list", "--help"], []];
+    for (const args of [...Object.values(invocations).flat(), ...others]) {
+      const script = 'exec "$@" > /dev/full';
+      const { code, stderr } = await run(["bash", "-c", script, "bash", ...program, ...args]);
+      expect([args, code, stderr]).toEqual([args, 1, "dp: cannot write to standard output: ENOSPC\n"]);
+    }
+    rmdirSync(cgroup);
+  });
+
+  test.each(["watch", "proxy"])("%s goes on when its log cannot be written, and fails at the end", async (command) => {
+    const script = 'exec "$@" > /dev/full';
+    await using service = new Running(inside("bash", "-c", script, "bash", ...program, command), env());
+    const message = "dp: warning: the log cannot be written: ENOSPC\n";
+    for (let i = 0; i < 500 && !service.stderr.includes(message); i++) await Bun.sleep(20);
+    expect(service.stderr).toBe(message);
+    service.kill("SIGTERM");
+    expect(await service.ended()).toBe(1);
+    expect(service.stderr).toBe(`${message}dp: warning: lines of the log that were lost: 2\n`);
+  });
+});
