@@ -15,7 +15,17 @@ const TARGET = join(import.meta.dirname, "../src/layout.gen.ts");
 
 /** Runs bpf2ts for this package: its exit code. */
 export function generateLayouts(terminal: Terminal, more: readonly string[] = []): number {
-  const options = ["--output", TARGET, "--import", "./layout/index.ts", "--enum", "dp_*", "--address", "dp_addr", "--explicit-padding"];
+  const options = [
+    "--output",
+    TARGET,
+    "--import",
+    "./layout/index.ts",
+    "--enum",
+    "dp_*",
+    "--address",
+    "dp_addr",
+    "--explicit-padding",
+  ];
   return run([...inputs, ...options, ...more, "--", ...STRICT], terminal);
 }
 

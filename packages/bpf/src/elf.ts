@@ -1,7 +1,7 @@
 /**
  * Finds sections in a little-endian 64-bit ELF file, such as clang writes for the BPF target (elf(5)).
  *
- * Every offset in the file is somebody else's claim: each is checked against the file's length before it is followed.
+ * No offset in the file is trusted: each is checked against the file's length before it is followed.
  */
 
 /** The bytes are not an ELF file for BPF, or are damaged. */
@@ -28,6 +28,10 @@ export interface ElfSection {
   readonly name: string;
   /** sh_type: 1 is PROGBITS, 8 is NOBITS (which has no bytes in the file). */
   readonly type: number;
+  /** SHF_* flags: 4 is EXECINSTR. */
+  readonly flags: number;
+  /** sh_link: of a symbol table, the index of the section with its names. */
+  readonly link: number;
   /** A view of the file's own bytes, not a copy. */
   readonly bytes: Uint8Array;
 }
@@ -68,10 +72,11 @@ export function elfSections(file: Uint8Array): ElfSection[] {
             offsetOf(view.getBigUint64(at + 32, true), file, what),
             what,
           );
-    return { nameOffset: view.getUint32(at, true), type, bytes };
+    const [flags, link] = [view.getUint32(at + 8, true), view.getUint32(at + 40, true)];
+    return { nameOffset: view.getUint32(at, true), type, flags, link, bytes };
   });
   const names = (headers[namesIndex] as (typeof headers)[number]).bytes;
-  return headers.map(({ nameOffset, type, bytes }) => ({ name: textAt(names, nameOffset), type, bytes }));
+  return headers.map(({ nameOffset, ...header }) => ({ name: textAt(names, nameOffset), ...header }));
 }
 
 /** The bytes of the first section of that name, or undefined. Throws {@link ElfError} for a damaged file. */
@@ -90,8 +95,9 @@ function slice(file: Uint8Array, offset: number, length: number, what: string): 
   return file.subarray(offset, offset + length);
 }
 
-function textAt(names: Uint8Array, offset: number): string {
+/** The text at an offset of a table of NUL-terminated names. Throws {@link ElfError}. */
+export function textAt(names: Uint8Array, offset: number): string {
   const end = names.indexOf(0, offset);
-  if (offset >= names.byteLength || end < 0) throw new ElfError("a section's name lies beyond the name table");
+  if (offset >= names.byteLength || end < 0) throw new ElfError("a name lies beyond the name table");
   return new TextDecoder().decode(names.subarray(offset, end));
 }

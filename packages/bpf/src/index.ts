@@ -15,6 +15,7 @@ export type {
   InnerMapLayout,
   MapLayout,
   MapOfMapsLayout,
+  ProgramLayout,
   StructLayout,
   VariableLayout,
 } from "./layout/layout.ts";
@@ -27,5 +28,6 @@ export {
   type MapPart,
 } from "./map-definition.ts";
 export { type ObjectName, objects } from "./objects.ts";
+export { type ProgramDefinition, programDefinitions } from "./program-definition.ts";
 export { isSameShape, type Leaf, type Shape, shapeOfLayout, shapeOfType } from "./shape.ts";
 export { type Refusal, type Translation, translation, type TranslationOptions } from "./translation.ts";

@@ -1656,6 +1656,24 @@ export const mapLayouts = {
   } as const satisfies wire.MapLayout<number, number>,
 } as const;
 
+/** The programs, by their names in C. */
+export const programLayouts = {
+  dp_arp: { name: "dp_arp", section: "tc" } satisfies wire.ProgramLayout,
+  dp_block_connect4: { name: "dp_block_connect4", section: "cgroup/connect4" } satisfies wire.ProgramLayout,
+  dp_block_connect6: { name: "dp_block_connect6", section: "cgroup/connect6" } satisfies wire.ProgramLayout,
+  dp_destroy_tcp: { name: "dp_destroy_tcp", section: "iter/tcp" } satisfies wire.ProgramLayout,
+  dp_destroy_udp: { name: "dp_destroy_udp", section: "iter/udp" } satisfies wire.ProgramLayout,
+  dp_dnat: { name: "dp_dnat", section: "tc" } satisfies wire.ProgramLayout,
+  dp_getsockopt: { name: "dp_getsockopt", section: "cgroup/getsockopt" } satisfies wire.ProgramLayout,
+  dp_guard: { name: "dp_guard", section: "netfilter" } satisfies wire.ProgramLayout,
+  dp_snat: { name: "dp_snat", section: "tc" } satisfies wire.ProgramLayout,
+  dp_sockops: { name: "dp_sockops", section: "sockops" } satisfies wire.ProgramLayout,
+  dp_start_players: { name: "dp_start_players", section: "tc" } satisfies wire.ProgramLayout,
+  dp_start_sweep: { name: "dp_start_sweep", section: "tc" } satisfies wire.ProgramLayout,
+  dp_tproxy_container: { name: "dp_tproxy_container", section: "tc" } satisfies wire.ProgramLayout,
+  dp_tproxy_host: { name: "dp_tproxy_host", section: "tc" } satisfies wire.ProgramLayout,
+} as const;
+
 /** Global variables, by their names in C. */
 export const variableLayouts = {
   dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,

@@ -14,7 +14,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { elfSection } from "../src/elf.ts";
-import { checkLayouts, type Codec, type InnerMapLayout, type Layouts, type MapLayout } from "../src/layout/index.ts";
+import {
+  checkLayouts,
+  type Codec,
+  type InnerMapLayout,
+  type Layouts,
+  type MapLayout,
+  type ProgramLayout,
+} from "../src/layout/index.ts";
 
 const PACKAGE = join(import.meta.dirname, "..");
 const BIN = join(PACKAGE, "bin/bpf2ts.js");
@@ -53,6 +60,7 @@ interface Generated extends Layouts {
   readonly Mood: unknown;
   readonly moodNames: unknown;
   readonly mapLayouts: Record<string, MapLayout<unknown, unknown> & { inner?: InnerMapLayout<unknown, unknown> }>;
+  readonly programLayouts: Record<string, ProgramLayout>;
   readonly variableLayouts: Record<string, { section: string; codec: Codec<unknown> }>;
   object(): Uint8Array;
 }
@@ -184,6 +192,10 @@ describe("a C file with one of everything", () => {
       ["port", ".rodata"],
       ["seen", ".bss"],
     ]);
+    expect(generated.programLayouts).toEqual({
+      allow: { name: "allow", section: "cgroup/connect4" },
+      pass: { name: "pass", section: "tc" },
+    });
     expect(event.read(new Uint8Array(16))).toEqual({ pid: 0, at: 0n });
     expect(Buffer.from(object()).equals(readFileSync(join(folder, "everything.o")))).toBe(true);
     expect(object()).toBe(object());

@@ -8,6 +8,7 @@ import {
   elfSection,
   elfSections,
   mapDefinitions,
+  programDefinitions,
   objects,
 } from "../src/index.ts";
 
@@ -211,6 +212,7 @@ test("an object with any bytes changed gives an answer or an error of this packa
         for (const [at, byte] of changes) copy[at] = byte;
         survives(() => checkLayouts(copy));
         survives(() => mapDefinitions(Btf.fromObject(copy)));
+        survives(() => programDefinitions(copy));
       },
     ),
     { numRuns: 2000 },

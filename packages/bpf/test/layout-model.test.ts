@@ -11,7 +11,7 @@ const model = (body: string, more = "", options?: ModelOptions) =>
   layoutsOf([Btf.fromObject(objectWith("dp_a", body, more))], options);
 
 const source = (body: string, more = "", options?: ModelOptions) =>
-  renderLayouts(model(body, more, options), { inputs: ["a.o"], runtime: "@dp/bpf/layout" });
+  renderLayouts(model(body, more, options), { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
 
 function refusal(body: () => unknown): ModelError {
   try {
@@ -167,7 +167,7 @@ test("an enum with a negative value is read and written with its sign", () => {
       variables: [],
       skipped: [],
     },
-    { inputs: ["a.o"], runtime: "@dp/bpf/layout" },
+    { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" },
   );
   expect(text).toContain('[-1]: "bad"');
   expect(text).toContain("view.getInt32(0, true) as Mood");
@@ -182,12 +182,19 @@ test("an object cannot smuggle code into the module", () => {
     expect(to.length).toBe(from.length);
     const object = Uint8Array.from(Buffer.from(text.replaceAll(from, to), "latin1"));
     const forgedModel = layoutsOf([Btf.fromObject(object)]);
-    return renderLayouts(forgedModel, { inputs: ["a.o"], runtime: "@dp/bpf/layout" });
+    return renderLayouts(forgedModel, { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
   };
   expect(forged("sum_of_it", "sum_of_us")).toContain("sumOfUs");
   expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is no name in C'));
   expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is no name in C");
   expect(() => forged("__u32", '_"+"_')).toThrow("is no name in C");
+  const nothing = { enums: [], structs: [], maps: [], variables: [], skipped: [] };
+  const programs = [{ name: "pass", section: 'tc",x:"' }];
+  expect(renderLayouts(nothing, { inputs: [], programs, runtime: "" })).toContain('section: "tc\\",x:\\""');
+  const forgedPrograms = [{ name: 'a",b:1+"c', section: "tc" }];
+  expect(() => renderLayouts(nothing, { inputs: [], programs: forgedPrograms, runtime: "" })).toThrow(
+    "is no name in C",
+  );
 });
 
 test("names are turned from C's spelling into TypeScript's, away from what is taken", () => {

@@ -6,14 +6,16 @@
  */
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/programs/connection-block.ts";
-export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
-export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/flow.ts";
-export { type HostConfig } from "./objects/host-config.ts";
-export { type HostPeerEntry } from "./objects/host-peer.ts";
-export { type Interface, readInterface, toVethPeer, type VethPair, type VethPeer } from "./objects/interface.ts";
+export { type Interface, readInterface, toVethPeer } from "./objects/interface.ts";
 export { LayoutError } from "./objects/upgrade/layout-error.ts";
-export { type Attachment, type CgroupAttachment, type ContainerPlace, Objects } from "./objects/objects.ts";
-export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions, snapshotPins } from "./objects/upgrade/open.ts";
+export { Objects } from "./objects/objects.ts";
+export {
+  loadBpf,
+  type LoadBpfOptions,
+  openPinned,
+  type OpenPinnedOptions,
+  snapshotPins,
+} from "./objects/upgrade/open.ts";
 export {
   type CgroupProgram,
   DEFAULT_PIN_ROOT,
@@ -23,6 +25,40 @@ export {
 } from "./objects/programs/pin-root.ts";
 export { PinSnapshot } from "./objects/upgrade/pin-snapshot.ts";
 export { type DestroyOptions } from "./objects/programs/sock-destroyer.ts";
-export { type DnatTarget, type PublicEndpoint, type SnatTarget } from "./objects/target.ts";
-export { type NetData, type ServerRecord, type ServerState } from "./objects/server-record.ts";
-export { type FreeFrom, type ServerIdentity, ServerRecords } from "./objects/server-records.ts";
+export { Changes, type ServerChange } from "./objects/stores/changes.ts";
+export { Config, type HostConfig, type Subnets } from "./objects/stores/config.ts";
+export { type ContainerEntry, Containers } from "./objects/stores/containers.ts";
+export { Counters, type ForwardTraffic, type Traffic } from "./objects/stores/counters.ts";
+export { type DropCounts, type DropReason, Drops } from "./objects/stores/drops.ts";
+export { type Endpoint, endpointText, type Family, familyOfAddress, type Protocol } from "./objects/stores/endpoint.ts";
+export { type EndpointEntry, Endpoints, entriesOf } from "./objects/stores/endpoints.ts";
+export { type Flow, Flows } from "./objects/stores/flows.ts";
+export {
+  endpointsOf,
+  type Forward,
+  forwardText,
+  hasEndpoint,
+  MAX_FORWARDS,
+  requireForwards,
+} from "./objects/stores/forward.ts";
+export { Groups } from "./objects/stores/groups.ts";
+export { type HostAddress, HostAddresses } from "./objects/stores/host-addresses.ts";
+export { HostPeers } from "./objects/stores/host-peers.ts";
+export { pinnedRecords, RECORDS_PIN } from "./objects/stores/pinned-records.ts";
+export { Players } from "./objects/stores/players.ts";
+export { type FreeFrom, Records, type ServerIdentity } from "./objects/stores/records.ts";
+export { ReservedPorts } from "./objects/stores/reserved-ports.ts";
+export { entryOf, ServerEntries, type ServerEntry } from "./objects/stores/server-entries.ts";
+export { hostPeerName, ServerIds } from "./objects/stores/server-ids.ts";
+export {
+  type Addresses,
+  type AddressPair,
+  type ContainerRef,
+  type NetworkMode,
+  type Peer,
+  serverLabel,
+  type ServerRecord,
+  type ServerState,
+} from "./objects/stores/server-record.ts";
+export { type Settings, SettingsStore } from "./objects/stores/settings.ts";
+export { Uplinks } from "./objects/stores/uplinks.ts";

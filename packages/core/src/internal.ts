@@ -7,5 +7,4 @@ export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/program
 export { chooseMechanism } from "./objects/programs/choose-mechanism.ts";
 export { openPrevious } from "./objects/upgrade/open.ts";
 export { functionName } from "./objects/programs/pin-root.ts";
-export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";
 export { sockDestroyRefusal, verifyPrograms } from "./objects/programs/verify-programs.ts";

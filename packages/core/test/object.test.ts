@@ -120,12 +120,9 @@ describe("global variables", () => {
 });
 
 describe("loading", () => {
-  test("an object is spent once it was loaded: what was open cannot be used any more", () => {
+  test("the open object can be closed after it was loaded, and the loaded one goes on", () => {
     const open = BpfObject.open(fixture("packet"), { name: "packet" });
-    const map = open.map("numbers");
     using object = open.load();
-    expect(() => open.load()).toThrow("closed");
-    expect(() => map.setMaxEntries(5)).toThrow("closed");
     open.close();
     expect(object.program("pass_on").testRun({ data: PACKET }).retval).toBe(0xffffffff);
   });
@@ -251,5 +248,54 @@ describe("programs", () => {
     const program = object.program("pass_on");
     expect(() => program.testRun({ data: new Uint8Array(4) })).toThrow("test-run pass_on: Invalid argument");
     expect(() => program.testRun({ data: PACKET, dataSizeOut: 10 })).toThrow("ENOSPC");
+  });
+});
+
+describe("sections that this libbpf does not know", () => {
+  test('SEC("tcx/ingress") is refused with what to write instead, and loads once its type is set', () => {
+    const only = (name: string) => {
+      const open = BpfObject.open(fixture("tcx_section"), { name: "tcx" });
+      for (const program of open.programs()) program.setAutoload(program.name === name);
+      return open;
+    };
+    const error = thrown(DatapathError, () => only("by_tcx").load());
+    expect(error.hint).toBe(
+      'libbpf 1.1 does not know SEC("tcx/ingress"): write SEC("tc"), which attachTcx() takes as well',
+    );
+    const other = thrown(DatapathError, () => only("by_nothing").load());
+    expect(other.hint).toContain('open.program("by_nothing").setType()');
+    const open = only("by_tcx");
+    const BPF_PROG_TYPE_SCHED_CLS = 3;
+    open.program("by_tcx").setType(BPF_PROG_TYPE_SCHED_CLS, 0);
+    using loaded = open.load();
+    expect(loaded.program({ name: "by_tcx" }).testRun({ data: PACKET }).retval).toBe(0);
+  });
+});
+
+describe("an object's parts", () => {
+  test("are listed: maps with their whole names, and the programs that were loaded", () => {
+    const open = BpfObject.open(fixture("packet"), { name: "packet" });
+    open.program({ name: "pass_on" }).setAutoload(false);
+    using object = open.load();
+    expect(object.programs().map(({ name }) => name)).toEqual(["count_hits", "pass_on_too"]);
+    expect(object.programNames()).toEqual(["count_hits", "pass_on", "pass_on_too"]);
+    expect(object.maps().map(({ name }) => name)).toEqual(object.mapNames());
+    expect(object.maps().find(({ name }) => name === "numbers")).toMatchObject({ type: 1, keySize: 4, valueSize: 8 });
+  });
+
+  test("of an object that was loaded or closed say so", () => {
+    const open = BpfObject.open(fixture("packet"), { name: "packet" });
+    const map = open.map("numbers");
+    const object = open.load();
+    const reason = "it was loaded: use the object that load() returned";
+    expect(thrown(DatapathError, () => open.maps())).toMatchObject({
+      code: "BAD_USAGE",
+      op: "use BPF object packet",
+      reason,
+    });
+    expect(thrown(DatapathError, () => map.setMaxEntries(1)).reason).toBe(reason);
+    expect(thrown(DatapathError, () => open.load()).reason).toBe(reason);
+    object.close();
+    expect(thrown(DatapathError, () => object.maps()).reason).toBe("it is closed");
   });
 });

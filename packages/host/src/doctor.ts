@@ -3,12 +3,12 @@ import { type DoctorCheck, error, type Verdict, warning } from "./doctor/check.t
 import { checkFirewall, readRuleset } from "./doctor/firewall.ts";
 import { checkHooks } from "./doctor/hooks.ts";
 import { checkHostPeers } from "./doctor/host-peers.ts";
+import { HostView } from "./doctor/host-view.ts";
 import { checkAttaching, checkFreezing, checkJit, checkPrograms } from "./doctor/kernel.ts";
 import { checkLibbpf } from "./doctor/libbpf.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";
-import { Patient } from "./doctor/patient.ts";
 import { checkPortRange } from "./doctor/ports.ts";
 import { checkPrivileges } from "./doctor/privileges.ts";
 import { checkForwarding, checkRpFilter } from "./doctor/routing.ts";
@@ -17,7 +17,7 @@ import type { Finding } from "./repair/finding.ts";
 import { isHealthy } from "./repair/finding.ts";
 import { messageOf } from "./transaction.ts";
 
-/** What `doctor` says of a host. All of it can be written as JSON. */
+/** The result of `doctor`. Contains only JSON values. */
 export interface DoctorReport {
   /** No check found an error; warnings do not count. */
   healthy: boolean;
@@ -25,20 +25,19 @@ export interface DoctorReport {
 }
 
 /**
- * Looks at what datapath needs of a host and what could get in its way: the kernel, libbpf, mounts, privileges, udev,
- * settings, others' programs. Changes nothing, takes no lock, and needs nothing loaded: what only matters then is
- * looked at then. Whether what is loaded is whole is `status`'s to say.
+ * Checks what datapath needs of a host, and what could disturb it: kernel, libbpf, mounts, privileges, udev, sysctls,
+ * firewall, other programs on the same hooks. Changes nothing and takes no lock. It works without a loaded datapath;
+ * some checks only say more with one. `status` checks the servers.
  *
- * It always answers: what cannot be looked at is a finding too.
- * It throws nothing.
+ * Throws nothing: a check that fails is a finding.
  */
 export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
-  using patient = new Patient(options);
+  using view = new HostView(options);
   const privileges = check("privileges", checkPrivileges);
   const ruleset = readRuleset();
-  // To who may not even try, the kernel seems to have nothing, and nothing seems to be loaded.
+  // Without privileges, every feature would look missing, and nothing would look loaded.
   const privileged = (name: string, look: () => Verdict) =>
-    check(name, privileges.ok ? look : () => "not looked at: it takes privileges");
+    check(name, privileges.ok ? look : () => "not checked: it needs privileges");
   const checks = [
     privileges,
     check("libbpf", checkLibbpf),
@@ -46,27 +45,27 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     privileged("programs", checkPrograms),
     privileged("freezing", checkFreezing),
     privileged("jit", checkJit),
-    check("bpffs", () => checkBpffs(patient)),
+    check("bpffs", () => checkBpffs(view)),
     check("cgroup2", checkCgroup2),
     check("mac-address-policy", checkMacAddressPolicy),
-    privileged("loaded", () => checkLoaded(patient)),
-    privileged("host-peers", () => checkHostPeers(patient)),
-    privileged("hooks", () => checkHooks(patient)),
-    privileged("rp-filter", () => checkRpFilter(patient)),
-    privileged("ip-forward", () => checkForwarding(patient, ruleset)),
-    privileged("firewall", () => checkFirewall(patient, ruleset)),
-    privileged("ports", () => checkPortRange(patient)),
-    privileged("proxy", () => checkListeners(patient)),
+    privileged("loaded", () => checkLoaded(view)),
+    privileged("host-peers", () => checkHostPeers(view)),
+    privileged("hooks", () => checkHooks(view)),
+    privileged("rp-filter", () => checkRpFilter(view)),
+    privileged("ip-forward", () => checkForwarding(view, ruleset)),
+    privileged("firewall", () => checkFirewall(view, ruleset)),
+    privileged("ports", () => checkPortRange(view)),
+    privileged("proxy", () => checkListeners(view)),
   ];
   return { healthy: checks.every(({ ok }) => ok), checks };
 }
 
-function checkLoaded({ objects, refusal, pinRoot, uplinks, records }: Patient): Verdict {
+function checkLoaded({ objects, refusal, pinRoot, uplinks, records }: HostView): Verdict {
   if (refusal !== undefined) {
     const what = `what is pinned under ${pinRoot} cannot be opened: ${refusal.reason}`;
     return [error("loaded-unreadable", what, refusal.hint ?? "run dp load again")];
   }
-  if (objects === undefined) return `nothing is, under ${pinRoot}: dp load`;
+  if (objects === undefined) return `nothing is loaded under ${pinRoot}: run dp load`;
   const servers = records.length === 1 ? "1 server" : `${records.length} servers`;
   return `on ${uplinks.map(({ name }) => name).join(", ") || "no uplink"}, ${servers}`;
 }
@@ -86,11 +85,11 @@ function attempt(name: string, look: () => Verdict): Verdict {
   }
 }
 
-/** What is lacking keeps datapath from running; what only could not be looked at may be all right. */
+/** A missing feature is an error: datapath cannot run. A check that failed is a warning: all may be right. */
 function failure(name: string, reason: unknown): Finding {
   const known = reason instanceof DatapathError ? reason : undefined;
   const fix = known?.hint ?? "see what dp doctor --verbose says, and run it as root";
   if (known?.code === "UNSUPPORTED" || name === "programs")
     return error(`${name}-missing`, known?.reason ?? messageOf(reason), fix);
-  return warning(`${name}-unknown`, `it cannot be told: ${messageOf(reason)}`, fix);
+  return warning(`${name}-unknown`, `the check failed: ${messageOf(reason)}`, fix);
 }

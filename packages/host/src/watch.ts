@@ -7,55 +7,56 @@ import { isInside } from "./repair/inspect-container.ts";
 import type { Server } from "./server/server.ts";
 import { messageOf } from "./transaction.ts";
 
-/** What was seen or done. All of it can be written as JSON. */
+/** What `watch` found or did. Contains only JSON values. */
 export type WatchEvent =
-  /** From now on nothing goes unheard. */
+  /** It is subscribed: no change from now on is missed. */
   | { event: "watching"; pinRoot: string }
   | { event: "collected"; server: Server }
-  /** What belonged to nobody was taken away; what a server lacked was given back. */
+  /** "removed": an orphan was removed. "mended": what a server lacked was restored. */
   | { event: "removed" | "mended"; finding: Finding }
-  /** It takes somebody else to put this right; it is said once. Later: it is as it should be again. */
+  /** "found": a finding that the operator has to put right, reported once. "resolved": it is gone. */
   | { event: "found" | "resolved"; finding: Finding }
-  /** More happened at once than there was room for: everything is looked at anew. */
+  /** The kernel dropped notifications for lack of room: everything is checked. */
   | { event: "overrun" }
-  /** It could not be looked at, and will be tried again. Said once for as long as it is for the same reason. */
+  /** A check failed and will be tried again. Reported once for as long as the reason stays the same. */
   | { event: "failed"; reason: string }
-  /** Said once for as long as it is so. */
+  /** Reported once for as long as it stays true. */
   | { event: "warning"; message: string };
 
-/** Whom to tell, and when to stop. */
+/** How `watch` checks, reports and ends. */
 export interface WatchOptions extends HostOptions {
-  /** Ends it. What it is in the middle of, it finishes, unless that is waiting for others. */
+  /** Ends it. A change that has begun is finished; waiting for the lock is not. */
   signal: AbortSignal;
-  /** Told of each event, in their order. */
+  /** Called with each event, in order. */
   onEvent: (event: WatchEvent) => void;
-  /** How often everything is looked at though nothing was heard, in milliseconds. Default one minute. */
+  /** How often everything is checked without any notification, in milliseconds. Default one minute. */
   checkMs?: number | undefined;
-  /** Bytes of announcements that may wait while it is busy. Default 8 MiB. */
+  /** Bytes of notifications that the kernel keeps while a check runs. Default 8 MiB. */
   room?: number | undefined;
 }
 
 const OP = "watch";
 
-/** How often it is asked whether something has happened: the runtime waits for no socket of ours. */
+/** How often notifications are read: the runtime cannot wait for a netlink socket. */
 const POLL_MS = 100;
-/** Things happen in groups: they have come to rest when nothing was heard for so long, */
-const REST_MS = 300;
-/** but nobody waits longer than this for them to. */
-const LONGEST_WAIT_MS = 2000;
-/** Between two looks, so many times what the last one took: a tenth of a processor at most. */
-const LEISURE = 10;
+/** Notifications come in bursts: a check starts this long after the last one, */
+const QUIET_MS = 300;
+/** and at most this long after the first one. */
+const MAX_DELAY_MS = 2000;
+/** The pause after a check is this many times the check's duration: checks use less than a tenth of a processor. */
+const PAUSE_FACTOR = 10;
+/** The pause after a check that failed. */
 const RETRY_MS = 5000;
 const CHECK_MS = 60_000;
-/** A namespace with ten thousand interfaces ends in one go. */
+/** Enough for a namespace with ten thousand interfaces that ends at once. */
 const ROOM = 8 * 1024 * 1024;
 
 /**
- * Does what `gc` does whenever something has changed that may concern a server: an interface was deleted or changed, an
- * address or a route of the host came or went. And once a minute, since not everything is announced (a program that is
- * taken off, what happens inside of a container).
+ * Does what `gc` does whenever the kernel reports a change that may concern a server: an interface was deleted or
+ * changed, an address or a route of the host was added or deleted. It also runs once a minute, because the kernel does
+ * not report everything (a program that is detached, changes inside a container).
  *
- * It keeps no state that matters: it can be killed and started again at any time, and run beside any other command.
+ * It keeps no state of its own: it can be killed and started again at any time, and run beside any other command.
  *
  * @throws DatapathError `UNSUPPORTED` without the privileges
  */
@@ -65,23 +66,23 @@ export async function watch(options: WatchOptions): Promise<void> {
   using changes = Subscription.open({ topics: ["link", "address", "route"], room });
   onEvent({ event: "watching", pinRoot: pinRootOf(options) });
   const reporter = new Reporter(onEvent);
-  const agenda = new Agenda(checkMs);
+  const schedule = new Schedule(checkMs);
   while (!signal.aborted) {
     const news = changes.read();
     if (news.overrun) onEvent({ event: "overrun" });
-    if (concerns(news)) agenda.heard(performance.now());
-    const due = agenda.due(performance.now());
+    if (concerns(news)) schedule.notified(performance.now());
+    const due = schedule.due(performance.now());
     if (due !== undefined) {
       const start = performance.now();
-      // Nothing that is announced happened inside of a container: most of the work is for the check.
-      const inside = due === "check";
+      // The kernel reports nothing from inside a container. Looking there takes most of the time: only at regular checks.
+      const inside = due === "regular";
       try {
         reporter.done(await gc({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
-        agenda.looked(due, start, performance.now());
+        schedule.checked(due, start, performance.now());
       } catch (error) {
         if (signal.aborted) break;
         reporter.failed(messageOf(error));
-        agenda.failed(performance.now());
+        schedule.failed(performance.now());
       }
     }
     await sleep(POLL_MS, signal);
@@ -92,7 +93,7 @@ function concerns({ notifications, overrun }: News): boolean {
   return overrun || notifications.some(mayConcern);
 }
 
-/** Nothing of IPv6: servers have none. New routes bring nobody anything to lose. */
+/** Servers have no IPv6. A new route takes nothing from a server. */
 function mayConcern(notification: Notification): boolean {
   switch (notification.topic) {
     case "link":
@@ -106,14 +107,14 @@ function mayConcern(notification: Notification): boolean {
   }
 }
 
-/** Why it is looked: something was heard, or it is time to look at everything. */
-type Look = "heard" | "check";
+/** Why a check runs: after notifications, or because it is time to check everything, containers included. */
+type Reason = "notified" | "regular";
 
-/** When to look. */
-class Agenda {
+/** When the next check is due. */
+class Schedule {
   readonly #checkMs: number;
-  #firstHeard: number | undefined;
-  #lastHeard = 0;
+  #firstNotified: number | undefined;
+  #lastNotified = 0;
   #earliest = 0;
   #nextCheck = 0;
 
@@ -121,32 +122,32 @@ class Agenda {
     this.#checkMs = checkMs;
   }
 
-  heard(now: number): void {
-    this.#firstHeard ??= now;
-    this.#lastHeard = now;
+  notified(now: number): void {
+    this.#firstNotified ??= now;
+    this.#lastNotified = now;
   }
 
-  due(now: number): Look | undefined {
+  due(now: number): Reason | undefined {
     if (now < this.#earliest) return undefined;
-    if (now >= this.#nextCheck) return "check";
-    if (this.#firstHeard === undefined) return undefined;
-    return now - this.#lastHeard >= REST_MS || now - this.#firstHeard >= LONGEST_WAIT_MS ? "heard" : undefined;
+    if (now >= this.#nextCheck) return "regular";
+    if (this.#firstNotified === undefined) return undefined;
+    return now - this.#lastNotified >= QUIET_MS || now - this.#firstNotified >= MAX_DELAY_MS ? "notified" : undefined;
   }
 
-  looked(why: Look, start: number, end: number): void {
-    this.#firstHeard = undefined;
-    // After a check, what is heard is looked at in a fraction of its time.
-    if (why === "heard") this.#earliest = end + LEISURE * (end - start);
-    else this.#nextCheck = end + Math.max(this.#checkMs, LEISURE * (end - start));
+  checked(reason: Reason, start: number, end: number): void {
+    this.#firstNotified = undefined;
+    // A regular check does not delay the next one after notifications, which takes a fraction of its time.
+    if (reason === "notified") this.#earliest = end + PAUSE_FACTOR * (end - start);
+    else this.#nextCheck = end + Math.max(this.#checkMs, PAUSE_FACTOR * (end - start));
   }
 
   failed(now: number): void {
-    this.heard(now);
+    this.notified(now);
     this.#earliest = now + RETRY_MS;
   }
 }
 
-/** Says what is new. */
+/** Reports what is new since the check before. */
 class Reporter {
   readonly #onEvent: WatchOptions["onEvent"];
   #known = new Map<string, Finding>();
@@ -158,9 +159,9 @@ class Reporter {
     this.#onEvent = onEvent;
   }
 
-  /** @param inside whether containers were looked into: else what is known of them stays */
+  /** @param inside whether containers were looked into; otherwise their known findings stay */
   done({ collected, removed, mended, remaining }: GcResult, inside: boolean): void {
-    this.#looked();
+    this.#nextWarnings();
     this.#failure = undefined;
     for (const server of collected) this.#onEvent({ event: "collected", server });
     for (const finding of removed) this.#onEvent({ event: "removed", finding });
@@ -173,7 +174,7 @@ class Reporter {
   }
 
   failed(reason: string): void {
-    this.#looked();
+    this.#nextWarnings();
     if (reason !== this.#failure) this.#onEvent({ event: "failed", reason });
     this.#failure = reason;
   }
@@ -183,13 +184,13 @@ class Reporter {
     this.#warnings.add(message);
   }
 
-  #looked(): void {
+  #nextWarnings(): void {
     this.#lastWarnings = this.#warnings;
     this.#warnings = new Set();
   }
 }
 
-/** Ends early when there is nothing to wait for any more. */
+/** Ends early when `signal` is aborted. */
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

@@ -82,7 +82,7 @@ describe("the proxy's listeners", () => {
   const all = [listener("TCP", 9080), listener("TCP", 9053), listener("UDP", 9053), listener("TCP", 9111)];
 
   test("are right on all addresses, of IPv6 too, and on host peers'", () => {
-    expect(judgeListeners(all, config)).toEqual({ verdict: "somebody listens on all of its ports", reached: all });
+    expect(judgeListeners(all, config)).toEqual({ verdict: "a process listens on each of its ports", reached: all });
     const others = all.map((each, at) => ({ ...each, address: at % 2 === 0 ? "0".repeat(32) : "10.1.0.7" }));
     expect(codes(judgeListeners(others, config).verdict)).toEqual([]);
   });
@@ -92,8 +92,8 @@ describe("the proxy's listeners", () => {
     expect(codes(verdict)).toEqual(["warning proxy-not-listening"]);
     expect(verdict[0]).toMatchObject({
       what:
-        "nobody listens on TCP 9080 (HTTP), UDP 9053 (DNS) and TCP 9111 (all other TCP): what containers open there " +
-        "is refused; 127.0.0.1:9080 is not where containers' connections arrive",
+        "no process listens on TCP 9080 (HTTP), UDP 9053 (DNS) and TCP 9111 (all other TCP): what containers open there " +
+        "is refused; containers do not reach 127.0.0.1:9080",
     });
     expect(reached).toEqual([listener("TCP", 9053)]);
   });
@@ -117,7 +117,7 @@ describe("filters of others beside ours", () => {
       {
         code: "foreign-program",
         severity: "error",
-        what: "a bpf filter prog99 (id 99) of priority 1 is before ours on the ingress of eth0: it may hurt",
+        what: "a bpf filter prog99 (id 99) of priority 1 runs before ours on the ingress of eth0: it may hurt",
       },
       { code: "foreign-program-after", severity: "warning" },
     ]);

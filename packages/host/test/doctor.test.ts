@@ -87,7 +87,7 @@ describe("a host that is well", () => {
     expect(report.healthy).toBe(true);
     expect(report.checks.filter(({ findings }) => findings.length > 0).map(({ name }) => name)).toEqual(["bpffs"]);
     expect(await codesOf(sandbox, "bpffs")).toEqual(["bpffs-missing"]);
-    expect(checkOf(report, "programs")).toMatchObject({ ok: true, what: "this kernel accepts every one of them" });
+    expect(checkOf(report, "programs")).toMatchObject({ ok: true, what: "this kernel accepts all programs" });
     expect(sandbox.observe()).toEqual(before);
   });
 
@@ -180,11 +180,11 @@ test("MACAddressPolicy, as udev's own files have it, and as examples/systemd ove
   const example = join(import.meta.dir, "../../../examples/systemd/10-datapath.link");
   const fixed = checkOf(lookElsewhere(sandbox, `${udev}\ncp ${example} ${etc}`), "mac-address-policy");
   expect(fixed).toMatchObject({ ok: true, findings: [] });
-  expect(fixed.what).toBe("/etc/systemd/network/10-datapath.link leaves host peers alone");
+  expect(fixed.what).toBe("/etc/systemd/network/10-datapath.link does not change host peers");
   rmSync("/run/udev", { recursive: true });
 });
 
-test("the MAC of a host peer that somebody changed", async () => {
+test("a changed MAC of a host peer", async () => {
   using sandbox = new Sandbox();
   await loaded(sandbox);
   run("ip", "link", "set", "dev", `dp${PORT}`, "address", "02:00:00:00:00:01");
@@ -302,7 +302,7 @@ describe("settings", () => {
     await load({ ...sandbox.options, ifaces: ["up0", "up1"] });
     const check = await look(sandbox, "rp-filter");
     expect(check.findings).toMatchObject([{ code: "rp-filter-strict", severity: "warning" }]);
-    expect(check.what).toStartWith("up0 and up1 drop ");
+    expect(check.what).toStartWith("up0 and up1 have a strict reverse path filter");
     follow(fixOf(check).replaceAll("sysctl -w", "sysctl -qw"));
     expect((await look(sandbox, "rp-filter")).findings).toEqual([]);
     await unload(sandbox.options);
@@ -314,11 +314,11 @@ describe("settings", () => {
     run("sysctl", "-qw", "net.ipv4.ip_forward=1");
     const check = await look(sandbox, "ip-forward");
     expect(check.findings).toMatchObject([{ code: "ip-forward", severity: "warning" }]);
-    const [off = "", guard = ""] = fixOf(check).split("; or, where something else needs it: ");
+    const [off = "", guard = ""] = fixOf(check).split("; or, if forwarding is needed: ");
     follow(guard);
     expect(await look(sandbox, "ip-forward")).toMatchObject({
       findings: [],
-      what: "on on up0, and the firewall keeps it from containers",
+      what: "on for up0; the firewall drops what is forwarded to containers",
     });
     run("nft", "flush", "ruleset");
     expect(await codesOf(sandbox, "ip-forward")).toEqual(["ip-forward"]);
@@ -354,7 +354,7 @@ describe("settings", () => {
 });
 
 describe("the proxy", () => {
-  test("is missed until somebody listens on each of its ports, in its cgroup", async () => {
+  test("is missing until a process listens on each of its ports, in its cgroup", async () => {
     using sandbox = new Sandbox();
     const cgroup = join(cgroup2(), `hosttest-${sandbox.id}`);
     mkdirSync(cgroup);
@@ -381,7 +381,10 @@ describe("the proxy", () => {
 
     const inside = start(`echo $$ >${cgroup}/cgroup.procs`);
     await inside.up;
-    expect(await look(sandbox, "proxy")).toMatchObject({ findings: [], what: "somebody listens on all of its ports" });
+    expect(await look(sandbox, "proxy")).toMatchObject({
+      findings: [],
+      what: "a process listens on each of its ports",
+    });
     await end(inside);
     await unload(sandbox.options);
     while (readdirSync(cgroup).length > 0 && run("cat", `${cgroup}/cgroup.procs`) !== "") await Bun.sleep(20);
@@ -393,7 +396,7 @@ function cgroup2(): string {
   return run("findmnt", "--noheadings", "--output", "TARGET", "--first-only", "--types", "cgroup2").trim();
 }
 
-test("an ordinary user is told what is missing, and not that nothing else is there", () => {
+test("without privileges, only the missing privileges are an error", () => {
   using sandbox = new Sandbox();
   const script = join(import.meta.dir, "support/doctor.ts");
   // But for this power of root's: the clone may lie where only root can read.
@@ -407,5 +410,5 @@ test("an ordinary user is told what is missing, and not that nothing else is the
   expect(report.healthy).toBe(false);
   const wrong = report.checks.filter(({ ok }) => !ok);
   expect(wrong).toMatchObject([{ name: "privileges", findings: [{ fix: "run it as root: sudo dp ..." }] }]);
-  expect(checkOf(report, "programs").what).toBe("not looked at: it takes privileges");
+  expect(checkOf(report, "programs").what).toBe("not checked: it needs privileges");
 });

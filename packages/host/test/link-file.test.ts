@@ -113,6 +113,6 @@ describe("what they do to host peers", () => {
       what: expect.stringContaining("MACAddressPolicy=persistent for host peers (/usr/lib/systemd/network/99-default"),
       fix: expect.stringContaining("10-datapath.link"),
     });
-    expect(judgeLinkFiles([])).toBe("no .link file applies to host peers: udev leaves them alone");
+    expect(judgeLinkFiles([])).toBe("no .link file applies to host peers");
   });
 });

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, relative } from "node:path";
 import { Btf, BtfError } from "../btf.ts";
 import { ElfError } from "../elf.ts";
+import { type ProgramDefinition, programDefinitions } from "../program-definition.ts";
 import { BuildError, compile, findToolchain, type Toolchain } from "./clang.ts";
 import { layoutsOf } from "./layout-model.ts";
 import { renderLayouts } from "./layout-source.ts";
@@ -56,6 +57,7 @@ function write(options: Options, terminal: Terminal): number {
   const source = about(inputs.join(", "), () =>
     renderLayouts(layoutsOf(types, options), {
       inputs: inputs.map((input) => basename(input)),
+      programs: programsOf(objects),
       runtime: options.runtime,
       embed: options.embed ? objects[0] : undefined,
     }),
@@ -69,6 +71,12 @@ function write(options: Options, terminal: Terminal): number {
     });
   }
   return 0;
+}
+
+/** The programs of all objects, each once: an object may be given in two builds. */
+function programsOf(objects: readonly Uint8Array[]): ProgramDefinition[] {
+  const programs = new Map(objects.flatMap(programDefinitions).map((program) => [program.name, program]));
+  return [...programs.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
 function objectsOf(options: Options, terminal: Terminal): Uint8Array[] {

@@ -1,5 +1,6 @@
 /** Renders layouts as TypeScript. Pure. */
 import { Buffer } from "node:buffer";
+import type { ProgramDefinition } from "../program-definition.ts";
 import { enumSource } from "./enum-source.ts";
 import { indent } from "./indent.ts";
 import type {
@@ -19,6 +20,7 @@ import type { Shape } from "./shape.ts";
 export interface SourceOptions {
   /** Names of the files it comes from. */
   readonly inputs: readonly string[];
+  readonly programs: readonly ProgramDefinition[];
   /** What it imports: this package's `layout` entry. */
   readonly runtime: string;
   /** The object itself, to be exported as `object()`. */
@@ -26,8 +28,8 @@ export interface SourceOptions {
 }
 
 /** The module. Throws `ModelError` when two names of C would become one of TypeScript. */
-export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: SourceOptions): string {
-  refuseOddNames(model);
+export function renderLayouts(model: LayoutModel, { inputs, programs, runtime, embed }: SourceOptions): string {
+  refuseOddNames(model, programs);
   const { enums, structs, maps, variables, skipped } = model;
   const types = [...enums, ...structs].map(({ name }) => name);
   refuseSame("types", [...types, ...enums.map(({ name }) => `${name}_names`)], typeName);
@@ -44,6 +46,8 @@ export function renderLayouts(model: LayoutModel, { inputs, runtime, embed }: So
      )} as const;`,
     `/** The maps, by their names in the kernel. */
      export const mapLayouts = ${list("{", maps.map(mapSource), "}")} as const;`,
+    `/** The programs, by their names in C. */
+     export const programLayouts = ${list("{", programs.map(programSource), "}")} as const;`,
     `${comment(["Global variables, by their names in C.", ...skipped.map((why) => `Left out: ${oneLine(why)}.`)])}
      export const variableLayouts = ${list("{", variables.map(variableSource), "}")} as const;`,
   ];
@@ -128,6 +132,10 @@ function mapTypeOf({ key, value }: InnerMapModel, inner: InnerMapModel | undefin
     return `MapOfMapsLayout<${[key, inner.key, inner.value].map(({ shape }) => typeOf(shape)).join(", ")}>`;
   }
   return `MapLayout<${typeOf(key.shape)}, ${typeOf(value.shape)}>`;
+}
+
+function programSource({ name, section }: ProgramDefinition): string {
+  return `${name}: { name: "${name}", section: ${JSON.stringify(section)} } satisfies wire.ProgramLayout,`;
 }
 
 function variableSource({ name, section, type, size, shape }: VariableModel): string {

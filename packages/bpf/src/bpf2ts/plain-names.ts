@@ -1,12 +1,16 @@
+import type { ProgramDefinition } from "../program-definition.ts";
 import type { LayoutModel } from "./layout-model.ts";
 import { ModelError } from "./model-error.ts";
 
 /**
- * Refuses a model with names that no C has: an object is somebody else's file, and what it says becomes code here. The
- * kernel refuses such BTF too. Throws {@link ModelError}.
+ * Refuses names that C does not allow: an object file is not trusted, and its names become code here. The kernel refuses
+ * such BTF too. Throws {@link ModelError}.
  */
-export function refuseOddNames({ enums, structs, maps, variables }: LayoutModel): void {
-  const names = [...enums, ...structs, ...maps, ...variables].map(({ name }) => name);
+export function refuseOddNames(
+  { enums, structs, maps, variables }: LayoutModel,
+  programs: readonly ProgramDefinition[],
+): void {
+  const names = [...enums, ...structs, ...maps, ...variables, ...programs].map(({ name }) => name);
   const members = [...enums.flatMap(({ values }) => values), ...structs.flatMap(({ fields }) => fields)];
   for (const name of [...names, ...members.map((member) => member.name)]) {
     if (!/^[A-Za-z_]\w*$/.test(name)) throw odd(name);

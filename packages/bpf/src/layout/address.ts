@@ -73,9 +73,7 @@ export function setIpv6(view: DataView, offset: number, value: string, what: str
 
 /** The last 4 of an address's 16 bytes are an IPv4 address (RFC 4291 2.5.5.2). */
 function isMapped(view: DataView, offset: number): boolean {
-  return (
-    view.getUint32(offset + 8) === 0xffff && view.getUint32(offset) === 0 && view.getUint32(offset + 4) === 0
-  );
+  return view.getUint32(offset + 8) === 0xffff && view.getUint32(offset) === 0 && view.getUint32(offset + 4) === 0;
 }
 
 /**

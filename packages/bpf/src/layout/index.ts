@@ -15,6 +15,7 @@ export type {
   InnerMapLayout,
   MapLayout,
   MapOfMapsLayout,
+  ProgramLayout,
   StructLayout,
   ValueMapLayout,
   VariableLayout,

@@ -60,6 +60,13 @@ export interface MapOfMapsLayout<K, InnerK, InnerV> extends MapLayout<K, number>
   readonly inner: InnerMapLayout<InnerK, InnerV>;
 }
 
+/** A program. */
+export interface ProgramLayout {
+  readonly name: string;
+  /** What `SEC()` says, and so its type: `tc`, `cgroup/connect4`. */
+  readonly section: string;
+}
+
 /** A global variable. */
 export interface VariableLayout<T> {
   readonly name: string;

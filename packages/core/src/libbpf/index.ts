@@ -58,6 +58,14 @@ export { Program, type ProgramInfo } from "./program.ts";
 export { type RecordsOptions, RingBuffer } from "./ring-buffer.ts";
 export { attachTcx, type AttachTcxOptions, queryTcx, type TcxChain, type TcxEntry, type TcxPosition } from "./tcx.ts";
 export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
-export type { EntryValue, TypedInnerMap, TypedMap, TypedMapOfMaps, TypedRingBuffer, TypedVariable } from "./typed.ts";
+export type {
+  EntryValue,
+  TypedInnerMap,
+  TypedMap,
+  TypedMapOfMaps,
+  TypedProgram,
+  TypedRingBuffer,
+  TypedVariable,
+} from "./typed.ts";
 export { VerifierError } from "./verifier-error.ts";
 export { attachXdp, type AttachXdpOptions, type XdpMode } from "./xdp.ts";

@@ -1,8 +1,10 @@
+import { DatapathError } from "@dp/sys";
 import { libbpf, type Pointer } from "../ffi/libbpf.ts";
 
 /** The bpf_object of libbpf: closed exactly once, and not used after. */
 export class ObjectHandle {
   #pointer: Pointer | undefined;
+  #why = "it is closed";
   readonly name: string;
 
   constructor(pointer: Pointer, name: string) {
@@ -10,16 +12,17 @@ export class ObjectHandle {
     this.name = name;
   }
 
-  /** Throws once it is closed or handed on. */
+  /** Throws `DatapathError` BAD_USAGE once it is closed or handed on. */
   get pointer(): Pointer {
-    if (this.#pointer === undefined) throw new Error(`the BPF object ${this.name} is closed`);
+    if (this.#pointer === undefined) throw new DatapathError("BAD_USAGE", `use BPF object ${this.name}`, this.#why);
     return this.#pointer;
   }
 
-  /** Hands the object to a new owner: this handle is closed to everyone who still has it. */
+  /** Hands the object to a new owner. This handle throws from then on. */
   transfer(): ObjectHandle {
     const { pointer } = this;
     this.#pointer = undefined;
+    this.#why = "it was loaded: use the object that load() returned";
     return new ObjectHandle(pointer, this.name);
   }
 

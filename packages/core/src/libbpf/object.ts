@@ -7,12 +7,20 @@ import type { Codec } from "./codec.ts";
 import { callError, check } from "./errors.ts";
 import { readLoaded, variableArgument, writeLoaded } from "./global-variable.ts";
 import { MapOfMaps } from "./map-of-maps.ts";
-import { BpfMap, type MapArguments, mapArguments, type MapOptions } from "./map.ts";
+import { BpfMap, type MapArguments, mapArguments, type MapInfo, mapInfo, type MapOptions } from "./map.ts";
 import { ObjectHandle } from "./object-handle.ts";
 import { OpenObject } from "./open-object.ts";
 import { Program } from "./program.ts";
 import { RingBuffer } from "./ring-buffer.ts";
-import type { EntryValue, TypedMap, TypedMapOfMaps, TypedRingBuffer, TypedVariable } from "./typed.ts";
+import {
+  type EntryValue,
+  nameOf,
+  type TypedMap,
+  type TypedMapOfMaps,
+  type TypedProgram,
+  type TypedRingBuffer,
+  type TypedVariable,
+} from "./typed.ts";
 
 export const OBJECT_OPEN_OPTS = struct("bpf_object_open_opts", {
   sz: "u64",
@@ -43,7 +51,7 @@ export interface OpenOptions {
 /**
  * An object file loaded into the kernel. It owns its maps and programs: they are closed with it. What is pinned, or
  * attached by a link that is, stays.
- * Used after it was closed, it throws.
+ * Used after it was closed, it throws `DatapathError` BAD_USAGE.
  */
 export class BpfObject implements Disposable {
   readonly name: string;
@@ -61,7 +69,7 @@ export class BpfObject implements Disposable {
    *
    * Throws `LibbpfError` (LIBBPF_ERRNO__FORMAT) for bytes that are none, with what libbpf said as its cause.
    */
-  static open(bytes: Uint8Array, options: OpenOptions): OpenObject {
+  static open(bytes: Uint8Array, options: OpenOptions): OpenObject<BpfObject> {
     const op = `open BPF object ${options.name}`;
     const log = new NativeMemory(LOG_SIZE);
     try {
@@ -92,7 +100,7 @@ export class BpfObject implements Disposable {
     return this.#handle.maps().map(mapName);
   }
 
-  /** Names of its programs, of those that were loaded. */
+  /** Names of its programs, also of those that were not loaded. */
   programNames(): string[] {
     return this.#handle.programs().map(programName);
   }
@@ -105,7 +113,7 @@ export class BpfObject implements Disposable {
   map<K, V, const T extends number>(layout: TypedMap<K, V, T>, options?: MapOptions): BpfMap<K, EntryValue<T, V>>;
   map<K, V>(name: string, key: Codec<K>, value: Codec<V>, options?: MapOptions): BpfMap<K, V>;
   map(first: string | TypedMap<unknown, unknown>, ...rest: unknown[]): BpfMap<unknown, unknown> {
-    const name = typeof first === "string" ? first : first.name;
+    const name = nameOf(first);
     const args = (typeof first === "string" ? rest : [first, ...rest]) as unknown as MapArguments;
     const { key, value, options } = mapArguments(args);
     return new BpfMap(this.#mapFd(name), key, value, { name, ...options, borrowed: true });
@@ -126,7 +134,7 @@ export class BpfObject implements Disposable {
    * @param record what the programs write; bpf2ts has it with `--struct NAME`
    */
   ringBuffer<T>(map: string | TypedRingBuffer, record: Codec<T>): RingBuffer<T> {
-    const name = typeof map === "string" ? map : map.name;
+    const name = nameOf(map);
     return new RingBuffer(this.#mapFd(name), record, { name, borrowed: true });
   }
 
@@ -156,8 +164,23 @@ export class BpfObject implements Disposable {
     writeLoaded(this.#handle, name, codec, rest.at(-1));
   }
 
-  /** A program of this object, closed with it. Throws `DatapathError` when none of that name was loaded. */
-  program(name: string): Program {
+  /** What the kernel knows of its maps, with their whole names. */
+  maps(): MapInfo[] {
+    return this.mapNames().map((name) => ({ ...mapInfo(this.#mapFd(name).number), name }));
+  }
+
+  /** Its programs that were loaded. */
+  programs(): Program[] {
+    const loaded = this.#handle.programs().filter((pointer) => libbpf.programFd(pointer) >= 0);
+    return loaded.map((pointer) => this.program(programName(pointer)));
+  }
+
+  /**
+   * A program of this object, closed with it: by its name, or one of a generated module's `programLayouts`. Throws
+   * `DatapathError` when none of that name was loaded.
+   */
+  program(program: string | TypedProgram): Program {
+    const name = nameOf(program);
     const pointer = this.#handle.programs().find((each) => programName(each) === name);
     if (pointer === undefined) throw this.#missing("program", name, this.programNames());
     const op = `open program ${name} of BPF object ${this.name}`;

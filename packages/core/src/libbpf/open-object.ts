@@ -4,26 +4,28 @@ import type { NativeMemory } from "../ffi/libc.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import type { Codec } from "./codec.ts";
 import { callError, LibbpfMessages, NOT_PRIVILEGED } from "./errors.ts";
+import { libbpfVersion } from "./feature.ts";
 import { readVariable, variableArgument, writeVariable } from "./global-variable.ts";
 import type { ObjectHandle } from "./object-handle.ts";
-import type { BpfObject } from "./object.ts";
 import { OpenMap, OpenProgram } from "./open-parts.ts";
-import type { TypedVariable } from "./typed.ts";
+import { nameOf, type TypedProgram, type TypedVariable } from "./typed.ts";
 import { VerifierError, verifierSummary } from "./verifier-error.ts";
 
 /**
  * An object file that was read but is not in the kernel yet: the time to set sizes, pins, variables, and which
  * programs to load.
- * Used after it was loaded or closed, it throws.
+ * Used after it was loaded or closed, it throws `DatapathError` BAD_USAGE.
+ *
+ * @typeParam Loaded what {@link load} makes: a `BpfObject`
  */
-export class OpenObject implements Disposable {
+export class OpenObject<Loaded = unknown> implements Disposable {
   readonly name: string;
   readonly #handle: ObjectHandle;
   readonly #log: NativeMemory;
-  readonly #loaded: (handle: ObjectHandle) => BpfObject;
+  readonly #loaded: (handle: ObjectHandle) => Loaded;
 
-  /** Internal: use {@link BpfObject.open}. Takes ownership of handle and log. */
-  constructor(handle: ObjectHandle, log: NativeMemory, loaded: (handle: ObjectHandle) => BpfObject) {
+  /** Internal: use `BpfObject.open`. Takes ownership of handle and log. */
+  constructor(handle: ObjectHandle, log: NativeMemory, loaded: (handle: ObjectHandle) => Loaded) {
     this.name = handle.name;
     this.#handle = handle;
     this.#log = log;
@@ -37,7 +39,7 @@ export class OpenObject implements Disposable {
 
   /** By its name, or one of a generated module's `mapLayouts`. Throws `DatapathError` when there is no such map. */
   map(map: string | { readonly name: string }): OpenMap {
-    return named(this.maps(), typeof map === "string" ? map : map.name, "map", this.name);
+    return named(this.maps(), nameOf(map), "map", this.name);
   }
 
   /** Its programs, also those that are not to be loaded. */
@@ -45,9 +47,9 @@ export class OpenObject implements Disposable {
     return this.#handle.programs().map((pointer) => new OpenProgram(pointer, this.#handle));
   }
 
-  /** Throws `DatapathError` when there is none of that name. */
-  program(name: string): OpenProgram {
-    return named(this.programs(), name, "program", this.name);
+  /** By its name, or one of a generated module's `programLayouts`. Throws `DatapathError` when there is none. */
+  program(program: string | TypedProgram): OpenProgram {
+    return named(this.programs(), nameOf(program), "program", this.name);
   }
 
   /**
@@ -71,13 +73,13 @@ export class OpenObject implements Disposable {
   }
 
   /**
-   * Loads its maps and programs into the kernel. Whatever comes of it, this object is spent: it becomes the
-   * {@link BpfObject}, or is closed.
+   * Loads its maps and programs into the kernel. This object cannot be used afterwards: it becomes the `BpfObject`, or
+   * is closed when loading fails.
    *
    * Throws {@link VerifierError} with the verifier's log when a program is refused; `SyscallError` or `LibbpfError`
    * with what libbpf said as its cause for anything else.
    */
-  load(): BpfObject {
+  load(): Loaded {
     const handle = this.#handle;
     try {
       return withLibbpfLog((messages) => {
@@ -99,8 +101,10 @@ export class OpenObject implements Disposable {
       return new VerifierError(op, program, log, { cause: new LibbpfMessages(messages) });
     }
     const call = "bpf_object__load";
+    const hintOfSection = sectionHint(messages);
+    if (hintOfSection !== undefined) return callError(result, { op, call, messages, hint: hintOfSection });
     if (program === undefined || result !== -Errno.EPERM) return callError(result, { op, call, messages });
-    const hint = `${NOT_PRIVILEGED}; if that is so, this kernel loads such a program for nobody`;
+    const hint = `${NOT_PRIVILEGED}; otherwise this kernel does not load such a program`;
     return callError(result, { op, call, target: `program ${program}`, messages, hint });
   }
 
@@ -113,6 +117,16 @@ export class OpenObject implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** What helps with a section that this libbpf does not know. */
+function sectionHint(messages: readonly string[]): string | undefined {
+  const unknown = /^prog '([^']+)': missing BPF prog type, check ELF section name '([^']+)'/;
+  const [, program, section = ""] = messages.map((line) => unknown.exec(line)).find(Boolean) ?? [];
+  if (program === undefined) return undefined;
+  const known = `libbpf ${libbpfVersion()} does not know SEC("${section}")`;
+  if (section.startsWith("tcx/")) return `${known}: write SEC("tc"), which attachTcx() takes as well`;
+  return `${known}: set its type before load(), with open.program("${program}").setType()`;
 }
 
 function named<T extends { name: string }>(parts: readonly T[], name: string, kind: string, object: string): T {

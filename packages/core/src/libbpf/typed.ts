@@ -32,6 +32,16 @@ export interface TypedRingBuffer {
   readonly type: 27;
 }
 
+/** A program: one of a generated module's `programLayouts`. */
+export interface TypedProgram {
+  readonly name: string;
+}
+
+/** The name of a part of an object that is given by its name or its layout. */
+export function nameOf(part: string | { readonly name: string }): string {
+  return typeof part === "string" ? part : part.name;
+}
+
 /** A global variable: one of a generated module's `variableLayouts`. */
 export interface TypedVariable<T> {
   readonly name: string;

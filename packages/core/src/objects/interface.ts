@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { DatapathError, socket } from "@dp/sys";
 import { ioctl } from "../ffi/libc.ts";
 import { callError } from "../libbpf/errors.ts";
+import type { Peer } from "./stores/server-record.ts";
 
 /** A network interface, as programs and maps refer to it. */
 export interface Interface {
@@ -12,22 +13,8 @@ export interface Interface {
   mac: string;
 }
 
-/** One end of a veth pair. */
-export interface VethPeer {
-  iface: Interface;
-  /** Its IPv4 address, dotted. */
-  addr: string;
-}
-
-/** The veth pair of a server. The API says *pod* peer for what is called container peer elsewhere. */
-export interface VethPair {
-  hostPeer: VethPeer;
-  podPeer: VethPeer;
-}
-
 // netdevice(7). A struct ifreq is the interface's name, then the answer.
 const SIOCGIFNAME = 0x8910;
-const SIOCGIFADDR = 0x8915;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
 const IFREQ_SIZE = 40;
@@ -80,21 +67,13 @@ export function interfaceNames(): string[] {
   return lines.flatMap((line) => /^\s*(\S+):/.exec(line)?.[1] ?? []);
 }
 
-/** The first IPv4 address of an interface. Throws `SyscallError`: ENODEV without it, EADDRNOTAVAIL if it has none. */
-function readAddress(name: string): string {
-  // A struct sockaddr_in: family, port, address.
-  const answer = ask(name, SIOCGIFADDR, "SIOCGIFADDR");
-  return [4, 5, 6, 7].map((at) => answer.getUint8(at)).join(".");
-}
-
 /**
  * One end of a veth pair by its interface.
  *
  * @param iface its name in the calling thread's network namespace, or what is known of it
- * @param addr its IPv4 address; asked of the interface when left out
- * @throws SyscallError ENODEV without such an interface, EADDRNOTAVAIL when it has no address
+ * @throws SyscallError ENODEV without such an interface
  */
-export function toVethPeer(iface: string | Interface, addr?: string): VethPeer {
-  const known = typeof iface === "string" ? readInterface(iface) : iface;
-  return { iface: known, addr: addr ?? readAddress(known.name) };
+export function toVethPeer(iface: string | Interface): Peer {
+  const { index, name, mac } = typeof iface === "string" ? readInterface(iface) : iface;
+  return { ifindex: index, name, mac };
 }

@@ -1,20 +1,24 @@
 import {
   type DpChange,
   type DpConfig,
-  type DpDnatTarget,
+  type DpContainer,
   type DpDrops,
-  type DpFree,
+  type DpEndpoint,
+  type DpEndpointKey,
   type DpFlow,
+  type DpFlowCount,
   type DpFlowKey,
+  type DpForwardTraffic,
+  type DpFree,
   type DpHostAddr,
   type DpName,
   type DpNamespace,
-  type DpNetData,
   type DpOrigin,
   type DpOriginKey,
-  type DpPublicKey,
-  type DpSnatTarget,
-  type DpVethPair,
+  type DpRecord,
+  type DpReservedPorts,
+  type DpServer,
+  type DpSettings,
   mapLayouts,
   type MapLayout,
 } from "@dp/bpf";
@@ -25,29 +29,36 @@ import { BpfMap, mapInfo, type PerCpuMap } from "../libbpf/map.ts";
 import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin } from "../libbpf/pin.ts";
 import { makeMap, openRaw } from "../libbpf/raw-map.ts";
+import type { PinRoot } from "./programs/pin-root.ts";
 import { changeBack, changeFrom, type MapName, translated } from "./upgrade/layout-change.ts";
 import { LayoutError } from "./upgrade/layout-error.ts";
-import type { PinRoot } from "./programs/pin-root.ts";
 
-/** The maps of bpf/maps.h and bpf/flow_maps.h that are read or written here. */
+/** The maps of bpf/maps/ that are read or written here. */
 export interface Maps {
-  dnatTargets: PerCpuMap<DpPublicKey, DpDnatTarget>;
-  snatTargets: PerCpuMap<number, DpSnatTarget>;
-  hostPeers: BpfMap<number, number>;
-  uplinks: BpfMap<number, number>;
-  netRecords: BpfMap<string, DpNetData>;
-  endpoints: BpfMap<DpPublicKey, string>;
-  names: BpfMap<DpName, string>;
-  namespaces: BpfMap<DpNamespace, string>;
-  changes: BpfMap<string, DpChange>;
-  groups: BpfMap<number, DpName>;
-  free: BpfMap<number, DpFree>;
-  hostAddrs: BpfMap<string, DpHostAddr>;
+  // What the programs read or write.
   configs: BpfMap<number, DpConfig>;
+  containers: BpfMap<string, DpContainer>;
   dropCounts: PerCpuMap<number, DpDrops>;
-  vethPairs: BpfMap<string, DpVethPair>;
+  endpoints: BpfMap<DpEndpointKey, DpEndpoint>;
+  flowCounts: BpfMap<number, DpFlowCount>;
   flows: BpfMap<DpFlowKey, DpFlow>;
+  hostAddrs: BpfMap<string, DpHostAddr>;
+  hostPeers: BpfMap<number, number>;
   origins: BpfMap<DpOriginKey, DpOrigin>;
+  players: BpfMap<number, number>;
+  servers: BpfMap<number, DpServer>;
+  traffic: PerCpuMap<number, DpForwardTraffic>;
+  uplinks: BpfMap<number, number>;
+  // What only `dp` reads and writes.
+  changes: BpfMap<number, DpChange>;
+  counters: BpfMap<number, number>;
+  free: BpfMap<number, DpFree>;
+  groups: BpfMap<number, DpName>;
+  names: BpfMap<DpName, number>;
+  namespaces: BpfMap<DpNamespace, number>;
+  records: BpfMap<number, DpRecord>;
+  reservedPorts: BpfMap<number, DpReservedPorts>;
+  settings: BpfMap<number, DpSettings>;
 }
 
 const GROW = "load again with room for more: maxServers, dp load --max-servers N";
@@ -95,23 +106,28 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
   const openPerCpu = <K, V>(layout: MapLayout<K, V>) => keep(openOne<K, V, V[]>(root, layout, perCpu, opening));
   try {
     return {
-      dnatTargets: openPerCpu(mapLayouts.dp_dnat_targets),
-      snatTargets: openPerCpu(mapLayouts.dp_snat_targets),
-      hostPeers: open(mapLayouts.dp_host_peers),
-      uplinks: open(mapLayouts.dp_uplinks),
-      netRecords: open(mapLayouts.dp_net_records),
+      configs: open(mapLayouts.dp_configs),
+      containers: open(mapLayouts.dp_containers),
+      dropCounts: openPerCpu(mapLayouts.dp_drop_counts),
       endpoints: open(mapLayouts.dp_endpoints),
+      flowCounts: open(mapLayouts.dp_flow_counts),
+      flows: open(mapLayouts.dp_flows),
+      hostAddrs: open(mapLayouts.dp_host_addrs),
+      hostPeers: open(mapLayouts.dp_host_peers),
+      origins: open(mapLayouts.dp_origins),
+      players: open(mapLayouts.dp_players),
+      servers: open(mapLayouts.dp_servers),
+      traffic: openPerCpu(mapLayouts.dp_traffic),
+      uplinks: open(mapLayouts.dp_uplinks),
+      changes: open(mapLayouts.dp_changes),
+      counters: open(mapLayouts.dp_counters),
+      free: open(mapLayouts.dp_free),
+      groups: open(mapLayouts.dp_groups),
       names: open(mapLayouts.dp_names),
       namespaces: open(mapLayouts.dp_namespaces),
-      changes: open(mapLayouts.dp_changes),
-      groups: open(mapLayouts.dp_groups),
-      free: open(mapLayouts.dp_free),
-      hostAddrs: open(mapLayouts.dp_host_addrs),
-      configs: open(mapLayouts.dp_configs),
-      dropCounts: openPerCpu(mapLayouts.dp_drop_counts),
-      vethPairs: open(mapLayouts.dp_veth_pairs),
-      flows: open(mapLayouts.dp_flows),
-      origins: open(mapLayouts.dp_origins),
+      records: open(mapLayouts.dp_records),
+      reservedPorts: open(mapLayouts.dp_reserved_ports),
+      settings: open(mapLayouts.dp_settings),
     };
   } catch (error) {
     for (const each of opened) each[Symbol.dispose]();

@@ -1,17 +1,17 @@
 import type { Finding } from "../repair/finding.ts";
 
-/** One of the things `doctor` looks at, and what came of it. All of it can be written as JSON. */
+/** The result of one check. Contains only JSON values. */
 export interface DoctorCheck {
   /** Kebab-case, stays the same from version to version. */
   name: string;
-  /** Nothing is wrong here; warnings do not count. */
+  /** Whether no finding is an error. */
   ok: boolean;
-  /** What was found, in words: what is right, or what is wrong. */
+  /** The result in words: what is right, or all findings. */
   what: string;
   findings: Finding[];
 }
 
-/** What a check says: that all is right, and how; or what is wrong. */
+/** What a check returns: a text when all is right, else findings. */
 export type Verdict = string | readonly Finding[];
 
 export function error(code: string, what: string, fix: string): Finding {

@@ -1,16 +1,16 @@
-/** What nftables (and iptables, which today is made of it) does with packets of the proxy and to containers. */
+/** Whether nftables (also iptables-nft) drops packets to the proxy, and forwarded packets to containers. */
 import { execFileSync } from "node:child_process";
 import type { HostConfig } from "@dp/core";
 import { listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-/** `nft --json list ruleset`: what is in it, each an object with one key that says what it is. */
+/** The objects of `nft --json list ruleset`. The one key of each says what it is. */
 export type Ruleset = readonly Readonly<Record<string, unknown>>[];
 
 const TIMEOUT_MS = 10_000;
 const LARGEST = 64 * 2 ** 20;
 
-/** Of the calling thread's network namespace; undefined where nft cannot tell, or is not there. */
+/** The ruleset of the calling thread's network namespace; undefined when nft is missing or fails. */
 export function readRuleset(): Ruleset | undefined {
   try {
     const options = { encoding: "utf8", timeout: TIMEOUT_MS, maxBuffer: LARGEST, stdio: "pipe" } as const;
@@ -29,7 +29,7 @@ interface Chain {
   policy?: string;
 }
 
-/** IPv4 packets come by these. */
+/** The families whose chains see IPv4 packets. */
 const FAMILIES = ["ip", "inet"];
 
 function baseChains(ruleset: Ruleset, hook: string): Chain[] {
@@ -38,7 +38,7 @@ function baseChains(ruleset: Ruleset, hook: string): Chain[] {
     .filter((chain) => chain.hook === hook && FAMILIES.includes(chain.family));
 }
 
-/** Whether anything at all is forwarded to an interface of ours. Where it cannot be told, it is. */
+/** Whether the ruleset lets forwarded packets reach host peers. True when the ruleset is unknown. */
 export function forwardsToContainers(ruleset: Ruleset | undefined): boolean {
   if (ruleset === undefined) return true;
   const closed = baseChains(ruleset, "forward").some(
@@ -63,17 +63,17 @@ function dropsWhatGoesToHostPeers(expr: readonly Statement[]): boolean {
   return drops && matches.length === 1 && /"oifname".*"dp\*"/.test(matches[0] ?? "");
 }
 
-export function checkFirewall({ config }: Patient, ruleset: Ruleset | undefined): Verdict {
-  if (config === undefined) return "nothing is loaded that it could keep from the proxy";
-  if (ruleset === undefined) return "not looked at: nft is not installed, or does not answer";
+export function checkFirewall({ config }: HostView, ruleset: Ruleset | undefined): Verdict {
+  if (config === undefined) return "nothing is loaded";
+  if (ruleset === undefined) return "not checked: nft is not installed, or failed";
   return judgeFirewall(ruleset, config);
 }
 
 type Ports = Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort">;
 
 /**
- * A chain that drops what it is not told to accept, where nobody tells it of host peers or of the proxy's ports.
- * Players' packets meet no rule: they do not come by here.
+ * Finds input chains that drop by default without a rule for host peers or the proxy's ports. Players' packets pass no
+ * chain of nftables.
  */
 export function judgeFirewall(ruleset: Ruleset, { httpPort, dnsPort, tcpPort }: Ports): Verdict {
   const ports = [httpPort, dnsPort, tcpPort];
@@ -82,11 +82,11 @@ export function judgeFirewall(ruleset: Ruleset, { httpPort, dnsPort, tcpPort }: 
   const told = /"dp\*?"/.test(text) || ports.every((port) => new RegExp(`\\b${port}\\b`).test(text));
   const closed = baseChains(ruleset, "input").filter(({ policy }) => policy === "drop");
   if (closed.length === 0) return "no chain of nftables drops input by default";
-  if (told) return "nftables drops input by default, and has rules for the proxy";
+  if (told) return "nftables drops input by default, and has a rule for the proxy";
   const names = closed.map(({ family, table, name }) => `${family} ${table} ${name}`);
   const what =
-    `nftables drops input by default (${listed(names)}), and no rule is about host peers or the ports ` +
-    `${listed(ports.map(String))}: what containers open may not get to the proxy`;
+    `nftables drops input by default (${listed(names)}), and no rule names host peers or the ports ` +
+    `${listed(ports.map(String))}: containers may not reach the proxy`;
   const [first] = closed;
   const chain = `${first?.family} ${first?.table} ${first?.name}`;
   const fix =

@@ -1,4 +1,4 @@
-/** Programs and filters of others where datapath's stand. */
+/** Other programs and filters on the hooks of datapath's programs. */
 import type { Attachment, InterfaceProgram, ServerRecord } from "@dp/core";
 import { type Direction, Link as BpfLink, Program, queryTcx } from "@dp/core/libbpf";
 import { type Filter, Netlink } from "@dp/netlink";
@@ -7,9 +7,9 @@ import { openServerNetns } from "../container/processes.ts";
 import type { Finding } from "../repair/finding.ts";
 import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-/** One side of one interface, with what is datapath's there. */
+/** One direction of one interface, with datapath's attachments there. */
 interface Hook {
   ifindex: number;
   iface: string;
@@ -17,7 +17,7 @@ interface Hook {
   where: string;
   direction: Direction;
   ours: readonly Attachment[];
-  /** What another program in front of ours could do. */
+  /** What a program that runs before ours could do. */
   danger: string;
 }
 
@@ -28,16 +28,16 @@ const DANGER = {
   container: "what the container opens may not get to the proxy",
 };
 
-export function checkHooks(patient: Patient): Verdict {
-  if (patient.objects === undefined) return "nothing is attached";
-  const findings = [...hostHooks(patient)].flatMap((hook) => inspect(hook, patient.netlink));
-  for (const record of patient.records) findings.push(...inspectContainer(patient, record));
-  // Some kinds of filters come with a table of their own, listed like a filter.
+export function checkHooks(view: HostView): Verdict {
+  if (view.objects === undefined) return "nothing is attached";
+  const findings = [...hostHooks(view)].flatMap((hook) => inspect(hook, view.netlink));
+  for (const record of view.records) findings.push(...inspectContainer(view, record));
+  // Some kinds of filters have a table, which is listed like a filter.
   const distinct = [...new Map(findings.map((finding) => [finding.what, finding])).values()];
-  return distinct.length > 0 ? distinct : "nobody else's programs are where ours stand";
+  return distinct.length > 0 ? distinct : "no other programs are on our hooks";
 }
 
-function* hostHooks({ attachments, uplinks, records }: Patient): Generator<Hook> {
+function* hostHooks({ attachments, uplinks, records }: HostView): Generator<Hook> {
   const on = (ifindex: number, ...programs: InterfaceProgram[]) =>
     attachments.filter((each) => each.ifindex === ifindex && programs.includes(each.program));
   for (const { index: ifindex, name: iface } of uplinks) {
@@ -53,7 +53,7 @@ function* hostHooks({ attachments, uplinks, records }: Patient): Generator<Hook>
   }
 }
 
-function inspectContainer({ attachments, objects }: Patient, record: ServerRecord): Finding[] {
+function inspectContainer({ attachments, objects }: HostView, record: ServerRecord): Finding[] {
   const { hostPeer, podPeer } = record.veth;
   const ours = attachments.filter(
     ({ program, iface }) => program === "tproxy_container" && iface === hostPeer.iface.name,
@@ -67,7 +67,7 @@ function inspectContainer({ attachments, objects }: Patient, record: ServerRecor
     const hook: Hook = { ifindex, iface, where, direction: "egress", ours: own, danger: DANGER.container };
     return withNetns(netns, () => inspect(hook, inside));
   } catch {
-    // The container is gone, which dp status tells.
+    // The container is gone: dp status reports that.
     return [];
   }
 }
@@ -90,8 +90,8 @@ function inspectTcx(hook: Hook): Finding[] {
     const what = `the program ${nameOf(programId)} (id ${programId})`;
     const fix =
       id === undefined
-        ? `take it off: bpftool net detach tcx_${hook.direction} dev ${hook.iface}`
-        : `stop what attached it, or: bpftool link detach id ${id}`;
+        ? `detach it: bpftool net detach tcx_${hook.direction} dev ${hook.iface}`
+        : `stop the program that attached it, or: bpftool link detach id ${id}`;
     return [at < last ? beforeOurs(hook, what, fix) : afterOurs(hook, what, fix)];
   });
 }
@@ -101,7 +101,7 @@ function linkId(path: string): number {
   return link.info().id;
 }
 
-/** Filters run by priority; those of one priority in an order that nobody promises. */
+/** Filters run by priority. The order of filters with the same priority is not defined. */
 export function judgeFilters(
   hook: Pick<Hook, "iface" | "where" | "direction" | "danger"> & {
     ours: readonly { programId?: number | undefined }[];
@@ -120,7 +120,7 @@ export function judgeFilters(
 type Place = Pick<Hook, "iface" | "where" | "direction" | "danger">;
 
 function beforeOurs({ iface, where, direction, danger }: Place, what: string, fix: string): Finding {
-  return error("foreign-program", `${what} is before ours on the ${direction} of ${iface}${where}: ${danger}`, fix);
+  return error("foreign-program", `${what} runs before ours on the ${direction} of ${iface}${where}: ${danger}`, fix);
 }
 
 function afterOurs({ iface, where, direction }: Place, what: string, fix: string): Finding {
@@ -134,7 +134,7 @@ function describe({ kind, priority, program }: Filter): string {
 }
 
 function filterFix({ iface, direction }: Place): string {
-  return `see whose it is: tc filter show dev ${iface} ${direction}; take it away: tc filter delete`;
+  return `find out which program made it: tc filter show dev ${iface} ${direction}; remove it: tc filter delete`;
 }
 
 function nameOf(programId: number): string {
@@ -142,6 +142,6 @@ function nameOf(programId: number): string {
     using program = Program.fromId(programId);
     return program.name;
   } catch {
-    return "that is gone by now";
+    return "that is already gone";
   }
 }

@@ -1,10 +1,10 @@
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { label } from "../server/server.ts";
 import type { Verdict } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-/** Every container sends to the same MAC: its gateway is the same to it wherever it moves. */
-export function checkHostPeers({ records, netlink }: Patient): Verdict {
+/** All containers send to the same gateway MAC, so that a container can be restored on another host. */
+export function checkHostPeers({ records, netlink }: HostView): Verdict {
   const links = new Map(netlink.links().map((link) => [link.name, link]));
   const findings = records.flatMap((record) => {
     const { hostPort: port, name, veth } = record;
@@ -12,7 +12,7 @@ export function checkHostPeers({ records, netlink }: Patient): Verdict {
     if (link === undefined || link.mac === HOST_PEER_MAC) return [];
     const mac = `the MAC ${link.mac} instead of ${HOST_PEER_MAC}`;
     const what = `${link.name} of ${label(record)} has ${mac}: what its container sends to the host is dropped`;
-    // Not `ip link set`: with the MAC the kernel has forgotten the container's, which is mended too.
+    // Not `ip link set`: when the MAC changed, the kernel also dropped the neighbour entry of the container.
     const fix = "dp gc, or dp load";
     return [{ code: "host-peer-mac", severity: "error", server: { port, name }, what, fix } as const];
   });

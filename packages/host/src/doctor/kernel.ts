@@ -1,4 +1,4 @@
-/** What the kernel can do, by trying: version numbers lie. */
+/** What the kernel supports, found out by trying: distributions backport and disable features. */
 import { sockDestroyRefusal, verifyPrograms } from "@dp/core/internal";
 import { hasClsact, hasHelper, hasJit, hasKernelBtf, hasProgramType, hasTcx } from "@dp/core/libbpf";
 import { currentNetns, netnsCookie } from "@dp/sys";
@@ -11,7 +11,7 @@ export function checkAttaching(): Verdict {
   return [error("no-tc-hooks", "this kernel has neither TCX links nor clsact filters", fix)];
 }
 
-/** The single things first: of a program that is refused the verifier says little about why. */
+/** Single features first: when a program is refused, the verifier's message rarely names the missing feature. */
 export function checkPrograms(): Verdict {
   const helpers = (["redirect_peer", "redirect_neigh", "timer_init"] as const).filter((name) => !hasHelper(name));
   const types = (["cgroupSockopt", "sockOps"] as const).filter((name) => !hasProgramType(name));
@@ -20,11 +20,11 @@ export function checkPrograms(): Verdict {
     const what = `this kernel has no ${listed(missing)}`;
     return [error("kernel-feature", what, "boot Linux 6.1 or newer, built with CONFIG_CGROUP_BPF")];
   }
-  // Throws on a kernel that cannot tell namespaces apart for good.
+  // Throws on a kernel without network namespace cookies.
   using own = currentNetns();
   netnsCookie(own);
   verifyPrograms();
-  return "this kernel accepts every one of them";
+  return "this kernel accepts all programs";
 }
 
 const TYPES = { cgroupSockopt: "cgroup/getsockopt programs", sockOps: "sockops programs" } as const;

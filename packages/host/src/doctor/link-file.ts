@@ -1,8 +1,8 @@
-/** systemd.link(5): the files by which udev names network interfaces and chooses their MAC addresses. */
+/** systemd.link(5): the files that tell udev the names and MAC addresses of interfaces. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Highest precedence first: of files of one name only the first is read. */
+/** Highest precedence first: of files with the same name, udev reads only the first. */
 const FOLDERS = [
   "/etc/systemd/network",
   "/run/systemd/network",
@@ -13,25 +13,25 @@ const FOLDERS = [
 
 export interface LinkFile {
   path: string;
-  /** Settings by section and key; a key that is given twice has both values, unless the later one is empty. */
+  /** Settings by section and key. A key that is given twice has both values; an empty value clears those before it. */
   sections: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 }
 
-/** An interface as these files know it. */
+/** What [Match] can select an interface by. */
 export interface Device {
   name: string;
   mac: string;
-  /** As `ip -d link` says it: "veth". */
+  /** The kind as in `ip -d link`: "veth". */
   kind: string;
 }
 
-/** Every file that counts, in the order they are tried. */
+/** The files that udev reads, in the order it tries them. */
 export function readLinkFiles(folders: readonly string[] = FOLDERS): LinkFile[] {
   const byName = new Map<string, string>();
   for (const folder of folders) {
     for (const name of namesIn(folder)) if (!byName.has(name)) byName.set(name, join(folder, name));
   }
-  // By the bytes of their names, whatever folder they are in. One that is empty (or /dev/null) hides those below it.
+  // Sorted by name, whatever the folder. An empty file (or /dev/null) hides files with the same name in later folders.
   const names = [...byName.keys()].sort((one, other) => (one < other ? -1 : 1));
   return names.flatMap((name) => {
     const path = byName.get(name) as string;
@@ -90,24 +90,24 @@ function logicalLines(text: string): string[] {
   return joined === "" ? lines : [...lines, joined];
 }
 
-/** The file udev takes for an interface: the first that matches. */
+/** The file udev uses for an interface: the first that matches. */
 export function linkFileFor(device: Device, files: readonly LinkFile[]): LinkFile | undefined {
   return files.find((file) => matches(device, file.sections.get("Match")));
 }
 
-/** What of [Match] can be told of an interface that is only planned. All of it has to match. */
+/** The conditions of [Match] that are known before the interface exists. All of them have to match. */
 const MATCHERS: Readonly<Record<string, (device: Device, words: readonly string[]) => boolean>> = {
   OriginalName: ({ name }, words) => globs(name, words),
   Kind: ({ kind }, words) => globs(kind, words),
   Driver: ({ kind }, words) => globs(kind, words),
   Type: (_, words) => globs("ether", words),
   MACAddress: ({ mac }, words) => words.some((word) => word.toLowerCase() === mac),
-  // A virtual interface has none of its own.
+  // A virtual interface has no permanent MAC.
   PermanentMACAddress: () => false,
   Path: () => false,
 };
 
-/** Conditions on the machine (Host, Virtualization, KernelVersion...) are taken for fulfilled. */
+/** Conditions on the machine (Host, Virtualization, KernelVersion, …) count as fulfilled. */
 function matches(device: Device, section: ReadonlyMap<string, readonly string[]> | undefined): boolean {
   const conditions = [...(section ?? [])].filter(([, values]) => values.length > 0);
   // Without [Match] a file is ignored, with a warning.
@@ -121,7 +121,7 @@ function matches(device: Device, section: ReadonlyMap<string, readonly string[]>
   );
 }
 
-/** Shell patterns, of which one has to fit; or none, if the first begins with "!". */
+/** Whether one of these shell patterns matches; whether none matches, if the first begins with "!". */
 function globs(text: string, words: readonly string[]): boolean {
   const inverted = words[0]?.startsWith("!") ?? false;
   const patterns = inverted ? [words[0]?.slice(1) ?? "", ...words.slice(1)] : words;

@@ -1,4 +1,4 @@
-/** Who listens where containers' connections are redirected to. */
+/** The listeners that containers' connections are redirected to. */
 import { readFileSync } from "node:fs";
 import type { HostConfig } from "@dp/core";
 import { commandOf } from "@dp/sys";
@@ -8,9 +8,9 @@ import { socketHolders } from "../kernel/socket-holder.ts";
 import { parseProcNetTcp } from "../kernel/sockets.ts";
 import type { Finding } from "../repair/finding.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-/** A socket that waits for connections, or for datagrams from anyone. */
+/** A listening TCP socket, or an unconnected UDP socket. */
 export interface Listener {
   protocol: "TCP" | "UDP";
   address: string;
@@ -20,16 +20,16 @@ export interface Listener {
 
 const FIX = "run dp proxy (examples/systemd/datapath-proxy.service), or another transparent proxy on these ports";
 
-export function checkListeners(patient: Patient): Verdict {
-  const { config } = patient;
-  if (config === undefined) return "nothing is loaded that redirects to them";
+export function checkListeners(view: HostView): Verdict {
+  const { config } = view;
+  if (config === undefined) return "nothing is loaded";
   const { reached, verdict } = judgeListeners(readListeners(), config);
-  const outside = findOutside(patient, reached);
+  const outside = findOutside(view, reached);
   if (typeof verdict === "string") return outside.length > 0 ? outside : verdict;
   return [...verdict, ...outside];
 }
 
-/** Those of the calling thread's network namespace. */
+/** The listeners of the calling thread's network namespace. */
 function readListeners(): Listener[] {
   const rows = (file: string) => {
     try {
@@ -49,7 +49,7 @@ function readListeners(): Listener[] {
   return [...tcp.map(of("TCP")), ...["udp", "udp6"].flatMap(rows).map(of("UDP"))];
 }
 
-/** @returns those that containers reach, too */
+/** @returns also the listeners that containers reach */
 export function judgeListeners(
   listeners: readonly Listener[],
   config: Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort" | "hostSubnet">,
@@ -64,24 +64,24 @@ export function judgeListeners(
     ["TCP", config.tcpPort, "all other TCP"],
   ] as const;
   const reached: Listener[] = [];
-  const deaf: string[] = [];
+  const missing: string[] = [];
   const elsewhere: string[] = [];
   for (const [protocol, port, what] of wanted) {
     const there = listeners.filter((each) => each.protocol === protocol && each.port === port);
     const right = there.filter(reaches);
     reached.push(...right);
     if (right.length > 0) continue;
-    deaf.push(`${protocol} ${port} (${what})`);
+    missing.push(`${protocol} ${port} (${what})`);
     elsewhere.push(...there.map(({ address }) => `${address}:${port}`));
   }
-  if (deaf.length === 0) return { verdict: "somebody listens on all of its ports", reached };
-  const only = elsewhere.length === 0 ? "" : `; ${listed(elsewhere)} is not where containers' connections arrive`;
-  const what = `nobody listens on ${listed(deaf)}: what containers open there is refused${only}`;
+  if (missing.length === 0) return { verdict: "a process listens on each of its ports", reached };
+  const only = elsewhere.length === 0 ? "" : `; containers do not reach ${listed(elsewhere)}`;
+  const what = `no process listens on ${listed(missing)}: what containers open there is refused${only}`;
   return { verdict: [warning("proxy-not-listening", what, FIX)], reached };
 }
 
-/** Who is outside of the cgroup gets the connections, and does not learn where they were going. */
-function findOutside({ objects }: Patient, reached: readonly Listener[]): Finding[] {
+/** A proxy outside the cgroup gets the connections, but SO_ORIGINAL_DST does not tell it their destinations. */
+function findOutside({ objects }: HostView, reached: readonly Listener[]): Finding[] {
   const attached = objects
     ?.cgroupAttachments()
     .find(({ program, cgroupId }) => program === "getsockopt" && cgroupId !== 0n);
@@ -93,10 +93,9 @@ function findOutside({ objects }: Patient, reached: readonly Listener[]): Findin
     const own = cgroup === undefined ? folder : cgroupFolder(cgroup);
     if (own === folder || own.startsWith(`${folder}/`)) return [];
     const what =
-      `process ${pid} (${commandOf(pid)}), which listens for containers' connections, is outside of the cgroup ` +
-      `${folder}: it does not learn where they were going`;
-    const fix =
-      "start it in that cgroup, or let the datapath have all of them: dp load --cgroup with the cgroup2 mount";
+      `process ${pid} (${commandOf(pid)}) listens for containers' connections outside the cgroup ${folder}: ` +
+      "SO_ORIGINAL_DST does not tell it their destinations";
+    const fix = "start it in that cgroup, or attach to all cgroups: dp load --cgroup with the cgroup2 mount";
     return [error("proxy-outside-cgroup", what, fix)];
   });
 }

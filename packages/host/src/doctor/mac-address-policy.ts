@@ -7,17 +7,17 @@ import { type LinkFile, linkFileFor, linkSetting, readLinkFiles } from "./link-f
 const FIX = "install examples/systemd/10-datapath.link in /etc/systemd/network, then udevadm control --reload";
 
 export function checkMacAddressPolicy(): Verdict {
-  if (!existsSync("/run/udev/control")) return "no udev runs here: nobody renames interfaces or changes their MACs";
+  if (!existsSync("/run/udev/control")) return "udev does not run here: it renames no interface and changes no MAC";
   return judgeLinkFiles(readLinkFiles());
 }
 
-/** What udev does with a host peer, which was made with its name and its MAC. */
+/** Whether udev renames host peers or changes their MACs. */
 export function judgeLinkFiles(files: readonly LinkFile[]): Verdict {
   const device = { name: hostPeerName(25565), mac: HOST_PEER_MAC, kind: "veth" };
   const file = linkFileFor(device, files);
-  if (file === undefined) return "no .link file applies to host peers: udev leaves them alone";
+  if (file === undefined) return "no .link file applies to host peers";
   const findings = [...judgeMac(file), ...judgeName(file)];
-  return findings.length > 0 ? findings : `${file.path} leaves host peers alone`;
+  return findings.length > 0 ? findings : `${file.path} does not change host peers`;
 }
 
 function judgeMac(file: LinkFile): Finding[] {
@@ -26,7 +26,7 @@ function judgeMac(file: LinkFile): Finding[] {
   if (policy === "persistent" || policy === "random") {
     const what =
       `udev has MACAddressPolicy=${policy} for host peers (${file.path}): ` +
-      "it changes the MAC of one that was not made with it";
+      "it changes MACs that were not set when the interface was created";
     return [warning("mac-address-policy", what, FIX)];
   }
   if (address === undefined || address.toLowerCase() === HOST_PEER_MAC) return [];
@@ -34,12 +34,12 @@ function judgeMac(file: LinkFile): Finding[] {
   return [error("mac-address", what, FIX)];
 }
 
-/** A name that was given by who made the interface is kept, if the policy is asked to keep it first. */
+/** udev keeps a name that was set when the interface was created only if `keep` stands first in NamePolicy. */
 function judgeName(file: LinkFile): Finding[] {
   const policy = linkSetting(file, "NamePolicy")?.split(/\s+/) ?? [];
   const name = linkSetting(file, "Name");
   if (policy[0] === "keep" || (policy.length === 0 && name === undefined)) return [];
   const by = policy.length > 0 ? `NamePolicy=${policy.join(" ")}` : `Name=${name}`;
-  const what = `udev may rename host peers (${by} in ${file.path}): their pins go by their names`;
+  const what = `udev may rename host peers (${by} in ${file.path}): pins are found by interface name`;
   return [warning("interface-name-policy", what, FIX)];
 }

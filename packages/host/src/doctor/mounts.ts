@@ -1,13 +1,13 @@
-/** Where things are mounted: the bpffs of the pin root, cgroup2. */
+/** The mounts datapath needs: a bpffs for the pin root, and cgroup2. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { isBpffs, isCgroup2 } from "@dp/sys";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-export function checkBpffs({ pinRoot, netlink }: Patient): Verdict {
+export function checkBpffs({ pinRoot, netlink }: HostView): Verdict {
   if (!/^nodev\tbpf$/m.test(readFileSync("/proc/filesystems", "utf8"))) {
     return [error("no-bpffs", "this kernel has no bpffs", "boot one built with CONFIG_BPF_SYSCALL")];
   }
@@ -15,24 +15,26 @@ export function checkBpffs({ pinRoot, netlink }: Patient): Verdict {
     const orphans = netlink.links().filter(({ kind, mac }) => kind === "veth" && mac === HOST_PEER_MAC);
     if (orphans.length === 0) {
       const what = `no bpffs is mounted on ${pinRoot}: nothing is loaded there`;
-      return [warning("bpffs-missing", what, "dp load mounts one; at every boot, see examples/systemd")];
+      return [
+        warning("bpffs-missing", what, "run dp load, which mounts one; to do so at every boot, see examples/systemd"),
+      ];
     }
     const names = orphans.length > 3 ? `${orphans.length} of them` : listed(orphans.map(({ name }) => name));
-    const what = `no bpffs is mounted on ${pinRoot}, and there are servers' interfaces (${names}): it was unmounted`;
+    const what = `no bpffs is mounted on ${pinRoot}, and there are servers' interfaces (${names}): the bpffs was unmounted`;
     const fix =
-      "dp load, then add the servers again; or look from the machine's own mounts: nsenter --mount -t 1 dp ...";
+      "dp load, then add the servers again; or run dp in the machine's mount namespace: nsenter --mount -t 1 dp ...";
     return [error("bpffs-lost", what, fix)];
   }
   if (!isMountedForAll(resolve(pinRoot))) {
-    const what = `the bpffs on ${pinRoot} is in this process's own mount namespace: what is loaded ends with that`;
+    const what = `the bpffs on ${pinRoot} is in this process's own mount namespace: what is loaded ends with this namespace`;
     const fix =
-      "mount it for all, then load: nsenter --mount -t 1 dp load (`ip netns exec` hides the machine's mounts)";
+      "load in the machine's mount namespace: nsenter --mount -t 1 dp load (`ip netns exec` hides the machine's mounts)";
     return [warning("bpffs-private", what, fix)];
   }
-  return `${pinRoot} is on one`;
+  return `${pinRoot} is on a bpffs`;
 }
 
-/** True as well for who cannot see the mounts of process 1. */
+/** Whether process 1 sees the mount. True as well when the mounts of process 1 cannot be read. */
 function isMountedForAll(path: string): boolean {
   try {
     if (readlinkSync("/proc/self/ns/mnt") === readlinkSync("/proc/1/ns/mnt")) return true;
@@ -45,14 +47,14 @@ function isMountedForAll(path: string): boolean {
 
 export function checkCgroup2(): Verdict {
   const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-  // One that another mount covers is not there.
+  // A mount that is hidden under another one does not count.
   return judgeCgroup2(
     parseMounts(mountinfo, "cgroup2").filter(({ path }) => isCgroup2(path)),
     mountinfo,
   );
 }
 
-/** @param mounts those that can be reached */
+/** @param mounts the cgroup2 mounts that are not hidden under another mount */
 export function judgeCgroup2(mounts: readonly Mount[], mountinfo: string): Verdict {
   const whole = mounts.filter(({ root }) => root === "/");
   const [first] = whole;
@@ -62,11 +64,11 @@ export function judgeCgroup2(mounts: readonly Mount[], mountinfo: string): Verdi
   }
   const [part] = mounts;
   if (part !== undefined) {
-    const what = `of cgroup2 only ${part.root} is mounted, on ${part.path}: proxies elsewhere do not work`;
+    const what = `only the part ${part.root} of cgroup2 is mounted, on ${part.path}: proxies outside it do not work`;
     return [
       warning("cgroup2-partial", what, "run it outside of the container, or start the proxies below that cgroup"),
     ];
   }
-  const what = "no cgroup2 is mounted: proxies would not learn where connections were going";
+  const what = "no cgroup2 is mounted: SO_ORIGINAL_DST would not work for proxies";
   return [error("cgroup2-missing", what, "mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2")];
 }

@@ -1,17 +1,17 @@
 import { ephemeralRange, overlap, type PortRange } from "../kernel/ephemeral-range.ts";
 import { type Verdict, warning } from "./check.ts";
-import type { Patient } from "./patient.ts";
+import type { HostView } from "./host-view.ts";
 
-/** The ports that are given out are reserved; those that will be are not. */
-export function checkPortRange({ config }: Patient): Verdict {
-  if (config === undefined) return "nothing is loaded that gives out ports";
+/** Ports of servers are reserved; ports that servers may get later are not. */
+export function checkPortRange({ config }: HostView): Verdict {
+  if (config === undefined) return "nothing is loaded";
   return judgePortRange(config.portRange, ephemeralRange());
 }
 
 export function judgePortRange(range: PortRange, ephemeral: PortRange): Verdict {
   const shared = overlap(range, ephemeral);
   const text = range.join("-");
-  if (shared === undefined) return `${text} is apart from what the host's own connections take`;
+  if (shared === undefined) return `${text} does not overlap the ephemeral range`;
   const what =
     `of the ports for servers, ${text}, the host takes ${shared.join("-")} for its own connections ` +
     `(net.ipv4.ip_local_port_range is ${ephemeral.join("-")}): add-server may find one taken`;

@@ -1,8 +1,8 @@
 import { requirePrivileges } from "../kernel/privileges.ts";
 import type { Verdict } from "./check.ts";
 
-/** Throws what every command would. */
+/** Throws the same error as every command. */
 export function checkPrivileges(): Verdict {
-  requirePrivileges("look for privileges");
-  return "it may change interfaces, network namespaces and BPF programs";
+  requirePrivileges("check privileges");
+  return "CAP_NET_ADMIN and CAP_SYS_ADMIN";
 }

@@ -2,7 +2,7 @@
 import type { Interface } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { toInterface } from "../interfaces/uplink.ts";
-import type { Change } from "./change.ts";
+import type { LoadContext } from "./context.ts";
 import type { LoadPlan } from "./plan.ts";
 import { uplinksOf } from "./uplinks.ts";
 
@@ -15,7 +15,7 @@ const ATTACH = {
 
 /** Attaches a program, or swaps it in place; undone by swapping the previous back in, or by detaching. */
 export function attach(
-  { transaction, objects, previous }: Change,
+  { transaction, objects, previous }: LoadContext,
   program: keyof typeof ATTACH,
   iface: Interface,
 ): void {
@@ -30,7 +30,7 @@ export function attach(
 }
 
 export function attachToCgroup(
-  { transaction, objects, previous }: Change,
+  { transaction, objects, previous }: LoadContext,
   { cgroup, oldCgroup }: Pick<LoadPlan, "cgroup" | "oldCgroup">,
 ): void {
   transaction.step(
@@ -44,7 +44,7 @@ export function attachToCgroup(
 }
 
 /** dp_guard wants the mark of dp_snat, which that of before may not give: after all of those have been swapped. */
-export function attachGuard({ transaction, objects, options }: Change): void {
+export function attachGuard({ transaction, objects, options }: LoadContext): void {
   transaction.step(
     "attach guard",
     () => {
@@ -63,8 +63,8 @@ export function attachGuard({ transaction, objects, options }: Change): void {
 }
 
 /** Detaches from the uplinks of before that are none any more. */
-export function leaveUplinks(change: Change, uplinks: readonly Link[]): void {
-  const { transaction, objects, previous, netlink } = change;
+export function leaveUplinks(context: LoadContext, uplinks: readonly Link[]): void {
+  const { transaction, objects, previous, netlink } = context;
   for (const { iface, ifindex } of uplinksOf(previous)) {
     if (uplinks.some(({ name }) => name === iface)) continue;
     const link = ifindex === 0 ? undefined : netlink.link(ifindex);

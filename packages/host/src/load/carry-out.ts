@@ -6,7 +6,7 @@ import { followMtu } from "../interfaces/server-mtu.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { Transaction } from "../transaction.ts";
 import { attach, attachGuard, attachToCgroup, leaveUplinks } from "./attach.ts";
-import type { Change } from "./change.ts";
+import type { LoadContext } from "./context.ts";
 import { addUplinks, moveServers, replaceConfig, replaceHostAddresses } from "./entries.ts";
 import { type LoadOptions, OP } from "./options.ts";
 import type { LoadPlan } from "./plan.ts";
@@ -42,29 +42,29 @@ export function carryOut(
 }
 
 /** The maps that got another layout or size. */
-function bringIntoUse(change: Change, plan: LoadPlan): string[] {
-  const { transaction, objects, previous, netlink, options } = change;
+function bringIntoUse(context: LoadContext, plan: LoadPlan): string[] {
+  const { transaction, objects, previous, netlink, options } = context;
   const { uplinks, config, present, moved } = plan;
   const oldConfig = previous?.config();
-  if (oldConfig !== undefined) replaceConfig(change, oldConfig, config);
-  replaceHostAddresses(change, plan.addresses);
-  addUplinks(change, uplinks);
-  moveServers(change, moved);
-  attachToCgroup(change, plan);
-  // The guards of the containers before the door for their players.
-  const reached = present.filter((record) => attachToServer(change, record));
-  attachGuard(change);
+  if (oldConfig !== undefined) replaceConfig(context, oldConfig, config);
+  replaceHostAddresses(context, plan.addresses);
+  addUplinks(context, uplinks);
+  moveServers(context, moved);
+  attachToCgroup(context, plan);
+  // The programs on the host peers before dp_dnat: no player reaches a container without them.
+  const reached = present.filter((record) => attachToServer(context, record));
+  attachGuard(context);
   for (const record of present) {
     const uplink = moved.find((each) => each.record === record)?.home.uplink ?? record.uplink;
     followMtu(transaction, netlink, record, uplink, options);
   }
-  for (const uplink of uplinks) attach(change, "dnat", toInterface(uplink));
-  leaveUplinks(change, uplinks);
+  for (const uplink of uplinks) attach(context, "dnat", toInterface(uplink));
+  leaveUplinks(context, uplinks);
   const names = [...reached.map(({ veth }) => veth.hostPeer.iface), ...uplinks].map(({ name }) => name);
   transaction.step("verify programs", () => verify(objects, new Set(names)));
   // Nothing runs the previous programs any more: what they wrote into maps of theirs is complete.
   const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
-  // Last: whoever finds none knows that what is there was not finished.
+  // Last: without a configuration, the next command knows that this load did not finish.
   if (oldConfig === undefined) transaction.step("configuration", () => objects.setConfig(config));
   return migrated;
 }

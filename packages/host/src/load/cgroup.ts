@@ -1,7 +1,7 @@
 import type { Objects } from "@dp/core";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { Situation } from "./situation.ts";
 
 /** Where the previous programs are attached; undefined when they are not, or when it is gone. */
 export function cgroupOf(objects: Objects | undefined): string | undefined {
@@ -10,7 +10,7 @@ export function cgroupOf(objects: Objects | undefined): string | undefined {
 }
 
 /** The one that is given; else the one before; else the whole mount. */
-export function chooseCgroup({ previous, options }: Situation, old: string | undefined): string {
+export function chooseCgroup({ previous, options }: LoadInput, old: string | undefined): string {
   if (options.cgroup !== undefined) return options.cgroup;
   if (old !== undefined) return old;
   const mount = cgroup2Mount(OP);

@@ -3,10 +3,10 @@ import type { HostConfig } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { type HostAddress, refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { moveServer } from "../server/move.ts";
-import type { Change } from "./change.ts";
+import type { LoadContext } from "./context.ts";
 import type { Move } from "./moves.ts";
 
-export function replaceConfig({ transaction, objects }: Change, old: HostConfig, config: HostConfig): void {
+export function replaceConfig({ transaction, objects }: LoadContext, old: HostConfig, config: HostConfig): void {
   transaction.step(
     "configuration",
     () => objects.setConfig(config),
@@ -14,7 +14,7 @@ export function replaceConfig({ transaction, objects }: Change, old: HostConfig,
   );
 }
 
-export function replaceHostAddresses({ transaction, objects }: Change, addresses: readonly HostAddress[]): void {
+export function replaceHostAddresses({ transaction, objects }: LoadContext, addresses: readonly HostAddress[]): void {
   const old = objects.hostAddresses();
   transaction.step(
     "host addresses",
@@ -23,7 +23,7 @@ export function replaceHostAddresses({ transaction, objects }: Change, addresses
   );
 }
 
-export function addUplinks({ transaction, objects }: Change, uplinks: readonly Link[]): void {
+export function addUplinks({ transaction, objects }: LoadContext, uplinks: readonly Link[]): void {
   const old = objects.uplinks();
   for (const { name, index } of uplinks) {
     transaction.step(
@@ -34,7 +34,7 @@ export function addUplinks({ transaction, objects }: Change, uplinks: readonly L
   }
 }
 
-export function moveServers({ transaction, objects }: Change, moved: readonly Move[]): void {
+export function moveServers({ transaction, objects }: LoadContext, moved: readonly Move[]): void {
   for (const { record, home } of moved) {
     transaction.step(
       `address and uplink of server ${record.hostPort}`,

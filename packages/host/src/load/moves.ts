@@ -3,8 +3,8 @@ import { DatapathError } from "@dp/sys";
 import { uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
 import type { Home } from "../server/move.ts";
 import { labels } from "../server/server.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { Situation } from "./situation.ts";
 
 /** A server that gets another address or uplink than it had: the interface was deleted and made again. */
 export interface Move {
@@ -17,7 +17,7 @@ export interface Move {
  * host any more. One whose uplink would not be one any more is a conflict.
  */
 export function planMoves(
-  { netlink, old, records, addresses, options }: Situation,
+  { netlink, old, records, addresses, options }: LoadInput,
   config: HostConfig,
   uplinks: readonly Interface[],
 ): Move[] {

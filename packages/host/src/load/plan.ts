@@ -5,10 +5,10 @@ import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts
 import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import { findHostPeer } from "../server/present.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
+import type { LoadInput } from "./input.ts";
 import { type Move, planMoves } from "./moves.ts";
 import { type LoadOptions, OP } from "./options.ts";
 import { choosePublicAddress } from "./public-address.ts";
-import type { Situation } from "./situation.ts";
 import { checkSubnets } from "./subnets.ts";
 import { chooseUplinks } from "./uplinks.ts";
 
@@ -44,10 +44,10 @@ export function planLoad(netlink: Netlink, previous: Objects | undefined, option
   const records = previous?.netData() ?? [];
   const old = previous?.config();
   const addresses = hostAddresses(netlink, records);
-  const situation: Situation = { netlink, previous, old, records, addresses, options };
-  const { links: uplinks, source } = chooseUplinks(situation);
+  const input: LoadInput = { netlink, previous, old, records, addresses, options };
+  const { links: uplinks, source } = chooseUplinks(input);
   const interfaces = uplinks.map(toInterface);
-  const publicAddress = choosePublicAddress(situation, uplinks, source);
+  const publicAddress = choosePublicAddress(input, uplinks, source);
   const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, netlink, OP);
 
   for (const address of options.addresses ?? []) uplinkFor(address);
@@ -62,13 +62,13 @@ export function planLoad(netlink: Netlink, previous: Objects | undefined, option
     tcpPort: options.tcpPort ?? old?.tcpPort ?? DEFAULTS.tcpPort,
   };
   checkProxyPorts(config);
-  checkSubnets(config, situation);
-  const moved = planMoves(situation, config, interfaces);
+  checkSubnets(config, input);
+  const moved = planMoves(input, config, interfaces);
   const present = records.filter(
     (record) => previous !== undefined && findHostPeer(previous, record, netlink) !== undefined,
   );
   const oldCgroup = cgroupOf(previous);
-  const cgroup = chooseCgroup(situation, oldCgroup);
+  const cgroup = chooseCgroup(input, oldCgroup);
   return { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers: records.length };
 }
 

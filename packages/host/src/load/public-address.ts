@@ -1,11 +1,11 @@
 import type { Link } from "@dp/netlink";
 import { defaultAddress } from "../interfaces/uplink.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { Situation } from "./situation.ts";
 
 /** The one that is given; else the one servers got before, while an uplink has it; else the default. */
 export function choosePublicAddress(
-  { old, addresses, options }: Situation,
+  { old, addresses, options }: LoadInput,
   uplinks: readonly Link[],
   source: string | undefined,
 ): string {

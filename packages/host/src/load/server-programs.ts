@@ -5,18 +5,18 @@ import { openServerNetns } from "../container/processes.ts";
 import { label } from "../server/server.ts";
 import { messageOf } from "../transaction.ts";
 import { attach } from "./attach.ts";
-import type { Change } from "./change.ts";
+import type { LoadContext } from "./context.ts";
 import type { LoadOptions } from "./options.ts";
 
 /** False when the container keeps the program it has: it could not be entered. */
-export function attachToServer(change: Change, record: ServerRecord): boolean {
+export function attachToServer(context: LoadContext, record: ServerRecord): boolean {
   const { iface } = record.veth.hostPeer;
-  addHostPeer(change, record);
-  attach(change, "arp", iface);
-  attach(change, "snat", iface);
-  attach(change, "tproxy_host", iface);
-  const reached = attachToContainer(change, record);
-  addVethPairEntry(change, record);
+  addHostPeer(context, record);
+  attach(context, "arp", iface);
+  attach(context, "snat", iface);
+  attach(context, "tproxy_host", iface);
+  const reached = attachToContainer(context, record);
+  addVethPairEntry(context, record);
   return reached;
 }
 
@@ -24,7 +24,7 @@ export function attachToServer(change: Change, record: ServerRecord): boolean {
  * As {@link attach}, on the container's end. Where that means to enter the namespace (to attach anew, or to replace a
  * filter) and that cannot be, the container keeps the program it has.
  */
-function attachToContainer({ transaction, objects, previous, options }: Change, record: ServerRecord): boolean {
+function attachToContainer({ transaction, objects, previous, options }: LoadContext, record: ServerRecord): boolean {
   const { hostPeer, podPeer } = record.veth;
   const { name } = hostPeer.iface;
   const attachIn = (netns: Fd, those: Objects) => those.attachTproxyCtrEgress(podPeer, { netns, hostPeerName: name });
@@ -55,7 +55,7 @@ function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
 }
 
 /** For a server that was added by a build that trusted interface indexes. */
-function addHostPeer({ transaction, objects }: Change, { veth: { hostPeer, podPeer } }: ServerRecord): void {
+function addHostPeer({ transaction, objects }: LoadContext, { veth: { hostPeer, podPeer } }: ServerRecord): void {
   if (objects.getHostPeer(podPeer.addr) !== undefined) return;
   transaction.step(
     `host peer ${hostPeer.iface.name}`,
@@ -65,7 +65,7 @@ function addHostPeer({ transaction, objects }: Change, { veth: { hostPeer, podPe
 }
 
 /** For a server that was added by a build that redirected nothing. */
-function addVethPairEntry({ transaction, objects }: Change, record: ServerRecord): void {
+function addVethPairEntry({ transaction, objects }: LoadContext, record: ServerRecord): void {
   const { veth, gamePort, netnsCookie } = record;
   const target = objects.getSnatTarget(veth.hostPeer.iface.index);
   if (target === undefined || objects.getVethPairEntry(veth.podPeer.addr) !== undefined) return;

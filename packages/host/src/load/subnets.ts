@@ -2,14 +2,14 @@ import type { HostConfig } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Subnet } from "../allocate/subnet.ts";
 import { labels } from "../server/server.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { Situation } from "./situation.ts";
 
 /** Every server has one address of each subnet; below /30 there is room for none. */
 const LONGEST_PREFIX = 30;
 
 /** Whether servers can have addresses of these subnets: the ones there are must keep theirs. */
-export function checkSubnets(config: HostConfig, situation: Situation): void {
+export function checkSubnets(config: HostConfig, input: LoadInput): void {
   const host = Subnet.parse(config.hostSubnet, OP);
   const container = Subnet.parse(config.containerSubnet, OP);
   for (const subnet of [host, container]) {
@@ -23,8 +23,8 @@ export function checkSubnets(config: HostConfig, situation: Situation): void {
       `the host subnet ${config.hostSubnet} and the container subnet ${config.containerSubnet} overlap`,
     );
   }
-  checkHostNetworks([host, container], situation);
-  checkServers(config, situation);
+  checkHostNetworks([host, container], input);
+  checkServers(config, input);
 }
 
 /** "This network", loopback and multicast: nothing is sent there as to a computer. */
@@ -43,7 +43,7 @@ function checkSize(subnet: Subnet): void {
   throw new DatapathError("BAD_USAGE", OP, `${subnet.toString()} is no useful subnet: /8 to /${LONGEST_PREFIX} are`);
 }
 
-function checkHostNetworks(subnets: readonly Subnet[], { addresses, netlink }: Situation): void {
+function checkHostNetworks(subnets: readonly Subnet[], { addresses, netlink }: LoadInput): void {
   for (const { address, prefix, ifindex } of addresses) {
     const network = Subnet.parse(`${address}/32`, OP);
     const whole = new Subnet(network.base, prefix);
@@ -59,7 +59,7 @@ function checkHostNetworks(subnets: readonly Subnet[], { addresses, netlink }: S
   }
 }
 
-function checkServers(config: HostConfig, { old, records }: Situation): void {
+function checkServers(config: HostConfig, { old, records }: LoadInput): void {
   if (old === undefined || records.length === 0) return;
   for (const key of ["hostSubnet", "containerSubnet"] as const) {
     if (config[key] === old[key]) continue;

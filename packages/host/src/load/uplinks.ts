@@ -1,11 +1,11 @@
 import type { Attachment, Objects } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { defaultUplinks, findUplink } from "../interfaces/uplink.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { Situation } from "./situation.ts";
 
 /** Those that are named; else those that were attached, as far as they are there; else the default route's. */
-export function chooseUplinks({ netlink, previous, old, addresses, options }: Situation): {
+export function chooseUplinks({ netlink, previous, old, addresses, options }: LoadInput): {
   links: Link[];
   /** The address the default route says to send from. */
   source: string | undefined;

@@ -4,7 +4,7 @@ import { LinkFlag } from "@dp/netlink/codec";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
-import { inspectDefaultHome } from "./inspect-home.ts";
+import { inspectDefaultPublicAddress } from "./inspect-public-address.ts";
 import { mend, type Problem, problem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 
@@ -16,21 +16,21 @@ export function inspectHost(scene: Scene): Problem[] {
   }
   return [
     ...inspectUplinks(scene),
-    ...inspectDefaultHome(scene),
+    ...inspectDefaultPublicAddress(scene),
     ...inspectCgroup(scene),
     ...inspectHostAddresses(scene),
   ];
 }
 
 function inspectUplinks(scene: Scene): Problem[] {
-  if (scene.doors.length === 0) {
+  if (scene.uplinkAttachments.length === 0) {
     const what = "dp_dnat is on no uplink: no player gets in";
     return [problem({ code: "uplink-missing", severity: "error", what }, "dp load")];
   }
-  return scene.doors.flatMap((door) => inspectUplink(scene, door));
+  return scene.uplinkAttachments.flatMap((each) => inspectUplink(scene, each));
 }
 
-function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors"][number]): Problem[] {
+function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["uplinkAttachments"][number]): Problem[] {
   const { objects } = scene;
   const link = scene.link(iface);
   if (link === undefined) {
@@ -42,7 +42,7 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors
     objects.addUplink(link.index);
   });
   if (ifindex !== link.index || programId === 0) {
-    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or somebody took the program off`;
+    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or another program took dp_dnat off`;
     return [problem({ code: "program-detached", severity: "error", what }, cure)];
   }
   if (!objects.uplinks().includes(link.index)) {
@@ -54,7 +54,7 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["doors
   return [problem({ code: "program-outdated", severity: "error", what }, cure)];
 }
 
-/** For whoever did it to put right. By the flag: the operational state follows it up to a second later. */
+/** For the operator to put right. Reads the flag: the operational state follows it up to a second later. */
 function inspectCarrier({ name, up, flags }: Link): Problem[] {
   if (!up) {
     const what = `the uplink ${name} is down: no player gets in there`;

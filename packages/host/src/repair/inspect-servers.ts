@@ -7,7 +7,7 @@ import { presentHostPeer } from "../server/present.ts";
 import { removeServer } from "../server/remove.ts";
 import { inspectContainer } from "./inspect-container.ts";
 import { inspectEntries } from "./inspect-entries.ts";
-import { inspectHome } from "./inspect-home.ts";
+import { inspectPublicAddress } from "./inspect-public-address.ts";
 import { collect, mend, type Problem, serverProblem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 
@@ -26,13 +26,13 @@ function inspectServer(scene: Scene, record: ServerRecord): Problem[] {
   const link = scene.link(record.veth.hostPeer.iface.index);
   const hostPeer = presentHostPeer(objects, record, link);
   if (hostPeer === undefined) return [serverProblem(record, absence(scene, record, link), removal)];
-  // What guards comes before what it guards, and the door for players last.
+  // The programs that check packets come first, the DNAT entry that lets players in last.
   return [
     ...inspectPrograms(scene, record),
     ...inspectHostPeer(scene, record, hostPeer),
     ...(options.inside === false ? [] : inspectContainer(scene, record)),
     ...inspectPort(scene, record),
-    ...inspectHome(scene, record),
+    ...inspectPublicAddress(scene, record),
     ...inspectMtu(scene, record, hostPeer),
     ...inspectEntries(scene, record),
   ];

@@ -5,8 +5,8 @@ import { type Problem, problem } from "./problem.ts";
 import type { Scene } from "./scene.ts";
 
 /**
- * Compares what is written down with what is there. What shuts out comes before what lets in: leftovers go before
- * anything is given back, and servers before the door they share.
+ * Compares the records with the kernel. What blocks traffic is repaired before what lets it in: orphans first, then the
+ * programs of each server, dp_dnat on the uplinks last.
  */
 export function inspect(scene: Scene): Problem[] {
   const { needsLoad } = scene.objects;

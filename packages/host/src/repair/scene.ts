@@ -24,8 +24,8 @@ export class Scene {
   /** The host's own. */
   readonly addresses: readonly HostAddress[];
   readonly attachments: readonly Attachment[];
-  /** What dp_dnat is on, or should be. Where no pin says so any more, it is what replies may leave by. */
-  readonly doors: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
+  /** The attachments of dp_dnat. Without their pins, the interfaces of `dp_uplinks` stand in for them. */
+  readonly uplinkAttachments: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
   /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
   readonly uplinks: readonly Link[];
   readonly reserved: Pick<PortSet, "has">;
@@ -56,9 +56,9 @@ export class Scene {
     this.#neighbours = byInterface(netlink.neighbours({ family: "inet" }));
     this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
     const pinned = this.attachments.filter(({ program }) => program === "dnat");
-    const named = pinned.map((door) => ({ ...door, iface: this.#uplink(door)?.name ?? door.iface }));
-    this.doors = named.length > 0 ? named : objects.uplinks().flatMap((ifindex) => this.#unpinnedDoor(ifindex));
-    this.uplinks = this.doors
+    const named = pinned.map((each) => ({ ...each, iface: this.#uplink(each)?.name ?? each.iface }));
+    this.uplinkAttachments = named.length > 0 ? named : objects.uplinks().flatMap((ifindex) => this.#unpinned(ifindex));
+    this.uplinks = this.uplinkAttachments
       .flatMap(({ iface }) => this.link(iface) ?? [])
       .sort((one, other) => this.#rank(other) - this.#rank(one));
   }
@@ -68,7 +68,7 @@ export class Scene {
     return this.link(iface) ?? this.link(ifindex);
   }
 
-  #unpinnedDoor(ifindex: number): Scene["doors"] {
+  #unpinned(ifindex: number): Scene["uplinkAttachments"] {
     const link = this.link(ifindex);
     return link === undefined ? [] : [{ iface: link.name, ifindex: 0, programId: 0 }];
   }

@@ -1,6 +1,6 @@
 /**
  * Programs that run on an interface and that no pin of a root stands for: of clsact filters, which live on when the
- * bpffs is unmounted, or of links that are pinned out of sight.
+ * bpffs is unmounted, or of links that are pinned in another mount namespace.
  */
 import { Errno, SyscallError } from "@dp/sys";
 import { queryClsact } from "../../libbpf/clsact.ts";
@@ -8,40 +8,54 @@ import { hasTcx } from "../../libbpf/feature.ts";
 import { pinOver } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { queryTcx } from "../../libbpf/tcx.ts";
-import { slotOf } from "./attach-clsact.ts";
-import { DIRECTION } from "./attachment.ts";
-import type { Interface } from "../interface.ts";
-import { functionName, type InterfaceProgram, PinRoot } from "./pin-root.ts";
 import { Undo } from "../upgrade/undo.ts";
+import { slotOf } from "./attach-clsact.ts";
+import type { AttachTarget, MechanismName } from "./mechanism.ts";
+import { PinRoot } from "./pin-root.ts";
+import {
+  functionName,
+  type HostInterfaceProgram,
+  INTERFACE_PROGRAMS,
+  type InterfaceProgram,
+  programRow,
+} from "./program-table.ts";
 
 /** A filter of datapath's on an interface of this network namespace. */
-export interface Filter {
-  program: Exclude<InterfaceProgram, "tproxy_container">;
-  iface: Pick<Interface, "name" | "index">;
+export interface AdoptableFilter {
+  program: HostInterfaceProgram;
+  iface: AttachTarget;
+  /** The kernel's id of the program. */
   programId: number;
 }
 
 /** What the kernel keeps of a program's name. */
 const NAME_LENGTH = 15;
 
-/** The filters of datapath's on this interface, whoever attached them. */
-export function filtersOn(iface: Filter["iface"]): Filter[] {
-  return (["dnat", "snat", "arp", "tproxy_host"] as const).flatMap((program) => {
-    const programId = queryClsact(slotOf(program, iface.index));
+/** The filters of datapath's on this interface, whichever pin root has them. */
+export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
+  return INTERFACE_PROGRAMS.flatMap((row) => {
+    if (row.place === "container peer") return [];
+    const programId = queryClsact(slotOf(row, iface.index));
+    const program = row.name as HostInterfaceProgram;
     return programId !== undefined && isCalled(programId, program) ? [{ program, iface, programId }] : [];
   });
 }
 
-/** How a host peer is guarded by dp_snat; undefined when it is not. */
-export function guardOf(iface: Filter["iface"]): "tcx" | "clsact" | undefined {
-  if (filtersOn(iface).some(({ program }) => program === "snat")) return "clsact";
+/** How a program is attached to an interface, whichever pin root has it; undefined when it is not. */
+export function attachedBy(program: HostInterfaceProgram, iface: AttachTarget): MechanismName | undefined {
+  if (filtersOn(iface).some((filter) => filter.program === program)) return "clsact";
   if (!hasTcx()) return undefined;
-  const { entries } = queryTcx(iface.index, DIRECTION.snat);
-  return entries.some(({ programId }) => isCalled(programId, "snat")) ? "tcx" : undefined;
+  const { entries } = queryTcx(iface.index, programRow(program).direction);
+  return entries.some(({ programId }) => isCalled(programId, program)) ? "tcx" : undefined;
 }
 
-/** Pins filters under a root, as if they had been attached from there: what they hold can then be found again. */
-export function adoptFilters(pinRoot: string, filters: readonly Filter[]): void {
+/** Whether a pin root has the pin of a filter. */
+export function isPinned(pinRoot: string, { program, iface }: AdoptableFilter): boolean {
+  return new PinRoot(pinRoot).hasLink(program, iface.name);
+}
+
+/** Pins filters under a root, as if they had been attached from there: their programs and maps are found by the pins. */
+export function adoptFilters(pinRoot: string, filters: readonly AdoptableFilter[]): void {
   const root = new PinRoot(pinRoot);
   using undo = new Undo();
   try {

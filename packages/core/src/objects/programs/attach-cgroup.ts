@@ -7,7 +7,7 @@ import { pinOver, unpin } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { swapLink } from "./swap-link.ts";
 
-/** One program on one cgroup, and the pin of the link between them. */
+/** One program on one cgroup, and the pin of its link. */
 export interface CgroupPlace {
   attachType: CgroupAttachName;
   /** A folder of a cgroup2 mount. */
@@ -17,7 +17,7 @@ export interface CgroupPlace {
 }
 
 /**
- * Attaches and pins, or swaps the program of the pinned link in one step. When that is on another cgroup, the new one
+ * Attaches and pins, or replaces the program of the pinned link in one step. When that is on another cgroup, the new one
  * is attached before the old one is detached: in between both run.
  */
 export function upsertCgroup(program: Program, { attachType, cgroup, path }: CgroupPlace): "attached" | "updated" {
@@ -68,7 +68,7 @@ function attach(program: Program, attachType: CgroupAttachName, cgroup: string):
       throw new DatapathError(
         "CONFLICT",
         op,
-        "the kernel refuses it: no privileges, or another program wants no company",
+        "the kernel refuses it: no privileges, or a program on this cgroup was attached without BPF_F_ALLOW_MULTI",
         {
           cause: error,
           hint: `see: bpftool cgroup show ${cgroup} effective`,

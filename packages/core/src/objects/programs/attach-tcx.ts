@@ -2,7 +2,8 @@ import { Link } from "../../libbpf/link.ts";
 import { renamePin, unpin } from "../../libbpf/pin.ts";
 import type { Program } from "../../libbpf/program.ts";
 import { attachTcx, type TcxPosition } from "../../libbpf/tcx.ts";
-import { type AttachedState, DIRECTION, type Mechanism, NOT_ATTACHED, type Place } from "./attachment.ts";
+import { type AttachedState, type Mechanism, NOT_ATTACHED, type Place } from "./mechanism.ts";
+import { type InterfaceProgramRow, programsAt } from "./program-table.ts";
 import { swapLink } from "./swap-link.ts";
 
 /** The pin is the link's. */
@@ -10,11 +11,12 @@ export const tcx: Mechanism = {
   name: "tcx",
 
   attach(place, program) {
-    using neighbour = neighbourOf(place);
-    const position = positionBeside(place, neighbour);
+    const { row, iface, path } = place;
+    using neighbour = findNeighbour(place);
+    const position = neighbour?.position ?? endOf(row);
     // Until it is pinned the link lives as long as this descriptor: a failure to pin detaches it.
-    using link = attachTcx({ program, ifindex: place.iface.index, direction: DIRECTION[place.program], position });
-    link.pin(place.path);
+    using link = attachTcx({ program, ifindex: iface.index, direction: row.direction, position });
+    link.pin(path);
   },
 
   update(place, program) {
@@ -50,22 +52,41 @@ function stateOf(link: Link): AttachedState {
     : NOT_ATTACHED;
 }
 
-/** Swaps the program of a pinned link, wherever its interface is. False when none is pinned or that is gone. */
+/** Replaces the program of a pinned link, wherever its interface is. False when no link is pinned, or that is gone. */
 export function swapTcx(path: string, program: Program): boolean {
   using link = Link.findPin(path);
   return link !== undefined && swapLink(link, program);
 }
 
-/** arp answers before snat sees a packet, whichever of them was attached first. */
-function neighbourOf({ program, iface, pathOf }: Place): Link | undefined {
-  if (program !== "arp" && program !== "snat") return undefined;
-  const other = program === "arp" ? "snat" : "arp";
-  const path = pathOf(other);
-  const there = tcx.state({ program: other, path, ifaceName: iface.name });
-  return there.ifindex === iface.index ? Link.findPin(path) : undefined;
+/** The other programs of the same hook, in their order. */
+function othersOnHook(row: InterfaceProgramRow): readonly InterfaceProgramRow[] {
+  return programsAt(row.place)
+    .filter(({ direction, name }) => direction === row.direction && name !== row.name)
+    .toSorted((one, other) => one.order - other.order);
 }
 
-function positionBeside({ program }: Place, neighbour: Link | undefined): TcxPosition {
-  if (program === "arp") return neighbour === undefined ? "first" : { before: neighbour };
-  return neighbour === undefined ? "last" : { after: neighbour };
+interface Neighbour extends Disposable {
+  position: TcxPosition;
+}
+
+/** The closest program before this one that is attached, or else the closest after it. */
+function findNeighbour({ row, iface, pathOf }: Place): Neighbour | undefined {
+  const others = othersOnHook(row);
+  const before = others.filter(({ order }) => order < row.order).toReversed();
+  const after = others.filter(({ order }) => order > row.order);
+  for (const other of [...before, ...after]) {
+    const link = Link.findPin(pathOf(other.name));
+    if (link === undefined) continue;
+    if (stateOf(link).ifindex === iface.index) {
+      const position = other.order < row.order ? { after: link } : { before: link };
+      return { position, [Symbol.dispose]: () => link.close() };
+    }
+    link.close();
+  }
+  return undefined;
+}
+
+/** Before programs of other software where more of ours follow, after them where none does. */
+function endOf(row: InterfaceProgramRow): TcxPosition {
+  return othersOnHook(row).some(({ order }) => order > row.order) ? "first" : "last";
 }

@@ -1,12 +1,13 @@
-/** Refusing what a container wants to connect to, by a program on its cgroup. */
+/** Refusing new connections of a container, by a program on its cgroup. */
 import { statSync } from "node:fs";
-import { join } from "node:path";
-import { objects as images } from "@dp/bpf";
+import { basename, join } from "node:path";
 import { DatapathError, type Fd, isCgroup2, netnsCookie } from "@dp/sys";
 import { u64 } from "../../libbpf/codec.ts";
-import { BpfObject } from "../../libbpf/object.ts";
+import type { BpfObject } from "../../libbpf/object.ts";
 import { detachCgroup, pinnedCgroup, upsertCgroup } from "./attach-cgroup.ts";
+import { loadObject } from "./load-object.ts";
 import type { PinRoot } from "./pin-root.ts";
+import { type BlockRow, functionName, programRow } from "./program-table.ts";
 
 /** Whose connections are refused, and under which name that is remembered. */
 export interface BlockOptions {
@@ -34,10 +35,10 @@ export interface ConnectionBlock {
   path: string;
 }
 
-const HOOKS = { 4: "inet4Connect", 6: "inet6Connect" } as const;
+const IP_VERSIONS = [4, 6] as const;
 
-function functionName(ipVersion: IpVersion): string {
-  return `dp_block_connect${ipVersion}`;
+function rowOf(ipVersion: IpVersion): BlockRow {
+  return programRow(`block_connect${ipVersion}`);
 }
 
 function pinPath(root: PinRoot, ipVersion: IpVersion, name: string): string {
@@ -48,7 +49,7 @@ function pinPath(root: PinRoot, ipVersion: IpVersion, name: string): string {
       `${JSON.stringify(name)} has other characters than A-Za-z0-9_:-`,
     );
   }
-  return join(root.progs, `${functionName(ipVersion)}_${name}`);
+  return join(root.progs, `${functionName(rowOf(ipVersion).name)}_${name}`);
 }
 
 /** An upsert: one that is there gets the new program, or, on another cgroup than this, moves to this. */
@@ -60,8 +61,9 @@ export function block(
 ): "attached" | "updated" {
   const id = cgroupId(cgroup, `refuse IPv${ipVersion} connections of ${cgroup}`);
   const path = pinPath(root, ipVersion, options.name ?? `${id}`);
-  using object = loadProgram(ipVersion, options.netns);
-  return upsertCgroup(object.program(functionName(ipVersion)), { attachType: HOOKS[ipVersion], cgroup, path });
+  const row = rowOf(ipVersion);
+  using object = loadBlock(row, options.netns);
+  return upsertCgroup(object.program(functionName(row.name)), { attachType: row.attachType, cgroup, path });
 }
 
 /** Detaches and unpins. False when there was none. */
@@ -71,19 +73,24 @@ export function unblock(root: PinRoot, ipVersion: IpVersion, selector: BlockSele
 
 /** All blocks that are pinned. */
 export function blocks(root: PinRoot): ConnectionBlock[] {
-  return root.pins().progs.flatMap((path) => {
-    const [, version, name] = /\/dp_block_connect([46])_([^/]+)$/.exec(path) ?? [];
-    const cgroup = name === undefined ? undefined : pinnedCgroup(path);
-    if (name === undefined || cgroup === undefined) return [];
-    return [{ ipVersion: Number(version) as IpVersion, name, cgroupId: cgroup.cgroupId, path }];
-  });
+  return root.pins().progs.flatMap((path) =>
+    IP_VERSIONS.flatMap((ipVersion) => {
+      const prefix = `${functionName(rowOf(ipVersion).name)}_`;
+      const file = basename(path);
+      const cgroup = file.startsWith(prefix) ? pinnedCgroup(path) : undefined;
+      if (cgroup === undefined) return [];
+      return [{ ipVersion, name: file.slice(prefix.length), cgroupId: cgroup.cgroupId, path }];
+    }),
+  );
 }
 
-function loadProgram(ipVersion: IpVersion, netns: Fd | undefined): BpfObject {
-  using open = BpfObject.open(images.sock(), { name: "sock" });
-  for (const program of open.programs()) program.setAutoload(program.name === functionName(ipVersion));
-  if (netns !== undefined) open.setVariable("dp_netns_cookie", u64, netnsCookie(netns));
-  return open.load();
+function loadBlock(row: BlockRow, netns: Fd | undefined): BpfObject {
+  return loadObject(row.object, {
+    programs: [row.name],
+    prepare(open) {
+      if (netns !== undefined) open.setVariable("dp_netns_cookie", u64, netnsCookie(netns));
+    },
+  });
 }
 
 function nameOf(selector: BlockSelector, op: string): string {

@@ -4,6 +4,14 @@ import { beforeChange, DatapathError, Errno, isBpffs } from "@dp/sys";
 import { callError } from "../../libbpf/errors.ts";
 import { unpin } from "../../libbpf/pin.ts";
 import type { Undo } from "../upgrade/undo.ts";
+import {
+  type CgroupProgram,
+  functionName,
+  type InterfaceProgram,
+  INTERFACE_PROGRAMS,
+  type PinnedProgram,
+  type ProgramName,
+} from "./program-table.ts";
 
 /** Where everything is pinned unless another pin root is given. */
 export const DEFAULT_PIN_ROOT = "/sys/fs/bpf";
@@ -11,47 +19,26 @@ export const DEFAULT_PIN_ROOT = "/sys/fs/bpf";
 /** The folder of pinned programs and links under the default pin root. */
 export const PROG_PIN_PATH = "/sys/fs/bpf/progs";
 
-/** Programs on interfaces, in the order they are detached in. */
-export const INTERFACE_PROGRAMS = ["dnat", "snat", "arp", "tproxy_container", "tproxy_host"] as const;
-/** A program on an interface. */
-export type InterfaceProgram = (typeof INTERFACE_PROGRAMS)[number];
-
-/** Programs on a cgroup. */
-export const CGROUP_PROGRAMS = ["getsockopt", "sockops"] as const;
-/** A program on a cgroup. */
-export type CgroupProgram = (typeof CGROUP_PROGRAMS)[number];
-
-/** All programs of this package. */
-export const PROGRAMS = [...INTERFACE_PROGRAMS, ...CGROUP_PROGRAMS] as const;
-/** A program of this package. */
-export type ProgramName = InterfaceProgram | CgroupProgram;
-
-/** The objects, with the programs each has. */
-export const FAMILIES = {
-  dnat: ["dnat"],
-  snat: ["snat"],
-  arp: ["arp"],
-  tproxy: ["tproxy_container", "tproxy_host", "getsockopt", "sockops"],
-} as const satisfies Record<string, readonly ProgramName[]>;
-export type FamilyName = keyof typeof FAMILIES;
-
-/** The name of a program in its object, and of its pin. */
-export function functionName(program: ProgramName): string {
-  return `dp_${program}`;
-}
-
-/** Names that pinOver leaves behind when it is killed halfway. */
+/** Names that pinOver leaves when it is killed halfway. */
 const TEMPORARY = /^tmp_\d+_\d+$/;
-/** A map and its number in the kernel. */
+/** A map and its id in the kernel. */
 const REPLACED = /^(dp_\w+)_(\d+)$/;
-const LINK = new RegExp(`^dp_(${INTERFACE_PROGRAMS.join("|")})_(.+)$`);
+const LINK = new RegExp(`^dp_(${INTERFACE_PROGRAMS.map(({ name }) => name).join("|")})_(.+)$`);
 
 /**
- * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`. While an upgrade goes
- * on, and after one that was killed, the maps that others took the place of are in `replaced/`.
+ * The name of the pin of a program on an interface. It has ":" for ".": bpffs refuses dots, and the kernel refuses
+ * colons in the names of interfaces.
+ */
+export function linkName(program: InterfaceProgram, iface: string): string {
+  return `${functionName(program)}_${iface.replaceAll(".", ":")}`;
+}
+
+/**
+ * A folder on a bpffs with everything pinned: programs and links in `progs/`, maps in `maps/`. During a migration, and
+ * after one that was killed, the maps that were replaced are in `replaced/`.
  *
- * A link's name ends in its interface's, with ":" for ".": bpffs refuses dots, and the kernel refuses colons in the
- * names of interfaces. Container peers' names are not unique: their links have the host peers'.
+ * The name of a link ends in the name of its interface. Names of container peers are not unique: their links have the
+ * names of the host peers.
  */
 export class PinRoot {
   readonly path: string;
@@ -66,7 +53,7 @@ export class PinRoot {
     this.#replaced = join(this.path, "replaced");
   }
 
-  program(program: ProgramName): string {
+  program(program: PinnedProgram): string {
     return join(this.progs, functionName(program));
   }
 
@@ -75,7 +62,7 @@ export class PinRoot {
   }
 
   link(program: InterfaceProgram, iface: string): string {
-    return join(this.progs, `${functionName(program)}_${iface.replaceAll(".", ":")}`);
+    return join(this.progs, linkName(program, iface));
   }
 
   hasLink(program: InterfaceProgram, iface: string): boolean {
@@ -87,11 +74,11 @@ export class PinRoot {
     return join(this.progs, `${functionName(program)}_cgroup`);
   }
 
-  guardLink(family: "ipv4" | "ipv6"): string {
-    return join(this.progs, `dp_guard_${family}`);
+  netfilterLink(program: ProgramName, family: "ipv4" | "ipv6"): string {
+    return join(this.progs, `${functionName(program)}_${family}`);
   }
 
-  /** The maps an upgrade that is not done took out of use. */
+  /** The maps that a migration replaced, until it is finished. */
   replaced(): { name: string; id: number; path: string }[] {
     return namesIn(this.#replaced).flatMap((file) => {
       const [, name, id] = REPLACED.exec(file) ?? [];
@@ -99,7 +86,7 @@ export class PinRoot {
     });
   }
 
-  /** Where a map that is taken out of use is pinned until the upgrade is done. Makes the folder. */
+  /** Where a replaced map is pinned until the migration is finished. Makes the folder. */
   pathForReplaced(name: string, id: number): string {
     makeFolder(this.#replaced);
     return join(this.#replaced, `${name}_${id}`);
@@ -137,14 +124,14 @@ export class PinRoot {
     });
   }
 
-  /** Removes what a process killed in the middle of replacing a pin has left. */
+  /** Removes what a process that was killed while it replaced a pin has left. */
   sweep(): void {
     for (const folder of [this.progs, this.maps, this.#replaced]) {
       for (const name of namesIn(folder)) if (TEMPORARY.test(name)) unpin(join(folder, name));
     }
   }
 
-  /** Every pin of datapath's in use, by its path: also those of programs and maps this build does not know. */
+  /** Every pin of datapath's in use, by its path: also of programs and maps this build does not know. */
   pins(): { progs: string[]; maps: string[] } {
     const ours = (folder: string) =>
       namesIn(folder)
@@ -153,12 +140,12 @@ export class PinRoot {
     return { progs: ours(this.progs), maps: ours(this.maps) };
   }
 
-  /** Removes the folders, as far as they are empty: what others pinned there is theirs. */
+  /** Removes the folders, as far as they are empty: pins of other software stay. */
   removeFolders(): void {
     for (const folder of [this.#replaced, this.progs, this.maps]) removeIfEmpty(folder);
   }
 
-  /** Removes the folder of maps out of use, once it is empty. */
+  /** Removes the folder of replaced maps, once it is empty. */
   removeReplacedFolder(): void {
     removeIfEmpty(this.#replaced);
   }

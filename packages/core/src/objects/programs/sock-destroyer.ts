@@ -1,11 +1,10 @@
 /** Destroying the sockets of a network namespace, by BPF iterators over them. */
-import { objects as images } from "@dp/bpf";
-import { DatapathError, Errno, type Fd, SyscallError, UnsupportedError, withNetns } from "@dp/sys";
+import { DatapathError, type Fd, withNetns } from "@dp/sys";
 import { type Codec, u32, u64 } from "../../libbpf/codec.ts";
-import { hasKernelBtf } from "../../libbpf/feature.ts";
 import { attachIter, runIter } from "../../libbpf/iter.ts";
-import { BpfObject } from "../../libbpf/object.ts";
-import { VerifierError } from "../../libbpf/verifier-error.ts";
+import type { BpfObject } from "../../libbpf/object.ts";
+import { loadObject } from "./load-object.ts";
+import { functionName, ITERATOR_PROGRAMS, programRow } from "./program-table.ts";
 
 /** Whose sockets. */
 export interface DestroyOptions {
@@ -29,8 +28,10 @@ const COUNTS: Codec<Counts> = {
   },
 };
 
-/** A connect(2) that was already under way may bring one more; more rounds than that mean somebody makes new ones. */
+/** A connect(2) that was under way may add one more socket; after more rounds than this, new ones are being made. */
 const MAX_ROUNDS = 16;
+
+const OBJECT = programRow("destroy_tcp").object;
 
 /** The two iterators, loaded. */
 export class SockDestroyer implements Disposable {
@@ -41,14 +42,8 @@ export class SockDestroyer implements Disposable {
   }
 
   /** Throws `UnsupportedError` on a kernel that cannot destroy sockets this way. */
-  static load(image: Uint8Array = images.sock()): SockDestroyer {
-    using open = BpfObject.open(image, { name: "sock" });
-    for (const program of open.programs()) program.setAutoload(program.section.startsWith("iter/"));
-    try {
-      return new SockDestroyer(open.load());
-    } catch (error) {
-      throw explain(error);
-    }
+  static load(image?: Uint8Array): SockDestroyer {
+    return new SockDestroyer(loadObject(OBJECT, { image, programs: ITERATOR_PROGRAMS.map(({ name }) => name) }));
   }
 
   /** @returns how many were destroyed */
@@ -58,7 +53,7 @@ export class SockDestroyer implements Disposable {
   }
 
   #destroy(protocol: Protocol): number {
-    using link = attachIter({ program: this.#object.program(`dp_destroy_${protocol}`) });
+    using link = attachIter({ program: this.#object.program(functionName(`destroy_${protocol}`)) });
     const first = this.#counts();
     let before = first;
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -76,33 +71,11 @@ export class SockDestroyer implements Disposable {
   }
 
   #counts(): Counts {
-    using map = this.#object.map("sock.bss", u32, COUNTS);
+    using map = this.#object.map(`${OBJECT}.bss`, u32, COUNTS);
     return map.get(0) ?? { destroyed: 0n, refused: 0n };
   }
 
   [Symbol.dispose](): void {
     this.#object.close();
   }
-}
-
-const OP = "destroy sockets";
-
-function explain(error: unknown): unknown {
-  if (!hasKernelBtf()) {
-    return new UnsupportedError("kernel BTF", "boot a kernel built with CONFIG_DEBUG_INFO_BTF", {
-      op: OP,
-      reason: "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
-      cause: error,
-    });
-  }
-  // libbpf leaves a call of what the kernel does not have as number 0; the verifier stumbles over it or what follows.
-  const noKfunc = error instanceof VerifierError && /\bcall [\w-]*#0\b|kernel function/.test(error.log);
-  // libbpf's word for a kernel that has no such iterator.
-  const noIterator = error instanceof SyscallError && error.errno === Errno.ESRCH;
-  if (!noKfunc && !noIterator) return error;
-  return new UnsupportedError("bpf_sock_destroy", "boot Linux 6.5 or newer", {
-    op: OP,
-    reason: "this kernel has no bpf_sock_destroy: BPF programs cannot destroy sockets",
-    cause: error,
-  });
 }

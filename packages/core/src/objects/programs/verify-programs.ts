@@ -1,33 +1,60 @@
-import { objects as images } from "@dp/bpf";
+import type { ObjectName } from "@dp/bpf";
 import { UnsupportedError } from "@dp/sys";
 import { MapType } from "../../libbpf/map-type.ts";
-import { BpfObject } from "../../libbpf/object.ts";
-import { FAMILIES, type FamilyName } from "./pin-root.ts";
-import { SockDestroyer } from "./sock-destroyer.ts";
+import { loadObject } from "./load-object.ts";
+import { PROGRAM_TABLE, type ProgramName, type ProgramRow } from "./program-table.ts";
+
+/** A program that this kernel cannot run, and that `dp` does without. */
+export interface UnsupportedProgram {
+  program: ProgramName;
+  /** What the kernel lacks, what follows from it, and what helps. */
+  error: UnsupportedError;
+}
 
 /** How many entries a map gets that is made to be thrown away. */
 const FEW = 1;
 const HASHES = new Set<number>([MapType.hash, MapType.perCpuHash, MapType.lruHash, MapType.lruPerCpuHash]);
 
 /**
- * Lets the kernel verify all programs that are attached, with maps of their own that are gone at once: nothing is
- * pinned, nothing replaced. The first that it refuses is thrown: `VerifierError`, `SyscallError`, `UnsupportedError`.
+ * Lets the kernel verify every program, with maps of their own that are gone at once: nothing is pinned, nothing
+ * replaced.
+ *
+ * @returns the programs that need what this kernel lacks, as the program table says. Any other program that the kernel
+ *   refuses is thrown: `VerifierError`, `SyscallError`, `UnsupportedError`
  */
-export function verifyPrograms(): void {
-  for (const family of Object.keys(FAMILIES) as FamilyName[]) {
-    using open = BpfObject.open(images[family](), { name: family });
-    for (const map of open.maps()) if (HASHES.has(map.type)) map.setMaxEntries(FEW);
-    open.load().close();
-  }
+export function verifyPrograms(): UnsupportedProgram[] {
+  return groups().flatMap((rows) => {
+    const [first] = rows;
+    const programs = rows.map(({ name }) => name);
+    try {
+      verify(first.object, programs);
+      return [];
+    } catch (error) {
+      if (first.needs === undefined || !(error instanceof UnsupportedError)) throw error;
+      return programs.map((program) => ({ program, error }));
+    }
+  });
 }
 
-/** Why sockets cannot be destroyed on this kernel, which freezing needs; undefined when they can. */
-export function sockDestroyRefusal(): UnsupportedError | undefined {
-  try {
-    SockDestroyer.load()[Symbol.dispose]();
-    return undefined;
-  } catch (error) {
-    if (error instanceof UnsupportedError) return error;
-    throw error;
+type Group = [ProgramRow, ...ProgramRow[]];
+
+/** Programs of one object that need the same are verified together, as they are loaded together. */
+function groups(): Group[] {
+  const found: Group[] = [];
+  for (const row of PROGRAM_TABLE as readonly ProgramRow[]) {
+    const group = found.find(([first]) => first.object === row.object && first.needs === row.needs);
+    if (group === undefined) found.push([row]);
+    else group.push(row);
   }
+  return found;
+}
+
+function verify(object: ObjectName, programs: readonly ProgramName[]): void {
+  const loaded = loadObject(object, {
+    programs,
+    prepare(open) {
+      for (const map of open.maps()) if (HASHES.has(map.type)) map.setMaxEntries(FEW);
+    },
+  });
+  loaded.close();
 }

@@ -3,10 +3,10 @@ import { basename } from "node:path";
 import { openPin, pinOver, unpin } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
+import { type PinRoot, PROGRAMS } from "../programs/pin-root.ts";
 import { returnEntries } from "./carry.ts";
 import { holdFlows } from "./hold-flows.ts";
 import { changeBack, type MapName } from "./layout-change.ts";
-import { type PinRoot, PROGRAMS } from "../programs/pin-root.ts";
 import { openStamp, type Stamp } from "./stamp.ts";
 
 type Pinned = Program | RawMap;

@@ -5,9 +5,9 @@ import { Link } from "../../libbpf/link.ts";
 import { openPin, pinnedKind } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { openRawById, type RawMap } from "../../libbpf/raw-map.ts";
+import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "../programs/pin-root.ts";
 import { type MapName, shapesOf } from "./layout-change.ts";
 import { replaceTimers } from "./move-flows.ts";
-import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "../programs/pin-root.ts";
 
 /** Pins again the programs that are attached without being pinned, and the maps that programs have. */
 export function recoverPins(root: PinRoot): void {

@@ -3,8 +3,8 @@ import { mapLayouts } from "@dp/bpf";
 import type { OpenMap } from "../../libbpf/open-parts.ts";
 import { openPin } from "../../libbpf/pin.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
-import { type Change, changeFrom, isSame, knownShapes, type MapName, shapesOf } from "./layout-change.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
+import { type Change, changeFrom, isSame, knownShapes, type MapName, shapesOf } from "./layout-change.ts";
 
 /** Maps with one entry per server. The drops have one more: those of no server, under key 0. */
 const PER_SERVER: Readonly<Record<string, number>> = {

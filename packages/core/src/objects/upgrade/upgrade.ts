@@ -1,11 +1,11 @@
-import { requirePin, unpin } from "../../libbpf/pin.ts";
 /** The end of an upgrade that gave maps another layout. */
+import { requirePin, unpin } from "../../libbpf/pin.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
 import { copyNewEntries, settleEntries } from "./carry.ts";
 import type { Carrying } from "./carrying.ts";
 import { holdFlows } from "./hold-flows.ts";
 import { changeFrom, type MapName } from "./layout-change.ts";
-import type { PinRoot } from "../programs/pin-root.ts";
 
 /**
  * Lets go of the maps that others took the place of, once every program that used them has been replaced: what they got

@@ -4,18 +4,18 @@ import { DatapathError, UnsupportedError } from "@dp/sys";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { openLoaded } from "../pins/open.ts";
 
-/** The host that is looked at. What is loaded is left out as far as nothing is, or cannot be opened. */
-export class Patient implements Disposable {
+/** What the checks read of the host. Without loaded maps, or when they cannot be opened, only the interfaces. */
+export class HostView implements Disposable {
   readonly options: HostOptions;
   readonly pinRoot: string;
   readonly netlink = Netlink.open();
   readonly objects: Objects | undefined;
-  /** Why it cannot be opened, where something is pinned, or nobody can tell. */
+  /** Why the maps cannot be opened, though something may be pinned. */
   readonly refusal: DatapathError | undefined;
   readonly config: HostConfig | undefined;
   readonly records: readonly ServerRecord[];
   readonly attachments: readonly Attachment[];
-  /** Those that are attached. */
+  /** The uplinks that dp_dnat is attached to. */
   readonly uplinks: readonly Link[];
 
   constructor(options: HostOptions) {

@@ -8,20 +8,20 @@ import type { Scene } from "./scene.ts";
 
 const OP = "find the uplink";
 
-/** Whether players find a server: its public address is the host's, and replies leave by the interface that has it. */
-export function inspectHome(scene: Scene, record: ServerRecord): Problem[] {
+/** Whether a server's public address is on this host, and its replies leave by the interface that has the address. */
+export function inspectPublicAddress(scene: Scene, record: ServerRecord): Problem[] {
   const { objects } = scene;
   const { publicAddress } = record;
   if (!has(scene, publicAddress)) {
     const what = `its public address ${publicAddress} is not on this host any more`;
     const words = { code: "public-address-gone", severity: "error", what } as const;
-    const home = publicAddress === scene.config?.publicAddress ? newHome(scene) : undefined;
-    if (home !== undefined)
+    const moved = publicAddress === scene.config?.publicAddress ? newDefaultAddress(scene) : undefined;
+    if (moved !== undefined)
       return [
         serverProblem(
           record,
           words,
-          mend(() => moveServer(objects, record, home)),
+          mend(() => moveServer(objects, record, moved)),
         ),
       ];
     return [
@@ -41,20 +41,20 @@ export function inspectHome(scene: Scene, record: ServerRecord): Problem[] {
   return [serverProblem(record, { code: "uplink-changed", severity: "error", what }, cure)];
 }
 
-/** The same of what new servers get. */
-export function inspectDefaultHome(scene: Scene): Problem[] {
+/** The same for the default public address, which new servers get. */
+export function inspectDefaultPublicAddress(scene: Scene): Problem[] {
   const { objects, config } = scene;
   if (config === undefined) return [];
   const { publicAddress } = config;
   if (!has(scene, publicAddress)) {
     const what = `the address new servers get, ${publicAddress}, is not on this host any more`;
     const words = { code: "public-address-gone", severity: "error", what } as const;
-    const home = newHome(scene);
-    if (home === undefined) return [problem(words, "dp load --address IP")];
+    const moved = newDefaultAddress(scene);
+    if (moved === undefined) return [problem(words, "dp load --address IP")];
     return [
       problem(
         words,
-        mend(() => objects.setConfig({ ...config, ...home })),
+        mend(() => objects.setConfig({ ...config, ...moved })),
       ),
     ];
   }
@@ -73,8 +73,8 @@ function has({ addresses }: Scene, address: string): boolean {
   return addresses.some((each) => each.address === address);
 }
 
-/** Where servers go whose address was the default one: to what the uplinks have now. */
-function newHome(scene: Scene): { publicAddress: string; uplink: number } | undefined {
+/** The default public address by what the uplinks have now, for servers that had the old one. */
+function newDefaultAddress(scene: Scene): { publicAddress: string; uplink: number } | undefined {
   try {
     const publicAddress = defaultAddress(scene.uplinks, scene.addresses, undefined, OP);
     const uplink = uplinkFor(scene, publicAddress);

@@ -3,12 +3,12 @@ import type { Netlink } from "@dp/netlink";
 import type { Transaction } from "../transaction.ts";
 import type { LoadOptions } from "./options.ts";
 
-/** A load that is being carried out: what its steps are taken with. */
-export interface Change {
+/** What the steps of a load need. */
+export interface LoadContext {
   transaction: Transaction;
-  /** Just loaded. */
+  /** The maps and programs of this load. */
   objects: Objects;
-  /** What was loaded before, to go back to. */
+  /** The maps and programs loaded before: an undo goes back to them. */
   previous: Objects | undefined;
   netlink: Netlink;
   options: LoadOptions;

@@ -1,6 +1,6 @@
 import type { DpName } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import type { BpfMap } from "../libbpf/map.ts";
+import type { BpfMap } from "../../libbpf/map.ts";
 
 /** No group: such a server reaches no other. */
 const NO_GROUP = 0;
@@ -9,7 +9,7 @@ const NO_GROUP = 0;
  * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the
  * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up.
  */
-export class GroupNumbers {
+export class Groups {
   readonly #names: BpfMap<number, DpName>;
 
   constructor(names: BpfMap<number, DpName>) {

@@ -3,16 +3,16 @@ import type { Netlink } from "@dp/netlink";
 import type { HostAddress } from "../interfaces/host-addresses.ts";
 import type { LoadOptions } from "./options.ts";
 
-/** What a load finds, and is asked for. */
-export interface Situation {
+/** What a load is planned from: its options, and what is on the host. */
+export interface LoadInput {
   netlink: Netlink;
-  /** What is loaded already. */
+  /** The maps and programs loaded before; undefined on a first load. */
   previous: Objects | undefined;
-  /** Its configuration. */
+  /** The configuration of `previous`. */
   old: HostConfig | undefined;
-  /** Of the servers there are. */
+  /** The records of all servers. */
   records: readonly ServerRecord[];
-  /** The host's own. */
+  /** The host's own addresses. */
   addresses: readonly HostAddress[];
   options: LoadOptions;
 }

@@ -1,0 +1,93 @@
+/** Programs on the host's netfilter, for IPv4 and IPv6. */
+import { Errno, SyscallError } from "@dp/sys";
+import { Link } from "../../libbpf/link.ts";
+import { BpfMap } from "../../libbpf/map.ts";
+import { attachNetfilter } from "../../libbpf/netfilter.ts";
+import type { BpfObject } from "../../libbpf/object.ts";
+import { pinOver, unpin } from "../../libbpf/pin.ts";
+import type { Program } from "../../libbpf/program.ts";
+import { rawCodecs } from "../../libbpf/raw-map.ts";
+import { Undo } from "../upgrade/undo.ts";
+import { loadObject } from "./load-object.ts";
+import type { PinRoot } from "./pin-root.ts";
+import { functionName, NETFILTER_PROGRAMS, type NetfilterProgramRow } from "./program-table.ts";
+
+/** Each has a hook of its own. */
+const FAMILIES = ["ipv4", "ipv6"] as const;
+type Family = (typeof FAMILIES)[number];
+
+/**
+ * Before all other programs and rules. No two programs of a hook may have the same priority. A link of this kind cannot
+ * be updated, so the link of a later load stands beside the link before it; and there may be other pin roots.
+ */
+const PRIORITIES = Array.from({ length: 64 }, (_, index) => -2_000_000_000 + index);
+
+/**
+ * Attaches them to the calling thread's network namespace; in place of what is pinned, without a gap.
+ *
+ * @param image the object file, when it is not this package's
+ */
+export function attachNetfilterPrograms(root: PinRoot, image?: Uint8Array): "attached" | "updated" {
+  using undo = new Undo();
+  let result: "attached" | "updated" = "updated";
+  try {
+    for (const row of NETFILTER_PROGRAMS) {
+      using object = loadWithPinnedMaps(root, row, image);
+      const program = object.program(functionName(row.name));
+      for (const family of FAMILIES) {
+        if (upsert(root, row, family, program) === "updated") continue;
+        result = "attached";
+        undo.add(() => detach(root, row, family));
+      }
+    }
+    return result;
+  } catch (error) {
+    throw undo.because(error);
+  }
+}
+
+/** False when none is pinned. */
+export function detachNetfilterPrograms(root: PinRoot): boolean {
+  return NETFILTER_PROGRAMS.flatMap((row) => FAMILIES.map((family) => detach(root, row, family))).includes(true);
+}
+
+function upsert(root: PinRoot, row: NetfilterProgramRow, family: Family, program: Program): "attached" | "updated" {
+  const path = root.netfilterLink(row.name, family);
+  using old = Link.findPin(path);
+  using link = attachBeside(family, program);
+  pinOver(link.fd, path);
+  old?.detach();
+  return old === undefined ? "attached" : "updated";
+}
+
+function detach(root: PinRoot, row: NetfilterProgramRow, family: Family): boolean {
+  const path = root.netfilterLink(row.name, family);
+  using link = Link.findPin(path);
+  link?.detach();
+  return unpin(path);
+}
+
+function loadWithPinnedMaps(root: PinRoot, row: NetfilterProgramRow, image: Uint8Array | undefined): BpfObject {
+  return loadObject(row.object, {
+    image,
+    programs: [row.name],
+    prepare(open) {
+      for (const map of open.maps().filter(({ internal }) => !internal)) {
+        using pinned = BpfMap.fromPin(root.map(map.name), ...rawCodecs(map.type, map.keySize, map.valueSize));
+        map.reuse(pinned);
+      }
+    },
+  });
+}
+
+function attachBeside(family: Family, program: Program): Link {
+  for (const [index, priority] of PRIORITIES.entries()) {
+    try {
+      return attachNetfilter({ program, family, hook: "prerouting", priority });
+    } catch (error) {
+      const taken = error instanceof SyscallError && error.errno === Errno.EBUSY;
+      if (!taken || index === PRIORITIES.length - 1) throw error;
+    }
+  }
+  throw new RangeError("there are priorities");
+}

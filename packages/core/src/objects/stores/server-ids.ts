@@ -1,0 +1,103 @@
+import { DatapathError } from "@dp/sys";
+import type { Containers } from "./containers.ts";
+import type { Drops } from "./drops.ts";
+import type { Endpoints } from "./endpoints.ts";
+import type { Flows } from "./flows.ts";
+import type { HostPeers } from "./host-peers.ts";
+import type { Players } from "./players.ts";
+import type { Records } from "./records.ts";
+import type { ServerEntries } from "./server-entries.ts";
+
+/** The stores that may carry the id of a removed server. */
+export interface IdStores {
+  records: Records;
+  endpoints: Endpoints;
+  servers: ServerEntries;
+  containers: Containers;
+  hostPeers: HostPeers;
+  players: Players;
+  drops: Drops;
+  flows: Flows;
+}
+
+/** The name of a server's host peer. */
+export function hostPeerName(id: number): string {
+  return `dp${id}`;
+}
+
+/**
+ * How long the id of a removed server is not used again, in milliseconds: packets and programs that began before the
+ * removal are done by then.
+ */
+const GRACE_MS = 2000;
+
+/**
+ * The ids of servers. An id is reused in two phases: removal leaves an entry in {@link Changes}, and only after a grace
+ * period, when no map carries the id any more, the entry is deleted and the id is free.
+ *
+ * Nothing is locked: the caller holds the pin root's lock.
+ */
+export class ServerIds {
+  readonly #stores: IdStores;
+  readonly #hasInterface: (name: string) => boolean;
+
+  /** @param hasInterface whether the host has an interface of that name */
+  constructor(stores: IdStores, hasInterface: (name: string) => boolean) {
+    this.#stores = stores;
+    this.#hasInterface = hasInterface;
+  }
+
+  /**
+   * Takes the lowest free id and notes that its server is being changed: {@link Changes.begin}. When the server is not
+   * added after all, {@link Changes.remove} gives the id back. Throws `DatapathError` FAILED when none is free.
+   */
+  claim(): number {
+    const { records } = this.#stores;
+    this.release();
+    const { id: from } = records.freeFrom();
+    let known = from;
+    for (let id = from; id <= records.maxServers; id++) {
+      if (records.get(id) !== undefined || records.changes.get(id) !== undefined) {
+        if (id === known) known++;
+        continue;
+      }
+      if (this.#hasInterface(hostPeerName(id))) continue;
+      records.changes.begin(id);
+      records.setFreeFrom({ id: id === known ? id + 1 : known });
+      return id;
+    }
+    throw new DatapathError("FAILED", "choose an id for the server", `all ${records.maxServers} ids are taken`, {
+      hint: "load again with room for more: maxServers, dp load --max-servers N",
+    });
+  }
+
+  /** Ends the grace period of removed servers whose ids no map carries any more. Returns the ids that are free now. */
+  release(): number[] {
+    const { records } = this.#stores;
+    const before = Date.now() - GRACE_MS;
+    const due = records.changes.all().filter(({ kind, since }) => kind === "removed" && since.getTime() <= before);
+    if (due.length === 0) return [];
+    const carried = this.#carried();
+    const free = due.map(({ id }) => id).filter((id) => !carried.has(id));
+    const [lowest] = free;
+    if (lowest === undefined) return [];
+    // Before the ids are free: a search that begins too low is slow, one that begins too high misses them.
+    if (lowest < records.freeFrom().id) records.setFreeFrom({ id: lowest });
+    for (const id of free) records.changes.end(id);
+    return free;
+  }
+
+  #carried(): Set<number> {
+    const { records, endpoints, servers, containers, hostPeers, players, drops, flows } = this.#stores;
+    return new Set([
+      ...records.all().map(({ id }) => id),
+      ...endpoints.all().map(([, { server }]) => server),
+      ...servers.all().map(([, { id }]) => id),
+      ...containers.all().map(([, { server }]) => server),
+      ...hostPeers.all().map(([id]) => id),
+      ...players.ids(),
+      ...drops.ids(),
+      ...flows.ids(),
+    ]);
+  }
+}

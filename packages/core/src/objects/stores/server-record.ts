@@ -1,0 +1,187 @@
+import {
+  type DpAddressPair,
+  DpFamily,
+  DpNetwork,
+  type DpRecord,
+  type DpRecordForward,
+  DpServerState,
+  dpServerStateNames,
+} from "@dp/bpf";
+import { FAMILIES, type Family, familyOfAddress, protocolNumber, protocolOf } from "./endpoint.ts";
+import { type Forward, MAX_FORWARDS } from "./forward.ts";
+import { decodeTime, encodeTime } from "./time.ts";
+
+/** One end of a server's veth pair. */
+export interface Peer {
+  /** In the peer's own network namespace. */
+  ifindex: number;
+  /** Its name in that namespace. */
+  name: string;
+  /** `0a:58:00:00:00:07`. */
+  mac: string;
+}
+
+/** The addresses of a server in one family, in canonical text. */
+export interface AddressPair {
+  /** The container peer's: the only source address the container may use. */
+  container: string;
+  /** The host peer's: the container's gateway. */
+  gateway: string;
+}
+
+/** An address pair for each family that the server has. */
+export type Addresses = Readonly<Partial<Record<Family, AddressPair>>>;
+
+/** How a container was named, to find it again. */
+export interface ContainerRef {
+  /** `docker`, `podman`, ...; at most 15 bytes. */
+  engine: string;
+  /** The path of the engine's socket; "" for its default. At most 127 bytes. */
+  socket: string;
+  /** At most 127 bytes. */
+  name: string;
+}
+
+/** `pending`: being added or removed. `frozen`: held for a checkpoint. */
+export type ServerState = "pending" | "active" | "frozen";
+
+/** Whose network the container has: one that dp made, or one of its own, which dp leaves as it is. */
+export type NetworkMode = "own" | "keep";
+
+/** All that dp keeps of a server. It is in a kernel map: there is no file beside it. */
+export interface ServerRecord {
+  /** From 1. It never changes, and every map knows the server by it. The host peer is named `dp<id>`. */
+  id: number;
+  /** At most 63 bytes of UTF-8. */
+  name: string;
+  /** At most 63 bytes of UTF-8; "" for none. */
+  group: string;
+  state: ServerState;
+  /** Kept in milliseconds. */
+  createdAt: Date;
+  /** Who manages the server: `cli`, `file:NAME` or `cni:NETWORK`; at most 95 bytes. */
+  owner: string;
+  network: NetworkMode;
+  /** undefined for a server that was added by a network namespace. */
+  container: ContainerRef | undefined;
+  /** The container's network namespace. */
+  netns: {
+    /** Identifies the namespace as long as the host is up; 0 while the container is absent. */
+    cookie: bigint;
+    inode: bigint;
+    /** The path it was named by, for people; at most 127 bytes. */
+    path: string;
+  };
+  hostPeer: Peer;
+  containerPeer: Peer;
+  addresses: Addresses;
+  /** At most 32. */
+  forwards: readonly Forward[];
+  /** MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes. */
+  mtu: number | undefined;
+}
+
+/** `server lobby (id 7)`: how messages name a server. */
+export function serverLabel({ name, id }: Pick<ServerRecord, "name" | "id">): string {
+  return `server ${name} (id ${id})`;
+}
+
+export function encodeRecord(record: ServerRecord): DpRecord {
+  const { netns, forwards } = record;
+  return {
+    state: DpServerState[record.state],
+    network: DpNetwork[record.network],
+    createdAt: encodeTime(record.createdAt),
+    netnsCookie: netns.cookie,
+    netnsInode: netns.inode,
+    mtu: record.mtu ?? 0,
+    forwardCount: forwards.length,
+    hostPeer: record.hostPeer,
+    containerPeer: record.containerPeer,
+    addresses: FAMILIES.map((family) => record.addresses[family] ?? NO_ADDRESSES),
+    name: record.name,
+    group: record.group,
+    owner: record.owner,
+    netns: netns.path,
+    container: record.container ?? NO_CONTAINER,
+    forwards: Array.from({ length: MAX_FORWARDS }, (_, index) => {
+      const forward = forwards[index];
+      return forward === undefined ? NO_FORWARD : encodeForward(forward);
+    }),
+  };
+}
+
+export function decodeRecord(id: number, data: DpRecord): ServerRecord {
+  return {
+    id,
+    name: data.name,
+    group: data.group,
+    state: decodeState(data.state),
+    createdAt: decodeTime(data.createdAt),
+    owner: data.owner,
+    network: data.network === DpNetwork.keep ? "keep" : "own",
+    container: data.container.engine === "" ? undefined : data.container,
+    netns: { cookie: data.netnsCookie, inode: data.netnsInode, path: data.netns },
+    hostPeer: data.hostPeer,
+    containerPeer: data.containerPeer,
+    addresses: decodeAddresses(data.addresses),
+    forwards: data.forwards.slice(0, data.forwardCount).map(decodeForward),
+    mtu: data.mtu === 0 ? undefined : data.mtu,
+  };
+}
+
+const NO_ADDRESSES: DpAddressPair = { container: "", gateway: "" };
+const NO_CONTAINER: ContainerRef = { engine: "", socket: "", name: "" };
+const NO_FORWARD: DpRecordForward = {
+  publicAddr: "",
+  publicFirst: 0,
+  count: 0,
+  containerFirst: 0,
+  protocol: 0,
+  family: 0,
+  uplink: 0,
+  mtu: 0,
+  counter: 0,
+};
+
+/** A state of a newer build reads as pending: its change was not finished by a build that knows it. */
+function decodeState(state: number): ServerState {
+  const name = dpServerStateNames[state];
+  return name === undefined || name === "none" ? "pending" : name;
+}
+
+function decodeAddresses(pairs: readonly DpAddressPair[]): Addresses {
+  const addresses: Partial<Record<Family, AddressPair>> = {};
+  for (const family of FAMILIES) {
+    const pair = pairs[DpFamily[family]];
+    if (pair !== undefined && (pair.container !== "" || pair.gateway !== "")) addresses[family] = pair;
+  }
+  return addresses;
+}
+
+function encodeForward(forward: Forward): DpRecordForward {
+  return {
+    publicAddr: forward.address,
+    publicFirst: forward.port,
+    count: forward.count,
+    containerFirst: forward.containerPort,
+    protocol: protocolNumber(forward.protocol),
+    family: DpFamily[familyOfAddress(forward.address)],
+    uplink: forward.uplink,
+    mtu: forward.mtu,
+    counter: forward.counter,
+  };
+}
+
+function decodeForward(forward: DpRecordForward): Forward {
+  return {
+    protocol: protocolOf(forward.protocol),
+    address: forward.publicAddr,
+    port: forward.publicFirst,
+    count: forward.count,
+    containerPort: forward.containerFirst,
+    uplink: forward.uplink,
+    mtu: forward.mtu,
+    counter: forward.counter,
+  };
+}

@@ -1,0 +1,31 @@
+import type { BpfMap } from "../../libbpf/map.ts";
+
+/**
+ * The uplinks: the interfaces that replies to players may leave by (dp_uplinks). The kernel takes an interface out the
+ * moment it is deleted or moves to another network namespace.
+ */
+export class Uplinks {
+  readonly #map: BpfMap<number, number>;
+
+  constructor(map: BpfMap<number, number>) {
+    this.#map = map;
+  }
+
+  /**
+   * Lets replies leave by an interface of the calling thread's network namespace. Throws `SyscallError` EINVAL without
+   * such an interface, `MapFullError` when there are too many.
+   */
+  set(ifindex: number): void {
+    this.#map.set(ifindex, ifindex);
+  }
+
+  /** False when it was no uplink. */
+  delete(ifindex: number): boolean {
+    return this.#map.delete(ifindex);
+  }
+
+  /** The ifindexes of all uplinks that are there. */
+  all(): number[] {
+    return [...this.#map.keys()];
+  }
+}
