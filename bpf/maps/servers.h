@@ -56,23 +56,3 @@ struct {
 	__type(key, struct dp_addr);
 	__type(value, struct dp_container);
 } dp_containers SEC(".maps");
-
-/*
- * The interfaces that packets may be sent to: host peers by server id, uplinks
- * by ifindex. The kernel removes an interface from such a map when it is
- * deleted. So a packet is sent to that very interface or to none, even where
- * another interface has its index by then.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, DP_MAX_SERVERS + 1);
-	__type(key, __u32);
-	__type(value, __u32); /* ifindex */
-} dp_host_peers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u32);
-	__type(value, __u32); /* ifindex, the same */
-} dp_uplinks SEC(".maps");
