@@ -166,7 +166,7 @@ class Loading implements Disposable {
     return (this.#objects.get(object) as BpfObject).program(functionName(name));
   }
 
-  #map(name: MapName): RawMap {
+  #map(name: string): RawMap {
     return this.#maps.get(name) as RawMap;
   }
 
