@@ -10,6 +10,7 @@ import {
   type ConnectionBlock,
   unblock,
 } from "./programs/connection-block.ts";
+import { missingPins } from "./programs/missing-pins.ts";
 import type { PinRoot } from "./programs/pin-root.ts";
 import { type DestroyOptions, SockDestroyer } from "./programs/sock-destroyer.ts";
 import { unpinAll } from "./programs/unpin-all.ts";
@@ -272,6 +273,11 @@ export class Objects implements Disposable {
    */
   get needsLoad(): string | undefined {
     return needsLoad(this.#root);
+  }
+
+  /** The pins of programs and maps that are missing: what is loaded has to be completed by loading it again. */
+  missingPins(): string[] {
+    return missingPins(this.#root);
   }
 
   /**
