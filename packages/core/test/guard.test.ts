@@ -94,7 +94,7 @@ const SNAT = {
 
 test("what comes from no host peer is delivered", () => {
   inside((objects) => {
-    expect(objects.attachAndPinGuard()).toBe("attached");
+    expect(objects.attachments.attachToHost()).toBe("attached");
     expect(fate(objects)).toBe("delivered");
   });
 });
@@ -103,7 +103,7 @@ test("what comes from a host peer and has not passed dp_snat is dropped and coun
   inside((objects) => {
     objects.addCounters(hostPeer.index);
     expect(fate(objects)).toBe("delivered");
-    objects.attachAndPinGuard();
+    objects.attachments.attachToHost();
     expect(fate(objects)).toBe("dropped");
     expect(fate(objects)).toBe("dropped");
     expect(objects.counters(hostPeer.index)?.drops.around).toBe(2n);
@@ -116,10 +116,10 @@ for (const mechanism of ["tcx", "clsact"] as const) {
     namespace.inside(() => {
       objects.addCounters(hostPeer.index);
       objects.addSnatTarget(hostPeer.index, { ...SNAT, containerMac: containerPeer.mac });
-      objects.attachAndPinGuard();
-      objects.attachAndPinSnat(hostPeer);
+      objects.attachments.attachToHost();
+      objects.attachments.attach("snat", hostPeer);
       expect(fate(objects)).toBe("delivered");
-      objects.detach("snat", hostPeer);
+      objects.attachments.detach("snat", hostPeer);
       expect(fate(objects)).toBe("dropped");
     });
   });
@@ -129,7 +129,7 @@ test("a later load puts its own in the other's place, and a detached one is gone
   const ids = Array.from({ length: 3 }, () =>
     inside((objects) => {
       objects.addCounters(hostPeer.index);
-      const attached = objects.attachAndPinGuard();
+      const attached = objects.attachments.attachToHost();
       expect(fate(objects)).toBe("dropped");
       using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
       return [attached, link.info().id] as const;
@@ -138,8 +138,8 @@ test("a later load puts its own in the other's place, and a detached one is gone
   expect(ids.map(([attached]) => attached)).toEqual(["attached", "updated", "updated"]);
   expect(new Set(ids.map(([, id]) => id)).size).toBe(3);
   inside((objects) => {
-    expect(objects.detachGuard()).toBe(true);
-    expect(objects.detachGuard()).toBe(false);
+    expect(objects.attachments.detachFromHost()).toBe(true);
+    expect(objects.attachments.detachFromHost()).toBe(false);
     expect(fate(objects)).toBe("delivered");
   });
 });
@@ -148,7 +148,7 @@ test("IPv6 is dropped and counted as well, where it is on", () => {
   setIpv6("dp0", true);
   inside((objects) => {
     objects.addCounters(hostPeer.index);
-    objects.attachAndPinGuard();
+    objects.attachments.attachToHost();
     sendFrame(ethernet(outer(), ipv6(raw(59, ""))));
     while (objects.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
   });
@@ -158,7 +158,7 @@ test("roots beside each other have their own", () => {
   using other = new Bpffs();
   inside((objects) => {
     using others = loadBpf({ pinRoot: other.path });
-    for (const each of [objects, others, objects, others]) each.attachAndPinGuard();
+    for (const each of [objects, others, objects, others]) each.attachments.attachToHost();
     others.addCounters(hostPeer.index);
     sendFrame(pingFrame());
     while (others.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
@@ -171,7 +171,7 @@ test("roots beside each other have their own", () => {
 test("taking everything out takes it out", () => {
   inside((objects) => {
     objects.addCounters(hostPeer.index);
-    objects.attachAndPinGuard();
+    objects.attachments.attachToHost();
     using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
     objects.unpinAll();
     const before = pingsDelivered();
