@@ -1583,7 +1583,16 @@ export const mapLayouts = {
     key: wire.u32,
     valueType: "4 bytes",
     value: wire.u32,
-  } as const satisfies wire.MapLayout<number, number>,
+    inner: {
+      type: 2,
+      maxEntries: 8192,
+      flags: 0,
+      keyType: "__u32",
+      key: wire.u32,
+      valueType: "__u32",
+      value: wire.u32,
+    },
+  } as const satisfies wire.MapOfMapsLayout<number, number, number>,
   dp_records: {
     name: "dp_records",
     type: 1,
