@@ -23,8 +23,7 @@ struct dp_server {
 	__u32 id;
 	__u32 group; /* servers of one group reach each other's forwards; 0: none */
 	__u64 netns_cookie; /* of the container's network namespace */
-	struct dp_addr
-		addr[DP_FAMILIES]; /* the container's: the only source addresses it may use */
+	struct dp_addr addr[DP_FAMILIES]; /* the only sources the container may use */
 	struct dp_addr gateway[DP_FAMILIES]; /* the host peer's */
 	__u8 mac[6]; /* the container peer's: the only source MAC the container may use */
 	__u16 forward_count;

@@ -57,8 +57,7 @@ export function writeServer(maps: ServerMaps, server: Server, details: ServerDet
       addr: [address, ""],
       gateway: [gateway, ""],
       mac,
-      forwardCount: forwards.length,
-      forwards: Array.from({ length: FORWARDS }, (_, index) => entryOf(forwards[index])),
+      forwards: forwards.map(entryOf),
     });
   }
   if (maps.has("dp_containers")) maps.set("dp_containers", address, { server: id, hostPeer });
@@ -92,14 +91,7 @@ function writeEndpoints(maps: ServerMaps, server: Server, forward: Forward, open
   }
 }
 
-/** Places for forwards in an entry of dp_servers. */
-export const FORWARDS = 32;
-
-function entryOf(forward: Forward | undefined): DpForward {
-  if (forward === undefined) {
-    return { first: 0, count: 0, publicFirst: 0, protocol: 0, family: 0, uplink: 0, counter: 0, publicAddr: "" };
-  }
-  const { address, port, containerPort, ...same } = forward;
+function entryOf({ address, port, containerPort, ...same }: Forward): DpForward {
   return { ...same, first: containerPort, publicFirst: port, publicAddr: address };
 }
 

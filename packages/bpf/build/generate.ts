@@ -24,6 +24,10 @@ export function generateLayouts(terminal: Terminal, more: readonly string[] = []
     "dp_*",
     "--address",
     "dp_addr",
+    "--counted",
+    "dp_record.forwards=forward_count",
+    "--counted",
+    "dp_server.forwards=forward_count",
     "--explicit-padding",
   ];
   return run([...inputs, ...options, ...more, "--", ...STRICT], terminal);

@@ -341,7 +341,6 @@ export interface DpRecord {
   netnsCookie: bigint;
   netnsInode: bigint;
   mtu: number;
-  forwardCount: number;
   hostPeer: DpVethPeer;
   containerPeer: DpVethPeer;
   addresses: readonly DpAddressPair[];
@@ -384,7 +383,6 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
       netnsCookie: view.getBigUint64(16, true),
       netnsInode: view.getBigUint64(24, true),
       mtu: view.getUint32(32, true),
-      forwardCount: view.getUint32(36, true),
       hostPeer: dpVethPeer.read(wire.partOf(view, 40, 28)),
       containerPeer: dpVethPeer.read(wire.partOf(view, 68, 28)),
       addresses: wire.getArray(2, (i0) => dpAddressPair.read(wire.partOf(view, 96 + i0 * 32, 32))),
@@ -393,7 +391,7 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
       owner: wire.getText(view, 288, 96),
       netns: wire.getText(view, 384, 128),
       container: dpContainerRef.read(wire.partOf(view, 512, 272)),
-      forwards: wire.getArray(32, (i0) => dpRecordForward.read(wire.partOf(view, 784 + i0 * 36, 36))),
+      forwards: wire.getArray(Math.min(view.getUint32(36, true), 32), (i0) => dpRecordForward.read(wire.partOf(view, 784 + i0 * 36, 36))),
     };
   },
   write(value) {
@@ -404,7 +402,7 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
     wire.setU64(view, 16, value.netnsCookie, "dp_record.netns_cookie");
     wire.setU64(view, 24, value.netnsInode, "dp_record.netns_inode");
     wire.setU32(view, 32, value.mtu, "dp_record.mtu");
-    wire.setU32(view, 36, value.forwardCount, "dp_record.forward_count");
+    wire.setU32(view, 36, value.forwards.length, "dp_record.forward_count");
     wire.setBytes(view, 40, 28, dpVethPeer.write(value.hostPeer), "dp_record.host_peer");
     wire.setBytes(view, 68, 28, dpVethPeer.write(value.containerPeer), "dp_record.container_peer");
     wire.setArray(2, value.addresses, "dp_record.addresses", (element0, i0, what0) => wire.setBytes(view, 96 + i0 * 32, 32, dpAddressPair.write(element0), what0));
@@ -413,7 +411,7 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
     wire.setText(view, 288, 96, value.owner, "dp_record.owner");
     wire.setText(view, 384, 128, value.netns, "dp_record.netns");
     wire.setBytes(view, 512, 272, dpContainerRef.write(value.container), "dp_record.container");
-    wire.setArray(32, value.forwards, "dp_record.forwards", (element0, i0, what0) => wire.setBytes(view, 784 + i0 * 36, 36, dpRecordForward.write(element0), what0));
+    wire.setPartOfArray(32, value.forwards, "dp_record.forwards", (element0, i0, what0) => wire.setBytes(view, 784 + i0 * 36, 36, dpRecordForward.write(element0), what0));
     return wire.bytesOf(view);
   },
 };
@@ -1184,7 +1182,6 @@ export interface DpServer {
   addr: readonly string[];
   gateway: readonly string[];
   mac: string;
-  forwardCount: number;
   forwards: readonly DpForward[];
 }
 
@@ -1211,8 +1208,7 @@ export const dpServer: wire.StructLayout<DpServer> = {
       addr: wire.getArray(2, (i0) => wire.getAddress(view, 16 + i0 * 16)),
       gateway: wire.getArray(2, (i0) => wire.getAddress(view, 48 + i0 * 16)),
       mac: wire.getMac(view, 80),
-      forwardCount: view.getUint16(86, true),
-      forwards: wire.getArray(32, (i0) => dpForward.read(wire.partOf(view, 88 + i0 * 32, 32))),
+      forwards: wire.getArray(Math.min(view.getUint16(86, true), 32), (i0) => dpForward.read(wire.partOf(view, 88 + i0 * 32, 32))),
     };
   },
   write(value) {
@@ -1223,8 +1219,8 @@ export const dpServer: wire.StructLayout<DpServer> = {
     wire.setArray(2, value.addr, "dp_server.addr", (element0, i0, what0) => wire.setAddress(view, 16 + i0 * 16, element0, what0));
     wire.setArray(2, value.gateway, "dp_server.gateway", (element0, i0, what0) => wire.setAddress(view, 48 + i0 * 16, element0, what0));
     wire.setMac(view, 80, value.mac, "dp_server.mac");
-    wire.setU16(view, 86, value.forwardCount, "dp_server.forward_count");
-    wire.setArray(32, value.forwards, "dp_server.forwards", (element0, i0, what0) => wire.setBytes(view, 88 + i0 * 32, 32, dpForward.write(element0), what0));
+    wire.setU16(view, 86, value.forwards.length, "dp_server.forward_count");
+    wire.setPartOfArray(32, value.forwards, "dp_server.forwards", (element0, i0, what0) => wire.setBytes(view, 88 + i0 * 32, 32, dpForward.write(element0), what0));
     return wire.bytesOf(view);
   },
 };

@@ -1,5 +1,5 @@
 /** What bpf2ts takes from BTF, and refuses. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { layoutsOf, type ModelOptions } from "../src/bpf2ts/layout-model.ts";
 import { renderLayouts } from "../src/bpf2ts/layout-source.ts";
 import { ModelError } from "../src/bpf2ts/model-error.ts";
@@ -102,6 +102,31 @@ test("maps that libbpf would not make are refused by name, with what to do", () 
     expect(error.message).toBe(message);
     expect(error.hint ?? "").toMatch(hint);
   }
+});
+
+describe("an array with a count", () => {
+  const body = "__u16 used; __u16 pad; __u32 item[3];";
+  const counted = [{ struct: "dp_a", array: "item", count: "used" }];
+
+  test("has the elements in use, and its length in place of the count", () => {
+    const text = source(body, "", { counted });
+    expect(text).not.toContain("used: number");
+    expect(text).toContain(
+      "wire.getArray(Math.min(view.getUint16(0, true), 3), (i0) => view.getUint32(4 + i0 * 4, true))",
+    );
+    expect(text).toContain('wire.setU16(view, 0, value.item.length, "dp_a.used");');
+    expect(text).toContain('wire.setPartOfArray(3, value.item, "dp_a.item"');
+  });
+
+  test.each([
+    [{ struct: "dp_b", array: "item", count: "used" }, "--counted: no struct dp_b in the layouts"],
+    [{ struct: "dp_a", array: "items", count: "used" }, "struct dp_a: no field items"],
+    [{ struct: "dp_a", array: "item", count: "uses" }, "struct dp_a: no field uses"],
+    [{ struct: "dp_a", array: "used", count: "used" }, "struct dp_a: used is not an array"],
+    [{ struct: "dp_a", array: "item", count: "item" }, "struct dp_a: item is not a __u8, __u16 or __u32"],
+  ])("is refused where there is none: %j", (wrong, message) => {
+    expect(refusal(() => source(body, "", { counted: [wrong] })).message).toBe(message);
+  });
 });
 
 test("objects that disagree about a struct are refused", () => {

@@ -33,6 +33,8 @@ export interface FieldModel {
   readonly size: number;
   readonly type: string;
   readonly shape: Shape;
+  /** The array of the struct whose elements in use this field counts; undefined for other fields. */
+  readonly counts?: string;
 }
 
 /** A map without a name: what a map of maps holds. */
@@ -61,6 +63,13 @@ export interface VariableModel extends ValueModel {
   readonly section: string;
 }
 
+/** An array of a struct, of which another field says how many elements are in use; by their names in C. */
+export interface CountedArray {
+  readonly struct: string;
+  readonly array: string;
+  readonly count: string;
+}
+
 export interface ModelOptions {
   /** Structs wanted although no map has them: names, or patterns with `*`. */
   readonly structs?: readonly string[];
@@ -68,6 +77,8 @@ export interface ModelOptions {
   readonly enums?: readonly string[];
   /** Structs of 16 bytes that hold an address of either family. */
   readonly addresses?: readonly string[];
+  /** Arrays of which a field of the same struct says how many elements are in use. */
+  readonly counted?: readonly CountedArray[];
   /** Refuses padding that the compiler adds, in all structs and not in keys alone. */
   readonly explicitPadding?: boolean;
 }
@@ -77,7 +88,7 @@ export interface ModelOptions {
  * Throws {@link ModelError}.
  */
 export function layoutsOf(objects: readonly Btf[], options: ModelOptions = {}): LayoutModel {
-  const collector = new Collector(options.explicitPadding ?? false, new Set(options.addresses));
+  const collector = new Collector(options);
   for (const btf of objects) collector.add(btf);
   for (const pattern of options.structs ?? []) collector.addNamed(objects, "struct", pattern);
   for (const pattern of options.enums ?? []) collector.addNamed(objects, "enum", pattern);
@@ -87,15 +98,17 @@ export function layoutsOf(objects: readonly Btf[], options: ModelOptions = {}): 
 class Collector {
   readonly #explicitPadding: boolean;
   readonly #addresses: ReadonlySet<string>;
+  readonly #counted: readonly CountedArray[];
   readonly #enums = new Map<string, EnumModel>();
   readonly #structs = new Map<string, StructModel>();
   readonly #maps = new Map<string, MapModel>();
   readonly #variables = new Map<string, VariableModel>();
   readonly #skipped = new Set<string>();
 
-  constructor(explicitPadding: boolean, addresses: ReadonlySet<string>) {
+  constructor({ explicitPadding = false, addresses, counted = [] }: ModelOptions) {
     this.#explicitPadding = explicitPadding;
-    this.#addresses = addresses;
+    this.#addresses = new Set(addresses);
+    this.#counted = counted;
   }
 
   add(btf: Btf): void {
@@ -198,9 +211,15 @@ class Collector {
           shape: inner,
         };
       });
-      addSame(this.#structs, { name: shape.name, size: shape.size, fields });
+      addSame(this.#structs, { name: shape.name, size: shape.size, fields: this.#withCounts(shape.name, fields) });
       if (this.#explicitPadding) this.#refuseHoles(shape, "--explicit-padding");
     }
+  }
+
+  #withCounts(struct: string, fields: readonly FieldModel[]): readonly FieldModel[] {
+    return this.#counted
+      .filter((each) => each.struct === struct)
+      .reduce((some, { array, count }) => withCount(struct, some, array, count), fields);
   }
 
   /** The compiler's own padding has no name and holds whatever the stack did: two keys may differ by it alone. */
@@ -221,6 +240,8 @@ class Collector {
   }
 
   model(): LayoutModel {
+    const unknown = this.#counted.find(({ struct }) => !this.#structs.has(struct));
+    if (unknown !== undefined) throw new ModelError(`--counted: no struct ${unknown.struct} in the layouts`);
     return {
       enums: [...this.#enums.values()].toSorted(byName),
       structs: [...this.#structs.values()],
@@ -233,6 +254,26 @@ class Collector {
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1;
+}
+
+/** The fields of a struct, in which an array and its count know of each other. */
+function withCount(struct: string, fields: readonly FieldModel[], array: string, count: string): FieldModel[] {
+  const refuse = (reason: string): never => {
+    throw new ModelError(
+      `struct ${struct}: ${reason}`,
+      `--counted ${struct}.${array}=${count} names an array and its count`,
+    );
+  };
+  const counter = fields.find(({ name }) => name === count) ?? refuse(`no field ${count}`);
+  const { kind } = counter.shape;
+  if (kind !== "u8" && kind !== "u16" && kind !== "u32") return refuse(`${count} is not a __u8, __u16 or __u32`);
+  const counted = fields.find(({ name }) => name === array) ?? refuse(`no field ${array}`);
+  const { shape } = counted;
+  if (shape.kind !== "array") return refuse(`${array} is not an array`);
+  return fields.map((field): FieldModel => {
+    if (field === counter) return { ...field, counts: array };
+    return field === counted ? { ...field, shape: { ...shape, count: { kind, offset: counter.offset } } } : field;
+  });
 }
 
 function addSame<T extends { readonly name: string }>(known: Map<string, T>, model: T): void {

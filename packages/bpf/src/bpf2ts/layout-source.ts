@@ -75,7 +75,9 @@ function list(open: string, lines: readonly string[], close: string): string {
 
 function structSource({ name, size, fields }: StructModel): string {
   const type = typeName(name);
-  const visible = fields.filter(({ shape }) => shape.kind !== "padding" && shape.kind !== "opaque");
+  const written = fields.filter(({ shape }) => shape.kind !== "padding" && shape.kind !== "opaque");
+  // An array's length says what its count says.
+  const visible = written.filter(({ counts }) => counts === undefined);
   refuseSame(
     `struct ${name}`,
     visible.map((field) => field.name),
@@ -85,8 +87,9 @@ function structSource({ name, size, fields }: StructModel): string {
   const readers = visible.map(({ name: field, offset, shape }) => {
     return `${camelCase(field)}: ${readExpression(shape, `${offset}`)},`;
   });
-  const writers = visible.map(({ name: field, offset, shape }) => {
-    return writeStatement(shape, `${offset}`, `value.${camelCase(field)}`, `"${name}.${field}"`);
+  const writers = written.map(({ name: field, offset, shape, counts }) => {
+    const value = counts === undefined ? `value.${camelCase(field)}` : `value.${camelCase(counts)}.length`;
+    return writeStatement(shape, `${offset}`, value, `"${name}.${field}"`);
   });
   const [view, value] = visible.length === 0 ? ["", "_value"] : ["const view = ", "value"];
   return `/** struct ${name} */

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { CountedArray } from "./layout-model.ts";
 
 /** What a `bpf2ts` was asked for. */
 export interface Options {
@@ -12,6 +13,7 @@ export interface Options {
   readonly structs: readonly string[];
   readonly enums: readonly string[];
   readonly addresses: readonly string[];
+  readonly counted: readonly CountedArray[];
   readonly explicitPadding: boolean;
   readonly runtime: string;
   readonly clang: readonly string[];
@@ -35,6 +37,9 @@ usage: bpf2ts INPUT... [options] [-- CLANG-FLAG...]
       --struct NAME       also this struct, such as a ring buffer's record; may have *, may be repeated
       --enum NAME         also this enum
       --address STRUCT    this struct of 16 bytes is an IP address: IPv6, or IPv4 as ::ffff:a.b.c.d; may be repeated
+      --counted STRUCT.ARRAY=COUNT
+                          field COUNT says how many elements of ARRAY are in use: TypeScript has those alone, and
+                          their number in place of COUNT; may be repeated
       --explicit-padding  refuses padding the compiler adds, in all structs (in keys it always does)
       --import MODULE     what the module imports, default @dp/bpf/layout
   -h, --help
@@ -72,10 +77,17 @@ export function parseOptions(args: readonly string[]): Options | "help" | "versi
     structs: values.struct ?? [],
     enums: values.enum ?? [],
     addresses: values.address ?? [],
+    counted: (values.counted ?? []).map(countedArray),
     explicitPadding: values["explicit-padding"] ?? false,
     runtime: values.import ?? "@dp/bpf/layout",
     clang,
   };
+}
+
+function countedArray(text: string): CountedArray {
+  const [, struct, array, count] = /^(\w+)\.(\w+)=(\w+)$/.exec(text) ?? [];
+  if (struct !== undefined && array !== undefined && count !== undefined) return { struct, array, count };
+  throw new UsageError(`--counted takes STRUCT.ARRAY=COUNT, not ${text}`);
 }
 
 /** Whether clang has to compile it first. */
@@ -96,6 +108,7 @@ function parse(args: readonly string[]) {
         struct: { type: "string", multiple: true },
         enum: { type: "string", multiple: true },
         address: { type: "string", multiple: true },
+        counted: { type: "string", multiple: true },
         "explicit-padding": { type: "boolean" },
         import: { type: "string" },
         help: { type: "boolean", short: "h" },

@@ -76,7 +76,9 @@ export function readExpression(shape: Shape, at: string, depth = 0): string {
     case "array": {
       const index = `i${depth}`;
       const element = readExpression(shape.element, elementAt(shape, at, index), depth + 1);
-      return `wire.getArray(${shape.length}, (${index}) => ${element})`;
+      if (shape.count === undefined) return `wire.getArray(${shape.length}, (${index}) => ${element})`;
+      const count = readExpression({ kind: shape.count.kind }, `${shape.count.offset}`);
+      return `wire.getArray(Math.min(${count}, ${shape.length}), (${index}) => ${element})`;
     }
     case "padding":
     case "opaque":
@@ -129,7 +131,8 @@ export function writeStatement(shape: Shape, at: string, value: string, what: st
       const [index, element, name] = [`i${depth}`, `element${depth}`, `what${depth}`];
       const inner = writeStatement(shape.element, elementAt(shape, at, index), element, name, depth + 1);
       const callback = `(${element}, ${index}, ${name}) => ${inner.slice(0, -1)}`;
-      return `wire.setArray(${shape.length}, ${value}, ${what}, ${callback});`;
+      const set = shape.count === undefined ? "setArray" : "setPartOfArray";
+      return `wire.${set}(${shape.length}, ${value}, ${what}, ${callback});`;
     }
     case "padding":
     case "opaque":

@@ -15,9 +15,18 @@ type AddressKind = "ipv4" | "ipv6" | "address" | "mac";
 export type Shape =
   | { readonly kind: ScalarKind | AddressKind | "padding" | "opaque" }
   | { readonly kind: "text" | "bytes"; readonly length: number }
-  | { readonly kind: "array"; readonly element: Shape; readonly length: number; readonly stride: number }
+  | ArrayShape
   | { readonly kind: "enum"; readonly name: string; readonly number: IntegerKind; readonly type: BtfEnum }
   | { readonly kind: "struct"; readonly name: string; readonly size: number; readonly type: BtfStruct };
+
+export interface ArrayShape {
+  readonly kind: "array";
+  readonly element: Shape;
+  readonly length: number;
+  readonly stride: number;
+  /** The field of the same struct that says how many elements are in use. Absent: all are. */
+  readonly count?: { readonly kind: "u8" | "u16" | "u32"; readonly offset: number };
+}
 
 /** Types that mean more than the number they are. */
 const BY_NAME: Readonly<Record<string, Shape>> = {

@@ -82,8 +82,13 @@ function isMapped(view: DataView, offset: number): boolean {
  */
 export function getAddress(view: DataView, offset: number): string {
   if (isMapped(view, offset)) return getIpv4(view, offset + 12);
-  const text = getIpv6(view, offset);
-  return text === "::" ? "" : text;
+  // Most arrays of addresses have empty places: those are not worth the work of formatting.
+  return isZero(view, offset) ? "" : getIpv6(view, offset);
+}
+
+function isZero(view: DataView, offset: number): boolean {
+  for (let word = 0; word < 16; word += 4) if (view.getUint32(offset + word) !== 0) return false;
+  return true;
 }
 
 /** Takes what {@link getAddress} returns, and any spelling of an IPv6 address that is not an IPv4-mapped one. */

@@ -32,6 +32,7 @@ export {
   setBe64,
   setBool,
   setBytes,
+  setPartOfArray,
   setS16,
   setS32,
   setS64,

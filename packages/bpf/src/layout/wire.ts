@@ -116,3 +116,14 @@ export function setArray<T>(
   if (value.length !== length) throw new RangeError(`${what} has ${length} elements, not ${value.length}`);
   for (const [index, element] of value.entries()) write(element, index, `${what}[${index}]`);
 }
+
+/** As {@link setArray} for an array whose count says how many elements are in use: the others stay zero. */
+export function setPartOfArray<T>(
+  length: number,
+  value: readonly T[],
+  what: string,
+  write: (element: T, index: number, what: string) => void,
+): void {
+  if (value.length > length) throw new RangeError(`${what} has room for ${length} elements, not ${value.length}`);
+  setArray(value.length, value, what, write);
+}

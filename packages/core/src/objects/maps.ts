@@ -24,7 +24,8 @@ import {
 } from "@dp/bpf";
 import { DatapathError, type Fd } from "@dp/sys";
 import type { Codec } from "../libbpf/codec.ts";
-import { mapTypeName } from "../libbpf/map-type.ts";
+import { MapOfMaps } from "../libbpf/map-of-maps.ts";
+import { MapType, mapTypeName } from "../libbpf/map-type.ts";
 import { BpfMap, mapInfo, type PerCpuMap } from "../libbpf/map.ts";
 import { perCpu } from "../libbpf/per-cpu.ts";
 import { openPin } from "../libbpf/pin.ts";
@@ -45,7 +46,7 @@ export interface Maps {
   hostAddrs: BpfMap<string, DpHostAddr>;
   hostPeers: BpfMap<number, number>;
   origins: BpfMap<DpOriginKey, DpOrigin>;
-  players: BpfMap<number, number>;
+  players: MapOfMaps<number, number, number>;
   servers: BpfMap<number, DpServer>;
   traffic: PerCpuMap<number, DpForwardTraffic>;
   uplinks: BpfMap<number, number>;
@@ -115,7 +116,7 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
       hostAddrs: open(mapLayouts.dp_host_addrs),
       hostPeers: open(mapLayouts.dp_host_peers),
       origins: open(mapLayouts.dp_origins),
-      players: open(mapLayouts.dp_players),
+      players: keep(openPlayers(root, opening)),
       servers: open(mapLayouts.dp_servers),
       traffic: openPerCpu(mapLayouts.dp_traffic),
       uplinks: open(mapLayouts.dp_uplinks),
@@ -131,6 +132,26 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
     };
   } catch (error) {
     for (const each of opened) each[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The tables of players are the same in every layout. */
+function openPlayers(root: PinRoot, opening: Opening): MapOfMaps<number, number, number> {
+  const layout = mapLayouts.dp_players;
+  const path = root.map(layout.name);
+  const fd = openPin(path, "map");
+  if (fd === undefined) {
+    if (opening !== "partly") throw missingMap(root, layout.name);
+    // Empty for good: a plain map will do.
+    const empty = makeMap(layout.name, MapType.hash, layout.key.size, layout.value.size);
+    return new MapOfMaps(empty, layout, { type: MapType.hash });
+  }
+  try {
+    checkPinnedMap(fd.number, layout, path);
+    return new MapOfMaps(fd, layout, { growHint: GROW });
+  } catch (error) {
+    fd.close();
     throw error;
   }
 }

@@ -197,9 +197,9 @@ export class Objects implements Disposable {
     return this.attachments.attach("tproxy_host", hostPeer);
   }
 
-  /** Puts dp_getsockopt and dp_sockops on the proxy's cgroup: {@link Attachments.attachCgroup} */
+  /** Puts dp_getsockopt and dp_sockops on the proxy's cgroup: {@link Attachments.attachToCgroup} */
   attachAndPinGetsockopt(cgroupPath: string): "attached" | "updated" {
-    return this.attachments.attachCgroup(cgroupPath);
+    return this.attachments.attachToCgroup(cgroupPath);
   }
 
   /**

@@ -7,8 +7,8 @@ import { Program } from "../../libbpf/program.ts";
 import { interfaceNames, readInterface } from "../interface.ts";
 import { forgetQdisc, provideQdisc, releaseQdisc, renameQdisc } from "./clsact-qdisc.ts";
 import { type Mechanism, NOT_ATTACHED, type PinnedPlace, type Place } from "./mechanism.ts";
-import { functionName, INTERFACE_PROGRAMS, type InterfaceProgramRow } from "./program-table.ts";
 import { linkName } from "./pin-root.ts";
+import { functionName, INTERFACE_PROGRAMS, type InterfaceProgramRow } from "./program-table.ts";
 
 /** Marks filters as ours, among others of the same priority. */
 const HANDLE = 0xd9;

@@ -1,7 +1,7 @@
 import { DpFamily, type DpForward, type DpServer } from "@dp/bpf";
 import type { BpfMap } from "../../libbpf/map.ts";
 import { FAMILIES, familyOfAddress, protocolNumber, protocolOf } from "./endpoint.ts";
-import { type Forward, MAX_FORWARDS } from "./forward.ts";
+import type { Forward } from "./forward.ts";
 import type { Addresses, AddressPair, ServerRecord } from "./server-record.ts";
 
 /** What the programs on its peers know of a server. */
@@ -78,11 +78,7 @@ function encodeEntry(entry: ServerEntry): DpServer {
     addr: byFamily("container"),
     gateway: byFamily("gateway"),
     mac: entry.containerMac,
-    forwardCount: entry.forwards.length,
-    forwards: Array.from({ length: Math.max(MAX_FORWARDS, entry.forwards.length) }, (_, index) => {
-      const forward = entry.forwards[index];
-      return forward === undefined ? NO_FORWARD : encodeForward(forward);
-    }),
+    forwards: entry.forwards.map(encodeForward),
   };
 }
 
@@ -98,20 +94,9 @@ function decodeEntry(entry: DpServer): ServerEntry {
     netnsCookie: entry.netnsCookie,
     addresses,
     containerMac: entry.mac,
-    forwards: entry.forwards.slice(0, entry.forwardCount).map(decodeForward),
+    forwards: entry.forwards.map(decodeForward),
   };
 }
-
-const NO_FORWARD: DpForward = {
-  first: 0,
-  count: 0,
-  publicFirst: 0,
-  protocol: 0,
-  family: 0,
-  uplink: 0,
-  counter: 0,
-  publicAddr: "",
-};
 
 function encodeForward(forward: Omit<Forward, "mtu">): DpForward {
   return {

@@ -8,7 +8,7 @@ import {
   dpServerStateNames,
 } from "@dp/bpf";
 import { FAMILIES, type Family, familyOfAddress, protocolNumber, protocolOf } from "./endpoint.ts";
-import { type Forward, MAX_FORWARDS } from "./forward.ts";
+import type { Forward } from "./forward.ts";
 import { decodeTime, encodeTime } from "./time.ts";
 
 /** One end of a server's veth pair. */
@@ -87,7 +87,7 @@ export function serverLabel({ name, id }: Pick<ServerRecord, "name" | "id">): st
 }
 
 export function encodeRecord(record: ServerRecord): DpRecord {
-  const { netns, forwards } = record;
+  const { netns } = record;
   return {
     state: DpServerState[record.state],
     network: DpNetwork[record.network],
@@ -95,7 +95,6 @@ export function encodeRecord(record: ServerRecord): DpRecord {
     netnsCookie: netns.cookie,
     netnsInode: netns.inode,
     mtu: record.mtu ?? 0,
-    forwardCount: forwards.length,
     hostPeer: record.hostPeer,
     containerPeer: record.containerPeer,
     addresses: FAMILIES.map((family) => record.addresses[family] ?? NO_ADDRESSES),
@@ -104,10 +103,7 @@ export function encodeRecord(record: ServerRecord): DpRecord {
     owner: record.owner,
     netns: netns.path,
     container: record.container ?? NO_CONTAINER,
-    forwards: Array.from({ length: MAX_FORWARDS }, (_, index) => {
-      const forward = forwards[index];
-      return forward === undefined ? NO_FORWARD : encodeForward(forward);
-    }),
+    forwards: record.forwards.map(encodeForward),
   };
 }
 
@@ -125,24 +121,13 @@ export function decodeRecord(id: number, data: DpRecord): ServerRecord {
     hostPeer: data.hostPeer,
     containerPeer: data.containerPeer,
     addresses: decodeAddresses(data.addresses),
-    forwards: data.forwards.slice(0, data.forwardCount).map(decodeForward),
+    forwards: data.forwards.map(decodeForward),
     mtu: data.mtu === 0 ? undefined : data.mtu,
   };
 }
 
 const NO_ADDRESSES: DpAddressPair = { container: "", gateway: "" };
 const NO_CONTAINER: ContainerRef = { engine: "", socket: "", name: "" };
-const NO_FORWARD: DpRecordForward = {
-  publicAddr: "",
-  publicFirst: 0,
-  count: 0,
-  containerFirst: 0,
-  protocol: 0,
-  family: 0,
-  uplink: 0,
-  mtu: 0,
-  counter: 0,
-};
 
 /** A state of a newer build reads as pending: its change was not finished by a build that knows it. */
 function decodeState(state: number): ServerState {
