@@ -4,6 +4,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   adoptFilters,
   attachedBy,
@@ -18,17 +24,15 @@ import {
 import { attachClsact, BpfObject, Link, Program, queryClsact, queryTcx } from "../src/libbpf/index.ts";
 import { PINNED_PROGRAMS } from "../src/objects/programs/program-table.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
-import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 
 forEachTest(
   () => (bpffs = new Bpffs()),
-  () => (namespace = new Namespace()),
+  () => (namespace = NetworkNamespace.withPair()),
 );
 
 function load(options: Parameters<typeof loadBpf>[0] = {}): Objects {
@@ -199,7 +203,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   });
 
   test("the egress programs stand on egress, the container's under its host peer's name", () => {
-    using container = new Namespace();
+    using container = NetworkNamespace.withPair();
     using objects = open();
     const hostPeer = iface("dp0");
     const ctrPeer = container.inside(() => readInterface("dp1"));
@@ -259,7 +263,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   });
 
   test("a container peer whose pair was made anew gets its program again", () => {
-    using container = new Namespace();
+    using container = NetworkNamespace.withPair();
     const attach = (objects: Objects) =>
       objects.attachments.attach("tproxy_container", 
         container.inside(() => readInterface("dp0")),

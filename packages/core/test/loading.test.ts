@@ -3,6 +3,10 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmdirSync, rmSync } from "node:fs";
 import { mapLayouts } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   LayoutError,
   loadBpf,
@@ -20,9 +24,7 @@ import { PINNED_PROGRAMS } from "../src/objects/programs/program-table.ts";
 import { sizeFor } from "../src/objects/upgrade/map-sizes.ts";
 import { loadBuild } from "../src/objects/upgrade/open.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
 import { CONFIG, LOBBY } from "./support/lobby.ts";
-import { Bpffs, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 

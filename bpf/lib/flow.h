@@ -6,21 +6,23 @@
  *   closing      it does not; late segments may come        dp_closing_ns
  *   datagrams    UDP, since the last one (to the second)    dp_udp_ns
  * A timer in the entry removes both halves; no process is needed for it. The
- * timer keeps the program it was last set by in the kernel, and runs that one's
- * code: programs may be replaced while timers run.
+ * timer keeps the program that set it last in the kernel, and runs the code of
+ * that one: programs may be replaced while timers run.
  *
  * From Linux 6.18 on there is a timer only if memory for it is at hand without
- * waiting for anybody. Flows that get none are removed by a sweep through all.
+ * waiting. Flows that get none are removed by a sweep through all flows.
  */
 #pragma once
 
-#include "flow_maps.h"
+#include <linux/in.h>
+
+#include "../maps/flows.h"
+#include "config.h"
 #include "hold.h"
-#include "packet.h"
+#include "kernel.h"
 
 #define DP_NS_PER_SEC 1000000000ULL
 #define DP_NEVER 0
-#define DP_MONOTONIC 1 /* CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() */
 
 const volatile __u64 dp_opening_ns = 60 * DP_NS_PER_SEC;
 const volatile __u64 dp_closing_ns = 30 * DP_NS_PER_SEC;
@@ -29,7 +31,7 @@ const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
 /* Between two sweeps. One takes milliseconds, with the room for DP_MAX_FLOWS. */
 const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
 
-/* A container that opens more than this at once has its next ones dropped, and nobody else's. */
+/* Further flows of a container that has as many are dropped: its own, not those of others. */
 const volatile __s32 dp_max_flows = 16384;
 
 /* How many other ports are tried for one that is taken. Each is random: the first almost always does. */
@@ -39,40 +41,57 @@ enum dp_flow_result {
 	DP_FLOW_FOUND,
 	DP_FLOW_NONE, /* there is none, and this packet opens none */
 	DP_FLOW_FULL,
-	DP_FLOW_HELD, /* none may be opened now: hold.h */
+	DP_FLOW_HELD, /* none may be opened now: see hold.h */
 };
 
-/* Whether this is what the proxy's side knows of that flow: a port may be another flow's by now. */
+/* Whether this is the proxy's half of that flow: another flow may have the port by now. */
 static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
 					    const struct dp_flow_key *key)
 {
-	return origin->dst == key->dst && origin->dport == key->dport &&
+	return dp_addr_equal(&origin->dst, &key->dst) && origin->dport == key->dport &&
 	       origin->sport == key->sport;
+}
+
+/* Key of the proxy's half of a flow, by the port that the proxy sees. */
+static __always_inline struct dp_origin_key dp_origin_key_of(const struct dp_flow_key *key,
+							     __be16 sport)
+{
+	return (struct dp_origin_key){
+		.server = key->server,
+		.sport = sport,
+		.protocol = key->protocol,
+		.family = key->family,
+	};
+}
+
+static __always_inline void dp_flow_count_add(__u32 server, __s32 flows)
+{
+	struct dp_flow_count *count = bpf_map_lookup_elem(&dp_flow_counts, &server);
+
+	if (count)
+		__sync_fetch_and_add(&count->flows, flows);
 }
 
 /* Removes both halves of a flow. */
 static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
 {
 	struct dp_flow_key flow = {
-		.container = key->container,
+		.server = key->server,
 		.dst = origin->dst,
 		.sport = origin->sport,
 		.dport = origin->dport,
 		.protocol = key->protocol,
+		.family = key->family,
 	};
-	struct dp_veth_pair *pair;
 	struct dp_flow *known;
 
 	/* Where half of it was lost before, it may have begun anew under another port. */
 	known = bpf_map_lookup_elem(&dp_flows, &flow);
 	if (known && known->sport == key->sport)
 		bpf_map_delete_elem(&dp_flows, &flow);
-	/* Whoever deletes the origin counts: this may run on two CPUs at once. */
-	if (bpf_map_delete_elem(&dp_origins, key))
-		return;
-	pair = bpf_map_lookup_elem(&dp_veth_pairs, &flow.container);
-	if (pair)
-		__sync_fetch_and_add(&pair->flows, -1);
+	/* The one that deletes the origin counts: this may run on two CPUs at once. */
+	if (!bpf_map_delete_elem(&dp_origins, key))
+		dp_flow_count_add(key->server, -1);
 }
 
 static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key,
@@ -92,7 +111,7 @@ static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key
 
 struct dp_swept {
 	__u64 now;
-	__u64 more; /* some are not due yet */
+	__u64 more; /* flows that have not expired yet */
 };
 
 static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
@@ -122,14 +141,14 @@ static int dp_sweep_timer(void *map __attribute__((unused)), __u32 *key __attrib
 	return 0;
 }
 
-/* Gives the sweep its timer, and this program's code. True when there is one. */
+/* Gives the sweep its timer, and this program's code. False when there is no memory for it. */
 static __always_inline bool dp_sweep_init(struct dp_sweep *sweep)
 {
-	bpf_timer_init(&sweep->timer, &dp_sweeps, DP_MONOTONIC);
+	bpf_timer_init(&sweep->timer, &dp_sweeps, CLOCK_MONOTONIC);
 	return !bpf_timer_set_callback(&sweep->timer, dp_sweep_timer);
 }
 
-/* There is a flow without a timer. Should there be none for the sweep either, the next such flow tries again. */
+/* There is a flow without a timer. Should the sweep get no timer either, the next such flow tries again. */
 static __always_inline void dp_sweep_later(void)
 {
 	__u32 zero = 0;
@@ -141,11 +160,11 @@ static __always_inline void dp_sweep_later(void)
 		sweep->armed = 0;
 }
 
-/* Also after it was set before: the callback is then this program's, and a replaced one's use ends. */
+/* Also where it was set before: the callback is then this program's, and the use of a replaced program ends. */
 static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
-	bpf_timer_init(&origin->timer, &dp_origins, DP_MONOTONIC);
+	bpf_timer_init(&origin->timer, &dp_origins, CLOCK_MONOTONIC);
 	if (!bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
 	    !bpf_timer_start(&origin->timer, ns, 0)) {
 		origin->end = DP_FLOW_TIMED;
@@ -169,7 +188,7 @@ static __always_inline __u64 dp_flow_opened_ns(__u8 protocol)
 	return protocol == IPPROTO_UDP ? dp_udp_ns : dp_opening_ns;
 }
 
-/* Claims (container, sport): false when it is taken. */
+/* Claims a port of the server on the proxy's side: false when it is taken. */
 static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_origin *origin,
 					  __u64 ns)
 {
@@ -184,36 +203,25 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 	return true;
 }
 
-static __always_inline void dp_flow_unclaim(struct dp_origin_key *key, struct dp_veth_pair *pair)
+static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, struct dp_flow *flow)
 {
-	if (!bpf_map_delete_elem(&dp_origins, key))
-		__sync_fetch_and_add(&pair->flows, -1);
-}
-
-static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair *pair,
-				   __be16 listener, struct dp_flow *flow)
-{
+	struct dp_origin_key as_seen = dp_origin_key_of(key, key->sport);
 	__u64 ns = dp_flow_opened_ns(key->protocol);
-	struct dp_origin_key as_seen = {
-		.container = key->container,
-		.sport = key->sport,
-		.protocol = key->protocol,
-	};
 	struct dp_origin origin = {
 		.dst = key->dst,
 		.dport = key->dport,
 		.sport = key->sport,
 		.listener = listener,
 	};
-	struct dp_config *config;
+	struct dp_config *config = dp_config_entry();
+	struct dp_flow_count *count;
 	struct dp_flow *known;
-	__u32 zero = 0;
 	bool claimed;
 
-	config = bpf_map_lookup_elem(&dp_configs, &zero);
 	if (config && dp_flows_are_held(config))
 		return DP_FLOW_HELD;
-	if (pair->flows >= dp_max_flows)
+	count = bpf_map_lookup_elem(&dp_flow_counts, &key->server);
+	if (!count || count->flows >= dp_max_flows)
 		return DP_FLOW_FULL;
 	claimed = dp_flow_claim(&as_seen, &origin, ns);
 	for (int i = 0; i < DP_PORT_TRIES && !claimed; i++) {
@@ -222,15 +230,16 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair 
 	}
 	if (!claimed)
 		return DP_FLOW_FULL;
-	__sync_fetch_and_add(&pair->flows, 1);
+	__sync_fetch_and_add(&count->flows, 1);
 
 	flow->sport = as_seen.sport;
 	flow->listener = listener;
 	if (!bpf_map_update_elem(&dp_flows, key, flow, BPF_NOEXIST))
 		return DP_FLOW_FOUND;
 
-	/* Full, or another CPU was faster with the same flow: then that one counts. */
-	dp_flow_unclaim(&as_seen, pair);
+	/* The map is full, or another CPU was faster with the same flow: then that one counts. */
+	if (!bpf_map_delete_elem(&dp_origins, &as_seen))
+		__sync_fetch_and_add(&count->flows, -1);
 	known = bpf_map_lookup_elem(&dp_flows, key);
 	if (!known)
 		return DP_FLOW_FULL;
@@ -238,37 +247,36 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, struct dp_veth_pair 
 	return DP_FLOW_FOUND;
 }
 
-/* Finds the flow of a packet. One that opens a flow gets one, if the container may have another. */
-static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key,
-						      struct dp_veth_pair *pair, __be16 listener,
+/* Finds the flow of a packet. One that opens a flow gets one, if the server may have another. */
+static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, __be16 listener,
 						      bool opens, struct dp_flow *flow)
 {
-	struct dp_origin_key as_seen = { .container = key->container, .protocol = key->protocol };
+	struct dp_origin_key as_seen;
 	struct dp_origin *origin;
 	struct dp_flow *known;
 	__u64 ns;
 
 	known = bpf_map_lookup_elem(&dp_flows, key);
 	if (!known)
-		return opens ? dp_flow_open(key, pair, listener, flow) : DP_FLOW_NONE;
+		return opens ? dp_flow_open(key, listener, flow) : DP_FLOW_NONE;
 	*flow = *known;
 	if (!opens)
 		return DP_FLOW_FOUND;
 
-	/* A datagram, or a connection opened again: it lives on. Written at most once a second. */
-	as_seen.sport = flow->sport;
+	/* A datagram, or a connection opened again: it is kept longer. Written at most once a second. */
+	as_seen = dp_origin_key_of(key, flow->sport);
 	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
 	if (!origin || !dp_is_origin_of(origin, key)) {
 		/* Half of a flow that is being removed. */
 		bpf_map_delete_elem(&dp_flows, key);
-		return dp_flow_open(key, pair, listener, flow);
+		return dp_flow_open(key, listener, flow);
 	}
 	if (origin->expires == DP_NEVER)
 		return DP_FLOW_FOUND;
 	if (flow->listener != listener) {
-		/* The proxy listens elsewhere now: nobody holds on to the old port but this. */
+		/* The proxy listens elsewhere now, and has not accepted this one. */
 		dp_flow_forget(&as_seen, origin);
-		return dp_flow_open(key, pair, listener, flow);
+		return dp_flow_open(key, listener, flow);
 	}
 	ns = dp_flow_opened_ns(key->protocol);
 	if (origin->expires < bpf_ktime_get_ns() + ns - DP_NS_PER_SEC)

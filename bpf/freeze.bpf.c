@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a container's process holds of the network has to go before the process
- * can be checkpointed. Loaded when a server is frozen, not before.
+ * A process can be checkpointed only when its sockets have no connections.
+ * Loaded when a server is frozen, not before.
  *
  * dp_block_connect4, dp_block_connect6: the container's cgroup, connect(2) of
  * TCP and UDP over IPv4 and IPv6.
  *
  *  1. the socket is in another network namespace           allow
- *  2. all else                                             refuse: EPERM
+ *  2. anything else                                        refuse: EPERM
  *
- * dp_destroy_tcp, dp_destroy_udp: iterators over the TCP and UDP sockets of the
- * network namespace of whoever makes the iterator's file: the kernel leaves out
- * those of others.
+ * dp_destroy_tcp, dp_destroy_udp: iterators over the TCP and UDP sockets of one
+ * network namespace: the one that the iterator's file was made in.
  *
  *  1. TCP: a listener                                      leave
- *  2. TCP: TIME_WAIT, and a request a listener has not
- *     answered to the end: no process has them; one that
- *     was closed meanwhile                                 leave
+ *  2. TCP: TIME_WAIT, and a request that a listener has not
+ *     answered to the end (no process has them); a socket
+ *     that was closed meanwhile                            leave
  *  3. UDP: not connected                                   leave
- *  4. all else                                             destroy: ECONNABORTED,
+ *  4. anything else                                        destroy: ECONNABORTED,
  *                                                          TCP sends a reset
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+
+#include "lib/kernel.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 #define REFUSE 0
 #define ALLOW 1
 
-/* Whose connections are refused; 0: everybody's in the cgroup. */
+/* The network namespace whose connections are refused; 0: any in the cgroup. */
 const volatile __u64 dp_netns_cookie = 0;
 
 static __always_inline int connect_verdict(struct bpf_sock_addr *ctx)
@@ -51,35 +52,10 @@ int dp_block_connect6(struct bpf_sock_addr *ctx)
 	return connect_verdict(ctx);
 }
 
-/* The kernel's own, as far as they are read. */
-struct sock_common {
-	volatile unsigned char skc_state;
-} __attribute__((preserve_access_index));
-
-struct bpf_iter__tcp {
-	struct sock_common *sk_common;
-} __attribute__((preserve_access_index));
-
-struct udp_sock;
-
-struct bpf_iter__udp {
-	struct udp_sock *udp_sk;
-} __attribute__((preserve_access_index));
-
-/*
- * Linux 6.5+. Weak, so that a kernel without it refuses these two programs and
- * not the object. It reads a whole struct sock, which TIME_WAIT and NEW_SYN_RECV
- * sockets are not.
- */
-extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
-
 struct dp_sock_counts {
 	__u64 destroyed;
-	/* By the kernel. */
-	__u64 refused;
+	__u64 refused; /* by the kernel */
 } dp_sock_counts;
-
-#define ENOENT 2
 
 static __always_inline void count(int result)
 {
@@ -112,7 +88,7 @@ int dp_destroy_udp(struct bpf_iter__udp *ctx)
 {
 	struct sock_common *sk = (struct sock_common *)ctx->udp_sk;
 
-	/* A connected UDP socket has TCP's word for it. */
+	/* A connected UDP socket has TCP's state for it. */
 	if (!sk || sk->skc_state != BPF_TCP_ESTABLISHED)
 		return 0;
 	count(bpf_sock_destroy(sk));
