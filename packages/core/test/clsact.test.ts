@@ -183,7 +183,7 @@ test("a filter of another pin root's is not ours to replace", () => {
     theirs.attachments.attach("dnat", readInterface("dp0"));
     const error = thrown(DatapathError, () => objects.attachments.attach("dnat", readInterface("dp0")));
     expect(error.code).toBe("CONFLICT");
-    expect(theirs.attachments.all()).toMatchObject([{ programId: theirs.programId("dnat") }]);
+    expect(theirs.attachments.all()).toMatchObject([{ programId: theirs.attachments.programId("dnat") }]);
     theirs.unpinAll();
   });
 });

@@ -18,6 +18,7 @@ requireRoot();
 
 const CONTAINER = "10.2.0.1";
 const GATEWAY = "10.1.0.1";
+const SERVER = 7;
 
 let bpffs: Bpffs;
 let namespace: NetworkNamespace;
@@ -73,7 +74,7 @@ function pingsDelivered(): number {
 
 /** Sends a ping and waits until it was delivered, or counted. */
 function fate(objects: Objects): "delivered" | "dropped" {
-  const counted = () => objects.counters(hostPeer.index)?.drops.around ?? 0n;
+  const counted = () => bypasses(objects);
   const [delivered, dropped] = [pingsDelivered(), counted()];
   sendFrame(pingFrame());
   for (let tries = 0; tries < 5000; tries++) {
@@ -81,18 +82,25 @@ function fate(objects: Objects): "delivered" | "dropped" {
     if (counted() > dropped) return "dropped";
     sleepSync(1);
   }
-  throw new Error("it is lost");
+  throw new Error("the ping was neither delivered nor counted");
 }
 
-const SNAT = {
-  containerAddress: CONTAINER,
-  hostPeerAddress: GATEWAY,
-  publicAddress: "203.0.113.10",
-  publicPort: 25570,
-  gamePort: 25565,
-  uplink: 1,
-  group: 0,
-};
+/** What makes dp0 the host peer of a server, with drop counts. */
+function addServer(objects: Objects): void {
+  objects.drops.add(SERVER);
+  objects.servers.set(hostPeer.index, {
+    id: SERVER,
+    group: 0,
+    netnsCookie: 1n,
+    addresses: { ipv4: { container: CONTAINER, gateway: GATEWAY } },
+    containerMac: containerPeer.mac,
+    forwards: [],
+  });
+}
+
+function bypasses(objects: Objects): bigint {
+  return objects.drops.read(SERVER)?.bypass ?? 0n;
+}
 
 test("what comes from no host peer is delivered", () => {
   inside((objects) => {
@@ -103,12 +111,12 @@ test("what comes from no host peer is delivered", () => {
 
 test("what comes from a host peer and has not passed dp_snat is dropped and counted, whatever else runs there", () => {
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     expect(fate(objects)).toBe("delivered");
     objects.attachments.attachToHost();
     expect(fate(objects)).toBe("dropped");
     expect(fate(objects)).toBe("dropped");
-    expect(objects.counters(hostPeer.index)?.drops.around).toBe(2n);
+    expect(bypasses(objects)).toBe(2n);
   });
 });
 
@@ -116,21 +124,20 @@ for (const mechanism of ["tcx", "clsact"] as const) {
   test(`what dp_snat let through is delivered, attached by ${mechanism}`, () => {
     using objects = loadBpf({ pinRoot: bpffs.path, mechanism });
     namespace.inside(() => {
-      objects.addCounters(hostPeer.index);
-      objects.addSnatTarget(hostPeer.index, { ...SNAT, containerMac: containerPeer.mac });
+      addServer(objects);
       objects.attachments.attachToHost();
       objects.attachments.attach("snat", hostPeer);
       expect(fate(objects)).toBe("delivered");
-      objects.attachments.detach("snat", hostPeer);
+      objects.attachments.detach("snat", hostPeer.name);
       expect(fate(objects)).toBe("dropped");
     });
   });
 }
 
-test("a later load puts its own in the other's place, and a detached one is gone", () => {
+test("a later load attaches its own in place of the one before, and a detached one is gone", () => {
   const ids = Array.from({ length: 3 }, () =>
     inside((objects) => {
-      objects.addCounters(hostPeer.index);
+      addServer(objects);
       const attached = objects.attachments.attachToHost();
       expect(fate(objects)).toBe("dropped");
       using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
@@ -149,30 +156,30 @@ test("a later load puts its own in the other's place, and a detached one is gone
 test("IPv6 is dropped and counted as well, where it is on", () => {
   setIpv6("dp0", true);
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     objects.attachments.attachToHost();
     sendFrame(ethernet(outer(), ipv6(raw(59, ""))));
-    while (objects.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
+    while (bypasses(objects) !== 1n) sleepSync(1);
   });
 });
 
-test("roots beside each other have their own", () => {
+test("each pin root has its own", () => {
   using other = new Bpffs();
   inside((objects) => {
     using others = loadBpf({ pinRoot: other.path });
     for (const each of [objects, others, objects, others]) each.attachments.attachToHost();
-    others.addCounters(hostPeer.index);
+    addServer(others);
     sendFrame(pingFrame());
-    while (others.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
+    while (bypasses(others) !== 1n) sleepSync(1);
     others.unpinAll();
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     expect(fate(objects)).toBe("dropped");
   });
 });
 
-test("taking everything out takes it out", () => {
+test("unpinning everything detaches it", () => {
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     objects.attachments.attachToHost();
     using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
     objects.unpinAll();
