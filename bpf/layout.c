@@ -10,8 +10,10 @@
 #include "maps/flows.h"
 #include "maps/fragments.h"
 #include "maps/host.h"
+#include "maps/interfaces.h"
 #include "maps/players.h"
 #include "maps/servers.h"
+#include "maps/traffic.h"
 
 int dp_program_enums(enum dp_drop_reason drop, enum dp_family family, enum dp_flow_end flow_end)
 {

@@ -2,8 +2,11 @@
 /* One address type for IPv4 and IPv6. */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/types.h>
 #include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 /* Index of arrays by family, and a field of keys: 10.0.0.1 and ::ffff:10.0.0.1 have the same bytes. */
 enum dp_family {
@@ -31,4 +34,11 @@ static __always_inline struct dp_addr dp_addr_v4(__be32 v4)
 static __always_inline __be32 dp_v4(const struct dp_addr *addr)
 {
 	return addr->words[3];
+}
+
+/* The last word first: it differs most often. */
+static __always_inline bool dp_addr_equal(const struct dp_addr *one, const struct dp_addr *other)
+{
+	return one->words[3] == other->words[3] && one->words[2] == other->words[2] &&
+	       one->words[1] == other->words[1] && one->words[0] == other->words[0];
 }

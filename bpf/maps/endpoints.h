@@ -29,22 +29,3 @@ struct {
 	__type(key, struct dp_endpoint_key);
 	__type(value, struct dp_endpoint);
 } dp_endpoints SEC(".maps");
-
-/* One direction of a forward, since it was added. */
-struct dp_traffic {
-	__u64 packets; /* a GSO packet is one */
-	__u64 bytes; /* with Ethernet headers */
-};
-
-struct dp_forward_traffic {
-	struct dp_traffic in; /* to the container */
-	struct dp_traffic out; /* to players */
-};
-
-/* Counters of forwards. Which forward has which: dp_counters. 0 is never used. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, DP_MAX_COUNTERS);
-	__type(key, __u32);
-	__type(value, struct dp_forward_traffic);
-} dp_traffic SEC(".maps");

@@ -23,8 +23,8 @@ struct dp_server {
 	__u32 id;
 	__u32 group; /* servers of one group reach each other's forwards; 0: none */
 	__u64 netns_cookie; /* of the container's network namespace */
-	struct dp_addr addr[DP_FAMILIES]; /* the only source addresses the container may use; by family */
-	struct dp_addr gateway[DP_FAMILIES]; /* the host peer's addresses, by family */
+	struct dp_addr addr[DP_FAMILIES]; /* the only sources the container may use */
+	struct dp_addr gateway[DP_FAMILIES]; /* the host peer's */
 	__u8 mac[6]; /* the container peer's: the only source MAC the container may use */
 	__u16 forward_count;
 	struct dp_forward forwards[DP_FORWARDS];
@@ -51,28 +51,8 @@ struct dp_container {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, DP_MAX_SERVERS * DP_FAMILIES);
+	__uint(max_entries, (DP_MAX_SERVERS * DP_FAMILIES));
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct dp_addr);
 	__type(value, struct dp_container);
 } dp_containers SEC(".maps");
-
-/*
- * The interfaces that packets may be sent to: host peers by server id, uplinks
- * by ifindex. The kernel removes an interface from such a map when it is
- * deleted. So a packet is sent to that very interface or to none, even where
- * another interface has its index by then.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, DP_MAX_SERVERS + 1);
-	__type(key, __u32);
-	__type(value, __u32); /* ifindex */
-} dp_host_peers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u32);
-	__type(value, __u32); /* ifindex, the same */
-} dp_uplinks SEC(".maps");

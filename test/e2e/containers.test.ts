@@ -8,13 +8,13 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Output } from "@dp/test-kit/program.ts";
 import { Containerd } from "./containers/containerd.ts";
 import type { ContainerEngine } from "./containers/engine.ts";
 import { Podman } from "./containers/podman.ts";
 import { Runc } from "./containers/runc.ts";
 import type { Server } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Output } from "./topology/program.ts";
 import { refusal, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;

@@ -1,4 +1,4 @@
-// Written by bpf2ts from layout.c: do not edit.
+// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
 
 import * as wire from "./layout/index.ts";
 
@@ -703,64 +703,6 @@ export const dpEndpoint: wire.StructLayout<DpEndpoint> = {
   },
 };
 
-/** struct dp_traffic */
-export interface DpTraffic {
-  packets: bigint;
-  bytes: bigint;
-}
-
-/** struct dp_traffic: 16 bytes. */
-export const dpTraffic: wire.StructLayout<DpTraffic> = {
-  name: "dp_traffic",
-  size: 16,
-  fields: [
-    { name: "packets", offset: 0, size: 8, type: "__u64" },
-    { name: "bytes", offset: 8, size: 8, type: "__u64" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
-    return {
-      packets: view.getBigUint64(0, true),
-      bytes: view.getBigUint64(8, true),
-    };
-  },
-  write(value) {
-    const view = wire.blank(16);
-    wire.setU64(view, 0, value.packets, "dp_traffic.packets");
-    wire.setU64(view, 8, value.bytes, "dp_traffic.bytes");
-    return wire.bytesOf(view);
-  },
-};
-
-/** struct dp_forward_traffic */
-export interface DpForwardTraffic {
-  in: DpTraffic;
-  out: DpTraffic;
-}
-
-/** struct dp_forward_traffic: 32 bytes. */
-export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
-  name: "dp_forward_traffic",
-  size: 32,
-  fields: [
-    { name: "in", offset: 0, size: 16, type: "struct dp_traffic" },
-    { name: "out", offset: 16, size: 16, type: "struct dp_traffic" },
-  ],
-  read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_forward_traffic");
-    return {
-      in: dpTraffic.read(wire.partOf(view, 0, 16)),
-      out: dpTraffic.read(wire.partOf(view, 16, 16)),
-    };
-  },
-  write(value) {
-    const view = wire.blank(32);
-    wire.setBytes(view, 0, 16, dpTraffic.write(value.in), "dp_forward_traffic.in");
-    wire.setBytes(view, 16, 16, dpTraffic.write(value.out), "dp_forward_traffic.out");
-    return wire.bytesOf(view);
-  },
-};
-
 /** struct dp_flow_key */
 export interface DpFlowKey {
   server: number;
@@ -1312,6 +1254,93 @@ export const dpContainer: wire.StructLayout<DpContainer> = {
   },
 };
 
+/** struct dp_traffic */
+export interface DpTraffic {
+  packets: bigint;
+  bytes: bigint;
+}
+
+/** struct dp_traffic: 16 bytes. */
+export const dpTraffic: wire.StructLayout<DpTraffic> = {
+  name: "dp_traffic",
+  size: 16,
+  fields: [
+    { name: "packets", offset: 0, size: 8, type: "__u64" },
+    { name: "bytes", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
+    return {
+      packets: view.getBigUint64(0, true),
+      bytes: view.getBigUint64(8, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.packets, "dp_traffic.packets");
+    wire.setU64(view, 8, value.bytes, "dp_traffic.bytes");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_forward_traffic */
+export interface DpForwardTraffic {
+  in: DpTraffic;
+  out: DpTraffic;
+}
+
+/** struct dp_forward_traffic: 32 bytes. */
+export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
+  name: "dp_forward_traffic",
+  size: 32,
+  fields: [
+    { name: "in", offset: 0, size: 16, type: "struct dp_traffic" },
+    { name: "out", offset: 16, size: 16, type: "struct dp_traffic" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 32, "struct dp_forward_traffic");
+    return {
+      in: dpTraffic.read(wire.partOf(view, 0, 16)),
+      out: dpTraffic.read(wire.partOf(view, 16, 16)),
+    };
+  },
+  write(value) {
+    const view = wire.blank(32);
+    wire.setBytes(view, 0, 16, dpTraffic.write(value.in), "dp_forward_traffic.in");
+    wire.setBytes(view, 16, 16, dpTraffic.write(value.out), "dp_forward_traffic.out");
+    return wire.bytesOf(view);
+  },
+};
+
+/** struct dp_sock_counts */
+export interface DpSockCounts {
+  destroyed: bigint;
+  refused: bigint;
+}
+
+/** struct dp_sock_counts: 16 bytes. */
+export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
+  name: "dp_sock_counts",
+  size: 16,
+  fields: [
+    { name: "destroyed", offset: 0, size: 8, type: "__u64" },
+    { name: "refused", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    const view = wire.viewOf(bytes, 16, "struct dp_sock_counts");
+    return {
+      destroyed: view.getBigUint64(0, true),
+      refused: view.getBigUint64(8, true),
+    };
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.destroyed, "dp_sock_counts.destroyed");
+    wire.setU64(view, 8, value.refused, "dp_sock_counts.refused");
+    return wire.bytesOf(view);
+  },
+};
+
 /** All structs, each after those it contains. */
 export const structLayouts = [
   dpMeta,
@@ -1329,8 +1358,6 @@ export const structLayouts = [
   dpDrops,
   dpEndpointKey,
   dpEndpoint,
-  dpTraffic,
-  dpForwardTraffic,
   dpFlowKey,
   dpFlow,
   dpOriginKey,
@@ -1346,6 +1373,9 @@ export const structLayouts = [
   dpForward,
   dpServer,
   dpContainer,
+  dpTraffic,
+  dpForwardTraffic,
+  dpSockCounts,
 ] as const;
 
 /** The maps, by their names in the kernel. */
@@ -1650,4 +1680,24 @@ export const programLayouts = {
 } as const;
 
 /** Global variables, by their names in C. */
-export const variableLayouts = {} as const;
+export const variableLayouts = {
+  dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_host_netns: { name: "dp_host_netns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_max_flows: {
+    name: "dp_max_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_max_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_max_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
+  dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+} as const;

@@ -42,7 +42,7 @@ export interface TranslationOptions {
  */
 export function translation(from: Shape, to: Shape, { cut = false }: TranslationOptions = {}): Translation {
   const sources = new Map(from.leaves.map((leaf) => [leaf.path, leaf]));
-  const copies: { from: number; to: number; length: number }[] = [];
+  const copies: Copy[] = [];
   const refused: Refusal[] = [];
   for (const leaf of to.leaves) {
     const source = sources.get(leaf.path);
@@ -53,17 +53,48 @@ export function translation(from: Shape, to: Shape, { cut = false }: Translation
     // Little-endian numbers and arrays alike begin with what they have in common.
     else copies.push({ from: source.offset, to: leaf.offset, length });
   }
+  const left = [...sources.values()];
+  if (!cut) {
+    // The last elements of an array that got shorter.
+    for (const { path, type } of left) if (isBeyondEnd(path, to)) refused.push({ path, from: type, to: "absent" });
+  }
+  const runs = joined(copies);
   return {
     from,
     to,
     refused,
-    dropped: [...sources.keys()],
+    dropped: left.map(({ path }) => path),
     translate(bytes) {
       const result = new Uint8Array(to.size);
-      for (const copy of copies) result.set(bytes.subarray(copy.from, copy.from + copy.length), copy.to);
+      for (const copy of runs) result.set(bytes.subarray(copy.from, copy.from + copy.length), copy.to);
       return result;
     },
   };
+}
+
+interface Copy {
+  from: number;
+  to: number;
+  length: number;
+}
+
+/** Fewer and longer copies: what is side by side in both shapes is copied at once. */
+function joined(copies: readonly Copy[]): Copy[] {
+  const runs: Copy[] = [];
+  for (const copy of copies) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.from + last.length === copy.from && last.to + last.length === copy.to) {
+      last.length += copy.length;
+    } else runs.push({ ...copy });
+  }
+  return runs;
+}
+
+function isBeyondEnd(path: string, shape: Shape): boolean {
+  const [first] = /^.*?\[\d+\]/.exec(path) ?? [];
+  if (first === undefined || shape.leaves.some((leaf) => leaf.path.startsWith(first))) return false;
+  const start = first.replace(/\d+\]$/, "0]");
+  return shape.leaves.some((leaf) => leaf.path.startsWith(start));
 }
 
 /** Whether whatever the one holds, the other can hold too, and means the same by it. */

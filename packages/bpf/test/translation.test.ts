@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { compile, findToolchain } from "../src/bpf2ts/clang.ts";
 import {
   Btf,
-  dpNetData,
+  dpForwardTraffic,
   dpOrigin,
-  dpSnatTarget,
+  dpRecord,
   isSameShape,
   mapDefinitions,
   mapLayouts,
@@ -50,23 +50,30 @@ test("a map has one shape, by its BTF and by the generated layouts", () => {
   for (const { btf, definition } of definitions) {
     const layout = mapLayouts[definition.name as keyof typeof mapLayouts];
     seen.add(definition.name);
-    const parts = { key: definition.key, value: definition.value };
-    for (const part of ["key", "value"] as const) {
-      expect(parts[part]).toContainKey("type");
-      const { type } = parts[part] as { type: number };
-      expect(shapeOfType(btf, type)).toEqual(shapeOfLayout(layout[`${part}Type`], layout[part].size));
+    // What a map of maps holds is a number to both.
+    const inner = "inner" in layout ? layout.inner : undefined;
+    const compared = [
+      [definition.key, layout.keyType, layout.key],
+      inner === undefined ? undefined : [definition.inner?.key, inner.keyType, inner.key],
+      inner === undefined
+        ? [definition.value, layout.valueType, layout.value]
+        : [definition.inner?.value, inner.valueType, inner.value],
+    ] as const;
+    for (const [part, type, { size }] of compared.filter((each) => each !== undefined)) {
+      expect(part).toContainKey("type");
+      expect(shapeOfType(btf, (part as { type: number }).type)).toEqual(shapeOfLayout(type, size));
     }
   }
   expect([...seen].toSorted()).toEqual(Object.keys(mapLayouts));
 });
 
 test("a shape names what is inside of structs, and leaves out padding", () => {
-  expect(shapeOfLayout("struct dp_snat_target", dpSnatTarget.size).leaves.slice(-2)).toEqual([
-    { path: "traffic.packets", offset: 32, size: 8, type: "__u64" },
-    { path: "traffic.bytes", offset: 40, size: 8, type: "__u64" },
+  expect(shapeOfLayout("struct dp_forward_traffic", dpForwardTraffic.size).leaves.slice(-2)).toEqual([
+    { path: "out.packets", offset: 16, size: 8, type: "__u64" },
+    { path: "out.bytes", offset: 24, size: 8, type: "__u64" },
   ]);
-  const paths = shapeOfLayout("struct dp_net_data", dpNetData.size).leaves.map(({ path }) => path);
-  expect(paths).toContain("container_peer.mac");
+  const paths = shapeOfLayout("struct dp_record", dpRecord.size).leaves.map(({ path }) => path);
+  expect(paths).toEqual(expect.arrayContaining(["container_peer.mac", "addresses[1].gateway", "forwards[31].counter"]));
   expect(paths.filter((path) => path.includes("pad"))).toEqual([]);
   expect(shapeOfLayout("__u32", 4).leaves).toEqual([{ path: "", offset: 0, size: 4, type: "__u32" }]);
 });
@@ -89,6 +96,34 @@ test("fields inside of structs are found by their whole path", () => {
     0, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0,
   ]);
   expect(dropped).toEqual(["one.a", "one.b"]);
+});
+
+test("fields inside of arrays of structs are found by their index and path; a longer array has zeroes at its end", () => {
+  const from = shape("struct dp_inner list[2];", "struct dp_inner { __u16 a; __u16 b; };");
+  const to = shape("__u32 first; struct dp_inner list[3];", "struct dp_inner { __u32 fresh; __u16 b; __u16 a; };");
+  const { translate, dropped, refused } = translation(from, to);
+  expect([...translate(bytes(1, 0, 2, 0, 3, 0, 4, 0))]).toEqual([
+    ...[0, 0, 0, 0],
+    ...[0, 0, 0, 0, 2, 0, 1, 0],
+    ...[0, 0, 0, 0, 4, 0, 3, 0],
+    ...[0, 0, 0, 0, 0, 0, 0, 0],
+  ]);
+  expect([dropped, refused]).toEqual([[], []]);
+  expect(isSameShape(from, shape("struct dp_inner list[2];", "struct dp_inner { __u16 b; __u16 a; };"))).toBe(false);
+});
+
+test("a shorter array of structs is refused", () => {
+  const inner = "struct dp_inner { __u32 a; };";
+  const { refused } = translation(shape("struct dp_inner list[3];", inner), shape("struct dp_inner list[2];", inner));
+  expect(refused).toEqual([{ path: "list[2].a", from: "__u32", to: "absent" }]);
+});
+
+test("addresses are copied, also in arrays of them", () => {
+  const address = "struct dp_addr { __be32 words[4]; };";
+  const from = shape("struct dp_addr one; struct dp_addr both[2];", address);
+  const to = shape("struct dp_addr both[2]; struct dp_addr one;", address);
+  const values = Array.from({ length: 48 }, (_, index) => index);
+  expect([...translation(from, to).translate(bytes(...values))]).toEqual([...values.slice(16), ...values.slice(0, 16)]);
 });
 
 test("a wider number and a longer array keep what they hold", () => {
@@ -130,7 +165,7 @@ test("a number and an enum of C are the same; what is the kernel's own is not co
   const filled = new Uint8Array(from.size).fill(1);
   expect([...translation(from, to).translate(filled)]).toEqual([1, 1, 1, 1, ...Array<number>(20).fill(0)]);
   const origin = shapeOfLayout("struct dp_origin", dpOrigin.size);
-  expect(translation(origin, origin).translate(new Uint8Array(dpOrigin.size).fill(1)).subarray(24)).toEqual(
+  expect(translation(origin, origin).translate(new Uint8Array(dpOrigin.size).fill(1)).subarray(-16)).toEqual(
     new Uint8Array(16),
   );
 });

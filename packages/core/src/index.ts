@@ -14,17 +14,40 @@ export {
   type LoadBpfOptions,
   openPinned,
   type OpenPinnedOptions,
+  openPrevious,
   snapshotPins,
 } from "./objects/upgrade/open.ts";
+export { adoptFilters, type AdoptableFilter, attachedBy, filtersOn, isPinned } from "./objects/programs/adopt.ts";
+export {
+  type Attachment,
+  Attachments,
+  type AttachResult,
+  type CgroupAttachment,
+  type ContainerPlace,
+} from "./objects/programs/attachments.ts";
+export type { LoadedProgram } from "./objects/programs/loaded-programs.ts";
+export { type AttachTarget, defaultMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
+export { missingPins } from "./objects/programs/missing-pins.ts";
+export { DEFAULT_PIN_ROOT, PROG_PIN_PATH } from "./objects/programs/pin-root.ts";
 export {
   type CgroupProgram,
-  DEFAULT_PIN_ROOT,
+  type ContainerPeerProgram,
+  functionName,
+  type HostInterfaceProgram,
   type InterfaceProgram,
-  PROG_PIN_PATH,
+  type InterfaceProgramRow,
+  type KernelFeature,
+  type PinnedProgram,
+  PROGRAM_TABLE,
   type ProgramName,
-} from "./objects/programs/pin-root.ts";
+  type ProgramPlace,
+  programRow,
+  type ProgramRow,
+  programsAt,
+} from "./objects/programs/program-table.ts";
 export { PinSnapshot } from "./objects/upgrade/pin-snapshot.ts";
 export { type DestroyOptions } from "./objects/programs/sock-destroyer.ts";
+export { type UnsupportedProgram, verifyPrograms } from "./objects/programs/verify-programs.ts";
 export { Changes, type ServerChange } from "./objects/stores/changes.ts";
 export { Config, type HostConfig, type Subnets } from "./objects/stores/config.ts";
 export { type ContainerEntry, Containers } from "./objects/stores/containers.ts";

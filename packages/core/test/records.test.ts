@@ -1,6 +1,10 @@
 /** The records of servers in real maps: found by what they have, also after a command was killed while it wrote them. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import { MapFullError } from "../src/libbpf/index.ts";
 import type { Maps } from "../src/objects/maps.ts";
@@ -11,7 +15,6 @@ import { Records } from "../src/objects/stores/records.ts";
 import { encodeRecord, type ServerRecord } from "../src/objects/stores/server-record.ts";
 import { ENDPOINT, LOBBY } from "./support/lobby.ts";
 import { openPinnedMaps, pinMaps } from "./support/pinned-maps.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -28,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => {
   bpffs[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 beforeEach(() => {
   maps = openPinnedMaps(bpffs.path);

@@ -2,6 +2,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { DpChangeKind, DpFamily } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import type { Maps } from "../src/objects/maps.ts";
 import { Containers } from "../src/objects/stores/containers.ts";
@@ -17,13 +22,12 @@ import { encodeRecord } from "../src/objects/stores/server-record.ts";
 import { encodeTime } from "../src/objects/stores/time.ts";
 import { LOBBY } from "./support/lobby.ts";
 import { openPinnedMaps, pinMaps } from "./support/pinned-maps.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 const MAX_SERVERS = 6;
 
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 let bpffs: Bpffs;
 let maps: Maps & Disposable;
 let stores: IdStores;
@@ -31,11 +35,11 @@ let interfaces: Set<string>;
 let ids: ServerIds;
 
 beforeAll(() => {
-  namespace = new Namespace();
+  namespace = NetworkNamespace.withPair();
 });
 afterAll(() => {
   namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 beforeEach(() => {
   bpffs = new Bpffs();

@@ -2,6 +2,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { type DpFlowKey, type DpOriginKey, DpFamily } from "@dp/bpf";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import { MapFullError } from "../src/libbpf/index.ts";
 import type { Maps } from "../src/objects/maps.ts";
@@ -24,22 +29,21 @@ import { SettingsStore } from "../src/objects/stores/settings.ts";
 import { Uplinks } from "../src/objects/stores/uplinks.ts";
 import { CONFIG, ENDPOINT, LOBBY, SETTINGS } from "./support/lobby.ts";
 import { openPinnedMaps, pinMaps } from "./support/pinned-maps.ts";
-import { Bpffs, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 const COUNTERS = 16;
 
 let bpffs: Bpffs;
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 let maps: Maps & Disposable;
 
 beforeAll(() => {
-  namespace = new Namespace();
+  namespace = NetworkNamespace.withPair();
 });
 afterAll(() => {
   namespace[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 beforeEach(() => {
   bpffs = new Bpffs();
@@ -172,7 +176,7 @@ describe("host peers and uplinks", () => {
 
   test("that are elsewhere tell that what is loaded is for another namespace", () => {
     const [hostPeers, uplinks] = [new HostPeers(maps.hostPeers), new Uplinks(maps.uplinks)];
-    using other = new Namespace();
+    using other = NetworkNamespace.withPair();
     for (let pair = 0; pair < 4; pair++) other.addPair(`a${pair}`, `b${pair}`);
     const index = other.index("b3");
     other.inside(() => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { dpConfig, DpDropReason, dpRecord } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import { PinRoot } from "../src/objects/programs/pin-root.ts";
 import { decodeConfig, encodeConfig } from "../src/objects/stores/config.ts";
@@ -15,7 +16,6 @@ import { entryOf } from "../src/objects/stores/server-entries.ts";
 import { decodeRecord, encodeRecord, serverLabel, type ServerRecord } from "../src/objects/stores/server-record.ts";
 import { Undo } from "../src/objects/upgrade/undo.ts";
 import { CONFIG, ENDPOINT, LOBBY } from "./support/lobby.ts";
-import { thrown } from "./support/sandbox.ts";
 
 const EMPTY = dpConfig.read(new Uint8Array(dpConfig.size));
 

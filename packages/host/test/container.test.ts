@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { type ContainerNamespace, containerNamespace } from "../src/container/namespace.ts";
-import { requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 

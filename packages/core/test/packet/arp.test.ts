@@ -1,7 +1,5 @@
-/** bpf/arp.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
+/** bpf/arp.bpf.c, rule by rule, at the host peer of server A. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
-import { bytes } from "../../src/libbpf/index.ts";
-import { A, B, Bench, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER } from "./bench.ts";
 import {
   arp,
   type ArpFields,
@@ -11,14 +9,14 @@ import {
   ipv4,
   ipv6,
   join,
-  mac,
   padded,
   raw,
   tcp,
-} from "./frame.ts";
-import { benchFor, type Case, dropped, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER } from "@dp/test-kit/two-servers.ts";
+import { runnerFor, type Case, dropped, table } from "./table.ts";
 
-const bench = benchFor("arp");
+const runner = runnerFor("arp");
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
@@ -31,7 +29,7 @@ interface Details {
 function question({ eth, arp: fields }: Details = {}, server: Server = A): Uint8Array {
   return ethernet(
     { dst: BROADCAST, src: server.mac, ...eth },
-    arp({ senderMac: server.mac, senderAddress: server.address, targetAddress: server.hostAddress, ...fields }),
+    arp({ senderMac: server.mac, senderAddress: server.address, targetAddress: server.gateway, ...fields }),
   );
 }
 
@@ -42,7 +40,7 @@ function answer(server: Server = A): Uint8Array {
     arp({
       operation: 2,
       senderMac: HOST_PEER_MAC,
-      senderAddress: server.hostAddress,
+      senderAddress: server.gateway,
       targetMac: server.mac,
       targetAddress: server.address,
     }),
@@ -61,7 +59,7 @@ const drop = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
   it: `${it} is dropped`,
   packet,
   verdict: "drop",
-  counts: dropped(A.hostPeer, "arp"),
+  counts: dropped(A.id, "arp"),
   ...more,
 });
 
@@ -73,7 +71,7 @@ const next = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
 });
 
 table(
-  bench,
+  runner,
   [
     // Rule 4.
     answered("a question for the gateway's MAC is answered", question()),
@@ -104,7 +102,7 @@ table(
 
     // Rule 5.
     drop("a question for another container's address", question({ arp: { targetAddress: B.address } })),
-    drop("a question for another server's gateway", question({ arp: { targetAddress: B.hostAddress } })),
+    drop("a question for another server's gateway", question({ arp: { targetAddress: B.gateway } })),
     drop("a question for the public address", question({ arp: { targetAddress: PUBLIC_ADDRESS } })),
     drop("a question for no address", question({ arp: { targetAddress: "0.0.0.0" } })),
     drop("a question for the broadcast address", question({ arp: { targetAddress: "255.255.255.255" } })),
@@ -115,12 +113,9 @@ table(
       question({ arp: { senderAddress: "0.0.0.0", targetAddress: A.address } }),
     ),
     drop("a gratuitous request for the container's own address", question({ arp: { targetAddress: A.address } })),
-    drop("a gratuitous request for the gateway's address", question({ arp: { senderAddress: A.hostAddress } })),
+    drop("a gratuitous request for the gateway's address", question({ arp: { senderAddress: A.gateway } })),
     drop("a gratuitous reply", question({ arp: { operation: 2, targetAddress: A.address } })),
-    drop(
-      "a reply that claims the gateway's address",
-      question({ arp: { operation: 2, senderAddress: A.hostAddress } }),
-    ),
+    drop("a reply that claims the gateway's address", question({ arp: { operation: 2, senderAddress: A.gateway } })),
     drop("a reply to the gateway", question({ arp: { operation: 2, targetMac: HOST_PEER_MAC } })),
     drop("a question from another container's address", question({ arp: { senderAddress: B.address } })),
     drop("a question from the public address", question({ arp: { senderAddress: PUBLIC_ADDRESS } })),
@@ -141,8 +136,8 @@ table(
       counts: dropped(0, "unknownInterface"),
     }),
     drop("a question from a container that was removed", question(), {
-      given: (maps) => maps.delete("dp_snat_targets", A.hostPeer),
-      counts: dropped(A.hostPeer, "unknownInterface"),
+      given: (maps) => maps.delete("dp_servers", A.hostPeer),
+      counts: dropped(0, "unknownInterface"),
     }),
 
     // Rule 1.
@@ -175,31 +170,10 @@ test("a question cut off at any byte is dropped", () => {
   const whole = question();
   expect(whole.byteLength).toBe(42);
   for (let length = 14; length < whole.byteLength; length++) {
-    expect(bench().run(whole, { cutTo: length })).toEqual({
+    expect(runner().run(whole, { cutTo: length })).toEqual({
       verdict: "drop",
       packet: whole.subarray(0, length),
-      counts: dropped(A.hostPeer, "truncated")(length),
+      counts: dropped(A.id, "truncated")(length),
     });
   }
-});
-
-test("the MAC to answer with can be set before the object is loaded", async () => {
-  const other = "02:00:5e:00:53:01";
-  using changed = await Bench.open("arp", {
-    prepare: (object) => object.setVariable("dp_host_peer_mac", bytes(6), mac(other)),
-  });
-  const { verdict, packet } = changed.run(question());
-  expect(verdict).toBe("redirect");
-  expect(packet).toEqual(
-    ethernet(
-      { dst: A.mac, src: other },
-      arp({
-        operation: 2,
-        senderMac: other,
-        senderAddress: A.hostAddress,
-        targetMac: A.mac,
-        targetAddress: A.address,
-      }),
-    ),
-  );
 });

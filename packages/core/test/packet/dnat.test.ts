@@ -1,7 +1,6 @@
-/** bpf/dnat.bpf.c, rule by rule, at the uplink. See bench.ts for the topology. */
+/** bpf/dnat.bpf.c, rule by rule, at the uplink. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
-import { A, addressNumber, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "./bench.ts";
-import { dissect } from "./dissect.ts";
+import { dissect } from "@dp/test-kit/dissect.ts";
 import {
   arp,
   ethernet,
@@ -22,18 +21,20 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "./frame.ts";
-import { benchFor, into, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import { A, B, PUBLIC_ADDRESS, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { endpointKey, forwardOf } from "@dp/test-kit/write-server.ts";
+import { runnerFor, into, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
-const bench = benchFor("dnat");
+const runner = runnerFor("dnat");
 
 const GATEWAY_MAC = "02:bb:00:00:00:01";
 const PLAYER = { address: "198.51.100.7", port: 40000 };
 
 const ARRIVING: EthernetFields = { dst: UPLINK.mac, src: GATEWAY_MAC };
 const TO_PUBLIC: Ipv4Fields = { src: PLAYER.address, dst: PUBLIC_ADDRESS, ttl: 55 };
-const TO_A: TcpFields = { src: PLAYER.port, dst: A.publicPort };
+const TO_A: TcpFields = { src: PLAYER.port, dst: A.port };
 
 const PLAIN: Plain = { eth: ARRIVING, ip: TO_PUBLIC, tcp: TO_A };
 
@@ -46,12 +47,12 @@ function asDelivered(details: Details = {}, server: Server = A): Uint8Array {
     ...details,
     eth: { ...details.eth, dst: server.mac },
     ip: { ...details.ip, dst: server.address },
-    tcp: { ...details.tcp, dst: server.gamePort },
+    tcp: { ...details.tcp, dst: server.containerPort },
   });
 }
 
 // Rule 9. Whatever the segment, only the destination changes.
-translates(bench, {
+translates(runner, {
   it: (what) => `${what}, to a server's port, goes to its container`,
   packet: fromPlayer,
   translated: asDelivered,
@@ -60,7 +61,7 @@ translates(bench, {
   segments: [
     ["a SYN with its options", { tcp: { flags: "S", options: SYN_OPTIONS, ack: 0 }, data: "" }],
     ["a SYN that asks for ECN", { tcp: { flags: "SEC" }, data: "" }],
-    ["a packet from the game port itself", { tcp: { src: A.gamePort } }],
+    ["a packet from the container port itself", { tcp: { src: A.containerPort } }],
     ["a packet from the lowest address and port", { ip: { src: "0.0.0.1" }, tcp: { src: 1 } }],
     ["a packet from the highest address and port", { ip: { src: "255.255.255.254" }, tcp: { src: 65535 } }],
     // The container's own stack judges what is inside TCP: here its data offset, 4 words and then 15.
@@ -69,10 +70,10 @@ translates(bench, {
   ],
 });
 
-table(bench, [
+table(runner, [
   {
     it: "another server's port goes to that server's container",
-    packet: fromPlayer({ tcp: { dst: B.publicPort } }),
+    packet: fromPlayer({ tcp: { dst: B.port } }),
     verdict: "redirect",
     out: asDelivered({}, B),
     counts: into(B),
@@ -80,21 +81,16 @@ table(bench, [
   {
     it: "the same port of two public addresses is two servers",
     given: (maps) => {
-      maps.delete("dp_dnat_targets", publicKey(B));
-      maps.set(
-        "dp_dnat_targets",
-        { addr: "203.0.113.11", port: A.publicPort },
-        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
-      );
+      maps.writeServer(B, { forwards: [forwardOf(B, { address: "203.0.113.11", port: A.port, containerPort: 1 })] });
     },
     packet: fromPlayer({ ip: { dst: "203.0.113.11" } }),
     verdict: "redirect",
-    out: asDelivered({}, { ...B, gamePort: 1 }),
-    counts: into(A),
+    out: asDelivered({}, { ...B, containerPort: 1 }),
+    counts: into(B),
   },
 ]);
 
-table(bench, [
+table(runner, [
   // Rule 8.
   {
     it: "another destination address is the host's business, whatever the port",
@@ -103,35 +99,35 @@ table(bench, [
   },
   {
     it: "a container's own address is no public one",
-    packet: fromPlayer({ ip: { dst: A.address }, tcp: { dst: A.gamePort } }),
+    packet: fromPlayer({ ip: { dst: A.address }, tcp: { dst: A.containerPort } }),
     verdict: "next",
   },
   { it: "another port is the host's business", packet: fromPlayer({ tcp: { dst: 22 } }), verdict: "next" },
-  { it: "a port one lower is another port", packet: fromPlayer({ tcp: { dst: A.publicPort - 1 } }), verdict: "next" },
+  { it: "a port one lower is another port", packet: fromPlayer({ tcp: { dst: A.port - 1 } }), verdict: "next" },
   {
-    it: "the game port is not a server's public port",
-    packet: fromPlayer({ tcp: { dst: A.gamePort } }),
+    it: "the container port is not a server's public port",
+    packet: fromPlayer({ tcp: { dst: A.containerPort } }),
     verdict: "next",
   },
   {
     it: "a server's port with its bytes the wrong way round is another port",
-    packet: fromPlayer({ tcp: { dst: ((A.publicPort & 0xff) << 8) | (A.publicPort >> 8) } }),
+    packet: fromPlayer({ tcp: { dst: ((A.port & 0xff) << 8) | (A.port >> 8) } }),
     verdict: "next",
   },
   {
     it: "a packet from a server's port, to another, is the host's business",
-    packet: fromPlayer({ tcp: { src: A.publicPort, dst: 40000 } }),
+    packet: fromPlayer({ tcp: { src: A.port, dst: 40000 } }),
     verdict: "next",
   },
   {
     it: "the port of a server that was removed is the host's again",
-    given: (maps) => maps.delete("dp_dnat_targets", publicKey(A)),
+    given: (maps) => maps.delete("dp_endpoints", endpointKey(A)),
     packet: fromPlayer(),
     verdict: "next",
   },
   {
     it: "the port of a server whose interface is gone is the host's, whoever has its index now",
-    given: (maps) => maps.delete("dp_host_peers", addressNumber(A.address)),
+    given: (maps) => maps.delete("dp_host_peers", A.id),
     packet: fromPlayer(),
     verdict: "next",
   },
@@ -233,7 +229,7 @@ table(bench, [
   // Rule 5.
   {
     it: "UDP to a server's port is the host's business",
-    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, udp({ src: PLAYER.port, dst: A.publicPort }, "hello"))),
+    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, udp({ src: PLAYER.port, dst: A.port }, "hello"))),
     verdict: "next",
   },
   {
@@ -267,13 +263,13 @@ test("a packet cut off at any byte before the end of its TCP header is left alon
   for (const details of [{}, { ip: { options: RECORD_ROUTE } }, { ip: { options: MAXIMUM_OPTIONS } }]) {
     const whole = fromPlayer({ ...details, data: "" });
     for (let length = 14; length < whole.byteLength; length++) {
-      expect(bench().run(whole, { cutTo: length })).toEqual({
+      expect(runner().run(whole, { cutTo: length })).toEqual({
         verdict: "next",
         packet: whole.subarray(0, length),
         counts: {},
       });
     }
-    expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe("redirect");
+    expect(runner().run(whole, { cutTo: whole.byteLength }).verdict).toBe("redirect");
   }
 });
 
@@ -281,7 +277,7 @@ test("a packet that is as short as it says, wherever it ends in the TCP header, 
   const segment = fromPlayer({ data: "" }).subarray(34);
   for (let length = 0; length < segment.byteLength; length++) {
     const packet = ethernet(ARRIVING, ipv4(TO_PUBLIC, raw(Protocol.tcp, segment.subarray(0, length))));
-    expect(bench().run(packet)).toEqual({ verdict: "next", packet, counts: {} });
+    expect(runner().run(packet)).toEqual({ verdict: "next", packet, counts: {} });
   }
 });
 
@@ -298,14 +294,14 @@ const [FIRST, SECOND, LAST] = fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), CU
 const DELIVERED = fragments(
   { ...ARRIVING, dst: A.mac },
   { ...TO_PUBLIC, dst: A.address },
-  tcp({ ...TO_A, dst: A.gamePort }, LONG),
+  tcp({ ...TO_A, dst: A.containerPort }, LONG),
   CUTS,
 ) as [Uint8Array, Uint8Array, Uint8Array];
 
 const laterOf = (ip: Partial<Ipv4Fields>) =>
   fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp(TO_A, LONG), CUTS)[1] as Uint8Array;
 
-table(bench, [
+table(runner, [
   {
     it: "a first fragment goes to the container, with the checksum of the whole segment",
     packet: FIRST,
@@ -364,11 +360,7 @@ table(bench, [
   {
     it: "a later fragment to another public address is left alone, though a server has it",
     given: (maps) =>
-      maps.set(
-        "dp_dnat_targets",
-        { addr: "203.0.113.11", port: A.publicPort },
-        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
-      ),
+      maps.writeServer(B, { forwards: [forwardOf(B, { address: "203.0.113.11", port: A.port, containerPort: 1 })] }),
     after: [FIRST],
     packet: laterOf({ dst: "203.0.113.11" }),
     verdict: "next",
@@ -383,7 +375,7 @@ table(bench, [
     it: "a later fragment for a server removed meanwhile is left alone",
     given: (maps) => {
       maps.run(FIRST);
-      maps.delete("dp_dnat_targets", publicKey(A));
+      maps.delete("dp_endpoints", endpointKey(A));
     },
     packet: SECOND,
     verdict: "next",
@@ -392,7 +384,7 @@ table(bench, [
     it: "a later fragment for a server whose interface went meanwhile is left alone",
     given: (maps) => {
       maps.run(FIRST);
-      maps.delete("dp_host_peers", addressNumber(A.address));
+      maps.delete("dp_host_peers", A.id);
     },
     packet: SECOND,
     verdict: "next",
@@ -405,13 +397,13 @@ table(bench, [
   },
   {
     it: "an id used again, for another server, follows its newer first fragment",
-    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.publicPort }, LONG), CUTS)[0] as Uint8Array],
+    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.port }, LONG), CUTS)[0] as Uint8Array],
     packet: SECOND,
     verdict: "redirect",
     out: fragments(
       { ...ARRIVING, dst: B.mac },
       { ...TO_PUBLIC, dst: B.address },
-      tcp({ ...TO_A, dst: B.gamePort }, LONG),
+      tcp({ ...TO_A, dst: B.containerPort }, LONG),
       CUTS,
     )[1] as Uint8Array,
     counts: into(B),
@@ -440,7 +432,7 @@ table(bench, [
     out: fragments(
       { ...ARRIVING, dst: A.mac },
       { ...TO_PUBLIC, dst: A.address, options: RECORD_ROUTE },
-      tcp({ ...TO_A, dst: A.gamePort }, LONG),
+      tcp({ ...TO_A, dst: A.containerPort }, LONG),
       CUTS,
     )[0] as Uint8Array,
     counts: into(A),
@@ -448,10 +440,10 @@ table(bench, [
 ]);
 
 test("the fragments as delivered, put together, are an intact segment", () => {
-  const whole = [FIRST, SECOND, LAST].map((packet) => bench().run(packet).packet.subarray(34));
+  const whole = [FIRST, SECOND, LAST].map((packet) => runner().run(packet).packet.subarray(34));
   const packet = ethernet(
     { ...ARRIVING, dst: A.mac },
     ipv4({ ...TO_PUBLIC, dst: A.address }, raw(Protocol.tcp, join(...whole))),
   );
-  expect(dissect(packet)).toMatchObject({ tcp: { dst: A.gamePort }, ipIntact: true, tcpIntact: true });
+  expect(dissect(packet)).toMatchObject({ tcp: { dst: A.containerPort }, ipIntact: true, tcpIntact: true });
 });

@@ -86,12 +86,12 @@ export const PROGRAM_TABLE = [
   { name: "tproxy_container", object: "tproxy", hook: "tc", place: "container peer", direction: "egress", order: 1 },
   { name: "tproxy_host", object: "tproxy", hook: "tc", place: "host peer", direction: "egress", order: 1 },
   // The end of a flow is watched for before a proxy can ask where the flow was going.
-  { name: "sockops", object: "tproxy", hook: "cgroup", place: "cgroup", attachType: "sockOps", loadedBy: "load" },
-  { name: "getsockopt", object: "tproxy", hook: "cgroup", place: "cgroup", attachType: "getsockopt", loadedBy: "load" },
+  { name: "sockops", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "sockOps", loadedBy: "load" },
+  { name: "getsockopt", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "getsockopt", loadedBy: "load" },
   { name: "guard", object: "guard", hook: "netfilter", place: "host", needs: NETFILTER },
   {
     name: "block_connect4",
-    object: "sock",
+    object: "freeze",
     hook: "cgroup",
     place: "cgroup",
     attachType: "inet4Connect",
@@ -99,14 +99,14 @@ export const PROGRAM_TABLE = [
   },
   {
     name: "block_connect6",
-    object: "sock",
+    object: "freeze",
     hook: "cgroup",
     place: "cgroup",
     attachType: "inet6Connect",
     loadedBy: "use",
   },
-  { name: "destroy_tcp", object: "sock", hook: "iterator", place: "host", needs: SOCK_DESTROY },
-  { name: "destroy_udp", object: "sock", hook: "iterator", place: "host", needs: SOCK_DESTROY },
+  { name: "destroy_tcp", object: "freeze", hook: "iterator", place: "host", needs: SOCK_DESTROY },
+  { name: "destroy_udp", object: "freeze", hook: "iterator", place: "host", needs: SOCK_DESTROY },
   { name: "start_players", object: "dnat", hook: "run", place: "host", when: "players lost" },
   { name: "start_sweep", object: "tproxy", hook: "run", place: "host", when: "loaded" },
 ] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow)[];

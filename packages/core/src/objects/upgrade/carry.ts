@@ -1,18 +1,25 @@
-/** Moving what is in a map to one of another layout that takes its place. */
+/** Moves what is in a map to one of another layout or size that takes its place. */
+import { Errno, SyscallError } from "@dp/sys";
+import { MapType } from "../../libbpf/map-type.ts";
 import { carryRule } from "./carry-rule.ts";
 import type { Carrying } from "./carrying.ts";
+import { copyInnerMaps, innerLayout } from "./inner-maps.ts";
 import { addCounts, clearCounts, countLeaves, hasCounts } from "./leaf-count.ts";
 import { markCopied, returnFlows, settleFlows } from "./move-flows.ts";
 
-/** Entries set at once: so many that a call costs little, so few that they need little memory. */
+/** How many entries are set at once: many make a call cheap, few need little memory. */
 const CHUNK = 4096;
 
 /**
  * Copies all entries, before anything uses the new map. Throws `MapFullError` when they are more than it has room for.
  */
-export function copyEntries({ name, from, to, change }: Carrying): void {
+export function copyEntries(carrying: Carrying): void {
+  const { name, from, to, change } = carrying;
   const { anew = false, counts } = carryRule(name);
   if (anew) return;
+  const inner = innerLayout(name);
+  if (inner !== undefined) return copyInnerMaps(carrying, inner);
+  if (to.info.type === MapType.devmap || to.info.type === MapType.devmapHash) return copyInterfaces(carrying);
   const leaves = countLeaves(change.value.to, counts);
   let chunk: [Uint8Array, Uint8Array[]][] = [];
   for (const [key, values] of from) {
@@ -23,6 +30,18 @@ export function copyEntries({ name, from, to, change }: Carrying): void {
     chunk = [];
   }
   to.setMany(chunk);
+}
+
+/** An interface that is deleted meanwhile is in neither map. */
+function copyInterfaces({ from, to, change }: Carrying): void {
+  for (const [key, [value]] of from) {
+    if (value === undefined) continue;
+    try {
+      to.set(change.key.translate(key), [change.value.translate(value)]);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== Errno.EINVAL || from.get(key) !== undefined) throw error;
+    }
+  }
 }
 
 /**
@@ -37,13 +56,13 @@ export function settleEntries(carrying: Carrying): void {
   if (carrying.name === "dp_origins") settleFlows(carrying);
 }
 
-/** Copies what programs have made since {@link copyEntries}, which a process that was killed did not go on with. */
+/** Copies what programs have added since {@link copyEntries}, for an upgrade that was killed after it. */
 export function copyNewEntries(carrying: Carrying): void {
   if (carrying.name === "dp_origins") moveNewEntries(carrying, markCopied);
   else if (carryRule(carrying.name).grows === true) moveNewEntries(carrying);
 }
 
-/** The other way, when an upgrade is taken back: `from` is this build's map, `to` the one it was made from. */
+/** The way back, when an upgrade is undone: `from` is this build's map, `to` the one it was made from. */
 export function returnEntries(carrying: Carrying): void {
   moveCounts(carrying);
   if (carryRule(carrying.name).grows === true) moveNewEntries(carrying);

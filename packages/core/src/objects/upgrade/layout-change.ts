@@ -52,7 +52,7 @@ export function isSame(one: Shapes, other: Shapes): boolean {
   return isSameShape(one.key, other.key) && isSameShape(one.value, other.value);
 }
 
-const NO_WAY =
+export const UNLOAD_FIRST =
   "what is in it cannot be carried over: unload with the build that loaded it (dp unload), then load this one";
 
 /**
@@ -64,7 +64,7 @@ const NO_WAY =
  */
 export function changeFrom(map: RawMap, name: MapName, path: string, mayDrop: boolean): Change {
   const fail = (field: string, expected: string, actual: string): never => {
-    throw new LayoutError(`open the pinned map ${path}`, { struct: `map ${name}`, field, expected, actual }, NO_WAY);
+    throw new LayoutError(`open the pinned map ${path}`, { struct: `map ${name}`, field, expected, actual }, UNLOAD_FIRST);
   };
   const { type } = mapLayouts[name];
   const { info } = map;

@@ -1,73 +1,94 @@
-import { checkLayouts, mapLayouts } from "@dp/bpf";
-import { currentNetns, netnsCookie, sleepSync } from "@dp/sys";
+import { checkLayouts, mapLayouts, type ObjectName, objects as images } from "@dp/bpf";
+import { currentNetns, DatapathError, netnsCookie, sleepSync } from "@dp/sys";
 import { u64 } from "../../libbpf/codec.ts";
-import { BpfObject } from "../../libbpf/object.ts";
+import type { BpfObject } from "../../libbpf/object.ts";
 import type { OpenObject } from "../../libbpf/open-object.ts";
 import { pinOver } from "../../libbpf/pin.ts";
 import type { Program } from "../../libbpf/program.ts";
 import { rawCodecs, type RawMap } from "../../libbpf/raw-map.ts";
-import { FAMILIES, type FamilyName, functionName, type PinRoot } from "../programs/pin-root.ts";
+import { loadObject } from "../programs/load-object.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
+import {
+  CGROUP_PROGRAMS,
+  functionName,
+  LOADED_OBJECTS,
+  PINNED_PROGRAMS,
+  type ProgramRow,
+  programsOf,
+  RUN_PROGRAMS,
+} from "../programs/program-table.ts";
 import { copyEntries } from "./carry.ts";
 import { holdFlows } from "./hold-flows.ts";
+import type { MapName } from "./layout-change.ts";
 import { LayoutError } from "./layout-error.ts";
+import { pinnedServers } from "./map-sizes.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
 import { recoverPins } from "./recover-pins.ts";
-import { isOlder, newStamp, readStamp, requireNotNewer } from "./stamp.ts";
+import { isOlder, type KnownLayouts, newStamp, readStamp, requireKnownLayout } from "./stamp.ts";
 import { type Replaced, takeOver, type TakeOverOptions } from "./take-over.ts";
 import { Undo } from "./undo.ts";
 import { resumeUpgrade } from "./upgrade.ts";
 
-/** The object files, by family. */
-export type Images = Readonly<Record<FamilyName, Uint8Array>>;
+/** Object files instead of this package's. */
+export type Images = Readonly<Partial<Record<ObjectName, Uint8Array>>>;
 
 /** Changes an object before it is loaded. */
-export type Prepare = (family: FamilyName, object: OpenObject) => void;
+export type Prepare = (name: ObjectName, object: OpenObject) => void;
 
 export interface LoadInto {
   images: Images;
-  /** The version of who loads, for people. */
+  /** The version of the build that loads, for people. */
   build: string;
   maxServers?: number | undefined;
   prepare?: Prepare | undefined;
+  layouts: KnownLayouts;
 }
 
-const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
-
 /**
- * Loads the programs and pins them. Pinned maps are kept; those of another layout or size get a new one in their place
- * with what is in them, and stay pinned aside until finishUpgrade, for the programs that go on using them. The missing
- * ones are made.
+ * Loads the programs and pins them. Pinned maps are kept; those of another layout or size are replaced by new ones with
+ * the same contents, and stay pinned aside until finishUpgrade, for the programs that go on using them. Missing maps are
+ * made.
  *
  * All of it or nothing: pins change only after every program has passed the verifier and every entry is copied, and are
- * put back when something fails. Attached programs are not touched: their links are updated after.
+ * restored when something fails. Attached programs are not touched: they are replaced after.
  */
-export function loadInto(root: PinRoot, { images, build, maxServers, prepare }: LoadInto): void {
-  for (const family of FAMILY_NAMES) checkImage(family, images[family]);
+export function loadInto(root: PinRoot, { images: other, build, maxServers, prepare, layouts }: LoadInto): void {
+  for (const name of LOADED_OBJECTS) checkImage(name, other[name] ?? images[name]());
   const stamp = readStamp(root);
-  requireNotNewer(root, stamp);
+  requireKnownLayout(root, stamp, layouts);
   using undo = new Undo();
   try {
     root.create(undo);
     root.sweep();
     recoverPins(root);
+    const servers = requireRoom(root, maxServers);
     const before = undo.keep(PinSnapshot.take(root));
     undo.add(() => before.restore());
-    using loading = new Loading({ root, maxServers, mayDrop: isOlder(stamp) });
-    for (const family of FAMILY_NAMES) loading.load(family, images[family], prepare);
+    using loading = new Loading({ root, servers, mayDrop: isOlder(stamp, layouts) });
+    for (const name of LOADED_OBJECTS) loading.load(name, other[name], prepare);
     loading.copy();
-    loading.pin(build);
-    if (loading.startsPlayers) runOnce(loading.program("dnat", "dp_start_players"));
-    startSweep(loading.program("tproxy", "dp_start_sweep"));
+    loading.pin(build, layouts);
+    for (const row of RUN_PROGRAMS) {
+      if (row.when === "loaded" || loading.losesPlayers) runUntilDone(loading.program(row));
+    }
     resumeUpgrade(root);
   } catch (error) {
     throw undo.because(error);
   }
 }
 
+/** The number of servers there is to be room for. What is in the maps has its place by a server's id: they only grow. */
+function requireRoom(root: PinRoot, maxServers: number | undefined): number | undefined {
+  const now = pinnedServers(root);
+  if (maxServers === undefined || now === undefined || maxServers >= now) return maxServers ?? now;
+  const reason = `maxServers is ${maxServers}, and the maps have room for ${now} servers already: it can only grow`;
+  throw new DatapathError("BAD_USAGE", "load", reason, { hint: "to have fewer, unload first: dp unload" });
+}
+
 /** The objects on their way into the kernel, with the maps they share. */
 class Loading implements Disposable {
   readonly #options: TakeOverOptions;
-  readonly #objects = new Map<FamilyName, BpfObject>();
+  readonly #objects = new Map<ObjectName, BpfObject>();
   readonly #maps = new Map<string, RawMap>();
   readonly #replaced = new Map<string, Replaced>();
   readonly #made = new Set<string>();
@@ -77,23 +98,27 @@ class Loading implements Disposable {
   }
 
   /** Loads one object with the maps known so far, and adds its own to them. */
-  load(family: FamilyName, image: Uint8Array, prepare: Prepare | undefined): void {
-    using open = BpfObject.open(image, { name: family });
-    if (family === "tproxy") open.setVariable("dp_host_netns", u64, hostNetns());
-    prepare?.(family, open);
+  load(name: ObjectName, image: Uint8Array | undefined, prepare: Prepare | undefined): void {
     const codecs = new Map<string, ReturnType<typeof rawCodecs>>();
-    for (const map of open.maps().filter(({ internal }) => !internal)) {
-      codecs.set(map.name, rawCodecs(map.type, map.keySize, map.valueSize));
-      const known = this.#maps.get(map.name);
-      if (known !== undefined) map.reuse(known);
-      else this.#takeOver(map);
-    }
-    const object = open.load();
-    this.#objects.set(family, object);
-    for (const [name, [key, value]] of codecs) {
-      if (this.#maps.has(name)) continue;
-      this.#maps.set(name, object.map(name, key, value));
-      this.#made.add(name);
+    const object = loadObject(name, {
+      image,
+      programs: programsOf(name).map((row) => row.name),
+      prepare: (open) => {
+        if (CGROUP_PROGRAMS.some((row) => row.object === name)) tellHostNetns(open);
+        prepare?.(name, open);
+        for (const map of open.maps().filter(({ internal }) => !internal)) {
+          codecs.set(map.name, rawCodecs(map.type, map.keySize, map.valueSize));
+          const known = this.#maps.get(map.name);
+          if (known !== undefined) map.reuse(known);
+          else this.#takeOver(map);
+        }
+      },
+    });
+    this.#objects.set(name, object);
+    for (const [map, [key, value]] of codecs) {
+      if (this.#maps.has(map)) continue;
+      this.#maps.set(map, object.map(map, key, value));
+      this.#made.add(map);
     }
   }
 
@@ -110,7 +135,7 @@ class Loading implements Disposable {
     const isFlows = (name: string) => name === "dp_flows" || name === "dp_origins";
     const copy = ({ name, old, change }: Replaced) => copyEntries({ name, from: old, to: this.#map(name), change });
     const all = [...this.#replaced.values()];
-    // The flows last, so that containers wait as little as can be; and what says that they wait.
+    // The flows last, so that containers wait as short as possible; and the entry that says that they wait.
     const last = all.filter(({ name }) => isFlows(name) || name === "dp_configs");
     for (const each of all) if (!last.includes(each)) copy(each);
     // Also for flows of an upgrade that was not finished.
@@ -119,35 +144,26 @@ class Loading implements Disposable {
   }
 
   /** Pins the maps that were replaced aside, then the new ones and the programs where they belong. */
-  pin(build: string): void {
+  pin(build: string, layouts: KnownLayouts): void {
     const { root } = this.#options;
-    // Each holds on to all maps, also to those it does not use: one that runs is enough to find them again.
-    for (const program of this.#programs()) for (const map of this.#maps.values()) program.bindMap(map);
+    // Each program keeps all maps, also those it does not use: one that runs is enough to find them again.
+    for (const row of PINNED_PROGRAMS) for (const map of this.#maps.values()) this.program(row).bindMap(map);
     for (const { name, old } of this.#replaced.values()) pinOver(old.fd, root.pathForReplaced(name, old.info.id));
-    // From here on, older builds keep their hands off.
+    // From here on, older builds refuse this root.
     const meta = mapLayouts.dp_meta;
-    this.#map("dp_meta").set(meta.key.write(0), [meta.value.write(newStamp(build))]);
+    this.#map("dp_meta").set(meta.key.write(0), [meta.value.write(newStamp(build, layouts))]);
     for (const name of this.#made) pinOver(this.#map(name).fd, root.map(name));
-    for (const family of FAMILY_NAMES) {
-      for (const program of FAMILIES[family]) {
-        pinOver(this.program(family, functionName(program)).fd, root.program(program));
-      }
-    }
+    for (const row of PINNED_PROGRAMS) pinOver(this.program(row).fd, root.program(row.name));
   }
 
-  /** Whether servers may have players whom nobody has noted. */
-  get startsPlayers(): boolean {
-    return this.#made.has("dp_players") && !this.#map("dp_snat_targets").keys().next().done;
+  /** Whether there are servers whose table of players is new and empty. */
+  get losesPlayers(): boolean {
+    const isShared = this.#replaced.get("dp_players" satisfies MapName)?.sameInner === true;
+    return this.#made.has("dp_players") && !isShared && !this.#map("dp_servers").keys().next().done;
   }
 
-  program(family: FamilyName, name: string): Program {
-    return (this.#objects.get(family) as BpfObject).program(name);
-  }
-
-  *#programs(): Generator<Program> {
-    for (const family of FAMILY_NAMES) {
-      for (const program of FAMILIES[family]) yield this.program(family, functionName(program));
-    }
+  program({ name, object }: Pick<ProgramRow, "name" | "object">): Program {
+    return (this.#objects.get(object) as BpfObject).program(functionName(name));
   }
 
   #map(name: string): RawMap {
@@ -161,32 +177,28 @@ class Loading implements Disposable {
   }
 }
 
-/** How often, 10 ms apart, the kernel is asked for memory that it gives only when it need not wait for anybody. */
-const SWEEP_TRIES = 100;
+/** How often, 10 ms apart, the kernel is asked for memory that it gives only when it need not wait. */
+const RUN_TRIES = 100;
 
 /**
- * Has the kernel set aside what removes flows that get no timer of their own. Where it refuses for a whole second, the
- * programs go on asking, with each such flow.
+ * Runs a program until it returns 0. dp_start_sweep has the kernel reserve memory; where the kernel refuses for a whole
+ * second, the programs go on asking, with each flow that needs it.
  */
-function startSweep(program: Program): void {
-  for (let attempt = 0; attempt < SWEEP_TRIES; attempt++) {
-    if (runOnce(program) === 0) return;
+function runUntilDone(program: Program): void {
+  for (let attempt = 0; attempt < RUN_TRIES; attempt++) {
+    if (program.testRun({ data: new Uint8Array(64) }).retval === 0) return;
     sleepSync(10);
   }
 }
 
-function runOnce(program: Program): number {
-  return program.testRun({ data: new Uint8Array(64) }).retval;
-}
-
-function checkImage(family: FamilyName, image: Uint8Array): void {
+function checkImage(name: ObjectName, image: Uint8Array): void {
   const [mismatch] = checkLayouts(image);
   if (mismatch === undefined) return;
-  throw new LayoutError(`load BPF object ${family}`, mismatch, "the package is built wrong: build @dp/bpf anew");
+  throw new LayoutError(`load BPF object ${name}`, mismatch, "the package is built wrong: build @dp/bpf anew");
 }
 
-/** Where the proxy is, whose sockets the programs are asked about: where the programs are loaded. */
-function hostNetns(): bigint {
+/** Programs on the proxy's cgroup are told which sockets are the proxy's: those of the namespace they are loaded from. */
+function tellHostNetns(open: OpenObject): void {
   using netns = currentNetns();
-  return netnsCookie(netns);
+  open.setVariable("dp_host_netns", u64, netnsCookie(netns));
 }

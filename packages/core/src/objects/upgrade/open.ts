@@ -1,69 +1,80 @@
-import { objects as images } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import { openPin } from "../../libbpf/pin.ts";
-import { Program } from "../../libbpf/program.ts";
-import { missingMap, openMaps, type Opening } from "../maps.ts";
+import { openMaps, type Opening } from "../maps.ts";
 import { Objects } from "../objects.ts";
-import type { MechanismName } from "../programs/choose-mechanism.ts";
-import { DEFAULT_PIN_ROOT, functionName, PinRoot, PROGRAMS, type ProgramName } from "../programs/pin-root.ts";
+import { Attachments } from "../programs/attachments.ts";
+import { LoadedPrograms } from "../programs/loaded-programs.ts";
+import type { MechanismName } from "../programs/mechanism.ts";
+import { missingPins } from "../programs/missing-pins.ts";
+import { DEFAULT_PIN_ROOT, PinRoot } from "../programs/pin-root.ts";
 import { type Images, loadInto, type Prepare } from "./load.ts";
 import { PinSnapshot } from "./pin-snapshot.ts";
 import { recoverPins } from "./recover-pins.ts";
-import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
+import { KNOWN_LAYOUTS, type KnownLayouts, needsLoad, readStamp, requireKnownLayout } from "./stamp.ts";
 
 /** Which root, and how programs are attached there. */
 export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
-  /** How to attach programs. Default: as DP_ATTACH says, else TCX links where the kernel has them, else clsact. */
+  /**
+   * How to attach programs to interfaces. What is attached already decides first. Default: TCX links where the kernel has
+   * them, else clsact filters.
+   */
   mechanism?: MechanismName;
 }
 
 /** What is loaded, and where to. */
 export interface LoadBpfOptions extends OpenPinnedOptions {
   /**
-   * How many servers there is room for. Default: as many as before, or 65,536. When it is another number than before,
-   * the maps are replaced, as when their layout changed; `MapFullError` when it is too small for what is in them.
+   * How many servers there is room for, 1 to 65,536. Default: as many as before, or 4,096. For more than before, the maps
+   * are replaced by larger ones, as when their layout changed.
    */
   maxServers?: number;
-  /** The version of who loads, for people to read when another build finds it. */
+  /** The version of the build that loads, for people to read when another build finds it. */
   build?: string;
+}
+
+const MOST_SERVERS = 65_536;
+
+/** What tests load and open with: other objects, changed ones, and as if this build had another layout. */
+export interface BuildOptions {
+  images?: Images;
+  prepare?: Prepare;
+  layouts?: KnownLayouts;
 }
 
 /**
  * Loads the programs into the kernel and pins them and their maps under the pin root, which must be on a bpffs.
  *
  * On a root that is loaded already, this is an upgrade: the pinned maps are kept with what is in them, the programs are
- * loaded anew and take their predecessors' pins. What is attached goes on running the old programs until the `attach`
- * functions swap them. Flows of containers live on: the timer of one keeps the program that set it. Maps that an older
- * build made with another layout are replaced, with what is in them; then {@link Objects.finishUpgrade} has to be
- * called once all programs are swapped. When anything fails, everything is as it was before.
+ * loaded anew and take the pins of those before. What is attached goes on running the old programs until the `attach`
+ * methods replace them. Flows of containers live on: the timer of a flow keeps the program that set it. Maps that an
+ * older build made with another layout are replaced, with what is in them; then {@link Objects.finishUpgrade} has to be
+ * called once all programs are replaced. When anything fails, everything is as it was before.
  *
  * What was loaded only in part, because pins were removed, is made whole: a map that programs still use is pinned
  * again.
  *
  * Throws `VerifierError` with the verifier's log, `LayoutError` when what is in a pinned map cannot be carried over,
- * `DatapathError` CONFLICT when a newer build made the maps, `UnsupportedError` without libbpf, `SyscallError` without
- * the privileges.
+ * `DatapathError` CONFLICT when a newer build made the maps, or one so old that its layout is not migrated, and
+ * BAD_USAGE for a `maxServers` that cannot be; `UnsupportedError` without libbpf, `SyscallError` without the privileges.
  */
 export function loadBpf(options: LoadBpfOptions = {}): Objects {
-  const { dnat, snat, arp, tproxy } = images;
-  return loadImages({ dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() }, options);
+  return loadBuild(options);
 }
 
-/** As {@link loadBpf}, with other object files than this package's own, or changed ones. */
-export function loadImages(programs: Images, options: LoadBpfOptions = {}, prepare?: Prepare): Objects {
+/** As {@link loadBpf}, for tests. */
+export function loadBuild(options: LoadBpfOptions = {}, other: BuildOptions = {}): Objects {
   const { maxServers, build = "" } = options;
-  if (maxServers !== undefined && (!Number.isInteger(maxServers) || maxServers < 1 || maxServers > 1_000_000)) {
-    throw new DatapathError("BAD_USAGE", "load", `maxServers is ${maxServers}: expected 1 to 1000000`);
+  const { images = {}, prepare, layouts = KNOWN_LAYOUTS } = other;
+  if (maxServers !== undefined && (!Number.isInteger(maxServers) || maxServers < 1 || maxServers > MOST_SERVERS)) {
+    throw new DatapathError("BAD_USAGE", "load", `maxServers is ${maxServers}: it must be from 1 to ${MOST_SERVERS}`);
   }
   const root = rootOf(options);
-  const { progs, maps } = root.pins();
-  const isFirst = progs.length === 0 && maps.length === 0;
-  loadInto(root, { images: programs, build, maxServers, prepare });
-  const opened = openRoot(root, "known", options);
+  const isFirst = isEmpty(root);
+  loadInto(root, { images, build, maxServers, prepare, layouts });
+  const opened = openRoot(root, "known", options, layouts);
   try {
-    opened.startHostCounters();
+    opened.drops.start();
     return opened;
   } catch (error) {
     // Only a first load has something to start.
@@ -77,12 +88,12 @@ export function loadImages(programs: Images, options: LoadBpfOptions = {}, prepa
  * Opens a root that is loaded, without loading anything. What an older build has loaded, or an upgrade that was killed
  * has left, can be read; it should not be changed before it was loaded anew: see {@link Objects.needsLoad}.
  *
- * Throws `DatapathError` NOT_LOADED when it is not loaded, or not wholly; CONFLICT when a newer build has loaded it;
- * `LayoutError` when a pinned map is not what this build can read.
+ * Throws `DatapathError` NOT_LOADED when it is not loaded, or not wholly; CONFLICT when a newer build has loaded it, or
+ * one so old that its layout is not migrated; `LayoutError` when a pinned map is not what this build can read.
  */
-export function openPinned(options: OpenPinnedOptions = {}): Objects {
+export function openPinned(options: OpenPinnedOptions = {}, { layouts = KNOWN_LAYOUTS }: BuildOptions = {}): Objects {
   const root = rootOf(options);
-  return openRoot(root, needsLoad(root) === undefined ? "known" : "any", options);
+  return openRoot(root, needsLoad(root, layouts) === undefined ? "known" : "any", options, layouts);
 }
 
 /**
@@ -90,18 +101,20 @@ export function openPinned(options: OpenPinnedOptions = {}): Objects {
  * maps that are gone for good is not there; those that programs still use are pinned again. undefined when nothing is
  * loaded there. Throws as {@link openPinned}.
  */
-export function openPrevious(options: OpenPinnedOptions = {}): Objects | undefined {
+export function openPrevious(
+  options: OpenPinnedOptions = {},
+  { layouts = KNOWN_LAYOUTS }: BuildOptions = {},
+): Objects | undefined {
   const root = rootOf(options);
-  const { progs, maps } = root.pins();
-  if (progs.length === 0 && maps.length === 0) return undefined;
-  requireNotNewer(root, readStamp(root));
+  if (isEmpty(root)) return undefined;
+  requireKnownLayout(root, readStamp(root), layouts);
   recoverPins(root);
-  return openRoot(root, "partly", options);
+  return openRoot(root, "partly", options, layouts);
 }
 
 /**
  * The programs and maps that are pinned under a root, to be put back when a load, or what comes after it, fails. Take
- * it before, restore it once what was attached is swapped back.
+ * it before, restore it once the programs that were attached are attached again.
  * Throws `SyscallError` without the privileges.
  */
 export function snapshotPins(options: Pick<OpenPinnedOptions, "pinRoot"> = {}): PinSnapshot {
@@ -112,31 +125,33 @@ function rootOf({ pinRoot }: OpenPinnedOptions): PinRoot {
   return new PinRoot(pinRoot ?? DEFAULT_PIN_ROOT);
 }
 
-function openRoot(root: PinRoot, opening: Opening, { mechanism }: OpenPinnedOptions): Objects {
-  const stamp = readStamp(root);
-  requireNotNewer(root, stamp);
-  const programs: Partial<Record<ProgramName, Program>> = {};
+function isEmpty(root: PinRoot): boolean {
+  const { progs, maps } = root.pins();
+  return progs.length === 0 && maps.length === 0;
+}
+
+function openRoot(
+  root: PinRoot,
+  opening: Opening,
+  { mechanism }: OpenPinnedOptions,
+  layouts: KnownLayouts,
+): Objects {
+  requireKnownLayout(root, readStamp(root), layouts);
+  if (opening !== "partly") requirePins(root);
+  const programs = LoadedPrograms.open(root);
   try {
-    for (const name of PROGRAMS) {
-      const program = opening === "partly" ? findProgram(root, name) : requireProgram(root, name);
-      if (program !== undefined) programs[name] = program;
-    }
-    if (stamp === undefined && opening !== "partly") throw missingMap(root, "dp_meta");
     const maps = openMaps(root, opening);
-    return new Objects(root, programs, maps, mechanism);
+    const uplinks = () => [...maps.uplinks.keys()];
+    return new Objects(root, maps, new Attachments({ root, programs, mechanism, uplinks }));
   } catch (error) {
-    for (const program of Object.values(programs)) program.close();
+    programs[Symbol.dispose]();
     throw error;
   }
 }
 
-function findProgram(root: PinRoot, name: ProgramName): Program | undefined {
-  const fd = openPin(root.program(name), "program");
-  return fd === undefined ? undefined : new Program(fd, functionName(name));
-}
-
-function requireProgram(root: PinRoot, name: ProgramName): Program {
-  const program = findProgram(root, name);
-  if (program !== undefined) return program;
-  throw new DatapathError("NOT_LOADED", `open ${root.path}`, "nothing is loaded there", { hint: "run `dp load`" });
+function requirePins(root: PinRoot): void {
+  const [first] = missingPins(root);
+  if (first === undefined) return;
+  const reason = isEmpty(root) ? "nothing is loaded there" : `it is loaded only in part: ${first} is missing`;
+  throw new DatapathError("NOT_LOADED", `open ${root.path}`, reason, { hint: "run `dp load`" });
 }

@@ -3,7 +3,8 @@ import { basename } from "node:path";
 import { openPin, pinOver, unpin } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
-import { type PinRoot, PROGRAMS } from "../programs/pin-root.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
+import { PINNED_PROGRAMS } from "../programs/program-table.ts";
 import { returnEntries } from "./carry.ts";
 import { holdFlows } from "./hold-flows.ts";
 import { changeBack, type MapName } from "./layout-change.ts";
@@ -30,8 +31,8 @@ export class PinSnapshot implements Disposable {
   static take(root: PinRoot): PinSnapshot {
     const snapshot = new PinSnapshot(root);
     try {
-      for (const program of PROGRAMS) {
-        const path = root.program(program);
+      for (const { name } of PINNED_PROGRAMS) {
+        const path = root.program(name);
         keep(snapshot.#programs, path, openEither(path, "program"));
       }
       for (const path of root.pins().maps) keep(snapshot.#maps, path, openEither(path, "map"));
@@ -56,7 +57,7 @@ export class PinSnapshot implements Disposable {
    * Throws `SyscallError`.
    */
   restore(): void {
-    for (const program of PROGRAMS) restorePin(this.#root.program(program), "program", this.#programs);
+    for (const { name } of PINNED_PROGRAMS) restorePin(this.#root.program(name), "program", this.#programs);
     const replaced = this.#root.replaced();
     for (const path of new Set([...this.#root.pins().maps, ...this.#maps.keys()])) {
       this.#returnEntries(path);
@@ -87,7 +88,7 @@ export class PinSnapshot implements Disposable {
   }
 }
 
-/** What is pinned there; undefined for nothing, and for a folder, which is nobody's pin. */
+/** What is pinned there; undefined for nothing, and for a folder, which is no pin. */
 function openEither(path: string, kind: "program" | "map"): Pinned | undefined {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
   const fd = openPin(path, kind);

@@ -1,11 +1,12 @@
-/** Pins that were removed of what is in use: programs that run, and the maps they have. */
+/** Makes pins again that were removed: of programs that run, and of the maps they have. */
 import { mapLayouts } from "@dp/bpf";
 import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../../libbpf/link.ts";
 import { openPin, pinnedKind } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
 import { openRawById, type RawMap } from "../../libbpf/raw-map.ts";
-import { CGROUP_PROGRAMS, type CgroupProgram, type PinRoot, type ProgramName, PROGRAMS } from "../programs/pin-root.ts";
+import type { PinRoot } from "../programs/pin-root.ts";
+import { CGROUP_PROGRAMS, PINNED_PROGRAMS, type PinnedProgram } from "../programs/program-table.ts";
 import { type MapName, shapesOf } from "./layout-change.ts";
 import { replaceTimers } from "./move-flows.ts";
 
@@ -16,11 +17,9 @@ export function recoverPins(root: PinRoot): void {
 }
 
 function recoverPrograms(root: PinRoot): void {
-  for (const name of PROGRAMS) {
+  for (const { name } of PINNED_PROGRAMS) {
     if (pinnedKind(root.program(name)) !== undefined) continue;
-    const links = root.links().filter(({ program }) => program === name);
-    const paths = [...links.map(({ path }) => path), ...(isOnCgroup(name) ? [root.cgroupLink(name)] : [])];
-    for (const path of paths) {
+    for (const path of attachmentsOf(root, name)) {
       using program = programAt(path);
       if (program === undefined) continue;
       program.pin(root.program(name));
@@ -29,8 +28,10 @@ function recoverPrograms(root: PinRoot): void {
   }
 }
 
-function isOnCgroup(name: ProgramName): name is CgroupProgram {
-  return CGROUP_PROGRAMS.some((each) => each === name);
+function attachmentsOf(root: PinRoot, name: PinnedProgram): string[] {
+  const onCgroup = CGROUP_PROGRAMS.find((row) => row.name === name);
+  if (onCgroup !== undefined) return [root.cgroupLink(onCgroup.name)];
+  return root.links().flatMap(({ program, path }) => (program === name ? [path] : []));
 }
 
 /**
@@ -46,7 +47,7 @@ function recoverMaps(root: PinRoot): void {
   const found = new Map<string, number>();
   for (const id of mapsInUse(root)) {
     using map = openIfThere(id);
-    // Those of pinned programs come first: what is attached may be a predecessor's.
+    // Those of pinned programs come first: an attached program may be that of an earlier load.
     if (map !== undefined && !found.has(map.name)) found.set(map.name, id);
   }
   for (const name of missing) {
@@ -65,7 +66,7 @@ function mapsInUse(root: PinRoot): Set<number> {
   const add = (program: Program) => {
     for (const id of program.info().mapIds) ids.add(id);
   };
-  for (const name of PROGRAMS) {
+  for (const { name } of PINNED_PROGRAMS) {
     const path = root.program(name);
     if (pinnedKind(path) !== "program") continue;
     using program = Program.fromPin(path);

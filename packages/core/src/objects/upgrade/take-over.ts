@@ -1,30 +1,19 @@
-/** Which of the maps that are pinned a load keeps, and which get one of another layout or size in their place. */
+/** Which of the pinned maps a load keeps, and which are replaced by one of another layout or size. */
 import { mapLayouts } from "@dp/bpf";
 import type { OpenMap } from "../../libbpf/open-parts.ts";
 import { openPin } from "../../libbpf/pin.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
-import { type Change, changeFrom, isSame, knownShapes, type MapName, shapesOf } from "./layout-change.ts";
-
-/** Maps with one entry per server. The drops have one more: those of no server, under key 0. */
-const PER_SERVER: Readonly<Record<string, number>> = {
-  dp_dnat_targets: 0,
-  dp_snat_targets: 0,
-  dp_net_records: 0,
-  dp_endpoints: 0,
-  dp_names: 0,
-  dp_namespaces: 0,
-  dp_changes: 0,
-  dp_groups: 0,
-  dp_drop_counts: 1,
-  dp_veth_pairs: 0,
-  dp_host_peers: 0,
-};
+import { carryRule } from "./carry-rule.ts";
+import { hasSameInner } from "./inner-maps.ts";
+import { type Change, changeFrom, isSame, knownShapes, type MapName, shapesOf, UNLOAD_FIRST } from "./layout-change.ts";
+import { LayoutError } from "./layout-error.ts";
+import { sizeFor } from "./map-sizes.ts";
 
 export interface TakeOverOptions {
   root: PinRoot;
-  /** Room for so many; as much as before when left out. */
-  maxServers: number | undefined;
+  /** Room for so many servers; undefined for the first load with the default. */
+  servers: number | undefined;
   /** Whether fields this build does not know are an older build's, and may be left out. */
   mayDrop: boolean;
 }
@@ -34,6 +23,8 @@ export interface Replaced {
   name: MapName;
   old: RawMap;
   change: Change;
+  /** Of a map of maps: whether the new one shares its inner maps. */
+  sameInner: boolean;
 }
 
 /**
@@ -42,13 +33,12 @@ export interface Replaced {
  *
  * @returns the map that is used; or that is replaced; or undefined: the object makes the first one
  */
-export function takeOver(map: OpenMap, options: TakeOverOptions): RawMap | Replaced | undefined {
-  const { root, maxServers, mayDrop } = options;
+export function takeOver(map: OpenMap, { root, servers, mayDrop }: TakeOverOptions): RawMap | Replaced | undefined {
   const path = root.map(map.name);
   const fd = openPin(path, "map");
-  const extra = PER_SERVER[map.name];
+  const wanted = (servers === undefined ? undefined : sizeFor(map.name, servers)) ?? map.maxEntries;
   if (fd === undefined) {
-    if (maxServers !== undefined && extra !== undefined) map.setMaxEntries(maxServers + extra);
+    map.setMaxEntries(wanted);
     return undefined;
   }
   const old = openRaw(fd, { name: map.name });
@@ -56,15 +46,22 @@ export function takeOver(map: OpenMap, options: TakeOverOptions): RawMap | Repla
     if (!(map.name in mapLayouts)) return reuse(map, old);
     const name = map.name as MapName;
     const change = changeFrom(old, name, path, mayDrop);
-    const room = old.info.maxEntries;
-    const wanted = extra === undefined ? map.maxEntries : maxServers === undefined ? room : maxServers + extra;
-    if (wanted === room && isSame(shapesOf(old, name), knownShapes(name))) return reuse(map, old);
+    const sameInner = hasSameInner(old, name);
+    if (!sameInner && carryRule(name).innerAnew !== true) throw innerMismatch(path, name);
+    if (wanted === old.info.maxEntries && sameInner && isSame(shapesOf(old, name), knownShapes(name))) {
+      return reuse(map, old);
+    }
     map.setMaxEntries(wanted);
-    return { name, old, change };
+    return { name, old, change, sameInner };
   } catch (error) {
     old.close();
     throw error;
   }
+}
+
+function innerMismatch(path: string, name: MapName): LayoutError {
+  const mismatch = { struct: `map ${name}.inner`, field: "(definition)", expected: "this build's", actual: "another" };
+  return new LayoutError(`open the pinned map ${path}`, mismatch, UNLOAD_FIRST);
 }
 
 function reuse(map: OpenMap, old: RawMap): RawMap {

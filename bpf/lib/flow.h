@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The life of a flow. How long one is kept:
+ *   opening      the proxy has not accepted it yet          dp_opening_ns
+ *   established  the proxy's socket lives (dp_sockops)      as long as that
+ *   closing      it does not; late segments may come        dp_closing_ns
+ *   datagrams    UDP, since the last one (to the second)    dp_udp_ns
+ * A timer in the entry removes both halves; no process is needed for it. The
+ * timer keeps the program that set it last in the kernel, and runs the code of
+ * that one: programs may be replaced while timers run.
+ *
+ * From Linux 6.18 on there is a timer only if memory for it is at hand without
+ * waiting. Flows that get none are removed by a sweep through all flows.
+ */
+#pragma once
+
+#include <linux/in.h>
+
+#include "../maps/flows.h"
+#include "config.h"
+#include "hold.h"
+#include "kernel.h"
+
+#define DP_NS_PER_SEC 1000000000ULL
+#define DP_NEVER 0
+
+const volatile __u64 dp_opening_ns = 60 * DP_NS_PER_SEC;
+const volatile __u64 dp_closing_ns = 30 * DP_NS_PER_SEC;
+const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
+
+/* Between two sweeps. One takes milliseconds, with the room for DP_MAX_FLOWS. */
+const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
+
+/* Further flows of a container that has as many are dropped: its own, not those of others. */
+const volatile __s32 dp_max_flows = 16384;
+
+/* How many other ports are tried for one that is taken. Each is random: the first almost always does. */
+#define DP_PORT_TRIES 16
+
+enum dp_flow_result {
+	DP_FLOW_FOUND,
+	DP_FLOW_NONE, /* there is none, and this packet opens none */
+	DP_FLOW_FULL,
+	DP_FLOW_HELD, /* none may be opened now: see hold.h */
+};
+
+/* Whether this is the proxy's half of that flow: another flow may have the port by now. */
+static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
+					    const struct dp_flow_key *key)
+{
+	return dp_addr_equal(&origin->dst, &key->dst) && origin->dport == key->dport &&
+	       origin->sport == key->sport;
+}
+
+/* Key of the proxy's half of a flow, by the port that the proxy sees. */
+static __always_inline struct dp_origin_key dp_origin_key_of(const struct dp_flow_key *key,
+							     __be16 sport)
+{
+	return (struct dp_origin_key){
+		.server = key->server,
+		.sport = sport,
+		.protocol = key->protocol,
+		.family = key->family,
+	};
+}
+
+static __always_inline void dp_flow_count_add(__u32 server, __s32 flows)
+{
+	struct dp_flow_count *count = bpf_map_lookup_elem(&dp_flow_counts, &server);
+
+	if (count)
+		__sync_fetch_and_add(&count->flows, flows);
+}
+
+/* Removes both halves of a flow. */
+static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
+{
+	struct dp_flow_key flow = {
+		.server = key->server,
+		.dst = origin->dst,
+		.sport = origin->sport,
+		.dport = origin->dport,
+		.protocol = key->protocol,
+		.family = key->family,
+	};
+	struct dp_flow *known;
+
+	/* Where half of it was lost before, it may have begun anew under another port. */
+	known = bpf_map_lookup_elem(&dp_flows, &flow);
+	if (known && known->sport == key->sport)
+		bpf_map_delete_elem(&dp_flows, &flow);
+	/* The one that deletes the origin counts: this may run on two CPUs at once. */
+	if (!bpf_map_delete_elem(&dp_origins, key))
+		dp_flow_count_add(key->server, -1);
+}
+
+static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key,
+			 struct dp_origin *origin)
+{
+	__u64 expires = origin->expires;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (expires == DP_NEVER)
+		return 0;
+	if (expires > now)
+		bpf_timer_start(&origin->timer, expires - now, 0);
+	else
+		dp_flow_forget(key, origin);
+	return 0;
+}
+
+struct dp_swept {
+	__u64 now;
+	__u64 more; /* flows that have not expired yet */
+};
+
+static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
+			  struct dp_origin *origin, struct dp_swept *swept)
+{
+	bool copied = origin->end == DP_FLOW_COPIED;
+
+	if (origin->end == DP_FLOW_TIMED || (origin->expires == DP_NEVER && !copied))
+		return 0;
+	if (origin->expires > swept->now || copied)
+		swept->more = 1;
+	else
+		dp_flow_forget(key, origin);
+	return 0;
+}
+
+static int dp_sweep_timer(void *map __attribute__((unused)), __u32 *key __attribute__((unused)),
+			  struct dp_sweep *sweep)
+{
+	struct dp_swept swept = { .now = bpf_ktime_get_ns() };
+
+	/* Before looking: a flow that is added meanwhile arms it again. */
+	sweep->armed = 0;
+	bpf_for_each_map_elem(&dp_origins, dp_sweep_flow, &swept, 0);
+	if (swept.more && !__sync_val_compare_and_swap(&sweep->armed, 0, 1))
+		bpf_timer_start(&sweep->timer, dp_sweep_ns, 0);
+	return 0;
+}
+
+/* Gives the sweep its timer, and this program's code. False when there is no memory for it. */
+static __always_inline bool dp_sweep_init(struct dp_sweep *sweep)
+{
+	bpf_timer_init(&sweep->timer, &dp_sweeps, CLOCK_MONOTONIC);
+	return !bpf_timer_set_callback(&sweep->timer, dp_sweep_timer);
+}
+
+/* There is a flow without a timer. Should the sweep get no timer either, the next such flow tries again. */
+static __always_inline void dp_sweep_later(void)
+{
+	__u32 zero = 0;
+	struct dp_sweep *sweep = bpf_map_lookup_elem(&dp_sweeps, &zero);
+
+	if (!sweep || __sync_val_compare_and_swap(&sweep->armed, 0, 1))
+		return;
+	if (!dp_sweep_init(sweep) || bpf_timer_start(&sweep->timer, dp_sweep_ns, 0))
+		sweep->armed = 0;
+}
+
+/* Also where it was set before: the callback is then this program's, and the use of a replaced program ends. */
+static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
+{
+	origin->expires = bpf_ktime_get_ns() + ns;
+	bpf_timer_init(&origin->timer, &dp_origins, CLOCK_MONOTONIC);
+	if (!bpf_timer_set_callback(&origin->timer, dp_flow_timer) &&
+	    !bpf_timer_start(&origin->timer, ns, 0)) {
+		origin->end = DP_FLOW_TIMED;
+		return;
+	}
+	origin->end = DP_FLOW_SWEPT;
+	dp_sweep_later();
+}
+
+/* As long as the proxy's socket lives. */
+static __always_inline void dp_flow_established(struct dp_origin *origin)
+{
+	origin->expires = DP_NEVER;
+	if (origin->end == DP_FLOW_COPIED)
+		origin->end = DP_FLOW_SWEPT;
+}
+
+/* How long a flow is kept that was opened just now. */
+static __always_inline __u64 dp_flow_opened_ns(__u8 protocol)
+{
+	return protocol == IPPROTO_UDP ? dp_udp_ns : dp_opening_ns;
+}
+
+/* Claims a port of the server on the proxy's side: false when it is taken. */
+static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_origin *origin,
+					  __u64 ns)
+{
+	struct dp_origin *claimed;
+
+	if (bpf_map_update_elem(&dp_origins, key, origin, BPF_NOEXIST))
+		return false;
+	claimed = bpf_map_lookup_elem(&dp_origins, key);
+	if (!claimed)
+		return false;
+	dp_flow_expire_in(claimed, ns);
+	return true;
+}
+
+static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, struct dp_flow *flow)
+{
+	struct dp_origin_key as_seen = dp_origin_key_of(key, key->sport);
+	__u64 ns = dp_flow_opened_ns(key->protocol);
+	struct dp_origin origin = {
+		.dst = key->dst,
+		.dport = key->dport,
+		.sport = key->sport,
+		.listener = listener,
+	};
+	struct dp_config *config = dp_config_entry();
+	struct dp_flow_count *count;
+	struct dp_flow *known;
+	bool claimed;
+
+	if (config && dp_flows_are_held(config))
+		return DP_FLOW_HELD;
+	count = bpf_map_lookup_elem(&dp_flow_counts, &key->server);
+	if (!count || count->flows >= dp_max_flows)
+		return DP_FLOW_FULL;
+	claimed = dp_flow_claim(&as_seen, &origin, ns);
+	for (int i = 0; i < DP_PORT_TRIES && !claimed; i++) {
+		as_seen.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
+		claimed = dp_flow_claim(&as_seen, &origin, ns);
+	}
+	if (!claimed)
+		return DP_FLOW_FULL;
+	__sync_fetch_and_add(&count->flows, 1);
+
+	flow->sport = as_seen.sport;
+	flow->listener = listener;
+	if (!bpf_map_update_elem(&dp_flows, key, flow, BPF_NOEXIST))
+		return DP_FLOW_FOUND;
+
+	/* The map is full, or another CPU was faster with the same flow: then that one counts. */
+	if (!bpf_map_delete_elem(&dp_origins, &as_seen))
+		__sync_fetch_and_add(&count->flows, -1);
+	known = bpf_map_lookup_elem(&dp_flows, key);
+	if (!known)
+		return DP_FLOW_FULL;
+	*flow = *known;
+	return DP_FLOW_FOUND;
+}
+
+/* Finds the flow of a packet. One that opens a flow gets one, if the server may have another. */
+static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, __be16 listener,
+						      bool opens, struct dp_flow *flow)
+{
+	struct dp_origin_key as_seen;
+	struct dp_origin *origin;
+	struct dp_flow *known;
+	__u64 ns;
+
+	known = bpf_map_lookup_elem(&dp_flows, key);
+	if (!known)
+		return opens ? dp_flow_open(key, listener, flow) : DP_FLOW_NONE;
+	*flow = *known;
+	if (!opens)
+		return DP_FLOW_FOUND;
+
+	/* A datagram, or a connection opened again: it is kept longer. Written at most once a second. */
+	as_seen = dp_origin_key_of(key, flow->sport);
+	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
+	if (!origin || !dp_is_origin_of(origin, key)) {
+		/* Half of a flow that is being removed. */
+		bpf_map_delete_elem(&dp_flows, key);
+		return dp_flow_open(key, listener, flow);
+	}
+	if (origin->expires == DP_NEVER)
+		return DP_FLOW_FOUND;
+	if (flow->listener != listener) {
+		/* The proxy listens elsewhere now, and has not accepted this one. */
+		dp_flow_forget(&as_seen, origin);
+		return dp_flow_open(key, listener, flow);
+	}
+	ns = dp_flow_opened_ns(key->protocol);
+	if (origin->expires < bpf_ktime_get_ns() + ns - DP_NS_PER_SEC)
+		dp_flow_expire_in(origin, ns);
+	return DP_FLOW_FOUND;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the fragments of one packet have in common. The first fragment alone has ports. */
+#pragma once
+
+#include "../maps/fragments.h"
+#include "parse.h"
+
+static __always_inline struct dp_fragment_key dp_fragment_key_of(const struct dp_packet *packet)
+{
+	return (struct dp_fragment_key){
+		.src = packet->src,
+		.dst = packet->dst,
+		.id = bpf_htonl(bpf_ntohs(packet->ip->id)),
+		.protocol = packet->protocol,
+		.family = packet->family,
+	};
+}

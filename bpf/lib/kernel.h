@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What programs use of the running kernel beside its UAPI: excerpts of its
+ * structs, found by name when a program is loaded (CO-RE), and its functions.
+ */
+#pragma once
+
+#include <linux/types.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+struct net {
+	__u64 net_cookie;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+} __attribute__((preserve_access_index));
+
+/* The kernel's own packet, of which a TC program's context shows a part. */
+struct sk_buff {
+	struct net_device *dev;
+	__u32 priority;
+	__u8 ip_summed : 2;
+	__u16 csum_start; /* from the buffer's start, as mac_header is */
+	__u16 csum_offset;
+	__u16 mac_header;
+} __attribute__((preserve_access_index));
+
+/* Values of ip_summed. */
+#define CHECKSUM_COMPLETE 2
+#define CHECKSUM_PARTIAL 3
+
+/*
+ * Linux 6.2: what a TC program may read directly. libbpf before 1.2 cannot ask
+ * whether a function is there; a kernel with TCX links (6.6) has this one.
+ */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+struct tcx_link {
+};
+
+#define dp_has_kern_ctx() bpf_core_type_exists(struct tcx_link)
+
+struct nf_hook_state {
+	struct net_device *in;
+} __attribute__((preserve_access_index));
+
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+} __attribute__((preserve_access_index));
+
+struct sock_common {
+	volatile unsigned char skc_state;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter__tcp {
+	struct sock_common *sk_common;
+} __attribute__((preserve_access_index));
+
+struct udp_sock;
+
+struct bpf_iter__udp {
+	struct udp_sock *udp_sk;
+} __attribute__((preserve_access_index));
+
+/*
+ * Linux 6.5. Weak, so that a kernel without it refuses the two programs that
+ * call it and not the object. It reads a whole struct sock, which TIME_WAIT and
+ * NEW_SYN_RECV sockets are not.
+ */
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
+
+/* Of headers that pull in the C library, of which there is none for this target. */
+#define ENOENT 2
+#define AF_INET 2
+#define AF_INET6 10
+#define CLOCK_MONOTONIC 1 /* the clock of bpf_ktime_get_ns() */
+#define PAGE_SIZE 4096

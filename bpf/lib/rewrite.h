@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Replacing MACs, addresses and ports of a packet, with all checksums that cover them. */
+#pragma once
+
+#include "kernel.h"
+#include "parse.h"
+
+/* The end of a packet's way that is replaced. */
+enum dp_end {
+	DP_SOURCE,
+	DP_DESTINATION,
+};
+
+static __always_inline bool dp_mac_equal(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const __u16 *)a;
+	const __u16 *y = (const __u16 *)b;
+
+	/* Both are 2-aligned: an Ethernet header's, and a map value's. */
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* A sum of 16-bit words, brought back into 16 bits. */
+static __always_inline __u16 dp_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* What a sum changes by when what it covers is replaced (RFC 1624, equation 3). */
+static __always_inline __u32 dp_change2(__be16 old, __be16 value)
+{
+	return (__u16)~old + value;
+}
+
+static __always_inline __u32 dp_change4(__be32 old, __be32 value)
+{
+	return dp_change2(old, value) + dp_change2(old >> 16, value >> 16);
+}
+
+static __always_inline __u32 dp_change_ports(struct dp_ports old, struct dp_ports ports)
+{
+	return dp_change2(old.source, ports.source) + dp_change2(old.dest, ports.dest);
+}
+
+static __always_inline void dp_csum_add(__sum16 *check, __u32 change)
+{
+	*check = ~dp_fold((__u16) ~*check + change);
+}
+
+static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, enum dp_end end,
+					     const struct dp_addr *addr)
+{
+	__be32 *field = end == DP_SOURCE ? &ip->saddr : &ip->daddr;
+
+	dp_csum_add(&ip->check, dp_change4(*field, dp_v4(addr)));
+	*field = dp_v4(addr);
+}
+
+static __always_inline void dp_set_destination_mac(struct dp_packet *packet, const __u8 *mac)
+{
+	__builtin_memcpy(packet->eth->h_dest, mac, ETH_ALEN);
+}
+
+/* Replaces an address of the IP header alone: for packets whose ports are elsewhere, or replaced by themselves. */
+static __always_inline void dp_set_addr(struct dp_packet *packet, enum dp_end end,
+					const struct dp_addr *addr)
+{
+	dp_ipv4_set_addr(packet->ip, end, addr);
+}
+
+/* By the kernel's helper. A UDP checksum of 0 means that there is none, and stays 0. */
+static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
+						 const struct dp_packet *packet, __be32 old_addr,
+						 __be32 addr, struct dp_ports ports)
+{
+	bool tcp = packet->protocol == IPPROTO_TCP;
+	__u32 check = packet->l4_off +
+		      (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
+	__u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+	struct dp_ports old = packet->ports;
+
+	bpf_l4_csum_replace(skb, check, old_addr, addr, flags | BPF_F_PSEUDO_HDR | sizeof(addr));
+	if (old.source != ports.source)
+		bpf_l4_csum_replace(skb, check, old.source, ports.source, flags | 2);
+	if (old.dest != ports.dest)
+		bpf_l4_csum_replace(skb, check, old.dest, ports.dest, flags | 2);
+}
+
+/*
+ * Helper calls for each change, not one sum: in a packet whose checksum the
+ * device has yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is
+ * there. Where the kernel lets a program see which it is, TCP needs no helper,
+ * unless the sum of the packet's bytes is kept beside it (CHECKSUM_COMPLETE).
+ */
+static __always_inline void dp_replace_l4_csum(struct __sk_buff *skb, struct dp_packet *packet,
+					       __be32 old_addr, __be32 addr, struct dp_ports ports)
+{
+	struct sk_buff *kernel_skb;
+	struct tcphdr *tcp;
+	__u8 summed;
+
+	if (packet->protocol == IPPROTO_TCP && dp_has_kern_ctx()) {
+		kernel_skb = bpf_cast_to_kern_ctx(skb);
+		summed = BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed);
+		tcp = packet->tcp;
+		if (summed == CHECKSUM_PARTIAL) {
+			tcp->check = dp_fold(tcp->check + dp_change4(old_addr, addr));
+			return;
+		}
+		if (summed != CHECKSUM_COMPLETE) {
+			dp_csum_add(&tcp->check, dp_change4(old_addr, addr) +
+							 dp_change_ports(packet->ports, ports));
+			return;
+		}
+	}
+	dp_l4_csum_by_helper(skb, packet, old_addr, addr, ports);
+}
+
+/*
+ * Replaces one address, and the ports, of a TCP or UDP packet. All pointers into
+ * the packet are void after it.
+ */
+static __always_inline void dp_translate(struct __sk_buff *skb, struct dp_packet *packet,
+					 enum dp_end end, const struct dp_addr *addr,
+					 struct dp_ports ports)
+{
+	__be32 old = dp_v4(end == DP_SOURCE ? &packet->src : &packet->dst);
+
+	dp_set_addr(packet, end, addr);
+	*packet->l4 = ports;
+	dp_replace_l4_csum(skb, packet, old, dp_v4(addr), ports);
+}
+
+/*
+ * Replaces one end of what an ICMP error quotes. An IPv4 header sums up to the
+ * same before and after, so the ICMP checksum does not cover that change.
+ */
+static __always_inline void dp_translate_quoted(struct dp_packet *packet, struct dp_quoted *quoted,
+						enum dp_end end, const struct dp_addr *addr,
+						__be16 port)
+{
+	bool source = end == DP_SOURCE;
+	__be32 old_addr = dp_v4(source ? &quoted->src : &quoted->dst);
+	__be16 *port_field = source ? &quoted->l4->source : &quoted->l4->dest;
+	__be16 old_port = source ? quoted->ports.source : quoted->ports.dest;
+	__u32 change = dp_change2(old_port, port);
+	__sum16 old_check;
+
+	dp_ipv4_set_addr(quoted->ip, end, addr);
+	*port_field = port;
+	dp_csum_add(&packet->icmp->check, change);
+	if (!quoted->check)
+		return;
+	old_check = *quoted->check;
+	dp_csum_add(quoted->check, dp_change4(old_addr, dp_v4(addr)) + change);
+	/* Of a datagram, 0 means that there is no checksum (RFC 768). */
+	if (quoted->protocol == IPPROTO_UDP && !*quoted->check)
+		*quoted->check = 0xffff;
+	dp_csum_add(&packet->icmp->check, dp_change2(old_check, *quoted->check));
+}
+
+/*
+ * False when what is yet to be written as the checksum, `check` bytes behind
+ * the IP header, would be written somewhere else. A packet socket can say so of
+ * what it sends (PACKET_VNET_HDR), and by it replace any two bytes of the headers
+ * with ones of its choice: after all programs, when the packet leaves.
+ */
+static __always_inline bool dp_csum_is_sound(struct __sk_buff *ctx, const struct dp_packet *packet,
+					     __u16 check)
+{
+	struct sk_buff *skb = (void *)ctx;
+	__u16 start, offset, mac;
+
+	if (dp_has_kern_ctx()) {
+		skb = bpf_cast_to_kern_ctx(ctx);
+		return BPF_CORE_READ_BITFIELD(skb, ip_summed) != CHECKSUM_PARTIAL ||
+		       (skb->csum_start == (__u16)(skb->mac_header + packet->l4_off) &&
+			skb->csum_offset == check);
+	}
+	/* The same at a higher cost. */
+	if (BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) != CHECKSUM_PARTIAL)
+		return true;
+	if (bpf_core_read(&start, sizeof(start), &skb->csum_start) ||
+	    bpf_core_read(&offset, sizeof(offset), &skb->csum_offset) ||
+	    bpf_core_read(&mac, sizeof(mac), &skb->mac_header))
+		return false;
+	return start == (__u16)(mac + packet->l4_off) && offset == check;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the proxy's sockets have to do with flows.
+ *
+ * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection.
+ *
+ *  1. another option, another protocol than TCP, a buffer of
+ *     less than 16 bytes, or a socket of another network
+ *     namespace than the host's                               the kernel's answer
+ *  2. not accepted from a container: see accepted()           the kernel's answer
+ *  3. anything else                                           the original destination
+ *
+ * dp_sockops: sockops. A flow is established while the proxy's socket lives.
+ *
+ *  1. a connection was accepted, of a flow                    established
+ *  2. it was closed                                           expires
+ *
+ * The cgroup may hold containers too, which make any address and listener they
+ * like in their own namespaces: only the host's sockets are the proxy's.
+ */
+#include "lib/flow.h"
+#include "lib/kernel.h"
+#include "maps/servers.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Cookie of the network namespace of host peers and proxy. The loader sets its own. */
+const volatile __u64 dp_host_netns = 0;
+
+#define SOL_IP 0
+#define SO_ORIGINAL_DST 80
+
+struct sockaddr_in_original {
+	__u16 family;
+	__be16 port;
+	__be32 addr;
+	__u8 zero[8];
+};
+
+/* The two ends of a socket. All zero: it has no IPv4 address. */
+struct ends {
+	struct dp_addr local;
+	struct dp_addr remote;
+	__u16 local_port; /* in host order */
+	__be16 remote_port;
+};
+
+/* The address of an AF_INET6 socket, if it is an IPv4-mapped one (RFC 4291 2.5.5.2). */
+static __always_inline struct dp_addr mapped(__be32 a, __be32 b, __be32 c, __be32 d)
+{
+	if (a || b || c != DP_MAPPED)
+		return (struct dp_addr){};
+	return dp_addr_v4(d);
+}
+
+/*
+ * The flow that this socket of the proxy accepted, if it is one. A socket with
+ * another local address than the gateway is left from a removed server: the
+ * server that has the container's address now is another one.
+ */
+static __always_inline struct dp_origin *accepted(const struct ends *ends)
+{
+	struct dp_container *container;
+	struct dp_origin *origin;
+	struct dp_server *server;
+
+	container = bpf_map_lookup_elem(&dp_containers, &ends->remote);
+	if (!container)
+		return NULL;
+	struct dp_origin_key key = {
+		.server = container->server,
+		.sport = ends->remote_port,
+		.protocol = IPPROTO_TCP,
+		.family = DP_IPV4,
+	};
+	origin = bpf_map_lookup_elem(&dp_origins, &key);
+	if (!origin || bpf_ntohs(origin->listener) != ends->local_port)
+		return NULL;
+	server = bpf_map_lookup_elem(&dp_servers, &container->host_peer);
+	if (!server || server->id != container->server ||
+	    !dp_addr_equal(&server->gateway[DP_IPV4], &ends->local))
+		return NULL;
+	return origin;
+}
+
+SEC("cgroup/getsockopt")
+int dp_getsockopt(struct bpf_sockopt *ctx)
+{
+	struct sockaddr_in_original *answer = ctx->optval;
+	struct bpf_sock *sk = ctx->sk;
+	struct dp_origin *origin;
+	struct ends ends = {};
+
+	if (ctx->level != SOL_IP || ctx->optname != SO_ORIGINAL_DST || !sk)
+		goto keep;
+	if ((void *)(answer + 1) > ctx->optval_end || sk->protocol != IPPROTO_TCP)
+		goto keep;
+	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
+		goto keep;
+	if (sk->family == AF_INET) {
+		ends.local = dp_addr_v4(sk->src_ip4);
+		ends.remote = dp_addr_v4(sk->dst_ip4);
+	} else if (sk->family == AF_INET6) {
+		ends.local = mapped(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+		ends.remote =
+			mapped(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]);
+	}
+	ends.local_port = sk->src_port;
+	ends.remote_port = sk->dst_port;
+	origin = accepted(&ends);
+	if (!origin)
+		goto keep;
+
+	*answer = (struct sockaddr_in_original){
+		.family = AF_INET,
+		.port = origin->dport,
+		.addr = dp_v4(&origin->dst),
+	};
+	/* Any buffer of 16 bytes or more will do, and its size is left as it was; the kernel's limit is a page. */
+	if (ctx->optlen > PAGE_SIZE)
+		ctx->optlen = sizeof(*answer);
+	ctx->retval = 0;
+	return 1;
+
+keep:
+	/* An answer longer than the kernel shows to programs: 0 says that it is not changed. */
+	if (ctx->optlen > PAGE_SIZE)
+		ctx->optlen = 0;
+	return 1;
+}
+
+static __always_inline struct dp_origin *accepted_by(struct bpf_sock_ops *ctx)
+{
+	struct ends ends = {};
+
+	if (bpf_get_netns_cookie(ctx) != dp_host_netns)
+		return NULL;
+	if (ctx->family == AF_INET) {
+		ends.local = dp_addr_v4(ctx->local_ip4);
+		ends.remote = dp_addr_v4(ctx->remote_ip4);
+	} else if (ctx->family == AF_INET6) {
+		ends.local = mapped(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+				    ctx->local_ip6[3]);
+		ends.remote = mapped(ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+				     ctx->remote_ip6[3]);
+	}
+	ends.local_port = ctx->local_port;
+	/* In network order, in the upper half. */
+	ends.remote_port = bpf_htons(bpf_ntohl(ctx->remote_port));
+	return accepted(&ends);
+}
+
+SEC("sockops")
+int dp_sockops(struct bpf_sock_ops *ctx)
+{
+	struct dp_origin *origin;
+
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		origin = accepted_by(ctx);
+		if (origin) {
+			dp_flow_established(origin);
+			bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
+							       BPF_SOCK_OPS_STATE_CB_FLAG);
+		}
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] != BPF_TCP_CLOSE)
+			break;
+		origin = accepted_by(ctx);
+		if (origin)
+			dp_flow_expire_in(origin, dp_closing_ns);
+		break;
+	}
+	return 1;
+}
