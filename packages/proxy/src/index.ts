@@ -3,6 +3,7 @@
  *
  * @module @dp/proxy
  */
+export { DatapathError, type ErrorCode, SyscallError } from "@dp/sys";
 export type { Usage } from "./limits/container-usage.ts";
 export type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./log/connection-log.ts";
 export type { Endpoint } from "./ipv4.ts";

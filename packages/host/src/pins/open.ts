@@ -3,7 +3,6 @@ import { dirname, join, resolve } from "node:path";
 import { loadBpf, type Objects, openPinned } from "@dp/core";
 import { openPrevious } from "@dp/core/internal";
 import {
-  beforeChange,
   DatapathError,
   expediteGracePeriods,
   type Fd,
@@ -14,8 +13,9 @@ import {
   SyscallError,
   unmount,
 } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { during } from "../during.ts";
-import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
+import { type HostOptions, LOCK_TIMEOUT_MS, pinnedOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
 
@@ -28,9 +28,9 @@ function lock(path: string, options: HostOptions): Promise<Fd> {
   return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
 }
 
-/** Most of a change's time is waiting for the kernel. DP_EXPEDITE=off has it wait, where interrupts hurt more. */
-export function expedite(): Disposable {
-  return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
+/** Shortens the kernel's waits until it is disposed of, unless the options say otherwise. */
+export function expedite({ expedite: wanted = true }: HostOptions): Disposable {
+  return wanted ? expediteGracePeriods() : { [Symbol.dispose]() {} };
 }
 
 /** Runs `body` under the lock of a pin root, which exists. */
@@ -54,9 +54,9 @@ export async function withLoaded<T>(
     const path = pinRootOf(options);
     if (!isBpffs(path)) throw notLoaded(path);
     using _lock = await lock(path, options);
-    using objects = open(path);
+    using objects = open(options);
     requireUpToDate(objects);
-    using _expedited = expedite();
+    using _expedited = expedite(options);
     return await body(objects);
   });
 }
@@ -73,7 +73,7 @@ export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (o
 export function openLoaded(options: HostOptions): Objects {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(path);
-  return open(path);
+  return open(options);
 }
 
 /**
@@ -84,7 +84,7 @@ export function openLoaded(options: HostOptions): Objects {
  */
 export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
-  const previous = guarded(path, () => openPrevious({ pinRoot: path }));
+  const previous = guarded(path, () => openPrevious(pinnedOptions(options)));
   if (previous === undefined || previous.needsLoad !== undefined) return previous;
   const missing = previous.missing();
   if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
@@ -98,11 +98,10 @@ export function openPreviousLoad(options: HostOptions): Objects | undefined {
  * @throws DatapathError `NOT_LOADED` when it has to be loaded anew
  */
 export function openOrRepair(options: HostOptions): Objects | undefined {
-  const path = pinRootOf(options);
   using previous = openPreviousLoad(options);
   if (previous === undefined) return undefined;
   requireUpToDate(previous);
-  return previous.missing().length === 0 ? openPinned({ pinRoot: path }) : loadBpf({ pinRoot: path });
+  return previous.missing().length === 0 ? openPinned(pinnedOptions(options)) : loadBpf(pinnedOptions(options));
 }
 
 function requireUpToDate(objects: Objects): void {
@@ -115,7 +114,7 @@ function requireUpToDate(objects: Objects): void {
 export function openIfLoaded(options: HostOptions): Objects | undefined {
   try {
     const path = pinRootOf(options);
-    return guarded(path, () => openPinned({ pinRoot: path }));
+    return guarded(path, () => openPinned(pinnedOptions(options)));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
     throw error;
@@ -133,9 +132,10 @@ export function hasPins(path: string): boolean {
   });
 }
 
-function open(path: string): Objects {
+function open(options: HostOptions): Objects {
+  const path = pinRootOf(options);
   try {
-    return guarded(path, () => openPinned({ pinRoot: path }));
+    return guarded(path, () => openPinned(pinnedOptions(options)));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(path, error);
     throw error;
@@ -178,7 +178,7 @@ export async function withPreparedPinRoot<T>(options: HostOptions, op: string, b
     const prepared = await prepare(path, options);
     try {
       using _lock = await lock(path, options);
-      using _expedited = expedite();
+      using _expedited = expedite(options);
       return body();
     } catch (error) {
       // Only now: an open lock keeps the filesystem busy.
