@@ -7,10 +7,3 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-${(%):-%x}}")/.." && pwd)
 BUN_VERSION=$(sed -n 's/.*"packageManager": *"bun@\([^"]*\)".*/\1/p' "$ROOT/package.json")
 PATH=$ROOT/.cache/bun/bin:$ROOT/node_modules/.bin:$PATH:/usr/sbin:/sbin
 export PATH TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1
-
-# Ends a tool that cannot set the clone up by itself, saying who does.
-require_setup() {
-  if bun --version >/dev/null 2>&1 && [[ -d $ROOT/node_modules ]]; then return; fi
-  echo "${0##*/}: this clone is not set up: run  sudo tools/bootstrap" >&2
-  exit 1
-}

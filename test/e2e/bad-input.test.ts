@@ -6,10 +6,10 @@
  *                           furnished        one that has an eth0 already
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Output } from "@dp/test-kit/program.ts";
 import { Dp, DP } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
 import { NOBODY } from "./topology/nobody.ts";
-import type { Output } from "./topology/program.ts";
 import { stateOf } from "./topology/state.ts";
 import { serve } from "./traffic/traffic.ts";
 

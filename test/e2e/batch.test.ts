@@ -106,7 +106,7 @@ test("interrupted while it waits for its turn, it says so and has changed nothin
   const batch = fileOf([{ port: "auto", netns: net.container("one").name }]);
   const waiting = net.host.spawn(net.dp.command("add-server", "--batch", batch));
   // It says that it waits: then it listens for signals.
-  await waiting.complained("waiting for");
+  await waiting.printedError("waiting for");
   waiting.kill("SIGTERM");
   const { code, stdout, stderr } = await waiting.finished();
   expect([code, stdout]).toEqual([1, ""]);
@@ -122,7 +122,7 @@ test("interrupted or killed, those it got to are whole and the others are not th
   const entries = NAMES.map((name) => ({ port: "auto", netns: net.container(name).name }));
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const program = net.host.spawn(net.dp.command("add-server", "--batch", fileOf(entries), "--json", "--verbose"));
-    await program.complained("step: end the change");
+    await program.printedError("step: end the change");
     program.kill(signal);
     const { code, stdout } = await program.finished();
     const listed = await net.dp.list();

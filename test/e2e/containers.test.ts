@@ -8,13 +8,13 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Output } from "@dp/test-kit/program.ts";
 import { Containerd } from "./containers/containerd.ts";
 import type { ContainerEngine } from "./containers/engine.ts";
 import { Podman } from "./containers/podman.ts";
 import { Runc } from "./containers/runc.ts";
 import type { Server } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Output } from "./topology/program.ts";
 import { refusal, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -130,7 +130,7 @@ describe("a container that is not clear", () => {
     expect([code, stderr]).toEqual([
       5,
       "dp: add server 25570: podman and runc each have a container lobby\n" +
-        "hint: say whose: --container podman:lobby or --container runc:lobby\n",
+        "hint: name the engine: --container podman:lobby or --container runc:lobby\n",
     ]);
     expect(await added(net, podman, "podman:lobby", "--port", "25570")).toMatchObject({ name: "lobby" });
     expect(await added(net, runc, "runc:lobby", "--port", "25571")).toMatchObject({ name: "server-25571" });

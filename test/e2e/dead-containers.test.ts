@@ -9,10 +9,10 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { must, Program } from "@dp/test-kit/program.ts";
 import { DP } from "./topology/dp.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import { MECHANISM } from "./topology/mechanism.ts";
-import { must, Program } from "./topology/program.ts";
 import { Counted } from "./traffic/counted.ts";
 import { converse, download, refusal, serve } from "./traffic/traffic.ts";
 

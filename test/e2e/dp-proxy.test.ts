@@ -13,11 +13,11 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Event, Program } from "@dp/test-kit/program.ts";
 import { withResolver } from "./internet/with-resolver.ts";
 import { DP } from "./topology/dp.ts";
 import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import type { Event, Program } from "./topology/program.ts";
 import { serve } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;

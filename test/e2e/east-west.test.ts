@@ -10,10 +10,10 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import type { Program } from "@dp/test-kit/program.ts";
 import type { Server } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import type { Program } from "./topology/program.ts";
 import { converse, serve, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;

@@ -5,7 +5,7 @@ import { ARRANGEMENTS, DETACHED } from "./escape/arrangements.ts";
 import { TOPICS } from "./escape/attempts/index.ts";
 import { DOCUMENT, render } from "./escape/document.ts";
 
-test("docs/escape-attempts.md tells of the attempts that are made (bun escape/document.ts writes it)", () => {
+test("docs/escape-attempts.md tells of the attempts that are made (`bun run generate` writes it)", () => {
   expect(readFileSync(DOCUMENT, "utf8")).toBe(render());
 });
 

@@ -3,7 +3,7 @@
  * drawn in escape/world.ts.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { EtherType } from "../../packages/core/test/packet/frame.ts";
+import { EtherType } from "@dp/test-kit/frame.ts";
 import { outcomeOf, probe, PROBES } from "./escape/arrangement.ts";
 import { AROUND, ARRANGEMENTS, DETACHED } from "./escape/arrangements.ts";
 import { expected } from "./escape/attempt.ts";

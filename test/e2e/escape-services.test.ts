@@ -8,9 +8,9 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import type { Program } from "@dp/test-kit/program.ts";
 import { DP } from "./topology/dp.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
-import type { Program } from "./topology/program.ts";
 import { refusal, serve, transfer } from "./traffic/traffic.ts";
 
 const SSH = 22;

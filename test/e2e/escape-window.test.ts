@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { arp, ethernet, EtherType, ipv4, ipv6, raw, tcp, udp } from "../../packages/core/test/packet/frame.ts";
+import { arp, ethernet, EtherType, ipv4, ipv6, raw, tcp, udp } from "@dp/test-kit/frame.ts";
 import { PROBES } from "./escape/arrangement.ts";
 import { WATCHED_ETHER_TYPES } from "./escape/ether-types.ts";
 import { World } from "./escape/world.ts";

@@ -10,9 +10,9 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import type { Event, Program } from "@dp/test-kit/program.ts";
 import { listen, start, talk } from "./redirect/redirect.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Event, Program } from "./topology/program.ts";
 import { mapUnder } from "./topology/state.ts";
 
 const PORTS = { lobby: 25570, survival: 25571, hoarder: 25572 } as const;

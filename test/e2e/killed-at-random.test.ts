@@ -6,10 +6,10 @@
  * Whatever was reported done stays done, and what was not is there as a whole or not at all.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { makeCgroup, removeCgroup } from "./topology/cgroup.ts";
+import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
+import type { Output } from "@dp/test-kit/program.ts";
 import { DP, type Server } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Output } from "./topology/program.ts";
 import { difference, shapeOf, stateOf } from "./topology/state.ts";
 
 setDefaultTimeout(1_800_000);
@@ -32,7 +32,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-const CGROUP = makeCgroup();
+const CGROUP = new Cgroup().path;
 beforeAll(async () => {
   await using net = await Internet.create();
   await stateOf(net);

@@ -6,9 +6,9 @@
  *                                 └─ games   what is added, deleted, frozen and thawed, 25571
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { makeCgroup, removeCgroup } from "./topology/cgroup.ts";
+import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
+import type { Output } from "@dp/test-kit/program.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Output } from "./topology/program.ts";
 import { difference, shapeOf, stateOf } from "./topology/state.ts";
 
 setDefaultTimeout(600_000);
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await stateOf(net);
 });
 
-const CGROUP = makeCgroup();
+const CGROUP = new Cgroup().path;
 afterAll(() => removeCgroup(CGROUP));
 
 class World implements AsyncDisposable {

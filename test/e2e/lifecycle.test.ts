@@ -5,9 +5,9 @@
  *     198.51.100.10        203.0.113.10:25570 → 10.2.0.1:25565
  */
 import { expect, test } from "bun:test";
+import { must } from "@dp/test-kit/program.ts";
 import { Internet } from "./topology/internet.ts";
 import { MECHANISM } from "./topology/mechanism.ts";
-import { must } from "./topology/program.ts";
 import { converse, refusal, serve, transfer } from "./traffic/traffic.ts";
 
 const GIBIBYTE = 2 ** 30;

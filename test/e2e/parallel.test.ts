@@ -7,9 +7,9 @@
  */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import type { Output } from "@dp/test-kit/program.ts";
 import { DP, type Server } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
-import type { Output } from "./topology/program.ts";
 import { difference, shapeOf, stateOf } from "./topology/state.ts";
 
 setDefaultTimeout(900_000);

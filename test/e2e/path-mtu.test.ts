@@ -8,9 +8,9 @@
  * the public address, has to reach the container that sent it.
  */
 import { describe, expect, test } from "bun:test";
+import { must } from "@dp/test-kit/program.ts";
 import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import { must } from "./topology/program.ts";
 import { serve, transfer } from "./traffic/traffic.ts";
 
 const HUNDRED_MEGABYTES = 100_000_000;

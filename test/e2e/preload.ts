@@ -1,6 +1,6 @@
 // Loaded before every test file (bunfig.toml): what a test leaves behind fails it.
 import { afterEach, beforeEach, expect } from "bun:test";
-import { inventory, leaksSince } from "./topology/leak.ts";
+import { inventory, leaksSince } from "@dp/test-kit/inventory.ts";
 
 let before: string[] = [];
 

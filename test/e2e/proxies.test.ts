@@ -12,10 +12,10 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { must, type Program } from "@dp/test-kit/program.ts";
 import { daemon, example } from "./proxies/daemon.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import { must, type Program } from "./topology/program.ts";
 import { disappointment, refusal, serve, type TlsFiles, transfer } from "./traffic/traffic.ts";
 
 const SERVERS = ["192.0.2.80", "192.0.2.81"] as const;

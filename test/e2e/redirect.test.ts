@@ -10,9 +10,9 @@
  */
 import { describe, expect, test } from "bun:test";
 import { openPinned } from "@dp/core";
+import { type Event, must } from "@dp/test-kit/program.ts";
 import { listen, start, talk } from "./redirect/redirect.ts";
 import { Internet } from "./topology/internet.ts";
-import { type Event, must } from "./topology/program.ts";
 import { converse, serve, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;

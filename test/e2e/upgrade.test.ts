@@ -8,12 +8,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { must, type Program } from "@dp/test-kit/program.ts";
 import { attached } from "./topology/attached.ts";
 import { Build, type Changes } from "./topology/build.ts";
 import type { Dp } from "./topology/dp.ts";
 import { Internet, NEIGHBOUR_ADDRESS } from "./topology/internet.ts";
 import { MECHANISM } from "./topology/mechanism.ts";
-import { must, type Program } from "./topology/program.ts";
 import { Crowd, serve } from "./traffic/traffic.ts";
 
 setDefaultTimeout(180_000);

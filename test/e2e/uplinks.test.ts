@@ -9,9 +9,9 @@
  * and bonds as uplinks are tried where there are such: in the virtual machines of tools/vm.
  */
 import { expect, test } from "bun:test";
+import { must } from "@dp/test-kit/program.ts";
 import { GATEWAY, Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import { must } from "./topology/program.ts";
 import { stateOf } from "./topology/state.ts";
 import { converse, refusal, serve, transfer } from "./traffic/traffic.ts";
 

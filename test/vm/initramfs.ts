@@ -1,7 +1,7 @@
 /** The machine's only filesystem: Debian's programs as this machine has them, and datapath as it was built here. */
 import { readdirSync, readlinkSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { fixture } from "../../packages/core/test/support/fixture.ts";
+import { compileBpf } from "@dp/test-kit/compile-bpf.ts";
 import { Cpio } from "./cpio.ts";
 import { ITERATORS } from "./guest/cases/walk-map.ts";
 import type { Kernel } from "./kernel.ts";
@@ -25,6 +25,7 @@ const SOURCES = [
   "test/vm/guest",
   "test/vm/node_modules",
   "test/e2e/node_modules/@dp",
+  "test/kit",
   "test/e2e/topology",
   "test/e2e/traffic",
   "test/e2e/internet",
@@ -57,7 +58,7 @@ export function writeBase(path: string): void {
   // The runtime that is in it.
   cpio.file("bin/bun", `#!/bin/sh\nBUN_BE_BUN=1 exec ${join(PROJECT, DP)} "$@"\n`, 0o755);
   for (const source of SOURCES) addTree(cpio, source);
-  cpio.file(join(PROJECT, ITERATORS), fixture("iter"));
+  cpio.file(join(PROJECT, ITERATORS), compileBpf(join(ROOT, "packages/core/test/fixtures/iter.bpf.c")));
   for (const folder of koffiFolders()) addTree(cpio, folder);
 }
 

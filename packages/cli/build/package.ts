@@ -32,9 +32,13 @@ try {
     if (!isArchitecture(arch)) throw new Error(`dp is not built for ${arch}`);
     // Its name is in it: so these are the bytes of dist/dp.
     const executable = join(folder, arch, "dp");
+    console.error(`package: compile dp for ${arch}`);
     compile(arch, executable, modules);
     const release: Release = { version: packageJson.version, date: sourceDate(), arch, executable };
-    packed.push(packTarball(release, folder, level), packDebian(release, folder, level));
+    console.error(`package: pack the tarball for ${arch}`);
+    packed.push(packTarball(release, folder, level));
+    console.error(`package: pack the Debian package for ${arch}`);
+    packed.push(packDebian(release, folder, level));
     rmSync(executable);
   }
   mkdirSync(output, { recursive: true });

@@ -2,8 +2,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execute } from "@dp/test-kit/program.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { EXECUTABLE, execute, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
+import { EXECUTABLE, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
 import { dp } from "./support/terminal.ts";
 
 requireExecutable();
@@ -23,12 +24,13 @@ describe("without doing anything", () => {
 
   test("--help is what it is in process", async () => {
     for (const argv of [[], ["--help"], ["add-server", "--help"]]) {
-      expect(await execute(EXECUTABLE, argv)).toEqual(await dp(argv));
+      expect(await execute([EXECUTABLE, ...argv])).toEqual(await dp(argv));
     }
   });
 
   test("--help, --version and a wrong command line load neither libbpf nor the native module", async () => {
-    const loaded = async (args: string[]) => (await execute(EXECUTABLE, args, { LD_DEBUG: "libs" })).stderr;
+    const loaded = async (args: string[]) =>
+      (await execute([EXECUTABLE, ...args], { env: { LD_DEBUG: "libs" } })).stderr;
     for (const args of [["--version"], ["--help"], ["load", "--help"], ["show", "--port", "x"]]) {
       const trace = await loaded(args);
       expect(trace).toContain("libc.so.6");
@@ -41,7 +43,7 @@ describe("without doing anything", () => {
   });
 
   test("a reader who has had enough is no failure", async () => {
-    const { code, stderr } = await execute("bash", ["-c", `"${EXECUTABLE}" --help | true; exit "\${PIPESTATUS[0]}"`]);
+    const { code, stderr } = await execute(["bash", "-c", `"${EXECUTABLE}" --help | true; exit "\${PIPESTATUS[0]}"`]);
     expect([code, stderr]).toEqual([0, ""]);
   });
 });
@@ -50,16 +52,16 @@ describe("when the machine lacks something", () => {
   test("not root: it says so and how", async () => {
     // /proc/self/exe of another user's process can be in a folder this one may not enter: so by descriptor.
     const script = `exec setpriv --reuid=65534 --regid=65534 --clear-groups /proc/self/fd/9 list 9<"${EXECUTABLE}"`;
-    const { code, stdout, stderr } = await execute("bash", ["-c", script]);
+    const { code, stdout, stderr } = await execute(["bash", "-c", script]);
     expect([code, stdout, stderr]).toEqual([
       6,
       "",
-      "dp: list servers: this takes root\nhint: run it as root: sudo dp ...\n",
+      "dp: list servers: this needs root\nhint: run it as root: sudo dp ...\n",
     ]);
   });
 
   test("no folder to unpack its native module to: it says so", async () => {
-    const { code, stdout, stderr } = await execute(EXECUTABLE, ["list"], { TMPDIR: "/dev/null/none" });
+    const { code, stdout, stderr } = await execute([EXECUTABLE, "list"], { env: { TMPDIR: "/dev/null/none" } });
     expect([code, stdout]).toEqual([6, ""]);
     expect(stderr).toStartWith("dp: load the native module: ");
     expect(stderr).toContain("$TMPDIR, must be writable");

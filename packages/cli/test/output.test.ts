@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execute } from "@dp/test-kit/program.ts";
 import { commands } from "../src/run.ts";
-import { EXECUTABLE, execute, HostNamespace, requireExecutable, Running } from "./support/host-namespace.ts";
+import { EXECUTABLE, HostNamespace, requireExecutable, Running } from "./support/host-namespace.ts";
 
 requireExecutable();
 setDefaultTimeout(120_000);
@@ -16,7 +17,7 @@ const PROGRAMS = [
   ["Bun", [process.execPath, join(PACKAGE, "src/main.ts")]],
 ] as const;
 
-/** Runs a command with a pipe of one page for standard output, and reads it slowly, also after the command could exit. */
+/** Runs a command with a pipe of one page for standard output. Reads nothing at first, then slowly. */
 const SLOW_READER = `
 import fcntl, os, subprocess, sys, time
 reader, writer = os.pipe()
@@ -38,14 +39,12 @@ const env = () => ({ DP_PIN_ROOT: host.pinRoot });
 const inside = (...command: string[]) => [...host.inside, ...command] as [string, ...string[]];
 
 async function cgroupMount(): Promise<string> {
-  return (
-    await execute("findmnt", ["--noheadings", "--first-only", "--output", "TARGET", "-t", "cgroup2"])
-  ).stdout.trim();
+  const { stdout } = await execute(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "-t", "cgroup2"]);
+  return stdout.trim();
 }
 
 async function run(command: string[]) {
-  const [program = "", ...args] = inside(...command);
-  return execute(program, args, env());
+  return execute(inside(...command), { env: env() });
 }
 
 beforeAll(async () => {

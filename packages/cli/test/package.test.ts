@@ -3,16 +3,19 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execute, must } from "@dp/test-kit/program.ts";
 import type { Release } from "../build/package/architecture.ts";
 import { DEPENDS, packDebian } from "../build/package/debian.ts";
 import { packTarball } from "../build/package/tarball.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { EXECUTABLE, execute, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
+import { EXECUTABLE, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
 import { InstalledRoot } from "./support/installed-root.ts";
 import { dp } from "./support/terminal.ts";
 
 requireExecutable();
-setDefaultTimeout(300_000);
+/** Compression and emulated processors take minutes. */
+const PACKAGING_MS = 300_000;
+setDefaultTimeout(PACKAGING_MS);
 
 const { version } = packageJson;
 const TOOLS = join(import.meta.dirname, "../../../tools");
@@ -28,11 +31,8 @@ let tree: string;
 let listing: string[];
 const debian = () => join(folder, `datapath_${version}_${DEBIAN}.deb`);
 
-async function must(program: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await execute(program, args);
-  if (code !== 0) throw new Error(`${program} ${args.join(" ")}: ${code}\n${stdout}${stderr}`);
-  return stdout;
-}
+/** Runs a program that must succeed. */
+const run = (...command: string[]) => must(command, { timeoutMs: PACKAGING_MS });
 
 // For this machine's architecture: to pack the other one's as well takes twice as long, and does the same again.
 beforeAll(async () => {
@@ -40,10 +40,13 @@ beforeAll(async () => {
   tree = join(folder, NAME);
   const env = { DEBFULLNAME: "A Packager", DEBEMAIL: "packager@lists.debian.org" };
   const options = ["--arch", ARCH, "--level", "0", "--output", folder];
-  const { code, stderr } = await execute(join(TOOLS, "package"), options, env);
-  expect([code, stderr]).toEqual([0, ""]);
+  const { code, stderr } = await execute([join(TOOLS, "package"), ...options], { env, timeoutMs: PACKAGING_MS });
+  expect(code).toBe(0);
+  const steps = [`compile dp for ${ARCH}`, `pack the tarball for ${ARCH}`, `pack the Debian package for ${ARCH}`];
+  // The libraries are built before, which is a line of its own when it takes long.
+  expect(stderr).toEndWith(steps.map((step) => `package: ${step}\n`).join(""));
   const verbose = ["--verbose", "--verbose", "--numeric-owner"];
-  const list = await must("tar", ...verbose, "-C", folder, "-xf", join(folder, `${NAME}.tar.xz`));
+  const list = await run("tar", ...verbose, "-C", folder, "-xf", join(folder, `${NAME}.tar.xz`));
   listing = list.trim().split("\n");
 });
 
@@ -66,11 +69,11 @@ function filesOf(root: string): string[] {
 
 describe("the tarball", () => {
   test("has its checksum beside it, and in it those of its files", async () => {
-    await must("sh", "-c", `cd ${folder} && sha256sum --check --strict --quiet SHA256SUMS`);
+    await run("sh", "-c", `cd ${folder} && sha256sum --check --strict --quiet SHA256SUMS`);
     const packed = readFileSync(join(folder, "SHA256SUMS"), "utf8").trim().split("\n");
     expect(packed.map((line) => join(folder, line.slice(66)))).toEqual([join(folder, `${NAME}.tar.xz`), debian()]);
 
-    await must("sh", "-c", `cd ${tree} && sha256sum --check --strict --quiet SHA256SUMS`);
+    await run("sh", "-c", `cd ${tree} && sha256sum --check --strict --quiet SHA256SUMS`);
     const summed = readFileSync(join(tree, "SHA256SUMS"), "utf8").trim().split("\n");
     expect([...summed.map((line) => line.slice(66)), "SHA256SUMS"].toSorted()).toEqual(filesOf(tree));
   });
@@ -118,7 +121,7 @@ async function isFound(root: InstalledRoot): Promise<void> {
 
 test("the tarball's folders, copied to /usr/local, are where everybody looks", async () => {
   await using root = await InstalledRoot.make();
-  await must("sh", "-c", `cd ${tree} && cp -r bin lib share ${root.path}/usr/local/`);
+  await run("sh", "-c", `cd ${tree} && cp -r bin lib share ${root.path}/usr/local/`);
   await isFound(root);
   expect((await root.run(["dp", "--version"])).stdout).toBe(`${version}\n`);
   for (const unit of SERVICES) expect((await root.run(["systemctl", "is-enabled", unit])).stdout).toBe("disabled\n");
@@ -130,7 +133,7 @@ describe("the executable", () => {
       Bun.resolveSync("koffi", join(import.meta.dirname, "../../sys")),
       `../../@koromix/koffi-linux-${ARCH}/linux_${ARCH}/koffi.node`,
     );
-    const asked = await must("llvm-readelf", "--version-info", EXECUTABLE, native);
+    const asked = await run("llvm-readelf", "--version-info", EXECUTABLE, native);
     const newest = (prefix: string) =>
       [...asked.matchAll(new RegExp(`Name: ${prefix}_([0-9.]+)`, "g"))]
         .map(([, number = ""]) => number)
@@ -144,16 +147,17 @@ describe("the executable", () => {
   });
 
   test("is compiled for the other architecture as well", async () => {
-    const modules = (await must(join(TOOLS, "package"), "--fetch")).trim();
+    const modules = (await run(join(TOOLS, "package"), "--fetch")).trim();
     const foreign = join(folder, OTHER);
     const options = ["--arch", OTHER, "--modules", modules, "--outfile", foreign];
-    await must(process.execPath, join(import.meta.dirname, "../build/compile.ts"), ...options);
-    const header = await must("llvm-readelf", "--file-header", foreign);
+    await run(process.execPath, join(import.meta.dirname, "../build/compile.ts"), ...options);
+    const header = await run("llvm-readelf", "--file-header", foreign);
     expect(header).toMatch({ x64: /Machine: .*X86-64/, arm64: /Machine: .*AArch64/ }[OTHER]);
     if (OTHER !== "arm64") return;
 
     // The emulator runs it as that machine would, but knows no bpf(2).
-    const emulated = (...args: string[]) => execute(join(TOOLS, "arm64"), [foreign, ...args]);
+    const emulated = (...args: string[]) =>
+      execute([join(TOOLS, "arm64"), foreign, ...args], { timeoutMs: PACKAGING_MS });
     expect(await emulated("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
     expect(await emulated("add-server", "--help")).toEqual(await dp(["add-server", "--help"]));
     // That takes the native module, and this libbpf.
@@ -183,7 +187,7 @@ test("the same release gives the same packages, wherever and whenever they are m
 
 describe("the Debian package", () => {
   test("says what it is", async () => {
-    const fields = await must("dpkg-deb", "--field", debian());
+    const fields = await run("dpkg-deb", "--field", debian());
     expect(fields).toContain(`Package: datapath\nVersion: ${version}\nArchitecture: ${DEBIAN}\n`);
     expect(fields).toContain("Maintainer: A Packager <packager@lists.debian.org>\n");
     expect(fields).toContain("Depends: libbpf1 (>= 1:1.1), ");
@@ -191,7 +195,7 @@ describe("the Debian package", () => {
 
   test("has nothing for lintian to object to", async () => {
     const flags = ["--allow-root", "--no-cfg", "--fail-on=error,warning"];
-    const { code, stdout } = await execute("lintian", [...flags, debian()]);
+    const { code, stdout } = await execute(["lintian", ...flags, debian()], { timeoutMs: PACKAGING_MS });
     expect([code, stdout]).toEqual([0, ""]);
   });
 

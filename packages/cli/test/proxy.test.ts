@@ -5,7 +5,8 @@
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync } from "node:fs";
-import { EXECUTABLE, execute, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
+import { execute } from "@dp/test-kit/program.ts";
+import { EXECUTABLE, HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
 import type { Outcome } from "./support/terminal.ts";
 
 requireExecutable();
@@ -35,7 +36,7 @@ async function loaded(): Promise<{ host: HostNamespace; container: string }> {
 }
 
 function from(container: string, port: number): Promise<Outcome> {
-  return execute("nsenter", [`--net=/run/netns/${container}`, "python3", "-c", CLIENT, String(port)]);
+  return execute(["nsenter", `--net=/run/netns/${container}`, "python3", "-c", CLIENT, String(port)]);
 }
 
 /** Waits until the server listens. */
@@ -155,7 +156,7 @@ test.each([
   await using proxy = host.startOther(["python3", "-c", WITH_READER, host.executable, what]);
   await proxy.written(1);
   const clients = [`--net=/run/netns/${container}`, "python3", "-c", CLIENTS, "4000", "100"];
-  for (let round = 0; round < 2; round++) expect((await execute("nsenter", clients)).stdout).toBe("100\n");
+  for (let round = 0; round < 2; round++) expect((await execute(["nsenter", ...clients])).stdout).toBe("100\n");
   proxy.kill("SIGTERM");
   await proxy.written(2);
   expect(proxy.lines).toEqual(["listening", "ended 0"]);
@@ -229,7 +230,7 @@ test.each<[string, ...string[]]>([
   ["--dns lacks its value", "--dns"],
   ['unexpected "now"', "now"],
 ])("says %s, with exit code 2, loaded or not", async (says, ...args: string[]) => {
-  const outcome = await execute(EXECUTABLE, ["proxy", ...args]);
+  const outcome = await execute([EXECUTABLE, "proxy", ...args]);
   expect([outcome.code, outcome.stdout]).toEqual([2, ""]);
   expect(outcome.stderr).toStartWith("dp: ");
   expect(outcome.stderr).toContain(says);
@@ -254,7 +255,7 @@ test("needs no more than permission to open the pins, and says so without", asyn
   const command = [...asNobody(host.executable, ",+dac_override"), "proxy", "--allow", "203.0.113.10:4000"];
   await using proxy = host.startOther(command);
   await proxy.written(1);
-  const { stdout } = await execute("grep", ["-E", "^(Uid|CapEff)", `/proc/${proxy.pid}/status`]);
+  const { stdout } = await execute(["grep", "-E", "^(Uid|CapEff)", `/proc/${proxy.pid}/status`]);
   expect(stdout).toMatch(/^Uid:\s+65534\s[^]*CapEff:\s+0000000000000002$/m);
   expect(await from(container, 4000)).toMatchObject({ code: 0, stdout: "hello\n" });
   proxy.kill("SIGTERM");
@@ -321,7 +322,7 @@ test("has as many descriptors as it may have, and says when they are few", async
   ] as const) {
     await using proxy = host.startOther(["bash", "-c", `${limit}; exec "$0" proxy`, host.executable]);
     await proxy.written(1);
-    const { stdout } = await execute("bash", ["-c", `grep "open files" /proc/${proxy.pid}/limits`]);
+    const { stdout } = await execute(["bash", "-c", `grep "open files" /proc/${proxy.pid}/limits`]);
     const [, soft, hard] = /files +(\d+) +(\d+)/.exec(stdout) ?? [];
     expect(soft).toBe(hard);
     expect(Number(hard)).toBeWithin(257, few ? 1025 : Infinity);

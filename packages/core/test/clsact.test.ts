@@ -4,20 +4,23 @@ import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatapathError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { type Interface, loadBpf, type Objects, openPinned, readInterface } from "../src/index.ts";
 import { attachClsact, BpfObject, hasFilters, queryClsact, queryTcx } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
-import { Bpffs, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 
 forEachTest(
   () => (bpffs = new Bpffs()),
-  () => (namespace = new Namespace()),
+  () => (namespace = NetworkNamespace.withPair()),
 );
 
 function load(mechanism?: "tcx" | "clsact"): Objects {

@@ -13,7 +13,7 @@ import {
   libbpfVersion,
   requireLibbpf,
 } from "@dp/core/libbpf";
-import { requireRoot } from "./support/sandbox.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 
 requireRoot();
 

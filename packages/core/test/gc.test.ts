@@ -3,14 +3,16 @@
  * to 1.3.14 died of this with koffi.)
  */
 import { afterEach, expect, test } from "bun:test";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { BpfObject, perCpu, possibleCpus, skbContext, u32, u64, VerifierError } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 afterEach(() => {
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 test("objects are opened, loaded and refused between collections", () => {

@@ -6,11 +6,13 @@
 import { beforeEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { bindSocket, type Fd, send, sleepSync, socket } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { ethernet, icmp, ipv4, ipv6, raw } from "@dp/test-kit/frame.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { type Interface, loadBpf, type Objects, readInterface } from "../src/index.ts";
 import { Link } from "../src/libbpf/index.ts";
-import { ethernet, icmp, ipv4, ipv6, raw } from "./packet/frame.ts";
-import { forEachTest } from "./support/for-each-test.ts";
-import { Bpffs, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -18,13 +20,13 @@ const CONTAINER = "10.2.0.1";
 const GATEWAY = "10.1.0.1";
 
 let bpffs: Bpffs;
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 let hostPeer: Interface;
 let containerPeer: Interface;
 
 forEachTest(
   () => (bpffs = new Bpffs()),
-  () => (namespace = new Namespace()),
+  () => (namespace = NetworkNamespace.withPair()),
 );
 
 beforeEach(() => {

@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { DatapathError, Errno, open as openFile, O_DIRECTORY, O_RDONLY, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   attachCgroup,
   type AttachCgroupOptions,
@@ -24,16 +30,14 @@ import {
   u32,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
-import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 let object: BpfObject;
 
 forEachTest(
-  () => (namespace = new Namespace()),
+  () => (namespace = NetworkNamespace.withPair()),
   () => (object = BpfObject.open(fixture("packet"), { name: "packet" }).load()),
 );
 

@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { fixture } from "./support/fixture.ts";
-import { requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 

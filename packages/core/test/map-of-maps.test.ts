@@ -1,5 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { DatapathError, expediteGracePeriods, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   BpfMap,
   BpfObject,
@@ -12,7 +16,6 @@ import {
   u64,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -49,7 +52,7 @@ beforeEach(() => {
 
 afterEach(() => {
   object.close();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 const hit = () => object.program("hit").testRun({ data: new Uint8Array(64) }).retval;

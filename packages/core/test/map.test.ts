@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Errno, SyscallError } from "@dp/sys";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   be16,
   BpfMap,
@@ -13,7 +16,6 @@ import {
   u64,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -25,7 +27,7 @@ beforeAll(() => {
 
 afterAll(() => {
   object.close();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 /** struct pair of the fixture. */
@@ -108,16 +110,16 @@ describe("opening", () => {
   });
 
   test("a map is found by its id, and its own descriptor is closed once", () => {
-    const before = openKernelFds().length;
+    const before = openBpfDescriptors().length;
     const { id } = object.map("numbers", u32, u64).info;
     {
       using numbers = BpfMap.fromId(id, u32, u64);
       numbers.set(1, 1n);
-      expect(openKernelFds()).toHaveLength(before + 1);
+      expect(openBpfDescriptors()).toHaveLength(before + 1);
     }
-    expect(openKernelFds()).toHaveLength(before);
+    expect(openBpfDescriptors()).toHaveLength(before);
     expect(() => BpfMap.fromId(id, u64, u64)).toThrow("its keys have 4 bytes");
-    expect(openKernelFds()).toHaveLength(before);
+    expect(openBpfDescriptors()).toHaveLength(before);
     expect(() => BpfMap.fromId(0x7fffffff, u32, u64)).toThrow("ENOENT");
   });
 });

@@ -2,8 +2,10 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -11,7 +13,7 @@ const DIST = join(import.meta.dirname, "..", "dist", "libbpf", "index.js");
 
 test("the built package loads, runs, attaches and pins under Node", () => {
   if (!existsSync(DIST)) throw new Error("the package is not built: run `bun run build` at the repository's root");
-  using namespace = new Namespace();
+  using namespace = NetworkNamespace.withPair();
   using bpffs = new Bpffs();
   const { stdout, stderr, exitCode } = Bun.spawnSync(
     [

@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   BpfMap,
   BpfObject,
@@ -14,12 +18,11 @@ import {
   VerifierError,
 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 afterEach(() => {
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 const PACKET = new Uint8Array(64);
@@ -40,7 +43,7 @@ describe("opening", () => {
         .filter((map) => map.internal)
         .map((map) => map.name),
     ).toEqual(["packet.rodata", "packet.bss"]);
-    expect(openKernelFds()).toEqual([]);
+    expect(openBpfDescriptors()).toEqual([]);
   });
 
   test.each([

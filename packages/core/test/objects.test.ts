@@ -6,6 +6,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { be32, type DpVethPair, dpVethPair, objects as images } from "@dp/bpf";
 import { DatapathError, Errno, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import {
   type Interface,
   LayoutError,
@@ -23,18 +29,16 @@ import { adoptFilters, filtersOn, guardOf } from "../src/internal.ts";
 import { attachClsact, BpfMap, BpfObject, Link, Program, queryClsact, queryTcx, u32 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
 import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
-import { Bpffs, Cgroup, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
-let namespace: Namespace;
+let namespace: NetworkNamespace;
 
 forEachTest(
   () => (bpffs = new Bpffs()),
-  () => (namespace = new Namespace()),
+  () => (namespace = NetworkNamespace.withPair()),
 );
 
 const PINS = [
@@ -598,7 +602,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   });
 
   test("the egress programs stand on egress, the container's under its host peer's name", () => {
-    using container = new Namespace();
+    using container = NetworkNamespace.withPair();
     using objects = open();
     const hostPeer = iface("dp0");
     const ctrPeer = container.inside(() => readInterface("dp1"));
@@ -658,7 +662,7 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   });
 
   test("a container peer whose pair was made anew gets its program again", () => {
-    using container = new Namespace();
+    using container = NetworkNamespace.withPair();
     const attach = (objects: Objects) =>
       objects.attachTproxyCtrEgress(
         container.inside(() => readInterface("dp0")),

@@ -12,11 +12,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { objects as images } from "@dp/bpf";
 import { Errno, netnsCookie } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { type Objects, readInterface } from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { CONFIG } from "./support/lobby.ts";
-import { Bpffs, Cgroup, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -75,8 +78,8 @@ const UNTOUCHED = "ee".repeat(16);
 
 let bpffs: Bpffs;
 let cgroup: Cgroup;
-let host: Namespace;
-let container: Namespace;
+let host: NetworkNamespace;
+let container: NetworkNamespace;
 let objects: Objects;
 const children: ChildProcess[] = [];
 
@@ -93,15 +96,15 @@ function load(prepare?: typeof brief): Objects {
   return host.inside(() => loadImages(programs, { pinRoot: bpffs.path }, prepare));
 }
 
-function nsenter(namespace: Namespace, ...command: string[]): [string, string[]] {
+function nsenter(namespace: NetworkNamespace, ...command: string[]): [string, string[]] {
   return ["nsenter", [`--net=${namespace.path}`, ...command]];
 }
 
 beforeAll(async () => {
   bpffs = new Bpffs();
   cgroup = new Cgroup();
-  host = new Namespace();
-  container = new Namespace();
+  host = NetworkNamespace.withPair();
+  container = NetworkNamespace.withPair();
   const ends = ["name", "hp0", "address", HOST_PEER_MAC, "netns", host.name, "type", "veth"];
   execFileSync("ip", [
     "link",
@@ -205,7 +208,7 @@ interface Talk {
   say?: "once" | "stay";
 }
 
-function clientCommand(what: Talk, from: Namespace): [string, string[]] {
+function clientCommand(what: Talk, from: NetworkNamespace): [string, string[]] {
   const script = join(import.meta.dirname, "support/asking-client.mjs");
   return nsenter(from, process.execPath, script, JSON.stringify(what));
 }
@@ -215,7 +218,7 @@ function talk(what: Talk, from = container): string {
   return execFileSync(command, args, { encoding: "utf8", timeout: 60_000 }).trim();
 }
 
-const askThrough = (what: Talk, from?: Namespace): Answer => JSON.parse(talk(what, from)) as Answer;
+const askThrough = (what: Talk, from?: NetworkNamespace): Answer => JSON.parse(talk(what, from)) as Answer;
 
 /** A connection that stays until it is told to end. */
 class Kept implements AsyncDisposable {
@@ -359,7 +362,7 @@ describe("what is not ours keeps the kernel's answer", () => {
   test("a connection in another namespace, whatever addresses it has made itself", async () => {
     await until(() => objects.flows().length === 0);
     // A neighbour in the same cgroup, with the container's address and a listener like the proxy's.
-    using neighbour = new Namespace();
+    using neighbour = NetworkNamespace.withPair();
     neighbour.ip("link", "set", "lo", "up");
     neighbour.ip("addr", "add", "10.2.0.2/32", "dev", "lo");
     await using _listener = ending(await startProxy(cgroup.path, [9111, 9080], neighbour));

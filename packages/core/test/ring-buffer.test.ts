@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { BpfObject, type Codec, perCpu, RingBuffer, u32, u64 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
-import { Bpffs, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 

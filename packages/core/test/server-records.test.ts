@@ -2,11 +2,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { mapLayouts } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import { loadBpf, type Objects, openPinned, type ServerRecord } from "../src/index.ts";
 import { BpfMap, type Codec } from "../src/libbpf/index.ts";
 import { LOBBY } from "./support/lobby.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -19,7 +22,7 @@ beforeAll(() => {
 });
 afterAll(() => {
   bpffs[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 beforeEach(() => {
   objects = openPinned({ pinRoot: bpffs.path });

@@ -9,12 +9,17 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatapathError, UnsupportedError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { SocketHolder } from "@dp/test-kit/socket-holder.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { loadBpf, type Objects } from "../src/index.ts";
 import { BpfObject } from "../src/libbpf/index.ts";
 import { SockDestroyer } from "../src/objects/sock-destroyer.ts";
 import { fixture } from "./support/fixture.ts";
-import { Holder } from "./support/holder.ts";
-import { Bpffs, Cgroup, Namespace, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -22,9 +27,9 @@ const CONTAINER = "10.9.0.2";
 const PLAYER = "10.9.0.1";
 
 class Pair implements AsyncDisposable {
-  readonly container = new Namespace();
-  readonly player = new Namespace();
-  readonly #holders: Holder[] = [];
+  readonly container = NetworkNamespace.withPair();
+  readonly player = NetworkNamespace.withPair();
+  readonly #holders: SocketHolder[] = [];
 
   constructor() {
     const ends = ["netns", this.container.name, "type", "veth", "peer", "name", "veth", "netns", this.player.name];
@@ -40,10 +45,10 @@ class Pair implements AsyncDisposable {
   }
 
   /** A process in one of the two. */
-  async hold(where: "container" | "player", cgroup?: string): Promise<Holder> {
-    const holder = new Holder(this[where].path, cgroup);
+  async hold(where: "container" | "player", cgroup?: string): Promise<SocketHolder> {
+    const holder = new SocketHolder(this[where].path, cgroup);
     this.#holders.push(holder);
-    await holder.hears({ what: "ready" });
+    await holder.waitFor({ what: "ready" });
     return holder;
   }
 
@@ -55,7 +60,7 @@ class Pair implements AsyncDisposable {
 }
 
 /** `STATE LOCAL REMOTE` of every TCP or UDP socket in a namespace. */
-function sockets(namespace: Namespace, protocol: "-t" | "-u"): string[] {
+function sockets(namespace: NetworkNamespace, protocol: "-t" | "-u"): string[] {
   const text = execFileSync("nsenter", [`--net=${namespace.path}`, "ss", "-Hna", protocol], { encoding: "utf8" });
   return text
     .split("\n")
@@ -68,21 +73,21 @@ function sockets(namespace: Namespace, protocol: "-t" | "-u"): string[] {
 }
 
 /** The sockets of a game server with a player, a request of its own, and a resolver. */
-async function connectAll(container: Holder, player: Holder): Promise<void> {
+async function connectAll(container: SocketHolder, player: SocketHolder): Promise<void> {
   container.do("listen", "game", 25565);
   player.do("listen", "web", 80, PLAYER);
-  await container.hears({ what: "listening" });
-  await player.hears({ what: "listening" });
+  await container.waitFor({ what: "listening" });
+  await player.waitFor({ what: "listening" });
   player.do("connect", "joined", CONTAINER, 25565, 40_000);
   container.do("connect", "fetch", PLAYER, 80, 41_000);
   container.do("udp", "resolver", "udp4", 5000, PLAYER, 53);
   container.do("udp", "query", "udp4", 6000);
-  await container.hears({ what: "accepted", name: "game.0" });
-  await container.hears({ what: "connected", name: "fetch" });
-  await container.hears({ what: "connected", name: "resolver" });
-  await container.hears({ what: "bound", name: "query" });
-  await player.hears({ what: "accepted", name: "web.0" });
-  await player.hears({ what: "connected", name: "joined" });
+  await container.waitFor({ what: "accepted", name: "game.0" });
+  await container.waitFor({ what: "connected", name: "fetch" });
+  await container.waitFor({ what: "connected", name: "resolver" });
+  await container.waitFor({ what: "bound", name: "query" });
+  await player.waitFor({ what: "accepted", name: "web.0" });
+  await player.waitFor({ what: "connected", name: "joined" });
 }
 
 const TCP = [`ESTAB ${CONTAINER}:25565 ${PLAYER}:40000`, `ESTAB ${CONTAINER}:41000 ${PLAYER}:80`, "LISTEN *:25565 *:*"];
@@ -105,7 +110,7 @@ afterEach(async () => {
   await pair[Symbol.asyncDispose]();
   cgroup[Symbol.dispose]();
   bpffs[Symbol.dispose]();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 describe("destroying sockets", () => {
@@ -132,15 +137,15 @@ describe("destroying sockets", () => {
     expect(sockets(pair.container, "-u")).toEqual(UDP);
 
     expect(objects.destroyTcpSocks({ netns: pair.container.fd })).toBe(2);
-    await container.hears({ what: "error", name: "game.0", code: "ECONNABORTED" });
-    await container.hears({ what: "error", name: "fetch", code: "ECONNABORTED" });
-    await player.hears({ what: "error", name: "joined", code: "ECONNRESET" });
-    await player.hears({ what: "error", name: "web.0", code: "ECONNRESET" });
+    await container.waitFor({ what: "error", name: "game.0", code: "ECONNABORTED" });
+    await container.waitFor({ what: "error", name: "fetch", code: "ECONNABORTED" });
+    await player.waitFor({ what: "error", name: "joined", code: "ECONNRESET" });
+    await player.waitFor({ what: "error", name: "web.0", code: "ECONNRESET" });
     expect(sockets(pair.container, "-t")).toEqual(["LISTEN *:25565 *:*"]);
     expect(sockets(pair.container, "-u")).toEqual(UDP);
 
     expect(objects.destroyUdpSocks({ netns: pair.container.fd })).toBe(1);
-    await container.hears({ what: "error", name: "resolver", code: "ECONNABORTED" });
+    await container.waitFor({ what: "error", name: "resolver", code: "ECONNABORTED" });
     expect(sockets(pair.container, "-u").filter((line) => !line.startsWith("UNCONN"))).toEqual([]);
     expect(sockets(pair.container, "-u")).toContain("UNCONN 0.0.0.0:6000 0.0.0.0:*");
 
@@ -151,15 +156,15 @@ describe("destroying sockets", () => {
     expect(sockets(twin.container, "-t")).toEqual(TCP);
     expect(sockets(twin.container, "-u")).toEqual(UDP);
     twinPlayer.do("send", "joined", "still there");
-    await twinContainer.hears({ what: "data", name: "game.0", text: "still there" });
+    await twinContainer.waitFor({ what: "data", name: "game.0", text: "still there" });
     own.write("me too");
     expect(await echo.promise).toBe("me too");
     own.end();
-    expect([...twinContainer.unheard, ...twinPlayer.unheard]).toEqual([]);
+    expect([...twinContainer.pendingEvents, ...twinPlayer.pendingEvents]).toEqual([]);
 
     // The listener is none the worse.
     player.do("connect", "again", CONTAINER, 25565, 40_001);
-    await container.hears({ what: "accepted", name: "game.1" });
+    await container.waitFor({ what: "accepted", name: "game.1" });
   });
 
   test("takes connections at every stage that a process holds, and leaves TIME_WAIT", async () => {
@@ -167,26 +172,26 @@ describe("destroying sockets", () => {
     const player = await pair.hold("player");
     container.do("listen", "game", 25565);
     player.do("listen", "web", 80, PLAYER);
-    await container.hears({ what: "listening" });
-    await player.hears({ what: "listening" });
+    await container.waitFor({ what: "listening" });
+    await player.waitFor({ what: "listening" });
     // SYN_SENT: nobody answers for this address.
     pair.container.ip("neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "veth");
     container.do("connect", "trying", "10.9.0.77", 80);
     // CLOSE_WAIT: the player has nothing more to say.
     player.do("connect", "half", CONTAINER, 25565, 40_000);
-    await container.hears({ what: "accepted", name: "game.0" });
+    await container.waitFor({ what: "accepted", name: "game.0" });
     player.do("end", "half");
     // FIN_WAIT2: the container has not.
     container.do("connect", "ending", PLAYER, 80, 41_000);
-    await player.hears({ what: "accepted", name: "web.0" });
+    await player.waitFor({ what: "accepted", name: "web.0" });
     container.do("end", "ending");
     // TIME_WAIT: the container closed first, then the player.
     container.do("connect", "ended", PLAYER, 80, 41_001);
-    await player.hears({ what: "accepted", name: "web.1" });
+    await player.waitFor({ what: "accepted", name: "web.1" });
     container.do("end", "ended");
     await Bun.sleep(100);
     player.do("end", "web.1");
-    await container.hears({ what: "closed", name: "ended" });
+    await container.waitFor({ what: "closed", name: "ended" });
     expect(sockets(pair.container, "-t").map((line) => line.split(" ")[0])).toEqual([
       "CLOSE-WAIT",
       "FIN-WAIT-2",
@@ -196,7 +201,7 @@ describe("destroying sockets", () => {
     ]);
 
     expect(objects.destroyTcpSocks({ netns: pair.container.fd })).toBe(3);
-    await container.hears({ what: "error", name: "trying", code: "ECONNABORTED" });
+    await container.waitFor({ what: "error", name: "trying", code: "ECONNABORTED" });
     expect(sockets(pair.container, "-t").map((line) => line.split(" ")[0])).toEqual(["LISTEN", "TIME-WAIT"]);
   });
 
@@ -204,15 +209,15 @@ describe("destroying sockets", () => {
     const container = await pair.hold("container");
     const player = await pair.hold("player");
     container.do("listen", "game", 25565);
-    await container.hears({ what: "listening" });
+    await container.waitFor({ what: "listening" });
     process.kill(container.pid, "SIGSTOP");
     for (let at = 0; at < 300; at++) player.do("connect", `p${at}`, CONTAINER, 25565);
-    for (let at = 0; at < 300; at++) await player.hears({ what: "connected", name: `p${at}` });
+    for (let at = 0; at < 300; at++) await player.waitFor({ what: "connected", name: `p${at}` });
     expect(objects.destroyTcpSocks({ netns: pair.container.fd })).toBe(300);
-    for (let at = 0; at < 300; at++) await player.hears({ what: "error", name: `p${at}`, code: "ECONNRESET" });
+    for (let at = 0; at < 300; at++) await player.waitFor({ what: "error", name: `p${at}`, code: "ECONNRESET" });
     process.kill(container.pid, "SIGCONT");
     player.do("connect", "next", CONTAINER, 25565);
-    await player.hears({ what: "connected", name: "next" });
+    await player.waitFor({ what: "connected", name: "next" });
   });
 
   test("is for the calling thread's namespace, unless told otherwise", async () => {
@@ -243,7 +248,7 @@ describe("destroying sockets", () => {
 
 describe("blocking connections", () => {
   /** A connection by each protocol and address family; what came of it. */
-  async function tryAll(holder: Holder, round: string): Promise<Record<string, string>> {
+  async function tryAll(holder: SocketHolder, round: string): Promise<Record<string, string>> {
     const outcomes: Record<string, string> = {};
     for (const [name, command] of Object.entries({
       tcp4: ["connect", `tcp4${round}`, "127.0.0.1", 1],
@@ -254,7 +259,7 @@ describe("blocking connections", () => {
     })) {
       holder.do(...command);
       const socket = { name: `${name}${round}` };
-      const said = await holder.hears({ ...socket, what: "error" }, { ...socket, what: "connected" });
+      const said = await holder.waitFor({ ...socket, what: "error" }, { ...socket, what: "connected" });
       outcomes[name] = said.code ?? said.what;
     }
     return outcomes;
@@ -300,11 +305,11 @@ describe("blocking connections", () => {
     objects = loadBpf({ pinRoot: bpffs.path });
     expect((await tryAll(container, ""))["tcp4"]).toBe("EPERM");
     player.do("send", "joined", "hello");
-    await container.hears({ what: "data", name: "game.0", text: "hello" });
+    await container.waitFor({ what: "data", name: "game.0", text: "hello" });
     container.do("send", "fetch", "hello");
-    await player.hears({ what: "data", name: "web.0", text: "hello" });
+    await player.waitFor({ what: "data", name: "web.0", text: "hello" });
     player.do("connect", "second", CONTAINER, 25565);
-    await container.hears({ what: "accepted", name: "game.1" });
+    await container.waitFor({ what: "accepted", name: "game.1" });
     await container[Symbol.asyncDispose]();
     rmdirSync(below);
   });

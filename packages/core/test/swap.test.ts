@@ -2,22 +2,24 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { loadBpf, type Objects, readInterface } from "../src/index.ts";
-import { Bpffs, Namespace, requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
 let bpffs: Bpffs;
 /** The host: dp0, whose packets are all to be dropped. */
-let host: Namespace;
+let host: NetworkNamespace;
 /** The container: the other end, which never stops sending. */
-let container: Namespace;
+let container: NetworkNamespace;
 let sender: ChildProcess;
 
 beforeEach(() => {
   bpffs = new Bpffs();
-  host = new Namespace();
-  container = new Namespace();
+  host = NetworkNamespace.withPair();
+  container = NetworkNamespace.withPair();
   host.ip("link", "set", "dp1", "netns", container.name, "name", "eth0");
   host.ip("address", "add", "10.1.0.2/24", "dev", "dp0");
   container.ip("address", "add", "10.1.0.3/24", "dev", "eth0");

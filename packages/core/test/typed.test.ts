@@ -1,9 +1,12 @@
 /** What a generated module is used with: maps and variables by their layouts. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { BpfMap, BpfObject, bytes, MapType, possibleCpus, u16, u32, u64 } from "../src/libbpf/index.ts";
 import { fixture } from "./support/fixture.ts";
-import { Bpffs, openKernelFds, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -24,7 +27,7 @@ beforeEach(() => {
 
 afterEach(() => {
   object.close();
-  expect(openKernelFds()).toEqual([]);
+  expect(openBpfDescriptors()).toEqual([]);
 });
 
 const run = () => object.program("write_record").testRun({ data: new Uint8Array(64).fill(1) });

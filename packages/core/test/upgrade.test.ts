@@ -18,6 +18,11 @@ import {
   u32,
 } from "@dp/bpf";
 import { DatapathError, withNetns } from "@dp/sys";
+import { Bpffs } from "@dp/test-kit/bpffs.ts";
+import { forEachTest } from "@dp/test-kit/for-each-test.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { monotonicNow } from "../src/ffi/libc.ts";
 import {
   LayoutError,
@@ -38,10 +43,8 @@ import { openAnyLayout } from "../src/objects/maps.ts";
 import { loadImages } from "../src/objects/open.ts";
 import { PinRoot } from "../src/objects/pin-root.ts";
 import { fixture } from "./support/fixture.ts";
-import { forEachTest } from "./support/for-each-test.ts";
 import { CONFIG, DNAT, ENDPOINT, LOBBY, SNAT } from "./support/lobby.ts";
 import { type Edits, loadOther, otherBuild, pinnedProgram } from "./support/other-build.ts";
-import { Bpffs, Namespace, requireRoot, thrown } from "./support/sandbox.ts";
 
 requireRoot();
 // Other builds are compiled.
@@ -495,8 +498,8 @@ describe("a newer build's load", () => {
 
 describe("pins that were removed", () => {
   /** An uplink with dp_dnat on it, and a cgroup's worth of nothing: what holds all maps is enough. */
-  function running(body: (namespace: Namespace) => void): void {
-    using namespace = new Namespace();
+  function running(body: (namespace: NetworkNamespace) => void): void {
+    using namespace = NetworkNamespace.withPair();
     using objects = load();
     fill(objects);
     withNetns(namespace.fd, () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { dpConfig, DpDrop, dpNetData } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import fc from "fast-check";
 import { NO_DROPS, NO_TRAFFIC, sumDrops, sumTraffic } from "../src/objects/counters.ts";
 import { octetFilter } from "../src/objects/host-address.ts";
@@ -10,7 +11,6 @@ import { PinRoot } from "../src/objects/pin-root.ts";
 import { decodeRecord, encodeRecord, type ServerRecord } from "../src/objects/server-record.ts";
 import { Undo } from "../src/objects/undo.ts";
 import { CONFIG, LOBBY } from "./support/lobby.ts";
-import { thrown } from "./support/sandbox.ts";
 
 const NOTHING_STORED = { hostOctets: [0n, 0n, 0n, 0n], playerKey: 0n, playersFrom: 0, heldUntil: 0n };
 

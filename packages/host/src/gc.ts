@@ -4,7 +4,8 @@ import { isBpffs } from "@dp/sys";
 import { during } from "./during.ts";
 import { pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
-import { openIfLoaded, openOrRepair, openPreviousLoad, withLock } from "./pins/open.ts";
+import { withLock } from "./pins/lock.ts";
+import { openIfLoaded, openOrRepair, openPreviousLoad } from "./pins/open.ts";
 import type { Finding } from "./repair/finding.ts";
 import { inspect } from "./repair/inspect.ts";
 import { pinsMissing } from "./repair/pins-missing.ts";
@@ -27,7 +28,7 @@ export interface GcResult {
   dryRun: boolean;
   /** The servers that were taken out, as they were. */
   collected: Server[];
-  /** Whatever else was taken away: it belonged to nobody any more. */
+  /** Orphans that were removed. */
   removed: Finding[];
   /** What was given back to servers that are alive. */
   mended: Finding[];
@@ -41,8 +42,8 @@ const OP = "collect";
  * Takes out what died or was left half done, and gives what is alive what it lacks: afterwards there are exactly the
  * committed servers, whole. Done again, it does nothing. Players of a server that is alive notice nothing.
  *
- * It works on a host that is not loaded (any more), too: then there are no records, and what looks like a server's
- * interface is nobody's.
+ * It also works on a host where nothing is loaded: without records, every interface that looks like a host peer is an
+ * orphan.
  *
  * @throws DatapathError `UNSUPPORTED` without the privileges
  */

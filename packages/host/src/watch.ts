@@ -74,7 +74,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     const due = schedule.due(performance.now());
     if (due !== undefined) {
       const start = performance.now();
-      // The kernel reports nothing from inside a container. Looking there takes most of the time: only at regular checks.
+      // The kernel reports nothing from inside a container, and looking there takes most of the time.
       const inside = due === "regular";
       try {
         reporter.done(await gc({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { type ContainerNamespace, containerNamespace } from "../src/container/namespace.ts";
-import { requireRoot } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -91,7 +91,7 @@ describe("a container's network namespace", () => {
     install("runc", `echo '{"pid": ${other.pid}}'`);
     const error = await failure("lobby");
     expect([error.code, error.reason]).toEqual(["CONFLICT", "podman and runc each have a container lobby"]);
-    expect(error.hint).toBe("say whose: --container podman:lobby or --container runc:lobby");
+    expect(error.hint).toBe("name the engine: --container podman:lobby or --container runc:lobby");
     expect(await containerNamespace("podman:lobby")).toEqual(namespace);
     expect(await containerNamespace("runc:lobby")).toEqual(other.namespace);
     // Nor when one of them is stopped: which is meant would change when it is started.
@@ -129,11 +129,11 @@ describe("a container's network namespace", () => {
     // Started anew between the two questions.
     install("podman", `if [ -e ${folder}/asked ]; then echo ${other.pid}; else : >${folder}/asked; echo ${pid}; fi`);
     const error = await failure("lobby");
-    expect(error.reason).toBe("the container lobby was stopped or started anew meanwhile");
+    expect(error.reason).toBe("the container lobby was stopped or restarted in the meantime");
     expect(await containerNamespace("lobby")).toEqual(other.namespace);
     // Ended before its namespace was opened.
     install("podman", `if [ -e ${folder}/again ]; then echo 0; else : >${folder}/again; echo 4194304; fi`);
-    expect((await failure("lobby")).reason).toContain("meanwhile");
+    expect((await failure("lobby")).reason).toContain("in the meantime");
   });
 
   test("what cannot be a name is not passed on", async () => {

@@ -7,6 +7,8 @@ import { spawnSync } from "node:child_process";
 import { openPinned, readInterface } from "@dp/core";
 import { Link } from "@dp/core/libbpf";
 import { DatapathError, isBpffs, mountBpffs, unmount } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import {
   addServer,
   freezeServer,
@@ -23,7 +25,7 @@ import {
 import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
 import { PacketSocket } from "./support/packets.ts";
-import { PUBLIC_ADDRESS, requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { PUBLIC_ADDRESS, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);

@@ -10,8 +10,10 @@ import { join } from "node:path";
 import { attachTcx, BpfObject, Link, pin } from "@dp/core/libbpf";
 import { openNamespace } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { addServer, doctor, type DoctorCheck, type DoctorReport, gc, load, type Server, unload } from "../src/index.ts";
-import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);

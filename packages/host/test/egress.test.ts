@@ -8,10 +8,12 @@ import { join } from "node:path";
 import { type Flow, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { Cgroup } from "../../core/test/support/sandbox.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { addServer, delServer, load, ServerDirectory, show, unload } from "../src/index.ts";
 import { cgroup2Mount, cgroupFolder, cgroupOfProcess } from "../src/kernel/cgroup.ts";
-import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);

@@ -10,8 +10,9 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { openPinned, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import { Holder } from "../../core/test/support/holder.ts";
-import { Cgroup } from "../../core/test/support/sandbox.ts";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { SocketHolder } from "@dp/test-kit/socket-holder.ts";
 import {
   addServer,
   delServer,
@@ -26,7 +27,7 @@ import {
   thawServer,
   unload,
 } from "../src/index.ts";
-import { PUBLIC_ADDRESS, requireRoot, Sandbox } from "./support/sandbox.ts";
+import { PUBLIC_ADDRESS, Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 
@@ -38,7 +39,7 @@ let sandbox: Sandbox;
 let cgroup: Cgroup;
 /** Removed after the processes in them. */
 let cgroups: Cgroup[];
-let holders: Holder[];
+let holders: SocketHolder[];
 let netns: string;
 
 function makeCgroup(): Cgroup {
@@ -47,18 +48,18 @@ function makeCgroup(): Cgroup {
   return made;
 }
 
-async function hold(namespace: string, where?: Cgroup): Promise<Holder> {
-  const holder = new Holder(`/run/netns/${namespace}`, where?.path);
+async function hold(namespace: string, where?: Cgroup): Promise<SocketHolder> {
+  const holder = new SocketHolder(`/run/netns/${namespace}`, where?.path);
   holders.push(holder);
-  await holder.hears({ what: "ready" });
+  await holder.waitFor({ what: "ready" });
   return holder;
 }
 
 /** A container with a process that listens on the game port. */
-async function addListening(port: number, namespace: string, where?: Cgroup): Promise<Holder> {
+async function addListening(port: number, namespace: string, where?: Cgroup): Promise<SocketHolder> {
   const server = await hold(namespace, where);
   server.do("listen", "game", 25565);
-  await server.hears({ what: "listening" });
+  await server.waitFor({ what: "listening" });
   await addServer({ ...sandbox.options, port, netns: namespace });
   return server;
 }
@@ -97,10 +98,10 @@ async function failure(change: Promise<unknown>): Promise<DatapathError> {
 
 /** What becomes of a connection; unique names, since a holder keeps its sockets. */
 let tries = 0;
-async function attempt(from: Holder, host: string, port: number): Promise<string> {
+async function attempt(from: SocketHolder, host: string, port: number): Promise<string> {
   const name = `try${tries++}`;
   from.do("connect", name, host, port);
-  const said = await from.hears({ name, what: "connected" }, { name, what: "error" });
+  const said = await from.waitFor({ name, what: "connected" }, { name, what: "error" });
   return said.code ?? said.what;
 }
 
@@ -116,10 +117,10 @@ test(
       ["inGames", GAMES],
     ] as const) {
       player.do("connect", name, PUBLIC_ADDRESS, port);
-      await player.hears({ what: "connected", name });
+      await player.waitFor({ what: "connected", name });
     }
     lobby.do("udp", "resolver", "udp4", 0, "10.1.0.1", 53);
-    await lobby.hears({ what: "connected", name: "resolver" });
+    await lobby.waitFor({ what: "connected", name: "resolver" });
     // Within the container: both ends are its own.
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("connected");
 
@@ -127,9 +128,9 @@ test(
     expect(frozen).toMatchObject({ port: LOBBY, state: "frozen", cgroup: cgroup.path, destroyed: { udp: 1 } });
     // A connection to itself ends on both sides when one is destroyed.
     expect(frozen.destroyed.tcp).toBeGreaterThanOrEqual(2);
-    await lobby.hears({ what: "error", name: "game.0", code: "ECONNABORTED" });
-    await lobby.hears({ what: "error", name: "resolver", code: "ECONNABORTED" });
-    await player.hears({ what: "error", name: "inLobby", code: "ECONNRESET" });
+    await lobby.waitFor({ what: "error", name: "game.0", code: "ECONNABORTED" });
+    await lobby.waitFor({ what: "error", name: "resolver", code: "ECONNABORTED" });
+    await player.waitFor({ what: "error", name: "inLobby", code: "ECONNRESET" });
     expect(await attempt(player, PUBLIC_ADDRESS, LOBBY)).toBe("ECONNREFUSED");
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("EPERM");
     expect(await attempt(lobby, "::1", 25565)).toBe("EPERM");
@@ -138,7 +139,7 @@ test(
     expect(await freeze()).toMatchObject({ state: "frozen", destroyed: { tcp: 0, udp: 0 } });
 
     player.do("send", "inGames", "still there");
-    await games.hears({ what: "data", name: "game.0", text: "still there" });
+    await games.waitFor({ what: "data", name: "game.0", text: "still there" });
     expect(await attempt(games, "127.0.0.1", 25565)).toBe("connected");
     expect(await attempt(player, PUBLIC_ADDRESS, GAMES)).toBe("connected");
 
@@ -268,7 +269,7 @@ describe("a frozen server", () => {
     const again = makeCgroup();
     const restored = await hold(netns, again);
     restored.do("listen", "game", 25565);
-    await restored.hears({ what: "listening" });
+    await restored.waitFor({ what: "listening" });
     const player = await hold(sandbox.internet);
     expect(await attempt(player, PUBLIC_ADDRESS, LOBBY)).toBe("connected");
     expect(await freeze()).toMatchObject({ cgroup: again.path, destroyed: { tcp: 1, udp: 0 } });

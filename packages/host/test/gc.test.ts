@@ -6,8 +6,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { loadBpf, openPinned } from "@dp/core";
 import { mountBpffs } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { addServer, gc, list, load, status, unload } from "../src/index.ts";
-import { requireRoot, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);

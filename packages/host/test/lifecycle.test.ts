@@ -9,10 +9,12 @@ import { join } from "node:path";
 import { openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, type ErrorCode } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { addServer, type AddServerOptions, delServer, list, load, type Server, show, unload } from "../src/index.ts";
 import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { loadBy, MECHANISMS } from "./support/mechanism.ts";
-import { PUBLIC_ADDRESS, requireRoot, run, Sandbox, SECOND_ADDRESS } from "./support/sandbox.ts";
+import { PUBLIC_ADDRESS, Sandbox, SECOND_ADDRESS } from "./support/sandbox.ts";
 
 requireRoot();
 // Every step of every change: much work on a busy machine.

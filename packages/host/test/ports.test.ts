@@ -4,6 +4,8 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import { DatapathError } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import fc from "fast-check";
 import { addServer, type AddServerOptions, delServer, load, unload } from "../src/index.ts";
 import { ephemeralRange, inRange, overlap, parsePortRange } from "../src/kernel/ephemeral-range.ts";
@@ -11,7 +13,7 @@ import { PortSet } from "../src/kernel/port-set.ts";
 import { releasePort, reservedPorts, reservePort } from "../src/kernel/reserved-ports.ts";
 import { socketHolders } from "../src/kernel/socket-holder.ts";
 import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
-import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);

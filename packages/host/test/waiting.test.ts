@@ -3,8 +3,9 @@
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { lockDirectory } from "@dp/sys";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { addServer, list, load, unload, watch, type WatchEvent } from "../src/index.ts";
-import { requireRoot, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);

@@ -4,8 +4,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { openPinned } from "@dp/core";
 import { Link } from "@dp/core/libbpf";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { addServer, list, load, status, unload, watch, type WatchEvent, type WatchOptions } from "../src/index.ts";
-import { requireRoot, run, Sandbox } from "./support/sandbox.ts";
+import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);

@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { requireRoot, Sandbox } from "./sandbox.ts";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 
 requireRoot();
 
@@ -23,7 +24,7 @@ function node(script: string, ...args: string[]): unknown {
 }
 
 test("under Node the built package makes a veth pair, lists it and explains a refusal", () => {
-  using sandbox = new Sandbox();
+  using namespace = new NetworkNamespace();
   const script = `
     import { Netlink, NetlinkError, openNamespace } from "@dp/netlink";
     import { linkMessage } from "@dp/netlink/codec";
@@ -42,7 +43,7 @@ test("under Node the built package makes a veth pair, lists it and explains a re
     namespace.fd.close();
     process.stdout.write(JSON.stringify({ links, refusal, codec: typeof linkMessage.read }));
   `;
-  expect(node(script, sandbox.name)).toEqual({
+  expect(node(script, namespace.name)).toEqual({
     links: expect.arrayContaining([
       ["lo", "00:00:00:00:00:00"],
       ["dp1", "02:00:00:00:00:01"],
@@ -51,5 +52,5 @@ test("under Node the built package makes a veth pair, lists it and explains a re
     refusal: "create veth pair dp1 and dp2: an interface named dp1 exists already (EEXIST)",
     codec: "function",
   });
-  expect(sandbox.ip("link", "show")).toHaveLength(3);
+  expect(namespace.ipJson("link", "show")).toHaveLength(3);
 });

@@ -7,8 +7,13 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DatapathError, netnsInode } from "@dp/sys";
+import { type IpObject, NetworkNamespace, namespacesLeft } from "@dp/test-kit/network-namespace.ts";
+import { openNetlinkDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { run } from "@dp/test-kit/run.ts";
+import { thrown } from "@dp/test-kit/thrown.ts";
 import { Netlink, NetlinkError, openNamespace } from "../src/index.ts";
-import { type IpObject, openNetlinkFds, requireRoot, run, Sandbox, sandboxesLeft } from "./sandbox.ts";
+import { netlinkIn } from "./netlink-in.ts";
 
 const HOST_MAC = "7e:90:c4:ed:df:d0";
 const CONTAINER_MAC = "7e:90:c4:ed:df:d1";
@@ -16,15 +21,15 @@ const CONTAINER_MAC = "7e:90:c4:ed:df:d1";
 requireRoot();
 
 afterEach(() => {
-  expect(openNetlinkFds()).toEqual([]);
+  expect(openNetlinkDescriptors()).toEqual([]);
 });
 
 /** A host and a container namespace, the pair between them, both ends up. */
 class Pair implements Disposable {
-  readonly host = new Sandbox();
-  readonly container = new Sandbox();
-  readonly netlink = this.host.netlink();
-  readonly inside = this.container.netlink();
+  readonly host = new NetworkNamespace();
+  readonly container = new NetworkNamespace();
+  readonly netlink = netlinkIn(this.host);
+  readonly inside = netlinkIn(this.container);
   readonly dp0: number;
   readonly eth0: number;
 
@@ -38,8 +43,8 @@ class Pair implements Disposable {
     this.dp0 = this.netlink.link("dp0")?.index ?? 0;
     this.eth0 = this.inside.link("eth0")?.index ?? 0;
     // Otherwise an IPv6 address and its routes turn up while a test compares.
-    this.host.ipDo("link", "set", "dp0", "addrgenmode", "none");
-    this.container.ipDo("link", "set", "eth0", "addrgenmode", "none");
+    this.host.ip("link", "set", "dp0", "addrgenmode", "none");
+    this.container.ip("link", "set", "eth0", "addrgenmode", "none");
     this.netlink.setLink(this.dp0, { up: true });
     this.inside.setLink(this.eth0, { up: true });
   }
@@ -52,22 +57,11 @@ class Pair implements Disposable {
   }
 }
 
-/** What `body` throws, which must be of the class given. */
-function thrown<T extends Error>(type: new (...args: never[]) => T, body: () => unknown): T {
-  try {
-    body();
-  } catch (error) {
-    expect(error).toBeInstanceOf(type);
-    return error as T;
-  }
-  throw new Error("nothing was thrown");
-}
-
 describe("links", () => {
   test("a veth pair is made with both MACs and MTUs, the peer inside the other namespace", () => {
-    using host = new Sandbox();
-    using container = new Sandbox();
-    using netlink = host.netlink();
+    using host = new NetworkNamespace();
+    using container = new NetworkNamespace();
+    using netlink = netlinkIn(host);
     using namespace = openNamespace(container.name);
     netlink.createVeth({
       name: "dp25570",
@@ -75,40 +69,40 @@ describe("links", () => {
       mtu: 1400,
       peer: { name: "eth0", mac: CONTAINER_MAC, mtu: 1300, netns: namespace.fd },
     });
-    expect(host.ip("link", "show", "dp25570")).toMatchObject([
+    expect(host.ipJson("link", "show", "dp25570")).toMatchObject([
       { address: HOST_MAC, mtu: 1400, operstate: "DOWN", linkinfo: { info_kind: "veth" } },
     ]);
-    expect(container.ip("link", "show", "eth0")).toMatchObject([
+    expect(container.ipJson("link", "show", "eth0")).toMatchObject([
       { address: CONTAINER_MAC, mtu: 1300, operstate: "DOWN", linkinfo: { info_kind: "veth" } },
     ]);
-    expect(() => host.ip("link", "show", "eth0")).toThrow("does not exist");
+    expect(() => host.ipJson("link", "show", "eth0")).toThrow("does not exist");
   });
 
   test("MAC addresses given at birth count as set by hand, which udev respects", () => {
     using pair = new Pair();
-    const assigned = (sandbox: Sandbox, name: string): string =>
-      run("ip", "netns", "exec", sandbox.name, "cat", `/sys/class/net/${name}/addr_assign_type`).trim();
+    const assigned = (namespace: NetworkNamespace, name: string): string =>
+      run("ip", "netns", "exec", namespace.name, "cat", `/sys/class/net/${name}/addr_assign_type`).trim();
     const NET_ADDR_SET = "3";
     expect(assigned(pair.host, "dp0")).toBe(NET_ADDR_SET);
     expect(assigned(pair.container, "eth0")).toBe(NET_ADDR_SET);
   });
 
   test("each end has as many queues as it is given", () => {
-    using host = new Sandbox();
-    using netlink = host.netlink();
+    using host = new NetworkNamespace();
+    using netlink = netlinkIn(host);
     netlink.createVeth({
       name: "left",
       mac: HOST_MAC,
       queues: 1,
       peer: { name: "right", mac: CONTAINER_MAC, queues: 3 },
     });
-    expect(host.ip("-d", "link", "show", "left")).toMatchObject([{ num_tx_queues: 1, num_rx_queues: 1 }]);
-    expect(host.ip("-d", "link", "show", "right")).toMatchObject([{ num_tx_queues: 3, num_rx_queues: 3 }]);
+    expect(host.ipJson("-d", "link", "show", "left")).toMatchObject([{ num_tx_queues: 1, num_rx_queues: 1 }]);
+    expect(host.ipJson("-d", "link", "show", "right")).toMatchObject([{ num_tx_queues: 3, num_rx_queues: 3 }]);
   });
 
   test("without a namespace the peer is born beside its other end", () => {
-    using host = new Sandbox();
-    using netlink = host.netlink();
+    using host = new NetworkNamespace();
+    using netlink = netlinkIn(host);
     netlink.createVeth({ name: "left", mac: HOST_MAC, peer: { name: "right", mac: CONTAINER_MAC } });
     const [left, right] = [netlink.link("left"), netlink.link("right")];
     expect(left).toMatchObject({ kind: "veth", mac: HOST_MAC, peerIndex: right?.index, peerNetnsId: undefined });
@@ -120,19 +114,19 @@ describe("links", () => {
     const dp0 = pair.netlink.link(pair.dp0);
     expect(dp0).toMatchObject({ name: "dp0", peerIndex: pair.eth0, up: true, operState: "up" });
     expect(pair.inside.link("eth0")).toMatchObject({ index: pair.eth0, peerIndex: pair.dp0, up: true });
-    expect(pair.host.ip("link", "show", "dp0")).toMatchObject([
+    expect(pair.host.ipJson("link", "show", "dp0")).toMatchObject([
       { link_index: pair.eth0, link_netnsid: dp0?.peerNetnsId as number },
     ]);
   });
 
   test("the list says of every interface what `ip link` says", () => {
     using pair = new Pair();
-    pair.host.ipDo("link", "add", "br0", "type", "bridge");
-    pair.host.ipDo("link", "set", "dp0", "master", "br0", "alias", "to the container");
-    pair.host.ipDo("link", "property", "add", "dev", "dp0", "altname", "a-longer-name-than-fifteen", "altname", "two");
-    pair.host.ipDo("tuntap", "add", "tun0", "mode", "tun");
-    pair.host.ipDo("link", "add", "vx0", "type", "vxlan", "id", "4", "dstport", "4789", "remote", "10.0.0.1");
-    const expected = pair.host.ip("link", "show").map((link) => ({
+    pair.host.ip("link", "add", "br0", "type", "bridge");
+    pair.host.ip("link", "set", "dp0", "master", "br0", "alias", "to the container");
+    pair.host.ip("link", "property", "add", "dev", "dp0", "altname", "a-longer-name-than-fifteen", "altname", "two");
+    pair.host.ip("tuntap", "add", "tun0", "mode", "tun");
+    pair.host.ip("link", "add", "vx0", "type", "vxlan", "id", "4", "dstport", "4789", "remote", "10.0.0.1");
+    const expected = pair.host.ipJson("link", "show").map((link) => ({
       index: link["ifindex"],
       name: link["ifname"],
       mac: link["address"] ?? "",
@@ -160,7 +154,7 @@ describe("links", () => {
   test("an interface is found by index, name and alternative name; one that is not there is undefined", () => {
     using pair = new Pair();
     const long = "a-name-longer-than-fifteen-bytes";
-    pair.host.ipDo("link", "property", "add", "dev", "dp0", "altname", "other", "altname", long);
+    pair.host.ip("link", "property", "add", "dev", "dp0", "altname", "other", "altname", long);
     expect(pair.netlink.link("dp0")?.index).toBe(pair.dp0);
     expect(pair.netlink.link(pair.dp0)?.name).toBe("dp0");
     expect(pair.netlink.link("other")?.name).toBe("dp0");
@@ -173,12 +167,12 @@ describe("links", () => {
   });
 
   test("counters come when asked for", () => {
-    using host = new Sandbox();
-    using netlink = host.netlink();
+    using host = new NetworkNamespace();
+    using netlink = netlinkIn(host);
     netlink.setLink("lo", { up: true });
     run("ip", "netns", "exec", host.name, "bash", "-c", "echo hello >/dev/udp/127.0.0.1/9");
     expect(netlink.link("lo")?.stats).toBeUndefined();
-    const [expected] = host.ip("-s", "link", "show", "lo") as { stats64: { rx: IpCounters; tx: IpCounters } }[];
+    const [expected] = host.ipJson("-s", "link", "show", "lo") as { stats64: { rx: IpCounters; tx: IpCounters } }[];
     const stats = netlink.link("lo", { stats: true })?.stats;
     expect(stats?.sentPackets).toBeGreaterThan(0n);
     expect(stats).toEqual({
@@ -197,9 +191,9 @@ describe("links", () => {
   test("an interface is set up and down, and given another MTU, MAC and name, by index or name", () => {
     using pair = new Pair();
     pair.netlink.setLink("dp0", { up: false });
-    expect(pair.host.ip("link", "show", "dp0")[0]?.["flags"]).not.toContain("UP");
+    expect(pair.host.ipJson("link", "show", "dp0")[0]?.["flags"]).not.toContain("UP");
     pair.netlink.setLink(pair.dp0, { mtu: 1280, mac: "02:00:00:00:00:07", name: "dp7", up: true });
-    const [changed] = pair.host.ip("link", "show", "dp7");
+    const [changed] = pair.host.ipJson("link", "show", "dp7");
     expect(changed).toMatchObject({ ifindex: pair.dp0, mtu: 1280, address: "02:00:00:00:00:07" });
     expect(changed?.["flags"]).toContain("UP");
     pair.netlink.setLink("dp7", { up: false });
@@ -221,7 +215,7 @@ describe("links", () => {
     expect(pair.inside.link("eth0")).toBeUndefined();
     expect(pair.netlink.deleteLink(pair.dp0)).toBe(false);
     expect(pair.netlink.deleteLink("dp0")).toBe(false);
-    expect(pair.host.ip("link", "show")).toHaveLength(1);
+    expect(pair.host.ipJson("link", "show")).toHaveLength(1);
   });
 
   test("a pair whose name is taken leaves nothing, and the error says which end it was", () => {
@@ -264,10 +258,10 @@ describe("addresses", () => {
     netlink.addAddress({ ifindex: dp0, address: "10.1.0.2", prefix: 32 });
     netlink.addAddress({ ifindex: dp0, address: "10.9.0.1", prefix: 24, scope: "link" });
     netlink.addAddress({ ifindex: dp0, address: "fd00::2", prefix: 64, noDuplicateDetection: true });
-    pair.host.ipDo("address", "add", "10.8.0.1", "peer", "10.8.0.2/32", "brd", "10.8.0.255", "dev", "dp0");
+    pair.host.ip("address", "add", "10.8.0.1", "peer", "10.8.0.2/32", "brd", "10.8.0.255", "dev", "dp0");
     netlink.addAddress({ ifindex: 1, address: "127.0.0.7", prefix: 8 });
 
-    const expected = pair.host.ip("address", "show").flatMap((link) =>
+    const expected = pair.host.ipJson("address", "show").flatMap((link) =>
       (link["addr_info"] as IpObject[]).map((info) => ({
         ifindex: link["ifindex"],
         family: info["family"],
@@ -318,14 +312,14 @@ describe("addresses", () => {
     expect(netlink.deleteAddress(address)).toBe(true);
     expect(netlink.deleteAddress(address)).toBe(false);
     expect(netlink.deleteAddress({ ...address, ifindex: 4711 })).toBe(false);
-    expect(pair.host.ip("-4", "address", "show", "dev", "dp0")).toEqual([]);
+    expect(pair.host.ipJson("-4", "address", "show", "dev", "dp0")).toEqual([]);
   });
 
   test("noPrefixRoute keeps the kernel from making a route", () => {
     using pair = new Pair();
     pair.netlink.addAddress({ ifindex: pair.dp0, address: "10.9.0.1", prefix: 24, noPrefixRoute: true });
     expect(pair.netlink.routes({ family: "inet" })).toEqual([]);
-    expect(pair.host.ip("-4", "address", "show", "dp0")[0]?.["addr_info"]).toMatchObject([{ noprefixroute: true }]);
+    expect(pair.host.ipJson("-4", "address", "show", "dp0")[0]?.["addr_info"]).toMatchObject([{ noprefixroute: true }]);
   });
 });
 
@@ -338,10 +332,10 @@ describe("routes", () => {
     inside.addAddress({ ifindex: eth0, address: "10.2.0.2", prefix: 32 });
     inside.addRoute({ destination: "default", gateway: "10.1.0.2", ifindex: eth0, onlink: true });
 
-    expect(pair.host.ip("route", "show", "10.2.0.2/32")).toMatchObject([
+    expect(pair.host.ipJson("route", "show", "10.2.0.2/32")).toMatchObject([
       { type: "unicast", dst: "10.2.0.2", dev: "dp0", protocol: "boot", scope: "link", prefsrc: "10.1.0.2", flags: [] },
     ]);
-    expect(pair.container.ip("route", "show", "default")).toMatchObject([
+    expect(pair.container.ipJson("route", "show", "default")).toMatchObject([
       { type: "unicast", dst: "default", gateway: "10.1.0.2", dev: "eth0", scope: "global", flags: ["onlink"] },
     ]);
     expect(inside.routes({ family: "inet" })).toEqual([
@@ -385,26 +379,14 @@ describe("routes", () => {
     netlink.addRoute({ destination: "fd01::/64", gateway: "fd00::2", ifindex: dp0, metric: 7 });
     netlink.addRoute({ destination: "default", gateway: "fd00::2", ifindex: dp0 });
     netlink.addRoute({ destination: "10.99.0.1", ifindex: 1, type: "local", table: 255 });
-    host.ipDo("route", "add", "blackhole", "10.40.0.0/16");
-    host.ipDo(
-      "route",
-      "add",
-      "10.50.0.0/16",
-      "nexthop",
-      "via",
-      "10.9.0.3",
-      "weight",
-      "3",
-      "nexthop",
-      "via",
-      "10.9.0.4",
-    );
+    host.ip("route", "add", "blackhole", "10.40.0.0/16");
+    host.ip("route", "add", "10.50.0.0/16", "nexthop", "via", "10.9.0.3", "weight", "3", "nexthop", "via", "10.9.0.4");
 
     const tables: Record<string, number> = { main: 254, local: 255 };
     const nameOf = new Map(netlink.links().map(({ index, name }) => [index, name]));
     const families = ["inet", "inet6"] as const;
     for (const family of families) {
-      const expected = host.ip("-f", family, "route", "show", "table", "all").map((route) => ({
+      const expected = host.ipJson("-f", family, "route", "show", "table", "all").map((route) => ({
         destination: route["dst"],
         type: route["type"],
         gateway: route["gateway"] ?? (route["via"] as { host?: string } | undefined)?.host,
@@ -468,7 +450,7 @@ describe("routes", () => {
     const error = thrown(NetlinkError, () => netlink.addRoute({ destination: "10.2.0.5", ifindex: dp0 }));
     expect([error.code, error.errnoName, error.op]).toEqual(["CONFLICT", "EEXIST", "add route 10.2.0.5 to dp0"]);
     netlink.addRoute({ destination: "10.2.0.5", ifindex: dp0, source: "10.1.0.2", mode: "replace" });
-    expect(pair.host.ip("route", "show", "10.2.0.5")).toMatchObject([{ prefsrc: "10.1.0.2" }]);
+    expect(pair.host.ipJson("route", "show", "10.2.0.5")).toMatchObject([{ prefsrc: "10.1.0.2" }]);
   });
 
   test("a deletion matches what it is given, and says whether there was anything", () => {
@@ -481,7 +463,7 @@ describe("routes", () => {
     expect(netlink.deleteRoute({ destination: "10.2.0.5/32", ifindex: 1 })).toBe(false);
     expect(netlink.deleteRoute({ destination: "10.2.0.5/32", metric: 8 })).toBe(false);
     expect(netlink.deleteRoute({ destination: "10.2.0.5/32", ifindex: dp0, metric: 7 })).toBe(true);
-    expect(pair.host.ip("route", "show", "10.2.0.5").map(({ metric }) => metric)).toEqual([undefined]);
+    expect(pair.host.ipJson("route", "show", "10.2.0.5").map(({ metric }) => metric)).toEqual([undefined]);
     expect(netlink.deleteRoute({ destination: "10.2.0.5/32", ifindex: dp0 })).toBe(true);
     expect(netlink.deleteRoute({ destination: "10.2.0.5/32", ifindex: dp0 })).toBe(false);
     expect(netlink.deleteRoute({ destination: "default" })).toBe(false);
@@ -513,7 +495,7 @@ describe("routes", () => {
     netlink.addAddress({ ifindex: dp0, address: "10.9.0.1", prefix: 24 });
     netlink.addAddress({ ifindex: dp0, address: "10.9.0.9", prefix: 24 });
     netlink.addRoute({ destination: "10.20.0.0/16", gateway: "10.9.0.2", ifindex: dp0 });
-    expect(pair.host.ip("route", "get", "10.20.1.1")).toMatchObject([
+    expect(pair.host.ipJson("route", "get", "10.20.1.1")).toMatchObject([
       { dst: "10.20.1.1", gateway: "10.9.0.2", dev: "dp0", prefsrc: "10.9.0.1" },
     ]);
     expect(netlink.getRoute("10.20.1.1")).toMatchObject({
@@ -529,7 +511,7 @@ describe("routes", () => {
     expect(netlink.getRoute("8.8.8.8")).toBeUndefined();
     expect(netlink.getRoute("2001:db8::1")).toBeUndefined();
     expect(netlink.getRoute("::1")).toMatchObject({ destination: "::1/128", type: "local", ifindex: 1 });
-    pair.host.ipDo("route", "add", "prohibit", "10.66.0.0/16");
+    pair.host.ip("route", "add", "prohibit", "10.66.0.0/16");
     expect(thrown(NetlinkError, () => netlink.getRoute("10.66.0.1")).errnoName).toBe("EACCES");
   });
 });
@@ -544,7 +526,7 @@ describe("neighbours", () => {
     netlink.setNeighbour({ ifindex: dp0, address: "fd00::5", mac: "02:00:00:00:00:04" });
     netlink.setNeighbour({ ifindex: dp0, address: "10.2.0.5", mac: "02:00:00:00:00:05" });
 
-    const expected = pair.host.ip("neighbour", "show", "nud", "all", "dev", "dp0").map((entry) => ({
+    const expected = pair.host.ipJson("neighbour", "show", "nud", "all", "dev", "dp0").map((entry) => ({
       address: entry["dst"],
       mac: entry["lladdr"],
       state: (entry["state"] as string[])[0]?.toLowerCase(),
@@ -604,12 +586,12 @@ describe("filters of traffic control", () => {
 
 describe("namespaces", () => {
   test("a namespace opens by path, by name and by process, and is the same one", async () => {
-    using sandbox = new Sandbox();
-    const sleeper = spawn("ip", ["netns", "exec", sandbox.name, "sleep", "60"], { stdio: "ignore" });
+    using namespace = new NetworkNamespace();
+    const sleeper = spawn("ip", ["netns", "exec", namespace.name, "sleep", "60"], { stdio: "ignore" });
     try {
-      using byPath = openNamespace(sandbox.path);
-      using byName = openNamespace(sandbox.name);
-      expect([byPath.path, byName.path]).toEqual([sandbox.path, sandbox.path]);
+      using byPath = openNamespace(namespace.path);
+      using byName = openNamespace(namespace.name);
+      expect([byPath.path, byName.path]).toEqual([namespace.path, namespace.path]);
       expect(netnsInode(byName.fd)).toBe(netnsInode(byPath.fd));
       // `ip netns exec` enters the namespace some time after it was started.
       const deadline = performance.now() + 10_000;
@@ -645,10 +627,10 @@ describe("namespaces", () => {
   });
 
   test("the socket stays in its namespace after the descriptor is closed, and this thread outside of it", () => {
-    using sandbox = new Sandbox();
+    using namespace = new NetworkNamespace();
     using here = Netlink.open();
     const before = here.links().map(({ name }) => name);
-    using there = sandbox.netlink();
+    using there = netlinkIn(namespace);
     expect(there.links().map(({ name }) => name)).toEqual(["lo"]);
     using again = Netlink.open();
     expect(again.links().map(({ name }) => name)).toEqual(before);
@@ -657,8 +639,8 @@ describe("namespaces", () => {
 
 describe("robustness", () => {
   test("a list of hundreds of interfaces, in many datagrams, is complete", () => {
-    using sandbox = new Sandbox();
-    using netlink = sandbox.netlink();
+    using namespace = new NetworkNamespace();
+    using netlink = netlinkIn(namespace);
     const mac = (n: number, end: number): string =>
       `02:00:00:0${end}:0${n >> 8}:${(n & 255).toString(16).padStart(2, "0")}`;
     for (let n = 0; n < 300; n++) {
@@ -670,7 +652,7 @@ describe("robustness", () => {
   });
 
   test("without CAP_NET_ADMIN an error says what it takes", () => {
-    using sandbox = new Sandbox();
+    using namespace = new NetworkNamespace();
     const script = `
       import { Netlink } from "${import.meta.resolve("../src/index.ts")}";
       using netlink = Netlink.open();
@@ -682,7 +664,7 @@ describe("robustness", () => {
       }
     `;
     const unprivileged = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
-    const output = run("ip", "netns", "exec", sandbox.name, ...unprivileged, process.execPath, "-e", script);
+    const output = run("ip", "netns", "exec", namespace.name, ...unprivileged, process.execPath, "-e", script);
     const [name, error] = output.trim().split("\n");
     expect(name).toBe("lo");
     expect(JSON.parse(error as string)).toEqual({
@@ -696,9 +678,9 @@ describe("robustness", () => {
 test("the check for leaks would find one", () => {
   using _netlink = Netlink.open();
   using _namespace = openNamespace(`pid:${process.pid}`);
-  expect(openNetlinkFds()).toHaveLength(2);
+  expect(openNetlinkDescriptors()).toHaveLength(2);
 });
 
 test("no namespace is left behind", () => {
-  expect(sandboxesLeft()).toEqual([]);
+  expect(namespacesLeft()).toEqual([]);
 });

@@ -3,16 +3,18 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Errno, MSG_PEEK, SyscallError } from "@dp/sys";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { openNetlinkDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { ControlType, writeFrame } from "../src/codec/frame.ts";
 import { ifinfomsg } from "../src/codec/link.ts";
 import { RtnlType } from "../src/codec/type.ts";
 import { type NetlinkSocket, openNamespace, type News, Subscription, type Topic } from "../src/index.ts";
-import { openNetlinkFds, requireRoot, Sandbox } from "./sandbox.ts";
 
 requireRoot();
 
 afterEach(() => {
-  expect(openNetlinkFds()).toEqual([]);
+  expect(openNetlinkDescriptors()).toEqual([]);
 });
 
 /** Gives these datagrams, or errno numbers, one after the other; then there is nothing. */
@@ -83,26 +85,26 @@ describe("reading", () => {
 });
 
 describe("the kernel", () => {
-  function subscribe(sandbox: Sandbox, topics: Topic[], room?: number): Subscription {
-    using namespace = openNamespace(sandbox.path);
+  function subscribe({ path }: NetworkNamespace, topics: Topic[], room?: number): Subscription {
+    using namespace = openNamespace(path);
     return Subscription.open({ topics, netns: namespace.fd, room });
   }
 
   test("tells of interfaces, addresses, routes and neighbours that come, change and go", () => {
-    using sandbox = new Sandbox();
-    sandbox.ipDo("link", "set", "lo", "up");
-    using changes = subscribe(sandbox, ["link", "address", "route", "neighbour"]);
+    using namespace = new NetworkNamespace();
+    namespace.ip("link", "set", "lo", "up");
+    using changes = subscribe(namespace, ["link", "address", "route", "neighbour"]);
     expect(changes.read()).toEqual({ notifications: [], overrun: false });
 
-    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    namespace.ip("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
     const { notifications: made } = changes.read();
     expect(made).toContainEqual(expect.objectContaining({ topic: "link", change: "set" }));
     expect(made.flatMap((each) => (each.topic === "link" ? each.link.name : [])).sort()).toEqual(["dp0", "dp1"]);
 
-    sandbox.ipDo("link", "set", "dp1", "up");
-    sandbox.ipDo("link", "set", "dp0", "up");
-    sandbox.ipDo("address", "add", "10.1.0.2/24", "dev", "dp0");
-    sandbox.ipDo("neighbour", "add", "10.1.0.3", "lladdr", "02:00:00:00:00:03", "dev", "dp0");
+    namespace.ip("link", "set", "dp1", "up");
+    namespace.ip("link", "set", "dp0", "up");
+    namespace.ip("address", "add", "10.1.0.2/24", "dev", "dp0");
+    namespace.ip("neighbour", "add", "10.1.0.3", "lladdr", "02:00:00:00:00:03", "dev", "dp0");
     const { notifications: added } = changes.read();
     expect(added).toContainEqual(
       expect.objectContaining({ change: "set", link: expect.objectContaining({ name: "dp0", up: true }) }),
@@ -117,7 +119,7 @@ describe("the kernel", () => {
       expect.objectContaining({ change: "set", neighbour: expect.objectContaining({ address: "10.1.0.3" }) }),
     );
 
-    sandbox.ipDo("link", "delete", "dp0");
+    namespace.ip("link", "delete", "dp0");
     const { notifications: gone } = changes.read();
     expect(gone).toContainEqual(
       expect.objectContaining({ change: "deleted", address: expect.objectContaining({ address: "10.1.0.2" }) }),
@@ -128,22 +130,22 @@ describe("the kernel", () => {
   });
 
   test("tells of the topics asked for only", () => {
-    using sandbox = new Sandbox();
-    using changes = subscribe(sandbox, ["address"]);
-    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
-    sandbox.ipDo("address", "add", "10.1.0.2/24", "dev", "dp0");
+    using namespace = new NetworkNamespace();
+    using changes = subscribe(namespace, ["address"]);
+    namespace.ip("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    namespace.ip("address", "add", "10.1.0.2/24", "dev", "dp0");
     expect(changes.read().notifications.map(({ topic }) => topic)).toEqual(["address"]);
   });
 
   test("says when there was no room for all of it, and goes on", () => {
-    using sandbox = new Sandbox();
+    using namespace = new NetworkNamespace();
     // The kernel makes at least some room of it.
-    using changes = subscribe(sandbox, ["link"], 1);
-    sandbox.ipDo("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
-    for (let round = 0; round < 20; round++) sandbox.ipDo("link", "set", "dp0", "mtu", `${1000 + round}`);
+    using changes = subscribe(namespace, ["link"], 1);
+    namespace.ip("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
+    for (let round = 0; round < 20; round++) namespace.ip("link", "set", "dp0", "mtu", `${1000 + round}`);
     expect(changes.read().overrun).toBe(true);
     expect(changes.read()).toEqual({ notifications: [], overrun: false });
-    sandbox.ipDo("link", "delete", "dp0");
+    namespace.ip("link", "delete", "dp0");
     expect(changes.read().notifications).toContainEqual(expect.objectContaining({ topic: "link", change: "deleted" }));
   });
 });

@@ -1,4 +1,5 @@
-import { openNetns, withNetns, type Fd } from "@dp/sys";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import type { Endpoint } from "../src/ipv4.ts";
 
 /**
@@ -9,7 +10,7 @@ import type { Endpoint } from "../src/ipv4.ts";
  *     c2: eth0 10.2.0.3/32 --- hp2 10.1.0.3/32 /                                           10.99.0.1, 169.254.169.254
  *
  * As in the datapath, a container's only route is its host peer, and the host's route to a container names the host
- * peer's address as source. 203.0.113.200 has a neighbour entry and nobody behind it: packets to it vanish.
+ * peer's address as source. 203.0.113.200 has a neighbour entry and no interface: packets to it vanish.
  * 198.51.100.0/24 is unreachable by route.
  */
 export type Place = "c1" | "c2" | "h" | "w";
@@ -20,14 +21,12 @@ export const VANISHING = "203.0.113.200";
 const PLACES: readonly Place[] = ["c1", "c2", "h", "w"];
 
 export class Sandbox {
-  readonly #prefix = `pxtest-${process.pid}`;
-  readonly #fds = new Map<Place, Fd>();
+  readonly #namespaces = new Map<Place, NetworkNamespace>();
 
   constructor() {
-    if (process.getuid?.() !== 0) throw new Error("these tests make network namespaces: run them as root");
+    requireRoot();
     for (const place of PLACES) {
-      run("ip", "netns", "add", this.name(place));
-      this.#fds.set(place, openNetns(`/run/netns/${this.name(place)}`));
+      this.#namespaces.set(place, new NetworkNamespace());
       this.ip(place, "link set lo up");
     }
     this.#container("c1", "hp1", "10.2.0.2", "10.1.0.2");
@@ -73,12 +72,18 @@ export class Sandbox {
     this.ip(place, `route add default via ${gateway}`);
   }
 
-  name(place: Place): string {
-    return `${this.#prefix}-${place}`;
+  #namespace(place: Place): NetworkNamespace {
+    return this.#namespaces.get(place) as NetworkNamespace;
   }
 
+  /** The name of a namespace. */
+  name(place: Place): string {
+    return this.#namespace(place).name;
+  }
+
+  /** Runs `ip COMMAND` in a namespace. */
   ip(place: Place, command: string): void {
-    run("ip", "-n", this.name(place), ...command.split(" "));
+    this.#namespace(place).ip(...command.split(" "));
   }
 
   nft(ruleset: string): void {
@@ -88,13 +93,13 @@ export class Sandbox {
 
   /** The start of a command line that runs in a namespace. */
   enter(place: Place): string[] {
-    return ["nsenter", `--net=/run/netns/${this.name(place)}`];
+    return this.#namespace(place).command();
   }
 
   /** Runs something synchronous in a namespace: the sockets it makes stay there. */
   in<T>(place: Place, body: () => T): T {
     const result: { value?: T } = {};
-    withNetns(this.#fds.get(place) as Fd, () => {
+    this.#namespace(place).inside(() => {
       result.value = body();
     });
     return result.value as T;
@@ -102,14 +107,8 @@ export class Sandbox {
 
   /** Removes every namespace, and with them the interfaces. */
   [Symbol.dispose](): void {
-    for (const fd of this.#fds.values()) fd.close();
-    for (const place of PLACES) Bun.spawnSync(["ip", "netns", "del", this.name(place)]);
+    for (const namespace of this.#namespaces.values()) namespace[Symbol.dispose]();
   }
-}
-
-function run(...command: string[]): void {
-  const { exitCode, stderr } = Bun.spawnSync(command);
-  if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
 }
 
 type Native = Bun.Socket<undefined>;

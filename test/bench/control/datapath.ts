@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
 import { Dp, DP } from "@dp/e2e/topology/dp.ts";
-import { run } from "@dp/e2e/topology/program.ts";
 import { expediteGracePeriods, type Fd, openNetns } from "@dp/sys";
+import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
+import { execute } from "@dp/test-kit/program.ts";
 import { World } from "../path/world.ts";
 import type { Contender, Host, Spare } from "./contender.ts";
 import { mapMemory } from "./map-memory.ts";
@@ -42,11 +42,11 @@ export class DatapathHost implements Host {
     await using made = new AsyncDisposableStack();
     const crowd = made.use(new Namespaces(servers));
     const world = made.use(await World.create(`c${servers}`, 0));
-    const cgroup = makeCgroup();
+    const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
     made.defer(async () => {
-      await run(["umount", pinRoot]);
+      await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
     await new Dp(world.host, pinRoot).must("load", "--iface", "eth0", "--cgroup", cgroup);

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
 import { Dp } from "@dp/e2e/topology/dp.ts";
 import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
-import { must, run } from "@dp/e2e/topology/program.ts";
+import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
+import { must, execute } from "@dp/test-kit/program.ts";
 import type { Contender, Redirect } from "./contender.ts";
 import { dpProxy, haproxy, type Proxy, TCP_PORT } from "./proxies.ts";
 
@@ -35,11 +35,11 @@ const datapath: Redirect = {
   ours: true,
   async prepare(world, proxy) {
     const { host, made } = world;
-    const cgroup = makeCgroup();
+    const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
     made.defer(async () => {
-      await run(["umount", pinRoot]);
+      await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
     const dp = new Dp(host, pinRoot);

@@ -1,5 +1,5 @@
 /** What a container opens itself: through the redirect and a proxy of the host's, to a server outside. */
-import { must, Program, run as runProgram } from "@dp/e2e/topology/program.ts";
+import { must, Program, execute } from "@dp/test-kit/program.ts";
 import { compileLoad } from "../path/compile-load.ts";
 import { pinned, World } from "../path/world.ts";
 import { interleaved } from "../rounds.ts";
@@ -98,7 +98,7 @@ function client(world: World, load: string, what: Measure, seconds: number): str
 async function answers(world: World, load: string): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
-    const { code, stderr } = await runProgram(client(world, load, "requests", 0.001));
+    const { code, stderr } = await execute(client(world, load, "requests", 0.001));
     if (code === 0) return;
     if (performance.now() > deadline) throw new Error(`${world.host.name}: ${stderr}`);
     await Bun.sleep(50);

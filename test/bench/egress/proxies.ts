@@ -1,7 +1,7 @@
 /** The proxies: each starts in the host's namespace, and learns from SO_ORIGINAL_DST where connections were going. */
 import { join } from "node:path";
 import { example } from "@dp/e2e/proxies/daemon.ts";
-import { must } from "@dp/e2e/topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 
 /** Where dp redirects to by default, and the examples listen. */
 export const TCP_PORT = 9111;

@@ -1,22 +1,15 @@
 /**
  * The programs and the packets they are measured with, in the world of the packet tests: two servers, their interfaces
- * in a network namespace (packages/core/test/packet/bench.ts). Every packet makes its program do the whole work.
+ * in a network namespace (test/kit/program-runner.ts). Every packet makes its program do the whole work.
  */
 import { u32 } from "@dp/core/libbpf";
-import {
-  A,
-  Bench,
-  CONFIG,
-  HOST_PEER_MAC,
-  PUBLIC_ADDRESS,
-  UPLINK,
-  type Verdict,
-} from "../../../packages/core/test/packet/bench.ts";
-import { arp, ethernet, ipv4, type Layer, tcp, udp } from "../../../packages/core/test/packet/frame.ts";
+import { arp, ethernet, ipv4, type Layer, tcp, udp } from "@dp/test-kit/frame.ts";
+import { ProgramRunner, type Verdict } from "@dp/test-kit/program-runner.ts";
+import { A, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
 
 export interface Contender {
   readonly name: string;
-  readonly bench: Bench;
+  readonly runner: ProgramRunner;
   readonly program: string;
   /** The interface on whose hook it runs. */
   readonly ifindex: number;
@@ -43,9 +36,9 @@ const OPENED = { src: 41000, dst: 443 };
 
 /** Opens everything; what is opened is closed with `stack`. */
 export async function contenders(stack: DisposableStack): Promise<Contender[]> {
-  const dnat = stack.use(await Bench.open("dnat"));
+  const dnat = stack.use(await ProgramRunner.open("dnat"));
   const snat = stack.use(
-    await Bench.open("snat", {
+    await ProgramRunner.open("snat", {
       prepare: (object) => {
         // As shipped: the tests have it that everybody is a player, and the verifier leaves out what that spares.
         object.setVariable("dp_player_steps", u32, 550);
@@ -54,15 +47,15 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
       },
     }),
   );
-  const arpBench = stack.use(await Bench.open("arp"));
-  const tproxy = stack.use(await Bench.open("tproxy", { program: "dp_tproxy_container" }));
+  const arpRunner = stack.use(await ProgramRunner.open("arp"));
+  const tproxy = stack.use(await ProgramRunner.open("tproxy", { program: "dp_tproxy_container" }));
   establish(tproxy);
 
-  const onUplink = { bench: dnat, program: "dp_dnat", ifindex: UPLINK.index };
-  const onHostPeer = { bench: snat, program: "dp_snat", ifindex: A.hostPeer };
-  const arping = { bench: arpBench, program: "dp_arp", ifindex: A.hostPeer };
-  const inContainer = { bench: tproxy, program: "dp_tproxy_container", ifindex: CONTAINER_PEER };
-  const toContainer = { bench: tproxy, program: "dp_tproxy_host", ifindex: A.hostPeer };
+  const onUplink = { runner: dnat, program: "dp_dnat", ifindex: UPLINK.index };
+  const onHostPeer = { runner: snat, program: "dp_snat", ifindex: A.hostPeer };
+  const arping = { runner: arpRunner, program: "dp_arp", ifindex: A.hostPeer };
+  const inContainer = { runner: tproxy, program: "dp_tproxy_container", ifindex: CONTAINER_PEER };
+  const toContainer = { runner: tproxy, program: "dp_tproxy_host", ifindex: A.hostPeer };
   return [
     {
       name: "dp_dnat: a player's",
@@ -128,7 +121,7 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
 }
 
 /** A flow to the web server that the proxy has accepted. */
-function establish(tproxy: Bench): void {
+function establish(tproxy: ProgramRunner): void {
   tproxy.runUncounted(leaving(tcp({ ...OPENED, flags: "S" }), WEB), { ifindex: CONTAINER_PEER });
   const flows = tproxy.entries("dp_origins");
   if (flows.length !== 1) throw new Error("the container's SYN opened no flow");

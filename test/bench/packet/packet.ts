@@ -5,8 +5,8 @@
  * the one measured. What that takes by itself is measured in the same round, and taken off.
  */
 import { bytes, BpfObject, type Program, skbContext, u32 } from "@dp/core/libbpf";
+import type { Verdict } from "@dp/test-kit/program-runner.ts";
 import { findToolchain, compile } from "../../../packages/bpf/src/bpf2ts/clang.ts";
-import type { Verdict } from "../../../packages/core/test/packet/bench.ts";
 import { short } from "../report/numbers.ts";
 import { interleaved } from "../rounds.ts";
 import { type Figure, perRound, ratio } from "../statistics.ts";
@@ -59,7 +59,7 @@ async function run({ quick, log }: Context): Promise<Outcome> {
       },
       ...programs.map((each) => ({
         name: each.name,
-        measure: () => ({ ns: again(object, each.bench.program(each.program), each, each.verdict, repeat) }),
+        measure: () => ({ ns: again(object, each.runner.program(each.program), each, each.verdict, repeat) }),
       })),
     ],
     rounds,
@@ -133,8 +133,8 @@ function judge({ text, rows, atMost }: (typeof TARGETS)[number], times: Map<stri
 function again(object: BpfObject, program: Program, each: Contender, verdict: Verdict, repeat: number): number {
   object.map("packet", u32, bytes(HEADERS)).set(0, headersOf(each.packet));
   object.map("measured", u32, u32).set(0, program.fd);
-  const wanted = each.bench.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each) }));
-  const result = each.bench.inside(() =>
+  const wanted = each.runner.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each) }));
+  const result = each.runner.inside(() =>
     object.program("again").testRun({ data: each.packet, ctx: contextOf(each), repeat }),
   );
   if (result.retval !== VERDICTS[verdict]) throw new Error(`${each.name}: the program returned ${result.retval}`);
@@ -143,7 +143,7 @@ function again(object: BpfObject, program: Program, each: Contender, verdict: Ve
 }
 
 function duration(program: Program, each: Contender, repeat: number): number {
-  return each.bench.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each), repeat })).duration;
+  return each.runner.inside(() => program.testRun({ data: each.packet, ctx: contextOf(each), repeat })).duration;
 }
 
 /** Bytes of a map's value. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { must } from "@dp/e2e/topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 
 /** The load generator, compiled. Disposing removes it. */
 export async function compileLoad(): Promise<Disposable & { readonly path: string }> {

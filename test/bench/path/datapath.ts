@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPinned } from "@dp/core";
-import { makeCgroup, removeCgroup } from "@dp/e2e/topology/cgroup.ts";
 import { Dp } from "@dp/e2e/topology/dp.ts";
 import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
-import { run } from "@dp/e2e/topology/program.ts";
 import { openNetns, withNetns } from "@dp/sys";
+import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
+import { execute } from "@dp/test-kit/program.ts";
 import type { Contender } from "./contender.ts";
 import { publicTargets } from "./kernel.ts";
 import { GAME_PORT, type Ports } from "./ports.ts";
@@ -21,11 +21,11 @@ export const datapath: Contender = {
   async prepare(world, ports, load) {
     const { host, made } = world;
     // By default its programs for sockets are on every process of the machine: here on the servers, and nobody else's.
-    const cgroup = makeCgroup();
+    const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
     made.defer(async () => {
-      await run(["umount", pinRoot]);
+      await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
     const dp = new Dp(host, pinRoot);

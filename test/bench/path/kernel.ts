@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { must } from "@dp/e2e/topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 import type { Contender } from "./contender.ts";
 import { containerAddress, GAME_PORT, type Ports } from "./ports.ts";
 import { PUBLIC_ADDRESS, type World } from "./world.ts";

@@ -1,5 +1,5 @@
 /** What a player notices: the whole path from a client through a host into a container, and back. */
-import { must, run } from "@dp/e2e/topology/program.ts";
+import { must, execute } from "@dp/test-kit/program.ts";
 import { short } from "../report/numbers.ts";
 import { interleaved } from "../rounds.ts";
 import { type Figure, ratio } from "../statistics.ts";
@@ -83,7 +83,7 @@ async function measureAll({ quick, log }: Context): Promise<Outcome> {
 async function answers(world: World, load: string, targets: readonly string[]): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
-    const { code, stderr } = await run(world.load(load, "requests", 0.001, targets));
+    const { code, stderr } = await execute(world.load(load, "requests", 0.001, targets));
     if (code === 0) return;
     if (performance.now() > deadline) throw new Error(`${world.host.name}: ${stderr}`);
     await Bun.sleep(50);

@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
-import { must } from "@dp/e2e/topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 import type { Contender } from "./contender.ts";
 import { publicTargets } from "./kernel.ts";
 import { GAME_PORT, type Port, type Ports } from "./ports.ts";

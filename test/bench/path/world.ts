@@ -11,7 +11,7 @@
  */
 import { cpus } from "node:os";
 import { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
-import { Program } from "@dp/e2e/topology/program.ts";
+import { Program } from "@dp/test-kit/program.ts";
 import { containerAddress, GAME_PORT } from "./ports.ts";
 
 export const PUBLIC_ADDRESS = "203.0.113.10";

@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from "node:fs";
-import { must, Program, run } from "../topology/program.ts";
+import { must, Program, execute } from "@dp/test-kit/program.ts";
 import { type ContainerEngine, Scratch } from "./engine.ts";
 import { COMMAND } from "./root-filesystem.ts";
 
@@ -36,7 +36,7 @@ export class Containerd implements ContainerEngine {
     );
     const daemon = new Program(["containerd", "--config", config]);
     const started = new Containerd(scratch, daemon);
-    for (let asked = 0; (await run(["ctr", "version"])).code !== 0; asked++) {
+    for (let asked = 0; (await execute(["ctr", "version"])).code !== 0; asked++) {
       if (asked === 600) throw new Error("containerd does not answer");
       await Bun.sleep(100);
     }
@@ -53,7 +53,7 @@ export class Containerd implements ContainerEngine {
     await must(["ctr", "tasks", "kill", "--signal", "SIGKILL", container]);
     // Fails until the process is gone; says with its own exit status that the task had another than 0.
     while ((await must(["ctr", "tasks", "list"])).includes(`${container} `)) {
-      await run(["ctr", "tasks", "delete", container]);
+      await execute(["ctr", "tasks", "delete", container]);
     }
   }
 
@@ -63,8 +63,8 @@ export class Containerd implements ContainerEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const container of this.#containers) {
-      await run(["ctr", "tasks", "delete", "--force", container]);
-      await run(["ctr", "containers", "delete", container]);
+      await execute(["ctr", "tasks", "delete", "--force", container]);
+      await execute(["ctr", "containers", "delete", container]);
     }
     await this.#daemon[Symbol.asyncDispose]();
     rmSync("/run/containerd", { recursive: true, force: true });

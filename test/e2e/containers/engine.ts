@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { removeCgroup } from "../topology/cgroup.ts";
+import { removeCgroup } from "@dp/test-kit/cgroup.ts";
 import { makeRootFilesystem } from "./root-filesystem.ts";
 
 /** A real container engine, with storage and cgroups of its own. Disposing of it ends its containers first. */

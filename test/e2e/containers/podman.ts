@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { must, run } from "../topology/program.ts";
+import { must, execute } from "@dp/test-kit/program.ts";
 import { type ContainerEngine, Scratch } from "./engine.ts";
 import { COMMAND } from "./root-filesystem.ts";
 
@@ -61,7 +61,7 @@ export class Podman implements ContainerEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const container of this.#containers) {
-      await run(["podman", "rm", "--force", "--time", "0", container], { env: this.env });
+      await execute(["podman", "rm", "--force", "--time", "0", container], { env: this.env });
     }
     await this.#scratch[Symbol.asyncDispose]();
   }

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { must, run } from "../topology/program.ts";
+import { must, execute } from "@dp/test-kit/program.ts";
 import { type ContainerEngine, Scratch } from "./engine.ts";
 import { COMMAND } from "./root-filesystem.ts";
 
@@ -51,7 +51,7 @@ export class Runc implements ContainerEngine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const container of this.#containers) await run(["runc", "delete", "--force", container]);
+    for (const container of this.#containers) await execute(["runc", "delete", "--force", container]);
     await this.#scratch[Symbol.asyncDispose]();
   }
 }

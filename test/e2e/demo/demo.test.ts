@@ -4,8 +4,8 @@ import { expect, test } from "bun:test";
  * interrupted one leaves behind is found by the check after every test: its processes and mounts are seen from here.
  */
 import { join } from "node:path";
+import { Program } from "@dp/test-kit/program.ts";
 import { NOBODY } from "../topology/nobody.ts";
-import { Program } from "../topology/program.ts";
 
 const DEMO = [join(import.meta.dirname, "../../../tools/demo")];
 

@@ -4,10 +4,10 @@
  * topology is drawn below.
  */
 import { dirname } from "node:path";
+import { inventory } from "@dp/test-kit/inventory.ts";
 import { withResolver } from "../internet/with-resolver.ts";
 import { DP } from "../topology/dp.ts";
 import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
-import { inventory } from "../topology/leak.ts";
 import { Disappointment, Story } from "./story.ts";
 
 const VERSION = "1.21.4";

@@ -1,5 +1,5 @@
+import { Program } from "@dp/test-kit/program.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { Program } from "../topology/program.ts";
 
 /** A step of the demo that was not what it should be. */
 export class Disappointment extends Error {

@@ -1,9 +1,9 @@
 /** What a container does to its own interfaces, addresses, routes and programs. */
 import { attachClsact, attachTcx, BpfObject, Link, queryTcx } from "@dp/core/libbpf";
 import { openNetns, withNetns } from "@dp/sys";
+import { must } from "@dp/test-kit/program.ts";
 import { Injector } from "../raw/packet-socket.ts";
 import { NetworkNamespace } from "../topology/namespace.ts";
-import { must } from "../topology/program.ts";
 import type { Arrangement } from "./arrangement.ts";
 import type { Outcome } from "./attempt.ts";
 import { ping } from "./frame.ts";

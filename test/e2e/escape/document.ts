@@ -1,7 +1,7 @@
 /**
  * docs/escape-attempts.md, from the tables that the tests make the attempts from:
  *
- *     bun escape/document.ts        writes it anew
+ *     bun run generate        writes it
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

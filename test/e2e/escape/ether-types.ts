@@ -1,4 +1,4 @@
-import { EtherType } from "../../../packages/core/test/packet/frame.ts";
+import { EtherType } from "@dp/test-kit/frame.ts";
 
 /** Protocols beside and below IP that a frame can announce, by their EtherTypes (IEEE registry). */
 export const OTHER_ETHER_TYPES = {

@@ -9,7 +9,7 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "../../../packages/core/test/packet/frame.ts";
+} from "@dp/test-kit/frame.ts";
 import { GAME_PORT, type Ground } from "./world.ts";
 
 export type Outer = Partial<EthernetFields>;

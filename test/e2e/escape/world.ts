@@ -13,12 +13,12 @@
  * observer: they show that it watches, and that it has seen all that came between.
  */
 import { type Objects, openPinned } from "@dp/core";
-import { ethernet, icmp, ipv4, tcp } from "../../../packages/core/test/packet/frame.ts";
+import { ethernet, icmp, ipv4, tcp } from "@dp/test-kit/frame.ts";
+import { must } from "@dp/test-kit/program.ts";
 import { Injector, Sniffer } from "../raw/packet-socket.ts";
 import type { Server } from "../topology/dp.ts";
 import { Internet, NEIGHBOUR_ADDRESS, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { must } from "../topology/program.ts";
 import { refusal } from "../traffic/traffic.ts";
 import { WATCHED_ETHER_TYPES } from "./ether-types.ts";
 

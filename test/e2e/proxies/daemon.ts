@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { type Program, ProgramError } from "@dp/test-kit/program.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { type Program, ProgramError } from "../topology/program.ts";
 
 /** The file of examples/ with this name, as it is. */
 export const example = (file: string) => join(import.meta.dirname, "../../../examples", file);

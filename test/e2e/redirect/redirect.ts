@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import type { Event, Program } from "@dp/test-kit/program.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import type { Event, Program } from "../topology/program.ts";
 
 const program = (name: string) => ["bun", join(import.meta.dirname, `${name}.ts`)];
 

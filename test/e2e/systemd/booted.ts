@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { removeCgroup } from "../topology/cgroup.ts";
+import { removeCgroup } from "@dp/test-kit/cgroup.ts";
+import { must, type Output, type Program, ProgramError, execute } from "@dp/test-kit/program.ts";
 import { DP } from "../topology/dp.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { must, type Output, type Program, ProgramError, run } from "../topology/program.ts";
 
 /** What is tested. */
 export const UNITS = join(import.meta.dirname, "../../../examples/systemd");
@@ -86,7 +86,7 @@ export class Booted implements AsyncDisposable {
     const target = ["--target", `${this.#pid}`, "--mount", "--pid", "--net", "--cgroup"];
     // Before it is mounted in there, this would make a file of that name on the machine.
     const inside = `[ ! -e /sys/fs/cgroup/cgroup.procs ] || echo 0 >/sys/fs/cgroup/cgroup.procs; exec "$@"`;
-    return run(["nsenter", ...target, "--", "sh", "-c", inside, "sh", ...command]);
+    return execute(["nsenter", ...target, "--", "sh", "-c", inside, "sh", ...command]);
   }
 
   async must(...command: string[]): Promise<string> {

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { must } from "@dp/test-kit/program.ts";
 import type { Dp } from "./dp.ts";
 import { MECHANISM } from "./mechanism.ts";
-import { must } from "./program.ts";
 
 /** Of what is attached: the program, and where, which for a container's end is the host's end of its cable. */
 const PIN = /^(dp_\w+?)_(cgroup|eth0|dp\d+)$/;

@@ -5,7 +5,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { must } from "./program.ts";
+import { must } from "@dp/test-kit/program.ts";
 
 const REPOSITORY = join(import.meta.dirname, "../../..");
 

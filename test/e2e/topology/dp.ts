@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type Output, ProgramError } from "@dp/test-kit/program.ts";
 import type { NetworkNamespace } from "./namespace.ts";
-import { type Output, ProgramError } from "./program.ts";
 
 /** The compiled executable: what operators run is what is tested. */
 export const DP = join(import.meta.dirname, "../../../packages/cli/dist/dp");

@@ -21,9 +21,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { must, execute } from "@dp/test-kit/program.ts";
 import { Dp } from "./dp.ts";
 import { NetworkNamespace } from "./namespace.ts";
-import { must, run } from "./program.ts";
 
 export const PUBLIC_ADDRESS = "203.0.113.10";
 export const GATEWAY = "203.0.113.1";
@@ -107,7 +107,7 @@ export class Internet implements AsyncDisposable {
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
     made.defer(async () => {
       // `dp load` mounts it. Namespaces may still hold programs: their interfaces go next.
-      await run(["umount", pinRoot]);
+      await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
     const dp = new Dp(host, pinRoot);

@@ -1,4 +1,4 @@
-import { must, type Output, Program, run } from "./program.ts";
+import { must, type Output, Program, execute } from "@dp/test-kit/program.ts";
 
 /** An interface as `ip -j link` tells it. */
 export interface LinkInfo {
@@ -58,7 +58,7 @@ export class NetworkNamespace implements AsyncDisposable {
   }
 
   run(command: readonly string[], options: { env?: Record<string, string> } = {}): Promise<Output> {
-    return run(this.inside(command), options);
+    return execute(this.inside(command), options);
   }
 
   /** Starts a program that lives until it is disposed of, or the namespace is. */

@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BpfMap, hasTcx, Program, queryTcx, u32 } from "@dp/core/libbpf";
 import { openNetns, withNetns } from "@dp/sys";
+import { must } from "@dp/test-kit/program.ts";
 import type { Internet } from "./internet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
-import { must } from "./program.ts";
 
 /** Everything `dp` could have changed, by what it is. */
 export type State = Record<string, unknown>;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { type Program, ProgramError, SLOWNESS } from "@dp/test-kit/program.ts";
 import { PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { type Program, ProgramError, SLOWNESS } from "../topology/program.ts";
 
 const program = (name: string) => ["bun", join(import.meta.dirname, `${name}.ts`)];
 

@@ -1,6 +1,6 @@
+import { must } from "@dp/test-kit/program.ts";
 import type { Internet } from "../../e2e/topology/internet.ts";
 import type { NetworkNamespace } from "../../e2e/topology/namespace.ts";
-import { must } from "../../e2e/topology/program.ts";
 
 /** A VLAN on the wire that eth0 is at, and the address of the host in it. `wire` is the internet's end. */
 export const VLAN = { iface: "eth0.100", wire: "to-host.100", address: "192.0.2.10" } as const;

@@ -1,8 +1,8 @@
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
+import type { Program } from "@dp/test-kit/program.ts";
 import { Internet } from "../../e2e/topology/internet.ts";
 import type { NetworkNamespace } from "../../e2e/topology/namespace.ts";
-import type { Program } from "../../e2e/topology/program.ts";
 import { stateOf } from "../../e2e/topology/state.ts";
 import { serve } from "../../e2e/traffic/traffic.ts";
 

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { isBpffs, unmount } from "@dp/sys";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { execute } from "@dp/test-kit/program.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import type { Outcome } from "./terminal.ts";
 
 export const EXECUTABLE = join(import.meta.dir, "..", "..", "dist", "dp");
@@ -13,26 +14,10 @@ export function requireExecutable(): void {
   if (!existsSync(EXECUTABLE)) {
     throw new Error("there is no dist/dp yet: `bunx turbo run build --filter=@dp/cli` makes it");
   }
-  if (process.getuid?.() !== 0) throw new Error("these tests make network namespaces: run them as root");
+  requireRoot();
 }
 
-/** Runs a program to its end. */
-export async function execute(program: string, args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
-  const [stdout, stderr, code] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise<number>((closed, failed) => child.on("close", (status) => closed(status ?? -1)).on("error", failed)),
-  ]);
-  return { code, stdout, stderr };
-}
-
-function ip(...args: string[]): void {
-  const { status, stderr } = spawnSync("ip", args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
-}
-
-/** A command that goes on until it is told to stop. */
+/** A command that runs until a test ends it. */
 export class Running implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number>;
@@ -82,35 +67,29 @@ export class Running implements AsyncDisposable {
 
 /** A host for the executable: a network namespace with an uplink and a default route, and a pin root of its own. */
 export class HostNamespace implements Disposable {
-  readonly #id = `clitest-${randomBytes(4).toString("hex")}`;
   readonly folder = mkdtempSync(join(tmpdir(), "clitest-"));
   readonly pinRoot = join(this.folder, "bpf");
-  readonly #namespaces: string[] = [];
+  readonly #host = new NetworkNamespace();
+  readonly #containers: NetworkNamespace[] = [];
 
   constructor() {
-    const host = this.#namespace("host");
-    ip("-n", host, "link", "set", "lo", "up");
-    ip("-n", host, "link", "add", "up0", "type", "veth", "peer", "name", "net0");
-    ip("-n", host, "addr", "add", "203.0.113.10/24", "dev", "up0");
-    for (const each of ["up0", "net0"]) ip("-n", host, "link", "set", each, "up");
-    ip("-n", host, "route", "add", "default", "via", "203.0.113.1");
+    this.#host.ip("link", "set", "lo", "up");
+    this.#host.ip("link", "add", "up0", "type", "veth", "peer", "name", "net0");
+    this.#host.ip("addr", "add", "203.0.113.10/24", "dev", "up0");
+    for (const each of ["up0", "net0"]) this.#host.ip("link", "set", each, "up");
+    this.#host.ip("route", "add", "default", "via", "203.0.113.1");
   }
 
-  #namespace(name: string): string {
-    const full = `${this.#id}-${name}`;
-    ip("netns", "add", full);
-    this.#namespaces.push(full);
-    return full;
-  }
-
+  /** Makes a namespace for a container. Returns its name. */
   container(): string {
-    return this.#namespace(`c${this.#namespaces.length}`);
+    const container = new NetworkNamespace();
+    this.#containers.push(container);
+    return container.name;
   }
 
   /** Runs the executable on this host. */
   dp(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-    const host = `--net=/run/netns/${this.#namespaces[0]}`;
-    return execute("nsenter", [host, EXECUTABLE, ...args], { DP_PIN_ROOT: this.pinRoot, ...env });
+    return execute(this.#host.command(EXECUTABLE, ...args), { env: { DP_PIN_ROOT: this.pinRoot, ...env } });
   }
 
   readonly executable = EXECUTABLE;
@@ -122,22 +101,21 @@ export class HostNamespace implements Disposable {
 
   /** Starts another program on this host. */
   startOther(command: string[]): Running {
-    return new Running([...this.inside, ...command], { DP_PIN_ROOT: this.pinRoot });
+    return new Running(this.#host.command(...command), { DP_PIN_ROOT: this.pinRoot });
   }
 
   /** Runs another program on this host. */
   other(command: string[]): Promise<Outcome> {
-    const [program = "", ...args] = [...this.inside, ...command];
-    return execute(program, args);
+    return execute(this.#host.command(...command));
   }
 
-  /** Put before a command, has it run on this host. */
+  /** The start of a command line that runs a command on this host. */
   get inside(): string[] {
-    return ["nsenter", `--net=/run/netns/${this.#namespaces[0]}`];
+    return this.#host.command();
   }
 
   [Symbol.dispose](): void {
-    for (const name of this.#namespaces) ip("netns", "delete", name);
+    for (const namespace of [this.#host, ...this.#containers]) namespace[Symbol.dispose]();
     while (isBpffs(this.pinRoot)) unmount(this.pinRoot);
     rmSync(this.folder, { recursive: true });
   }

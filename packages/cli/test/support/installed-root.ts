@@ -1,8 +1,11 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { execute } from "./host-namespace.ts";
+import { execute } from "@dp/test-kit/program.ts";
 import type { Outcome } from "./terminal.ts";
+
+/** A package manager that is busy on two cores takes long. */
+const INSTALLING_MS = 300_000;
 
 /**
  * This machine's root as it is, to install packages into: what is written goes elsewhere, and away with it. dpkg knows
@@ -25,7 +28,7 @@ export class InstalledRoot implements AsyncDisposable {
   }
 
   async #mount(target: string, ...args: string[]): Promise<void> {
-    const { code, stderr } = await execute("mount", [...args, target]);
+    const { code, stderr } = await execute(["mount", ...args, target]);
     if (code !== 0) throw new Error(`mount ${target}: ${stderr}`);
     this.#mounts.unshift(target);
   }
@@ -33,13 +36,12 @@ export class InstalledRoot implements AsyncDisposable {
   /** Runs a command in there; the environment is that command's alone: `chroot` itself is found by ours. */
   run(command: string[], env: Record<string, string> = {}): Promise<Outcome> {
     const set = Object.entries({ LC_ALL: "C.UTF-8", ...env }).map(([name, value]) => `${name}=${value}`);
-    return execute("chroot", [this.path, "env", ...set, ...command]);
+    return execute(["chroot", this.path, "env", ...set, ...command], { timeoutMs: INSTALLING_MS });
   }
 
   /** The same, on a host of the tests: what is put before a command there is passed. */
   runInside(inside: string[], command: string[], env: Record<string, string> = {}): Promise<Outcome> {
-    const [program = "", ...args] = [...inside, "chroot", this.path, ...command];
-    return execute(program, args, env);
+    return execute([...inside, "chroot", this.path, ...command], { env, timeoutMs: INSTALLING_MS });
   }
 
   /** Puts a file there. Its path in there. */
@@ -50,7 +52,7 @@ export class InstalledRoot implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const target of this.#mounts) await execute("umount", ["--lazy", "--recursive", target]);
+    for (const target of this.#mounts) await execute(["umount", "--lazy", "--recursive", target]);
     rmSync(this.#folder, { recursive: true });
   }
 }

@@ -1,7 +1,7 @@
 /** Whose packets they are: addresses that mean something to a program, and some that mean nothing. */
-import { A, B, HOST_ADDRESSES } from "../packet/bench.ts";
+import { A, B, HOST_ADDRESSES } from "@dp/test-kit/two-servers.ts";
 
-export const PLAYERS = ["198.51.100.7", "198.51.100.8"] as const;
+export const PLAYERS = ["198.51.100.7", "198.51.100.8", "1.0.0.0", "126.255.255.255", "223.255.255.255"] as const;
 export const STRANGERS = ["192.0.2.200", "8.8.8.8"];
 export const ROUTER = "192.0.2.254";
 export const ODD_ADDRESSES = [

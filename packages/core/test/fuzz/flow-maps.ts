@@ -1,35 +1,37 @@
 /** What the programs' maps hold of flows against what the model does, but for when they end. */
-import type { Bench } from "../packet/bench.ts";
+import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
 import type { FlowModel } from "./flow-model.ts";
 import { type Flow, flowId, type Origin, originId } from "./flow.ts";
 
 /** undefined when nothing differs. */
-export function differenceOfMaps(bench: Bench, model: FlowModel): string | undefined {
+export function differenceOfMaps(runner: ProgramRunner, model: FlowModel): string | undefined {
   return (
-    differenceOf("flows", flowsOf(bench), model.flows) ??
-    differenceOf("origins", originsOf(bench), model.origins) ??
-    differenceOf("answers", answersOf(bench), model.answers) ??
-    differenceOf("counts", countsOf(bench, model), model.counts)
+    differenceOf("flows", flowsOf(runner), model.flows) ??
+    differenceOf("origins", originsOf(runner), model.origins) ??
+    differenceOf("answers", answersOf(runner), model.answers) ??
+    differenceOf("counts", countsOf(runner, model), model.counts)
   );
 }
 
-function flowsOf(bench: Bench): Map<string, Flow> {
-  return new Map(bench.entries("dp_flows").map(([key, flow]) => [flowId(key), flow]));
+function flowsOf(runner: ProgramRunner): Map<string, Flow> {
+  return new Map(runner.entries("dp_flows").map(([key, flow]) => [flowId(key), flow]));
 }
 
-function originsOf(bench: Bench): Map<string, Origin> {
+function originsOf(runner: ProgramRunner): Map<string, Origin> {
   const known = ({ dst, dport, sport, listener, expires }: { expires: bigint } & Omit<Origin, "established">) => {
     return { dst, dport, sport, listener, established: expires === 0n };
   };
-  return new Map(bench.entries("dp_origins").map(([key, origin]) => [originId(key), known(origin)]));
+  return new Map(runner.entries("dp_origins").map(([key, origin]) => [originId(key), known(origin)]));
 }
 
-function answersOf(bench: Bench): Map<string, string> {
-  return new Map(bench.entries("dp_answer_frags").map(([{ src, dst, id }, { addr }]) => [`${src} ${dst} ${id}`, addr]));
+function answersOf(runner: ProgramRunner): Map<string, string> {
+  return new Map(
+    runner.entries("dp_answer_frags").map(([{ src, dst, id }, { addr }]) => [`${src} ${dst} ${id}`, addr]),
+  );
 }
 
-function countsOf(bench: Bench, { world }: FlowModel): Map<string, number> {
-  return new Map(world.containers.map(({ address }) => [address, bench.get("dp_veth_pairs", address).flows]));
+function countsOf(runner: ProgramRunner, { world }: FlowModel): Map<string, number> {
+  return new Map(world.containers.map(({ address }) => [address, runner.get("dp_veth_pairs", address).flows]));
 }
 
 type Entries<T> = ReadonlyMap<string, T>;

@@ -3,7 +3,7 @@
  * flows they keep. Nothing ends here by the time: the fuzzer's flows live longer than it looks at them.
  */
 import type { DpFlowKey, DpOriginKey } from "@dp/bpf";
-import type { Server } from "../packet/bench.ts";
+import type { Server } from "@dp/test-kit/two-servers.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
 import { type Flow, type FlowId, flowId, flowIdOf, type Origin, type OriginId, originId, originKey } from "./flow.ts";
 import { Packet } from "./model-packet.ts";

@@ -1,7 +1,9 @@
 /** Takes steps in the kernel and in the model, and says where the two part. */
 import type { DpFlowKey } from "@dp/bpf";
+import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
+import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { A, B, CONFIG, vethPairOf } from "@dp/test-kit/two-servers.ts";
 import { u32, u64 } from "../../src/libbpf/index.ts";
-import { A, B, Bench, type Counts, CONFIG, difference, vethPairOf } from "../packet/bench.ts";
 import { differenceOf, differenceOfMaps } from "./flow-maps.ts";
 import { type Fate, FlowModel, type FlowVerdict } from "./flow-model.ts";
 import type { Change, PacketStep, Step } from "./flow-steps.ts";
@@ -14,8 +16,8 @@ const ROOM = 14;
 const LONG = 86_400_000_000_000n;
 const ELSEWHERE = 1n;
 
-export function openFlowBench(): Promise<Bench> {
-  return Bench.open("tproxy", {
+export function openFlowRunner(): Promise<ProgramRunner> {
+  return ProgramRunner.open("tproxy", {
     program: "dp_tproxy_container",
     prepare(object) {
       object.setVariable("dp_max_flows", u32, MOST);
@@ -31,12 +33,12 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 /** From maps without a flow in them to where steps have brought both. */
 export class FlowRun {
   readonly model: FlowModel;
-  readonly #bench: Bench;
+  readonly #runner: ProgramRunner;
   readonly #before: Counts;
   readonly #drops: Counts = {};
 
-  constructor(bench: Bench) {
-    this.#bench = bench;
+  constructor(runner: ProgramRunner) {
+    this.#runner = runner;
     this.model = new FlowModel({
       containers: [A, B].map((server) => ({ ...server, atHome: true })),
       listeners: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
@@ -44,17 +46,17 @@ export class FlowRun {
       most: MOST,
       room: ROOM,
     });
-    for (const name of ["dp_flows", "dp_origins", "dp_answer_frags"] as const) bench.clear(name);
+    for (const name of ["dp_flows", "dp_origins", "dp_answer_frags"] as const) runner.clear(name);
     this.#configure();
     for (const { address } of this.model.world.containers) this.#place(address);
-    this.#before = bench.counts();
+    this.#before = runner.counts();
   }
 
   /** What the kernel made of it and what the model did, when that is not the same; else what became of it. */
   take(step: Step): { differs?: string; fate?: Fate | string } {
     if ("program" in step) return this.#send(step);
     // A change that is made to both could hide it.
-    const differs = differenceOfMaps(this.#bench, this.model);
+    const differs = differenceOfMaps(this.#runner, this.model);
     if (differs === undefined) this.#change(step);
     return differs === undefined ? {} : { differs };
   }
@@ -85,29 +87,29 @@ export class FlowRun {
     const origin = model.origins.get(originId(key));
     if (what === "flow") {
       model.flows.delete(id);
-      this.#bench.delete("dp_flows", flowKey(id));
+      this.#runner.delete("dp_flows", flowKey(id));
     } else if (what === "origin" && origin !== undefined) {
       model.origins.delete(originId(key));
-      this.#bench.delete("dp_origins", key);
+      this.#runner.delete("dp_origins", key);
     } else if (origin !== undefined) {
       origin.established = true;
       // As dp_sockops does.
-      this.#bench.set("dp_origins", key, { ...this.#bench.get("dp_origins", key), expires: 0n });
+      this.#runner.set("dp_origins", key, { ...this.#runner.get("dp_origins", key), expires: 0n });
     }
   }
 
   #configure(): void {
     const { held, listeners } = this.model.world;
     const ports = { httpPort: listeners.http, dnsPort: listeners.dns, tcpPort: listeners.tcp };
-    this.#bench.set("dp_configs", 0, { ...CONFIG, ...ports, heldUntil: held ? 2n ** 63n : 0n });
+    this.#runner.set("dp_configs", 0, { ...CONFIG, ...ports, heldUntil: held ? 2n ** 63n : 0n });
   }
 
   #place(container: string): void {
     const server = this.model.world.containers.find(({ address }) => address === container);
     if (server === undefined) return;
-    const cookie = server.atHome ? this.#bench.netnsCookie : ELSEWHERE;
+    const cookie = server.atHome ? this.#runner.netnsCookie : ELSEWHERE;
     const flows = this.model.counts.get(container) as number;
-    this.#bench.set("dp_veth_pairs", container, { ...vethPairOf(server, cookie), flows });
+    this.#runner.set("dp_veth_pairs", container, { ...vethPairOf(server, cookie), flows });
   }
 
   #send(step: PacketStep): { differs?: string; fate?: string } {
@@ -118,7 +120,7 @@ export class FlowRun {
     }
     const { cutTo, tag } = step;
     const options = { ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
-    const actual = this.#bench.runUncounted(frame, { program: `dp_tproxy_${step.program}`, ...options });
+    const actual = this.#runner.runUncounted(frame, { program: `dp_tproxy_${step.program}`, ...options });
     const sent = frame.subarray(0, cutTo);
     const expected = this.#judge(step, sent);
     if (expected.drop !== undefined) {
@@ -139,16 +141,16 @@ export class FlowRun {
 
   /** As the kernel has it. */
   #sportOf(key: DpFlowKey): number | undefined {
-    return this.#bench.entries("dp_flows").find(([other]) => flowId(other) === flowId(key))?.[1].sport;
+    return this.#runner.entries("dp_flows").find(([other]) => flowId(other) === flowId(key))?.[1].sport;
   }
 
   /** What is different in the maps and counters; undefined when nothing is. */
   compareMaps(): string | undefined {
-    return differenceOfMaps(this.#bench, this.model) ?? this.#compareDrops();
+    return differenceOfMaps(this.#runner, this.model) ?? this.#compareDrops();
   }
 
   #compareDrops(): string | undefined {
-    const counted = difference(this.#before, this.#bench.counts());
+    const counted = difference(this.#before, this.#runner.counts());
     return differenceOf("drops", new Map(Object.entries(counted)), new Map(Object.entries(this.#drops)));
   }
 }

@@ -1,8 +1,3 @@
-/**
- * What happens to flows, step by step: packets of containers and of the proxy, most of them as they should be, and what
- * else changes under the programs.
- */
-import { A, B, HOST_PEER_MAC } from "../packet/bench.ts";
 import {
   ethernet,
   fragments,
@@ -13,7 +8,12 @@ import {
   RECORD_ROUTE,
   tcp,
   udp,
-} from "../packet/frame.ts";
+} from "@dp/test-kit/frame.ts";
+/**
+ * What happens to flows, step by step: packets of containers and of the proxy, most of them as they should be, and what
+ * else changes under the programs.
+ */
+import { A, B, HOST_PEER_MAC } from "@dp/test-kit/two-servers.ts";
 import { ODD_ADDRESSES, OWN_ADDRESSES, STRANGERS } from "./addresses.ts";
 import type { FlowModel } from "./flow-model.ts";
 import { type Flow, type FlowId, flowId, flowKey, type Origin, type OriginId, originKey } from "./flow.ts";

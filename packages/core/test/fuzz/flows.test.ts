@@ -3,10 +3,11 @@
  * after every so many steps the same in the maps. How many packets, and from which seed, is as in fuzz.test.ts.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Bench, Counts } from "../packet/bench.ts";
-import { requireRoot } from "../support/sandbox.ts";
+import type { Counts } from "@dp/test-kit/packet-counts.ts";
+import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { replay, shortened } from "./flow-replay.ts";
-import { FlowRun, openFlowBench } from "./flow-run.ts";
+import { FlowRun, openFlowRunner } from "./flow-run.ts";
 import { makeStep, type Step } from "./flow-steps.ts";
 import { KEPT_FLOWS } from "./kept-flows.ts";
 import { howMany, LONG_RUN, SEED } from "./length.ts";
@@ -18,16 +19,16 @@ const CASES = howMany(20_000);
 /** Between two looks at the maps, which begin anew then. */
 const BATCH = 150;
 
-let bench: Bench;
+let runner: ProgramRunner;
 
 beforeAll(async () => {
-  bench = await openFlowBench();
+  runner = await openFlowRunner();
 });
 
-afterAll(() => bench[Symbol.dispose]());
+afterAll(() => runner[Symbol.dispose]());
 
 test.each(KEPT_FLOWS.map((kept) => [kept.was, kept] as const))("kept: %s", (_, kept) => {
-  expect(replay(bench, kept.steps)).toBeUndefined();
+  expect(replay(runner, kept.steps)).toBeUndefined();
 });
 
 test(
@@ -36,13 +37,13 @@ test(
     const random = new Random(SEED);
     const fates: Counts = {};
     for (let done = 0; done < CASES;) {
-      const run = new FlowRun(bench);
+      const run = new FlowRun(runner);
       const steps: Step[] = [];
       const fail = (differs: string): never => {
-        const fewer = shortened(bench, steps);
+        const fewer = shortened(runner, steps);
         const kept = JSON.stringify({ was: "?", steps: fewer });
         throw new Error(
-          `seed ${SEED}, after ${done} packets:\n${kept}\n${replay(bench, fewer)}\nat first:\n${differs}`,
+          `seed ${SEED}, after ${done} packets:\n${kept}\n${replay(runner, fewer)}\nat first:\n${differs}`,
         );
       };
       for (let each = 0; each < BATCH; each++) {

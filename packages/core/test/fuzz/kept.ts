@@ -12,6 +12,7 @@ export interface KeptCase {
   frame: string;
   cutTo?: number;
   tag?: number;
+  checksumComplete?: boolean;
 }
 
 export const KEPT: readonly KeptCase[] = [];

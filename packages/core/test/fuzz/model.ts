@@ -2,7 +2,7 @@
  * What the programs say of a packet, as their rules (the comments that bpf/*.bpf.c open with) have it, written a second
  * time: over plain bytes, with nothing taken from the C but the rules and their order. The fuzzer compares the two.
  */
-import { type Server, UPLINK } from "../packet/bench.ts";
+import { type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
 import { Packet } from "./model-packet.ts";
 import { drop, NEXT, PASS, redirect, type Verdict } from "./verdict.ts";

@@ -1,6 +1,6 @@
+import { EtherType, ip, join, mac } from "@dp/test-kit/frame.ts";
 /** What can become of a valid packet: a few fields, bytes or lengths that are not what they should be. */
-import { A, B, HOST_PEER_MAC, UPLINK } from "../packet/bench.ts";
-import { EtherType, ip, join, mac } from "../packet/frame.ts";
+import { A, B, HOST_PEER_MAC, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ADDRESSES } from "./addresses.ts";
 import type { Random } from "./random.ts";
 
@@ -33,8 +33,9 @@ const MUTATIONS: Mutation[] = [
   (bytes, random) => put(bytes, random.one(WORDS), word(random.below(65_536))),
   (bytes, random) => put(bytes, 12, word(random.one(ETHER_TYPES))),
   (bytes, random) => put(bytes, random.one(ADDRESSES_AT), ip(random.one(ADDRESSES))),
+  (bytes, random) => put(bytes, random.one(ADDRESSES_AT), noise(4, random)),
   (bytes, random) => put(bytes, random.one([0, 6, 22, 32]), mac(random.one(MACS))),
-  (bytes, random) => put(bytes, 23, [random.one([1, 2, 4, 6, 17, 41, 47, 58, 132])]),
+  (bytes, random) => put(bytes, 23, [random.one([1, 2, 4, 6, 17, 41, 47, 58, 132, random.below(256)])]),
   (bytes, random) => put(bytes, random.one([14, 42]), [0x40 | random.below(16)]),
   // Another length, with the header telling it or not.
   (bytes, random) => {
@@ -42,10 +43,7 @@ const MUTATIONS: Mutation[] = [
     return random.once(2) ? put(cut, 16, word(cut.byteLength - 14)) : cut;
   },
   (bytes, random) => {
-    const longer = join(
-      bytes,
-      Array.from({ length: random.below(40) }, () => random.below(256)),
-    );
+    const longer = join(bytes, noise(random.below(40), random));
     return random.once(2) ? put(longer, 16, word(longer.byteLength - 14)) : longer;
   },
   // IPv4 options.
@@ -57,6 +55,10 @@ const MUTATIONS: Mutation[] = [
     return put(longer, 16, word(longer.byteLength - 14));
   },
 ];
+
+export function noise(length: number, random: Random): Uint8Array {
+  return Uint8Array.from({ length }, () => random.below(256));
+}
 
 /** @param most how many changes there are at most; often there is none */
 export function mutated(frame: Uint8Array, random: Random, most = 3): Uint8Array {

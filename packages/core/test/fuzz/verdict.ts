@@ -1,5 +1,5 @@
 /** What a model says of a packet. */
-import type { DropReason } from "../packet/bench.ts";
+import type { DropReason } from "@dp/test-kit/program-runner.ts";
 import type { Packet } from "./model-packet.ts";
 
 export interface Verdict {

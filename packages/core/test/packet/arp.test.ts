@@ -1,7 +1,5 @@
-/** bpf/arp.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
+/** bpf/arp.bpf.c, rule by rule, at the host peer of server A. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
-import { bytes } from "../../src/libbpf/index.ts";
-import { A, B, Bench, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER } from "./bench.ts";
 import {
   arp,
   type ArpFields,
@@ -15,10 +13,13 @@ import {
   padded,
   raw,
   tcp,
-} from "./frame.ts";
-import { benchFor, type Case, dropped, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER } from "@dp/test-kit/two-servers.ts";
+import { bytes } from "../../src/libbpf/index.ts";
+import { runnerFor, type Case, dropped, table } from "./table.ts";
 
-const bench = benchFor("arp");
+const runner = runnerFor("arp");
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
@@ -73,7 +74,7 @@ const next = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
 });
 
 table(
-  bench,
+  runner,
   [
     // Rule 4.
     answered("a question for the gateway's MAC is answered", question()),
@@ -175,7 +176,7 @@ test("a question cut off at any byte is dropped", () => {
   const whole = question();
   expect(whole.byteLength).toBe(42);
   for (let length = 14; length < whole.byteLength; length++) {
-    expect(bench().run(whole, { cutTo: length })).toEqual({
+    expect(runner().run(whole, { cutTo: length })).toEqual({
       verdict: "drop",
       packet: whole.subarray(0, length),
       counts: dropped(A.hostPeer, "truncated")(length),
@@ -185,7 +186,7 @@ test("a question cut off at any byte is dropped", () => {
 
 test("the MAC to answer with can be set before the object is loaded", async () => {
   const other = "02:00:5e:00:53:01";
-  using changed = await Bench.open("arp", {
+  using changed = await ProgramRunner.open("arp", {
     prepare: (object) => object.setVariable("dp_host_peer_mac", bytes(6), mac(other)),
   });
   const { verdict, packet } = changed.run(question());

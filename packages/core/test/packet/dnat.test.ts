@@ -1,7 +1,6 @@
-/** bpf/dnat.bpf.c, rule by rule, at the uplink. See bench.ts for the topology. */
+/** bpf/dnat.bpf.c, rule by rule, at the uplink. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
-import { A, addressNumber, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "./bench.ts";
-import { dissect } from "./dissect.ts";
+import { dissect } from "@dp/test-kit/dissect.ts";
 import {
   arp,
   ethernet,
@@ -22,11 +21,12 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "./frame.ts";
-import { benchFor, into, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import { A, addressNumber, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { runnerFor, into, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
-const bench = benchFor("dnat");
+const runner = runnerFor("dnat");
 
 const GATEWAY_MAC = "02:bb:00:00:00:01";
 const PLAYER = { address: "198.51.100.7", port: 40000 };
@@ -51,7 +51,7 @@ function asDelivered(details: Details = {}, server: Server = A): Uint8Array {
 }
 
 // Rule 9. Whatever the segment, only the destination changes.
-translates(bench, {
+translates(runner, {
   it: (what) => `${what}, to a server's port, goes to its container`,
   packet: fromPlayer,
   translated: asDelivered,
@@ -69,7 +69,7 @@ translates(bench, {
   ],
 });
 
-table(bench, [
+table(runner, [
   {
     it: "another server's port goes to that server's container",
     packet: fromPlayer({ tcp: { dst: B.publicPort } }),
@@ -94,7 +94,7 @@ table(bench, [
   },
 ]);
 
-table(bench, [
+table(runner, [
   // Rule 8.
   {
     it: "another destination address is the host's business, whatever the port",
@@ -267,13 +267,13 @@ test("a packet cut off at any byte before the end of its TCP header is left alon
   for (const details of [{}, { ip: { options: RECORD_ROUTE } }, { ip: { options: MAXIMUM_OPTIONS } }]) {
     const whole = fromPlayer({ ...details, data: "" });
     for (let length = 14; length < whole.byteLength; length++) {
-      expect(bench().run(whole, { cutTo: length })).toEqual({
+      expect(runner().run(whole, { cutTo: length })).toEqual({
         verdict: "next",
         packet: whole.subarray(0, length),
         counts: {},
       });
     }
-    expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe("redirect");
+    expect(runner().run(whole, { cutTo: whole.byteLength }).verdict).toBe("redirect");
   }
 });
 
@@ -281,7 +281,7 @@ test("a packet that is as short as it says, wherever it ends in the TCP header, 
   const segment = fromPlayer({ data: "" }).subarray(34);
   for (let length = 0; length < segment.byteLength; length++) {
     const packet = ethernet(ARRIVING, ipv4(TO_PUBLIC, raw(Protocol.tcp, segment.subarray(0, length))));
-    expect(bench().run(packet)).toEqual({ verdict: "next", packet, counts: {} });
+    expect(runner().run(packet)).toEqual({ verdict: "next", packet, counts: {} });
   }
 });
 
@@ -305,7 +305,7 @@ const DELIVERED = fragments(
 const laterOf = (ip: Partial<Ipv4Fields>) =>
   fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp(TO_A, LONG), CUTS)[1] as Uint8Array;
 
-table(bench, [
+table(runner, [
   {
     it: "a first fragment goes to the container, with the checksum of the whole segment",
     packet: FIRST,
@@ -448,7 +448,7 @@ table(bench, [
 ]);
 
 test("the fragments as delivered, put together, are an intact segment", () => {
-  const whole = [FIRST, SECOND, LAST].map((packet) => bench().run(packet).packet.subarray(34));
+  const whole = [FIRST, SECOND, LAST].map((packet) => runner().run(packet).packet.subarray(34));
   const packet = ethernet(
     { ...ARRIVING, dst: A.mac },
     ipv4({ ...TO_PUBLIC, dst: A.address }, raw(Protocol.tcp, join(...whole))),

@@ -6,9 +6,7 @@
  *     player ◀── "what went to 203.0.113.10:25570" ◀── uplink ◀── error: "what went to 10.2.0.2:25565" ── container
  */
 import { describe, expect, test } from "bun:test";
-import { u32 } from "../../src/libbpf/index.ts";
-import { A, B, type Bench, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "./bench.ts";
-import { checksum } from "./checksum.ts";
+import { checksum } from "@dp/test-kit/checksum.ts";
 import {
   ethernet,
   fragments,
@@ -24,8 +22,11 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "./frame.ts";
-import { benchFor, type Case, dropped, into, outOf, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { A, B, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { u32 } from "../../src/libbpf/index.ts";
+import { runnerFor, type Case, dropped, into, outOf, table } from "./table.ts";
 
 const PLAYER = { address: "198.51.100.7", port: 40000 };
 const ROUTER = "192.0.2.254";
@@ -139,7 +140,7 @@ const BOGUS: [it: string, details: Details][] = [
 ];
 
 describe("at the uplink", () => {
-  const bench = benchFor("dnat");
+  const runner = runnerFor("dnat");
 
   const ARRIVING: Ends = {
     eth: { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
@@ -170,7 +171,7 @@ describe("at the uplink", () => {
   });
 
   const PLAIN = error(ARRIVING, {});
-  table(bench, [
+  table(runner, [
     ...SHAPES.map(([it, details]) => translated(it, details)),
     {
       ...translated("what the Ethernet adds stays behind it", {}),
@@ -185,7 +186,7 @@ describe("at the uplink", () => {
     next("tagged for a VLAN", PLAIN, { run: { tag: 100 } }),
     next("to a MAC that is not the host's", error({ ...ARRIVING, eth: { ...ARRIVING.eth, dst: B.mac } }, {})),
     next("about a server that was removed", PLAIN, {
-      given: (maps: Bench) => maps.delete("dp_dnat_targets", { addr: PUBLIC_ADDRESS, port: A.publicPort }),
+      given: (maps: ProgramRunner) => maps.delete("dp_dnat_targets", { addr: PUBLIC_ADDRESS, port: A.publicPort }),
     }),
     ...fragments(ARRIVING.eth, ARRIVING.ip, icmp({ type: 3, code: 4 }, PLAIN.subarray(42)), [8]).map(
       (fragment, index) => next(`fragment ${index} of one`, fragment),
@@ -207,7 +208,7 @@ describe("at the uplink", () => {
 
   test("a wrong checksum in what is quoted stays wrong, and the error's own right", () => {
     const details = { quotedIp: { checksum: 0x1234 }, quotedTcp: { checksum: 0x5678 } };
-    const { verdict, packet } = bench().run(error(ARRIVING, details));
+    const { verdict, packet } = runner().run(error(ARRIVING, details));
     expect(verdict).toBe("redirect");
     expect(checksum(packet.subarray(34))).toBe(0);
     const right = error(DELIVERED, {});
@@ -221,7 +222,7 @@ describe("at the uplink", () => {
   test("an error cut off at any byte is left alone", () => {
     const whole = error(ARRIVING, { quotes: 8 });
     for (let length = 34; length < whole.byteLength; length++) {
-      expect(bench().run(whole, { cutTo: length })).toEqual({
+      expect(runner().run(whole, { cutTo: length })).toEqual({
         verdict: "next",
         packet: whole.subarray(0, length),
         counts: {},
@@ -231,7 +232,7 @@ describe("at the uplink", () => {
 });
 
 describe("at the uplink, of nobody's player", () => {
-  const bench = benchFor("dnat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
+  const runner = runnerFor("dnat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
   const packet = (data: string) =>
     ethernet(
       { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
@@ -248,15 +249,15 @@ describe("at the uplink, of nobody's player", () => {
     );
 
   test("an error changes nothing until that player has sent something", () => {
-    expect(bench().run(packet("x")).verdict).toBe("next");
+    expect(runner().run(packet("x")).verdict).toBe("next");
     const says = ipv4({ src: PLAYER.address, dst: PUBLIC_ADDRESS }, tcp({ src: PLAYER.port, dst: A.publicPort }));
-    bench().run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, says));
-    expect(bench().run(packet("x")).verdict).toBe("redirect");
+    runner().run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, says));
+    expect(runner().run(packet("x")).verdict).toBe("redirect");
   });
 });
 
 describe("at the host peer", () => {
-  const bench = benchFor("snat");
+  const runner = runnerFor("snat");
 
   const LEAVING: Ends = {
     eth: { dst: HOST_PEER_MAC, src: A.mac },
@@ -286,7 +287,7 @@ describe("at the host peer", () => {
   });
 
   table(
-    bench,
+    runner,
     SHAPES.map(([it, details]) => ({
       it: `an error reaches the player: ${it}`,
       packet: error(LEAVING, details),
@@ -296,7 +297,7 @@ describe("at the host peer", () => {
     })),
   );
 
-  table(bench, [
+  table(runner, [
     ...BOGUS.filter(([, { ip }]) => ip?.moreFragments === undefined && ip?.fragmentOffset === undefined).map(
       ([it, details]) => drop(it, error(LEAVING, details)),
     ),
@@ -320,7 +321,7 @@ describe("at the host peer", () => {
 });
 
 describe("at the host peer, to nobody's player", () => {
-  const bench = benchFor("snat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
+  const runner = runnerFor("snat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
 
   test("an error is dropped", () => {
     const quoted = ethernet(
@@ -331,7 +332,7 @@ describe("at the host peer, to nobody's player", () => {
       { dst: HOST_PEER_MAC, src: A.mac },
       ipv4({ src: A.address, dst: PLAYER.address }, icmp({ type: 3, code: 13 }, quoted)),
     );
-    expect(bench().run(packet)).toEqual({ verdict: "drop", packet, counts: dropped(A.hostPeer, "icmp")(0) });
+    expect(runner().run(packet)).toEqual({ verdict: "drop", packet, counts: dropped(A.hostPeer, "icmp")(0) });
   });
 });
 

@@ -11,18 +11,21 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ObjectName } from "@dp/bpf";
 import { bindSocket, Errno, type Fd, receive, send, setSocketOption, socket, SyscallError } from "@dp/sys";
-import { openKernelFds, requireRoot } from "../support/sandbox.ts";
-import { A, Bench, type Counts, difference, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "./bench.ts";
-import { arp, ethernet, EtherType, ipv4, join, MAXIMUM_OPTIONS, padded, tcp, udp } from "./frame.ts";
+import { arp, ethernet, EtherType, ipv4, join, MAXIMUM_OPTIONS, padded, tcp, udp } from "@dp/test-kit/frame.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
+import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { A, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { dropped, into, outOf } from "./table.ts";
 
 requireRoot();
 
 let before: string[];
 beforeEach(() => {
-  before = openKernelFds();
+  before = openBpfDescriptors();
 });
-afterEach(() => expect(openKernelFds()).toEqual(before));
+afterEach(() => expect(openBpfDescriptors()).toEqual(before));
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -30,13 +33,13 @@ const SOL_PACKET = 263;
 const PACKET_VNET_HDR = 15;
 const MSG_DONTWAIT = 0x40;
 
-/** The other ends of the uplink's and of A's veth pair; see bench.ts. */
+/** The other ends of the uplink's and of A's veth pair; see runner.ts. */
 const PLAYER_IFINDEX = 11;
 const CONTAINER_IFINDEX = 21;
 
 /** A packet socket on an interface; of `etherType` it hears what comes in, of 0 nothing. */
-function packetSocket(bench: Bench, ifindex: number, etherType: number): Fd {
-  const fd = bench.inside(() => socket(AF_PACKET, SOCK_RAW, 0));
+function packetSocket(runner: ProgramRunner, ifindex: number, etherType: number): Fd {
+  const fd = runner.inside(() => socket(AF_PACKET, SOCK_RAW, 0));
   // struct sockaddr_ll (packet(7)).
   const address = new DataView(new ArrayBuffer(20));
   address.setUint16(0, AF_PACKET, true);
@@ -53,8 +56,8 @@ const LENGTH = 5000;
 const ETHERNET = 14;
 
 /** Sends a frame of which only the first `head` bytes are in one piece. */
-function sendSplit(bench: Bench, ifindex: number, frame: Uint8Array, head: number): void {
-  using fd = packetSocket(bench, ifindex, 0);
+function sendSplit(runner: ProgramRunner, ifindex: number, frame: Uint8Array, head: number): void {
+  using fd = packetSocket(runner, ifindex, 0);
   setSocketOption(fd, SOL_PACKET, PACKET_VNET_HDR, Uint8Array.of(1, 0, 0, 0), "describe packets to the socket");
   // struct virtio_net_hdr: no flags, no segmentation, the length of the headers.
   const description = Uint8Array.of(0, 0, head, 0, 0, 0, 0, 0, 0, 0);
@@ -74,12 +77,12 @@ async function eventually<T>(read: () => T | undefined): Promise<T> {
 
 /** Sends a frame to a program on its hook, and gives what it counted. */
 async function counted(name: ObjectName, ifindex: number, frame: Uint8Array, head = ETHERNET): Promise<Counts> {
-  using bench = await Bench.open(name);
-  bench.attach();
-  const start = bench.counts();
-  sendSplit(bench, ifindex, frame, head);
+  using runner = await ProgramRunner.open(name);
+  runner.attach();
+  const start = runner.counts();
+  sendSplit(runner, ifindex, frame, head);
   return eventually(() => {
-    const counts = difference(start, bench.counts());
+    const counts = difference(start, runner.counts());
     return Object.keys(counts).length > 0 ? counts : undefined;
   });
 }
@@ -123,11 +126,11 @@ test("dp_snat judges what it finds there", async () => {
 });
 
 test("dp_arp finds the question, and its answer comes back", async () => {
-  using bench = await Bench.open("arp");
-  bench.attach();
-  using listener = packetSocket(bench, CONTAINER_IFINDEX, EtherType.arp);
+  using runner = await ProgramRunner.open("arp");
+  runner.attach();
+  using listener = packetSocket(runner, CONTAINER_IFINDEX, EtherType.arp);
   const question = arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress });
-  sendSplit(bench, CONTAINER_IFINDEX, ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: A.mac }, question), ETHERNET);
+  sendSplit(runner, CONTAINER_IFINDEX, ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: A.mac }, question), ETHERNET);
   const heard = await eventually(() => {
     const buffer = new Uint8Array(2 * LENGTH);
     try {

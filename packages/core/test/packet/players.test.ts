@@ -1,12 +1,13 @@
 /**
- * bpf/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to nobody else. One bench
+ * bpf/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to nobody else. One runner
  * for each, with the table of players between them.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { ethernet, icmp, ipv4, type Layer, tcp, type TcpFields, udp } from "@dp/test-kit/frame.ts";
+import { ProgramRunner, type Outcome } from "@dp/test-kit/program-runner.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { u32 } from "../../src/libbpf/index.ts";
-import { requireRoot } from "../support/sandbox.ts";
-import { A, B, Bench, CONFIG, HOST_PEER_MAC, type Outcome, PUBLIC_ADDRESS, type Server, UPLINK } from "./bench.ts";
-import { ethernet, icmp, ipv4, type Layer, tcp, type TcpFields, udp } from "./frame.ts";
 import { dropped, outOf } from "./table.ts";
 
 requireRoot();
@@ -14,12 +15,12 @@ requireRoot();
 /** dp_player_steps, of which the programs' own is 550. */
 const STEPS = 100;
 
-let uplink: Bench;
-let hostPeer: Bench;
+let uplink: ProgramRunner;
+let hostPeer: ProgramRunner;
 
 beforeAll(async () => {
-  uplink = await Bench.open("dnat");
-  hostPeer = await Bench.open("snat", {
+  uplink = await ProgramRunner.open("dnat");
+  hostPeer = await ProgramRunner.open("snat", {
     prepare(object) {
       object.map("dp_players").reuse(uplink.lend("dp_players"));
       object.setVariable("dp_player_steps", u32, STEPS);

@@ -1,21 +1,5 @@
-/** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See bench.ts for the topology. */
+/** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
-import { monotonicNow } from "../../src/ffi/libc.ts";
-import {
-  A,
-  addressNumber,
-  B,
-  type Bench,
-  CONFIG,
-  type DropReason,
-  HOST_ADDRESSES,
-  HOST_PEER_MAC,
-  PUBLIC_ADDRESS,
-  type Server,
-  STRANGER,
-  UPLINK,
-  vethPairOf,
-} from "./bench.ts";
 import {
   arp,
   ethernet,
@@ -37,11 +21,26 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "./frame.ts";
-import { benchFor, type Case, dropped, outOf, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import type { ProgramRunner, DropReason } from "@dp/test-kit/program-runner.ts";
+import {
+  A,
+  addressNumber,
+  B,
+  CONFIG,
+  HOST_ADDRESSES,
+  HOST_PEER_MAC,
+  PUBLIC_ADDRESS,
+  type Server,
+  STRANGER,
+  UPLINK,
+  vethPairOf,
+} from "@dp/test-kit/two-servers.ts";
+import { monotonicNow } from "../../src/ffi/libc.ts";
+import { runnerFor, type Case, dropped, outOf, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
-const bench = benchFor("snat");
+const runner = runnerFor("snat");
 
 const PLAYER = { address: "198.51.100.7", port: 40000 };
 const LEAVING: EthernetFields = { dst: HOST_PEER_MAC, src: A.mac };
@@ -88,7 +87,7 @@ const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
 });
 
 // Rule 9g. Whatever the segment, only the source changes.
-translates(bench, {
+translates(runner, {
   it: (what) => `${what}, from the game port, leaves under the public address and port`,
   packet: reply,
   translated: asSent,
@@ -109,7 +108,7 @@ translates(bench, {
   ],
 });
 
-table(bench, [
+table(runner, [
   {
     it: "another server's reply leaves under that server's port",
     packet: reply({ eth: { src: B.mac }, ip: { src: B.address } }),
@@ -488,7 +487,7 @@ table(bench, [
 ]);
 
 /** Puts both servers into groups. A group is in the sender's target, and in the receiver's pair. */
-function groups(ofA: number, ofB: number): (maps: Bench) => void {
+function groups(ofA: number, ofB: number): (maps: ProgramRunner) => void {
   return (maps) => {
     maps.set("dp_veth_pairs", B.address, { ...vethPairOf(B), group: ofB });
     maps.set("dp_snat_targets", A.hostPeer, { ...maps.get("dp_snat_targets", A.hostPeer), group: ofA });
@@ -511,7 +510,7 @@ const toB = (segment: TcpFields) => fromContainer(tcp(segment), { dst: B.address
 const toGame = { src: 40000, dst: B.gamePort };
 
 // Rule 8a, and what it does not reach.
-table(bench, [
+table(runner, [
   eastWest("a connection to a server of the same group goes straight into it", { ...toGame, flags: "S" }),
   eastWest("so do its later segments", { ...toGame, flags: "PA" }),
   eastWest("so do those with IP options", toGame, { options: RECORD_ROUTE }),
@@ -562,10 +561,10 @@ table(bench, [
 
 test("without a configuration, a reply goes nowhere", () => {
   const nothing = { ...CONFIG, httpPort: 0, dnsPort: 0, tcpPort: 0, hostSubnet: "0.0.0.0", hostMask: "0.0.0.0" };
-  bench().set("dp_configs", 0, { ...nothing, containerSubnet: "0.0.0.0", containerMask: "0.0.0.0" });
-  expect(bench().run(reply()).verdict).toBe("drop");
+  runner().set("dp_configs", 0, { ...nothing, containerSubnet: "0.0.0.0", containerMask: "0.0.0.0" });
+  expect(runner().run(reply()).verdict).toBe("drop");
   for (const layer of [tcp({ src: 40000, dst: 0 }), udp({ src: 40000, dst: 0 })]) {
-    expect(bench().run(fromContainer(layer, { dst: A.hostAddress })).verdict).toBe("drop");
+    expect(runner().run(fromContainer(layer, { dst: A.hostAddress })).verdict).toBe("drop");
   }
 });
 
@@ -585,7 +584,7 @@ for (const [name, layer, headerLength] of HEADERS) {
     test(`${name} with ${options.byteLength} bytes of IP options, cut off at any byte, is dropped`, () => {
       expect(whole.byteLength).toBe(ipEnd + headerLength);
       for (let length = 14; length < whole.byteLength; length++) {
-        expect(bench().run(whole, { cutTo: length })).toEqual({
+        expect(runner().run(whole, { cutTo: length })).toEqual({
           verdict: "drop",
           packet: whole.subarray(0, length),
           // From where there is an IPv4 header on, its total length contradicts the packet's.
@@ -593,7 +592,7 @@ for (const [name, layer, headerLength] of HEADERS) {
         });
       }
       const toHost = options.byteLength === 0 ? "pass" : "drop";
-      expect(bench().run(whole, { cutTo: whole.byteLength }).verdict).toBe(name === "TCP" ? "redirect" : toHost);
+      expect(runner().run(whole, { cutTo: whole.byteLength }).verdict).toBe(name === "TCP" ? "redirect" : toHost);
     });
 
     test(`${name} with ${options.byteLength} bytes of IP options, as short as it says, is dropped`, () => {
@@ -602,7 +601,7 @@ for (const [name, layer, headerLength] of HEADERS) {
         const packet = ethernet(LEAVING, ipv4({ ...FROM_A, dst, options }, short));
         // With and without what the Ethernet adds, which belongs to no header.
         for (const frame of [packet, padded(packet, whole.byteLength + 10)]) {
-          expect(bench().run(frame)).toEqual({
+          expect(runner().run(frame)).toEqual({
             verdict: "drop",
             packet: frame,
             counts: dropped(A.hostPeer, "truncated")(frame.byteLength),

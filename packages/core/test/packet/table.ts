@@ -1,16 +1,17 @@
 /** Tests of a program as a table: what goes in, what it says, what comes out. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import type { ObjectName } from "@dp/bpf";
-import { openKernelFds, requireRoot } from "../support/sandbox.ts";
+import { openBpfDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import type { Counts } from "@dp/test-kit/packet-counts.ts";
 import {
-  Bench,
-  type BenchOptions,
-  type Counts,
+  ProgramRunner,
+  type ProgramRunnerOptions,
   type DropReason,
   type RunOptions,
-  type Server,
   type Verdict,
-} from "./bench.ts";
+} from "@dp/test-kit/program-runner.ts";
+import { requireRoot } from "@dp/test-kit/require-root.ts";
+import type { Server } from "@dp/test-kit/two-servers.ts";
 
 export interface Case {
   /** A sentence about behaviour. */
@@ -19,7 +20,7 @@ export interface Case {
   /** Packets that were there before. */
   after?: readonly Uint8Array[];
   /** What is different in the maps. */
-  given?: (bench: Bench) => void;
+  given?: (runner: ProgramRunner) => void;
   run?: RunOptions;
   verdict: Verdict;
   /** The packet that comes out. Left out: unchanged. */
@@ -45,31 +46,31 @@ export function dropped(hostPeer: number, reason: DropReason): (length: number) 
 
 requireRoot();
 
-/** Benches that are open, and the descriptors there were before the first of them. */
-const openBenches = new Set<Bench>();
+/** Runners that are open, and the descriptors there were before the first of them. */
+const openRunners = new Set<ProgramRunner>();
 let descriptorsBefore: string[] = [];
 
 /**
- * A bench for all tests of a file: fresh maps for each, and at the end no descriptor of a program, a map or a namespace
+ * A runner for all tests of a file: fresh maps for each, and at the end no descriptor of a program, a map or a namespace
  * left open.
  */
-export function benchFor(name: ObjectName, options?: BenchOptions): () => Bench {
-  let bench: Bench | undefined;
+export function runnerFor(name: ObjectName, options?: ProgramRunnerOptions): () => ProgramRunner {
+  let runner: ProgramRunner | undefined;
   beforeAll(async () => {
-    if (openBenches.size === 0) descriptorsBefore = openKernelFds();
-    bench = await Bench.open(name, options);
-    openBenches.add(bench);
+    if (openRunners.size === 0) descriptorsBefore = openBpfDescriptors();
+    runner = await ProgramRunner.open(name, options);
+    openRunners.add(runner);
   });
-  afterEach(() => bench?.reset());
+  afterEach(() => runner?.reset());
   afterAll(() => {
-    if (bench === undefined) return;
-    bench[Symbol.dispose]();
-    openBenches.delete(bench);
-    if (openBenches.size === 0) expect(openKernelFds()).toEqual(descriptorsBefore);
+    if (runner === undefined) return;
+    runner[Symbol.dispose]();
+    openRunners.delete(runner);
+    if (openRunners.size === 0) expect(openBpfDescriptors()).toEqual(descriptorsBefore);
   });
   return () => {
-    if (bench === undefined) throw new Error("the bench is set up before the tests");
-    return bench;
+    if (runner === undefined) throw new Error("the runner is set up before the tests");
+    return runner;
   };
 }
 
@@ -79,14 +80,14 @@ export function benchFor(name: ObjectName, options?: BenchOptions): () => Bench 
  *
  * @param summedUp false leaves out the second: for protocols without a checksum, where nobody looks at the sum
  */
-export function table(bench: () => Bench, cases: readonly Case[], summedUp = true): void {
+export function table(runner: () => ProgramRunner, cases: readonly Case[], summedUp = true): void {
   for (const each of cases) {
     test(each.it, () => {
-      for (const checksumComplete of summedUp && bench().checksumComplete ? [false, true] : [false]) {
-        bench().reset();
-        each.given?.(bench());
-        for (const packet of each.after ?? []) bench().run(packet);
-        const outcome = bench().run(each.packet, { ...each.run, checksumComplete });
+      for (const checksumComplete of summedUp && runner().checksumComplete ? [false, true] : [false]) {
+        runner().reset();
+        each.given?.(runner());
+        for (const packet of each.after ?? []) runner().run(packet);
+        const outcome = runner().run(each.packet, { ...each.run, checksumComplete });
         const length = each.run?.cutTo ?? each.packet.byteLength;
         expect(outcome).toEqual({
           verdict: each.verdict,

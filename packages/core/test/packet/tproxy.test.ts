@@ -1,13 +1,9 @@
 /**
- * bpf/tproxy.bpf.c, rule by rule, at both ends of server A's veth pair. See bench.ts for the topology, and
+ * bpf/tproxy.bpf.c, rule by rule, at both ends of server A's veth pair. See runner.ts for the topology, and
  * original-destination.test.ts for what needs sockets.
  */
 import { describe, expect, test } from "bun:test";
 import { type DpFlowKey, type DpOrigin } from "@dp/bpf";
-import fc from "fast-check";
-import { monotonicNow } from "../../src/ffi/libc.ts";
-import { u32, u64 } from "../../src/libbpf/index.ts";
-import { A, B, type Bench, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, vethPairOf } from "./bench.ts";
 import {
   arp,
   ethernet,
@@ -28,10 +24,15 @@ import {
   tcp,
   type TcpFields,
   udp,
-} from "./frame.ts";
-import { benchFor, type Case, dropped, table } from "./table.ts";
+} from "@dp/test-kit/frame.ts";
+import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
+import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, vethPairOf } from "@dp/test-kit/two-servers.ts";
+import fc from "fast-check";
+import { monotonicNow } from "../../src/ffi/libc.ts";
+import { u32, u64 } from "../../src/libbpf/index.ts";
+import { runnerFor, type Case, dropped, table } from "./table.ts";
 
-const bench = benchFor("tproxy", { program: "dp_tproxy_container" });
+const runner = runnerFor("tproxy", { program: "dp_tproxy_container" });
 
 const SECOND = 1_000_000_000n;
 const WEB = "198.51.100.80";
@@ -59,12 +60,12 @@ const syn = (fields: Partial<TcpFields> = {}, ip: Partial<Ipv4Fields> = {}, serv
 
 const back = (fields: TcpFields, server: Server = A) => answered(tcp(fields, "hello"), {}, server);
 
-/** The way back, through the same bench. */
+/** The way back, through the same runner. */
 const toContainer = { program: "dp_tproxy_host" };
 
 function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: number } | undefined {
   const wanted = { container: A.address, dst: WEB, sport: 40000, dport: 443, protocol: Protocol.tcp, ...fields };
-  return bench()
+  return runner()
     .entries("dp_flows")
     .find(([key]) => JSON.stringify(key) === JSON.stringify(wanted))?.[1];
 }
@@ -72,7 +73,7 @@ function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: num
 type Origin = Pick<DpOrigin, "dst" | "dport" | "sport" | "listener">;
 
 /** All flows as the proxy sees them, without what differs from run to run. */
-function origins(maps: Bench = bench()): [string, Origin][] {
+function origins(maps: ProgramRunner = runner()): [string, Origin][] {
   return maps
     .entries("dp_origins")
     .map(([{ container, sport: port, protocol }, { dst, dport, sport, listener }]): [string, Origin] => [
@@ -83,11 +84,11 @@ function origins(maps: Bench = bench()): [string, Origin][] {
 }
 
 /** Gives a flow no end, as dp_sockops does when the proxy has accepted it. */
-function establish(maps: Bench): void {
+function establish(maps: ProgramRunner): void {
   for (const [key, origin] of maps.entries("dp_origins")) maps.set("dp_origins", key, { ...origin, expires: 0n });
 }
 
-/** The container's address is not the bench's own: whoever sends under it has made it up. */
+/** The container's address is not the runner's own: whoever sends under it has made it up. */
 const elsewhere: Partial<Case> = {
   given: (maps) => maps.set("dp_veth_pairs", A.address, vethPairOf(A, 1n)),
 };
@@ -116,7 +117,7 @@ function redirected(
 
 describe("dp_tproxy_container", () => {
   // Rule 1.
-  table(bench, [
+  table(runner, [
     next("IPv6", ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv6(tcp(SYN)))),
     next(
       "ARP",
@@ -168,17 +169,17 @@ describe("dp_tproxy_container", () => {
         expect(whole.byteLength).toBe(34 + options.byteLength + length);
         for (let cutTo = 14; cutTo < whole.byteLength; cutTo++) {
           const expected = { verdict: "next" as const, packet: whole.subarray(0, cutTo), counts: {} };
-          expect(bench().run(whole, { cutTo })).toEqual(expected);
+          expect(runner().run(whole, { cutTo })).toEqual(expected);
         }
-        expect(bench().entries("dp_flows")).toEqual([]);
-        bench().run(whole, { cutTo: whole.byteLength });
-        expect(bench().entries("dp_flows")).toHaveLength(1);
+        expect(runner().entries("dp_flows")).toEqual([]);
+        runner().run(whole, { cutTo: whole.byteLength });
+        expect(runner().entries("dp_flows")).toHaveLength(1);
       });
     }
   }
 
   // Rules 2 to 6.
-  table(bench, [
+  table(runner, [
     next("a packet from an address no container has", syn({}, { src: "10.2.0.9" })),
     next("a packet from the host peer's address", syn({}, { src: A.hostAddress })),
     next("a packet from a container that was removed", syn(), {
@@ -213,15 +214,15 @@ describe("dp_tproxy_container", () => {
 
   test("what is left alone begins no flow", () => {
     const packets = [syn({ src: A.gamePort }), syn({ dst: 25565 }), syn({}, { dst: A.hostAddress })];
-    for (const packet of packets) bench().run(packet);
-    expect(bench().entries("dp_flows")).toEqual([]);
-    expect(bench().entries("dp_origins")).toEqual([]);
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
+    for (const packet of packets) runner().run(packet);
+    expect(runner().entries("dp_flows")).toEqual([]);
+    expect(runner().entries("dp_origins")).toEqual([]);
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
   });
 
   // Rule 7.
   table(
-    bench,
+    runner,
     ["A", "PA", "FA", "R", "RA", "SA", ""].map((flags) => ({
       it: `a segment with the flags "${flags}" that continues nothing is dropped: noFlow`,
       packet: syn({ flags }),
@@ -229,7 +230,7 @@ describe("dp_tproxy_container", () => {
       counts: dropped(A.hostPeer, "noFlow"),
     })),
   );
-  table(bench, [
+  table(runner, [
     {
       it: "a segment of another container's connection is dropped: noFlow",
       after: [syn({}, {}, B)],
@@ -254,7 +255,7 @@ describe("dp_tproxy_container", () => {
     (data = "query") =>
     ({ dst }: { dst: number }) =>
       udp({ src: 40000, dst }, data);
-  table(bench, [
+  table(runner, [
     redirected("a connection to port 80", anyTcp(), [80, HTTP]),
     redirected("a connection to port 53", anyTcp(), [53, DNS]),
     ...[1, 22, 79, 81, 443, 8080, 25564, 25566, HTTP, 65535].map((port) =>
@@ -323,7 +324,7 @@ describe("dp_tproxy_container", () => {
 
   // The program's packet has no sum of a device here: the kernel leaves that alone where there is no checksum.
   table(
-    bench,
+    runner,
     [
       {
         it: "a query without a checksum still has none",
@@ -341,7 +342,7 @@ describe("dp_tproxy_container", () => {
       const data = Uint8Array.of(filler >> 8, filler);
       const out = sent(udp({ src: 40000, dst: DNS }, data), { dst: A.hostAddress });
       if (out[40] !== 0xff || out[41] !== 0xff) continue;
-      const { packet } = bench().run(sent(udp({ src: 40000, dst: 53 }, data), { dst: RESOLVER }));
+      const { packet } = runner().run(sent(udp({ src: 40000, dst: 53 }, data), { dst: RESOLVER }));
       expect(packet).toEqual(out);
       break;
     }
@@ -349,7 +350,7 @@ describe("dp_tproxy_container", () => {
 
   test("a wrong checksum stays wrong", () => {
     for (const layer of [tcp({ ...SYN, checksum: 0x1111 }), udp({ src: 40000, dst: 53, checksum: 0x1111 })]) {
-      const { packet } = bench().run(sent(layer));
+      const { packet } = runner().run(sent(layer));
       const right = layer.type === Protocol.tcp ? tcp({ ...SYN, dst: TCP }) : udp({ src: 40000, dst: DNS });
       const expected = sent(right, { dst: A.hostAddress });
       const at = layer.type === Protocol.tcp ? 50 : 40;
@@ -361,26 +362,26 @@ describe("dp_tproxy_container", () => {
 
 describe("a flow", () => {
   test("is remembered under the container's address, its port and the protocol", () => {
-    bench().run(syn());
-    bench().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
+    runner().run(syn());
+    runner().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
     expect(origins()).toEqual([
       [`${A.address}:40000/17`, { dst: RESOLVER, dport: 53, sport: 40000, listener: DNS }],
       [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
     ]);
     expect(flowOf()).toEqual({ sport: 40000, listener: TCP });
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(2);
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(2);
   });
 
   test("of one container is not another's, with the same port", () => {
-    bench().run(syn({}, { dst: WEB }, A));
-    bench().run(syn({}, { dst: OTHER }, B));
+    runner().run(syn({}, { dst: WEB }, A));
+    runner().run(syn({}, { dst: OTHER }, B));
     expect(origins()).toEqual([
       [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
       [`${B.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
     ]);
     const answer = { src: TCP, dst: 40000, flags: "SA" };
-    const { packet: toA } = bench().run(back(answer, A), toContainer);
-    const { packet: toB } = bench().run(back(answer, B), { ...toContainer, ifindex: B.hostPeer });
+    const { packet: toA } = runner().run(back(answer, A), toContainer);
+    const { packet: toB } = runner().run(back(answer, B), { ...toContainer, ifindex: B.hostPeer });
     expect(toA).toEqual(answered(tcp({ ...answer, src: 443 }, "hello"), { src: WEB }, A));
     expect(toB).toEqual(answered(tcp({ ...answer, src: 443 }, "hello"), { src: OTHER }, B));
   });
@@ -392,8 +393,8 @@ describe("a flow", () => {
   ] as const) {
     test(`from a port in use, to ${it}, gets another port, and both work both ways`, () => {
       const listener = dport === 80 ? HTTP : TCP;
-      bench().run(syn());
-      const { packet, verdict } = bench().run(syn({ dst: dport }, { dst }));
+      runner().run(syn());
+      const { packet, verdict } = runner().run(syn({ dst: dport }, { dst }));
       const second = flowOf({ dst, dport });
       expect(verdict).toBe("next");
       expect(second?.listener).toBe(listener);
@@ -403,106 +404,106 @@ describe("a flow", () => {
       expect(packet).toEqual(syn({ src: port, dst: listener }, { dst: A.hostAddress }));
 
       const data = (fields: TcpFields, ip: Partial<Ipv4Fields>) => sent(tcp({ ...fields, flags: "PA" }, "hello"), ip);
-      expect(bench().run(data({ src: 40000, dst: 443 }, {})).packet).toEqual(
+      expect(runner().run(data({ src: 40000, dst: 443 }, {})).packet).toEqual(
         data({ src: 40000, dst: TCP }, { dst: A.hostAddress }),
       );
-      expect(bench().run(data({ src: 40000, dst: dport }, { dst })).packet).toEqual(
+      expect(runner().run(data({ src: 40000, dst: dport }, { dst })).packet).toEqual(
         data({ src: port, dst: listener }, { dst: A.hostAddress }),
       );
-      expect(bench().run(back({ src: TCP, dst: 40000 }), toContainer).packet).toEqual(
+      expect(runner().run(back({ src: TCP, dst: 40000 }), toContainer).packet).toEqual(
         answered(tcp({ src: 443, dst: 40000 }, "hello"), { src: WEB }),
       );
-      expect(bench().run(back({ src: listener, dst: port }), toContainer).packet).toEqual(
+      expect(runner().run(back({ src: listener, dst: port }), toContainer).packet).toEqual(
         answered(tcp({ src: dport, dst: 40000 }, "hello"), { src: dst }),
       );
-      expect(bench().get("dp_veth_pairs", A.address).flows).toBe(2);
+      expect(runner().get("dp_veth_pairs", A.address).flows).toBe(2);
     });
   }
 
   test("of queries from one socket to two resolvers: each answer is from the one that was asked", () => {
     const ask = (dst: string) => sent(udp({ src: 40000, dst: 53 }, "query"), { dst });
-    for (const dst of [RESOLVER, OTHER]) bench().run(ask(dst));
+    for (const dst of [RESOLVER, OTHER]) runner().run(ask(dst));
     for (const dst of [RESOLVER, OTHER]) {
       const port = flowOf({ dst, dport: 53, protocol: Protocol.udp })?.sport as number;
-      const { packet } = bench().run(answered(udp({ src: DNS, dst: port }, "answer")), toContainer);
+      const { packet } = runner().run(answered(udp({ src: DNS, dst: port }, "answer")), toContainer);
       expect(packet).toEqual(answered(udp({ src: 53, dst: 40000 }, "answer"), { src: dst }));
     }
   });
 
   test("that exists is not written to by its packets, in either direction", () => {
-    bench().run(syn());
+    runner().run(syn());
     const opening = contents();
-    bench().run(syn());
-    bench().run(sent(tcp({ ...SYN, flags: "A" })));
-    bench().run(sent(tcp({ ...SYN, flags: "FA" })));
-    bench().run(sent(tcp({ ...SYN, flags: "R" })));
-    bench().run(back({ src: TCP, dst: 40000 }), toContainer);
+    runner().run(syn());
+    runner().run(sent(tcp({ ...SYN, flags: "A" })));
+    runner().run(sent(tcp({ ...SYN, flags: "FA" })));
+    runner().run(sent(tcp({ ...SYN, flags: "R" })));
+    runner().run(back({ src: TCP, dst: 40000 }), toContainer);
     expect(contents()).toEqual(opening);
-    establish(bench());
+    establish(runner());
     const established = contents();
-    bench().run(syn());
-    bench().run(sent(tcp({ ...SYN, flags: "PA" }, "hello")));
-    for (const flags of ["A", "PA", "FA", "R"]) bench().run(back({ src: TCP, dst: 40000, flags }), toContainer);
+    runner().run(syn());
+    runner().run(sent(tcp({ ...SYN, flags: "PA" }, "hello")));
+    for (const flags of ["A", "PA", "FA", "R"]) runner().run(back({ src: TCP, dst: 40000, flags }), toContainer);
     expect(contents()).toEqual(established);
 
     function contents(): string[][] {
-      return (["dp_flows", "dp_origins", "dp_veth_pairs"] as const).map((name) => bench().bytes(name));
+      return (["dp_flows", "dp_origins", "dp_veth_pairs"] as const).map((name) => runner().bytes(name));
     }
   });
 
   test("that is opening ends with the proxy's reset: nobody listens", () => {
-    bench().run(syn());
+    runner().run(syn());
     const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }));
-    const { packet } = bench().run(reset, toContainer);
+    const { packet } = runner().run(reset, toContainer);
     expect(packet).toEqual(answered(tcp({ src: 443, dst: 40000, flags: "RA" }), { src: WEB }));
-    expect(bench().entries("dp_flows")).toEqual([]);
-    expect(bench().entries("dp_origins")).toEqual([]);
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
-    expect(bench().run(reset, toContainer).packet).toEqual(reset);
+    expect(runner().entries("dp_flows")).toEqual([]);
+    expect(runner().entries("dp_origins")).toEqual([]);
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(runner().run(reset, toContainer).packet).toEqual(reset);
   });
 
   test("that is opening does not end with a reset from elsewhere", () => {
-    bench().run(syn());
+    runner().run(syn());
     const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }), { src: OTHER });
-    expect(bench().run(reset, toContainer).packet).toEqual(reset);
+    expect(runner().run(reset, toContainer).packet).toEqual(reset);
     expect(origins()).toHaveLength(1);
   });
 
   test("keeps the listener it began with, until it is opened again", () => {
-    bench().run(syn());
-    bench().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
+    runner().run(syn());
+    runner().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
     const data = sent(tcp({ ...SYN, flags: "PA" }, "hello"));
     const onTheWay = sent(tcp({ ...SYN, flags: "PA", dst: TCP }, "hello"), { dst: A.hostAddress });
-    expect(bench().run(data).packet).toEqual(onTheWay);
-    expect(bench().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
+    expect(runner().run(data).packet).toEqual(onTheWay);
+    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
     expect(origins()).toEqual([[`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: 8888 }]]);
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(1);
-    establish(bench());
-    bench().set("dp_configs", 0, CONFIG);
-    expect(bench().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(1);
+    establish(runner());
+    runner().set("dp_configs", 0, CONFIG);
+    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
   });
 
   test("of datagrams moves with the proxy at once", () => {
     const ask = (dst: number, to: string) => sent(udp({ src: 40000, dst }, "query"), { dst: to });
-    bench().run(ask(53, RESOLVER));
-    bench().set("dp_configs", 0, { ...CONFIG, dnsPort: 8853 });
-    expect(bench().run(ask(53, RESOLVER)).packet).toEqual(ask(8853, A.hostAddress));
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(1);
+    runner().run(ask(53, RESOLVER));
+    runner().set("dp_configs", 0, { ...CONFIG, dnsPort: 8853 });
+    expect(runner().run(ask(53, RESOLVER)).packet).toEqual(ask(8853, A.hostAddress));
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(1);
   });
 
   test("half of which is left is begun anew", () => {
-    bench().run(syn());
-    bench().clear("dp_origins");
-    bench().run(syn());
+    runner().run(syn());
+    runner().clear("dp_origins");
+    runner().run(syn());
     expect(origins()).toHaveLength(1);
-    expect(bench().entries("dp_flows")).toHaveLength(1);
+    expect(runner().entries("dp_flows")).toHaveLength(1);
   });
 
   test("whose port another one has by now is begun anew, with another port", () => {
-    bench().run(syn());
-    bench().clear("dp_origins");
-    bench().run(syn({}, { dst: OTHER }));
-    bench().run(syn());
+    runner().run(syn());
+    runner().clear("dp_origins");
+    runner().run(syn({}, { dst: OTHER }));
+    runner().run(syn());
     const port = flowOf()?.sport as number;
     expect(port).not.toBe(40000);
     expect(new Map(origins())).toEqual(
@@ -514,43 +515,47 @@ describe("a flow", () => {
   });
 
   test("goes on when what an earlier one left under another port goes", () => {
-    bench().run(syn());
-    bench().clear("dp_flows");
-    bench().run(syn());
+    runner().run(syn());
+    runner().clear("dp_flows");
+    runner().run(syn());
     const port = flowOf()?.sport as number;
     expect(port).not.toBe(40000);
-    bench().run(answered(tcp({ src: TCP, dst: 40000, flags: "RA" })), toContainer);
+    runner().run(answered(tcp({ src: TCP, dst: 40000, flags: "RA" })), toContainer);
     expect(origins().map(([key]) => key)).toEqual([`${A.address}:${port}/6`]);
     const data = (src: number, dst: number, to: string) => sent(tcp({ src, dst, flags: "PA" }, "hello"), { dst: to });
-    expect(bench().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.hostAddress));
+    expect(runner().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.hostAddress));
   });
 
   test("gets no port when all are taken: dropped, and nothing is left of it", () => {
     const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, end: 0, expires: 0n };
     for (let sport = 0; sport < 65536; sport++) {
-      bench().set("dp_origins", { container: A.address, sport, protocol: Protocol.tcp }, origin);
+      runner().set("dp_origins", { container: A.address, sport, protocol: Protocol.tcp }, origin);
     }
-    expect(bench().run(syn())).toEqual({ verdict: "drop", packet: syn(), counts: { [`${A.hostPeer} drop flows`]: 1 } });
-    expect(bench().entries("dp_flows")).toEqual([]);
-    expect(bench().get("dp_veth_pairs", A.address).flows).toBe(0);
-    expect(bench().run(syn({}, {}, B)).verdict).toBe("next");
+    expect(runner().run(syn())).toEqual({
+      verdict: "drop",
+      packet: syn(),
+      counts: { [`${A.hostPeer} drop flows`]: 1 },
+    });
+    expect(runner().entries("dp_flows")).toEqual([]);
+    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(runner().run(syn({}, {}, B)).verdict).toBe("next");
   });
 
   test("is not opened while flows are held; those there are go on; a hold that nobody ends lapses", () => {
-    bench().run(syn());
+    runner().run(syn());
     const flows = () =>
-      bench()
+      runner()
         .entries("dp_origins")
         .map(([key]) => key);
     const before = flows();
     const now = monotonicNow();
-    bench().set("dp_configs", 0, { ...CONFIG, heldUntil: now + 3_600_000_000_000n });
+    runner().set("dp_configs", 0, { ...CONFIG, heldUntil: now + 3_600_000_000_000n });
     const other = sent(tcp({ src: 40001, dst: 443, flags: "S" }), { dst: WEB });
-    expect(bench().run(other)).toEqual({ verdict: "next", packet: other, counts: {} });
-    expect(bench().run(syn()).verdict).toBe("next");
+    expect(runner().run(other)).toEqual({ verdict: "next", packet: other, counts: {} });
+    expect(runner().run(syn()).verdict).toBe("next");
     expect(flows()).toEqual(before);
-    bench().set("dp_configs", 0, { ...CONFIG, heldUntil: now });
-    expect(bench().run(other).packet).not.toEqual(other);
+    runner().set("dp_configs", 0, { ...CONFIG, heldUntil: now });
+    expect(runner().run(other).packet).not.toEqual(other);
     expect(flows()).toHaveLength(2);
   });
 
@@ -570,11 +575,11 @@ describe("a flow", () => {
         const to = isTcp ? dport : 53;
         const layer = (from: number, into: number, flags: string) =>
           isTcp ? tcp({ src: from, dst: into, flags }, data) : udp({ src: from, dst: into }, data);
-        const { packet } = bench().run(sent(layer(src, to, "S"), { dst, options }));
+        const { packet } = runner().run(sent(layer(src, to, "S"), { dst, options }));
         const flow = flowOf({ dst, sport: src, dport: to, protocol: isTcp ? Protocol.tcp : Protocol.udp });
         const { sport = 0, listener = 0 } = flow ?? {};
         expect(packet).toEqual(sent(layer(sport, listener, "S"), { dst: A.hostAddress, options }));
-        const answer = bench().run(answered(layer(listener, sport, "SA"), { options }), toContainer);
+        const answer = runner().run(answered(layer(listener, sport, "SA"), { options }), toContainer);
         expect(answer.packet).toEqual(answered(layer(to, src, "SA"), { src: dst, options }));
       }),
       { numRuns: 300 },
@@ -585,7 +590,7 @@ describe("a flow", () => {
 describe("dp_tproxy_host", () => {
   const opened = { after: [syn(), sent(udp({ src: 40001, dst: 53 }), { dst: RESOLVER })], run: toContainer };
 
-  table(bench, [
+  table(runner, [
     {
       it: "an answer of the proxy is from where the container thinks it talks to",
       ...opened,
@@ -654,7 +659,7 @@ describe("dp_tproxy_host", () => {
   const refusal = (details?: Said) => said(udp({ src: 40001, dst: DNS }, QUERY), details);
   const fromResolver = { ip: { src: RESOLVER }, quotedIp: { dst: RESOLVER } };
 
-  table(bench, [
+  table(runner, [
     {
       it: "that nobody listens for datagrams is said by who was asked, of what the container sent",
       ...opened,
@@ -701,24 +706,24 @@ describe("dp_tproxy_host", () => {
     ["of which the checksum is not quoted", { quotes: 16 }],
     ["of which all is quoted up to the checksum", { quotes: 18 }],
   ])("a refused connection %s is known again", (_, { quotes }) => {
-    for (const packet of opened.after) bench().run(packet);
-    const got = bench().run(said(tcp({ src: 40000, dst: TCP, flags: "S" }), { quotes }), toContainer).packet;
+    for (const packet of opened.after) runner().run(packet);
+    const got = runner().run(said(tcp({ src: 40000, dst: TCP, flags: "S" }), { quotes }), toContainer).packet;
     const whole = tcp({ src: 40000, dst: 443, flags: "S" });
     expect(got).toEqual(said(whole, { quotes, ip: { src: WEB }, quotedIp: { dst: WEB } }));
   });
 
   test("a refused datagram without a checksum still has none", () => {
-    for (const packet of opened.after) bench().run(packet);
+    for (const packet of opened.after) runner().run(packet);
     const query = (dst: number) => udp({ src: 40001, dst, checksum: 0 }, QUERY);
-    expect(bench().run(said(query(DNS)), toContainer).packet).toEqual(said(query(53), fromResolver));
+    expect(runner().run(said(query(DNS)), toContainer).packet).toEqual(said(query(53), fromResolver));
   });
 
   test("of a flow with another port, a refusal is about the port that the container has", () => {
-    for (const packet of opened.after) bench().run(packet);
-    bench().run(sent(udp({ src: 40001, dst: 53 }, QUERY), { dst: OTHER }));
+    for (const packet of opened.after) runner().run(packet);
+    runner().run(sent(udp({ src: 40001, dst: 53 }, QUERY), { dst: OTHER }));
     const seenAs = flowOf({ dst: OTHER, sport: 40001, dport: 53, protocol: Protocol.udp })?.sport as number;
     expect(seenAs).not.toBe(40001);
-    const got = bench().run(said(udp({ src: seenAs, dst: DNS }, QUERY)), toContainer).packet;
+    const got = runner().run(said(udp({ src: seenAs, dst: DNS }, QUERY)), toContainer).packet;
     const known = udp({ src: 40001, dst: 53 }, QUERY);
     expect(got).toEqual(said(known, { ip: { src: OTHER }, quotedIp: { dst: OTHER } }));
   });
@@ -732,10 +737,10 @@ describe("dp_tproxy_host", () => {
     );
 
   /** What comes out of each, one after the other. */
-  const passed = (packets: readonly Uint8Array[]) => packets.map((packet) => bench().run(packet, toContainer).packet);
+  const passed = (packets: readonly Uint8Array[]) => packets.map((packet) => runner().run(packet, toContainer).packet);
 
   test("an answer in fragments is from where the container thinks it talks to, all of it", () => {
-    for (const packet of opened.after) bench().run(packet);
+    for (const packet of opened.after) runner().run(packet);
     const answer = inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7);
     expect(passed(answer)).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001 }, 7));
     // The first may be late: then the others have been seen before.
@@ -747,11 +752,11 @@ describe("dp_tproxy_host", () => {
   });
 
   test("fragments of what is no answer are left alone, also under the id of an answer", () => {
-    for (const packet of opened.after) bench().run(packet);
-    bench().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    for (const packet of opened.after) runner().run(packet);
+    runner().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
     const other = inFragments(A.hostAddress, { src: 5000, dst: 40001 }, 7);
     expect(passed(other)).toEqual(other);
-    bench().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    runner().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
     const [, ...ping] = fragments(
       { dst: A.mac, src: HOST_PEER_MAC },
       { src: A.hostAddress, dst: A.address, id: 7 },
@@ -769,7 +774,7 @@ describe("dp_tproxy_host", () => {
   });
 
   table(
-    bench,
+    runner,
     [
       {
         it: "a datagram without a checksum still has none",
@@ -787,18 +792,18 @@ describe("dp_tproxy_host", () => {
     ["UDP", udp({ src: DNS, dst: 40001 })],
   ] as const) {
     test(`${name}, cut off at any byte, is left alone`, () => {
-      for (const packet of opened.after) bench().run(packet);
+      for (const packet of opened.after) runner().run(packet);
       const whole = answered(layer, { options: RECORD_ROUTE });
       for (let cutTo = 14; cutTo < whole.byteLength; cutTo++) {
-        expect(bench().run(whole, { ...toContainer, cutTo }).packet).toEqual(whole.subarray(0, cutTo));
+        expect(runner().run(whole, { ...toContainer, cutTo }).packet).toEqual(whole.subarray(0, cutTo));
       }
-      expect(bench().run(whole, { ...toContainer, cutTo: whole.byteLength }).packet).not.toEqual(whole);
+      expect(runner().run(whole, { ...toContainer, cutTo: whole.byteLength }).packet).not.toEqual(whole);
     });
   }
 });
 
 describe("with room for two flows in a container", () => {
-  const small = benchFor("tproxy", {
+  const small = runnerFor("tproxy", {
     program: "dp_tproxy_container",
     prepare: (object) => object.setVariable("dp_max_flows", u32, 2),
   });
@@ -852,7 +857,7 @@ describe("with room for two flows in a container", () => {
 });
 
 describe("with room for two flows in all containers together", () => {
-  const full = benchFor("tproxy", {
+  const full = runnerFor("tproxy", {
     program: "dp_tproxy_container",
     prepare: (object) => object.map("dp_flows").setMaxEntries(2),
   });
@@ -869,7 +874,7 @@ describe("with room for two flows in all containers together", () => {
 
 describe("with short lives", () => {
   const MILLISECOND = SECOND / 1000n;
-  const brief = benchFor("tproxy", {
+  const brief = runnerFor("tproxy", {
     program: "dp_tproxy_container",
     prepare(object) {
       object.setVariable("dp_opening_ns", u64, 1500n * MILLISECOND);

@@ -3,8 +3,7 @@
  * it changes, and what was right stays right.
  */
 import { expect, test } from "bun:test";
-import type { Bench, Counts } from "./bench.ts";
-import { dissect } from "./dissect.ts";
+import { dissect } from "@dp/test-kit/dissect.ts";
 import {
   ethernet,
   type EthernetFields,
@@ -16,7 +15,9 @@ import {
   SYN_OPTIONS,
   tcp,
   type TcpFields,
-} from "./frame.ts";
+} from "@dp/test-kit/frame.ts";
+import type { Counts } from "@dp/test-kit/packet-counts.ts";
+import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
 import { table } from "./table.ts";
 
 /** What is different in a packet. */
@@ -70,11 +71,11 @@ export interface Translation {
   receiver: string;
 }
 
-export function translates(bench: () => Bench, translation: Translation): void {
+export function translates(runner: () => ProgramRunner, translation: Translation): void {
   const { packet, translated, counts, segments, receiver } = translation;
 
   table(
-    bench,
+    runner,
     [...SEGMENTS, ...segments].map(([it, details]) => ({
       it: translation.it(it),
       packet: packet(details),
@@ -84,7 +85,7 @@ export function translates(bench: () => Bench, translation: Translation): void {
     })),
   );
 
-  table(bench, [
+  table(runner, [
     {
       it: "what the Ethernet adds to a short packet stays behind it",
       packet: padded(packet({ data: "" })),
@@ -119,13 +120,13 @@ export function translates(bench: () => Bench, translation: Translation): void {
       return isAtAnEnd(header.getUint16(24)) || isAtAnEnd(header.getUint16(24, true));
     });
     expect(ids.length).toBeGreaterThan(25);
-    for (const id of ids) expect(bench().run(packet(withId(id))).packet).toEqual(translated(withId(id)));
+    for (const id of ids) expect(runner().run(packet(withId(id))).packet).toEqual(translated(withId(id)));
   });
 
   test(`a wrong checksum stays wrong: ${receiver}, not the translation, is to find out`, () => {
     for (const details of [{ ip: { checksum: 0x1111 } }, { tcp: { checksum: 0x1111 } }]) {
       const sent = dissect(packet(details));
-      const outcome = bench().run(packet(details));
+      const outcome = runner().run(packet(details));
       const got = dissect(outcome.packet);
       expect(outcome.verdict).toBe("redirect");
       expect(got).toMatchObject({ ipIntact: sent?.ipIntact, tcpIntact: sent?.tcpIntact });

@@ -1,11 +1,11 @@
 type Range = [first: number, last: number];
 
-/** A set of ports, kept as the kernel writes it: ranges, so that ten thousand neighbours are one. */
+/** A set of ports, stored as ranges like the kernel writes it: ten thousand adjacent ports are one range. */
 export class PortSet {
   /** Ascending; neither overlapping nor adjacent. */
   #ranges: Range[] = [];
 
-  /** Parses "80,1000-1010". What is no port or range is left out. */
+  /** Parses "80,1000-1010". Parts that are not a port or range are skipped. */
   static parse(text: string): PortSet {
     const set = new PortSet();
     const ranges = text.split(",").flatMap((part): Range[] => {
@@ -30,7 +30,7 @@ export class PortSet {
     this.#ranges = PortSet.parse(`${this.toString()},${port}`).#ranges;
   }
 
-  /** False when it was not in it. */
+  /** Returns false when the set did not have the port. */
   delete(port: number): boolean {
     if (!this.has(port)) return false;
     this.#ranges = this.#ranges.flatMap(([first, last]): Range[] => {
@@ -44,12 +44,12 @@ export class PortSet {
     return true;
   }
 
-  /** Ascending. */
+  /** All ports, ascending. */
   *[Symbol.iterator](): Generator<number, void, undefined> {
     for (const [first, last] of this.#ranges) for (let port = first; port <= last; port++) yield port;
   }
 
-  /** The kernel's own way of writing it: ascending, neighbours joined to ranges. */
+  /** The format of the kernel: ascending, adjacent ports joined to ranges. */
   toString(): string {
     return this.#ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
   }

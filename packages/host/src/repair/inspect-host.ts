@@ -42,7 +42,7 @@ function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["uplin
     objects.addUplink(link.index);
   });
   if (ifindex !== link.index || programId === 0) {
-    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or another program took dp_dnat off`;
+    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or dp_dnat was detached`;
     return [problem({ code: "program-detached", severity: "error", what }, cure)];
   }
   if (!objects.uplinks().includes(link.index)) {

@@ -6,76 +6,71 @@
  * While it lives, the test process is inside "host". When it is disposed everything is gone, and a test that left
  * something behind fails.
  */
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PIN_ROOT, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
-import { isBpffs, unmount, withNetns } from "@dp/sys";
+import { isBpffs, unmount } from "@dp/sys";
+import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
+import { openDescriptors } from "@dp/test-kit/open-descriptors.ts";
+import { run } from "@dp/test-kit/run.ts";
 import { readSysctl } from "../../src/kernel/sysctl.ts";
 import { enterNetns } from "./netns.ts";
-
-/** What the kernel does needs root; without it these tests fail, loudly. */
-export function requireRoot(): void {
-  if (process.getuid?.() !== 0) throw new Error("these tests make network namespaces and mounts: run them as root");
-}
-
-export function run(program: string, ...args: string[]): string {
-  const result = spawnSync(program, args, { encoding: "utf8" });
-  if (result.error !== undefined) throw result.error;
-  if (result.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${result.stderr.trim()}`);
-  return result.stdout;
-}
 
 export const PUBLIC_ADDRESS = "203.0.113.10";
 export const SECOND_ADDRESS = "203.0.113.11";
 
 export class Sandbox implements Disposable {
   readonly id = randomBytes(4).toString("hex");
-  readonly host = `hosttest-${this.id}`;
-  readonly internet = `hosttest-${this.id}-net`;
   readonly pinRoot: string;
   /** What was warned of. */
   readonly warnings: string[] = [];
   readonly #folder = mkdtempSync(join(tmpdir(), "hosttest-"));
-  readonly #namespaces: string[] = [];
+  readonly #host = new NetworkNamespace();
+  readonly #internet = new NetworkNamespace();
+  readonly #containers: NetworkNamespace[] = [];
   readonly #home: Disposable;
   readonly #fds: string[];
 
   constructor() {
     this.pinRoot = join(this.#folder, "bpf");
     if (this.pinRoot === DEFAULT_PIN_ROOT) throw new Error("a test must not use the default pin root");
-    for (const name of [this.host, this.internet]) this.#makeNamespace(name);
-    run("ip", "-n", this.host, "link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", this.internet);
-    run("ip", "-n", this.host, "link", "set", "lo", "up");
-    run("ip", "-n", this.host, "addr", "add", `${PUBLIC_ADDRESS}/24`, "dev", "up0");
-    run("ip", "-n", this.host, "addr", "add", `${SECOND_ADDRESS}/24`, "dev", "up0");
-    run("ip", "-n", this.internet, "addr", "add", "203.0.113.1/24", "dev", "net0");
-    run("ip", "-n", this.host, "link", "set", "up0", "up");
-    run("ip", "-n", this.internet, "link", "set", "net0", "up");
-    run("ip", "-n", this.host, "route", "add", "default", "via", "203.0.113.1");
-    this.#home = enterNetns(`/run/netns/${this.host}`);
-    this.#fds = openFds();
+    const [host, internet] = [this.#host, this.#internet];
+    host.ip("link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", internet.name);
+    host.ip("link", "set", "lo", "up");
+    host.ip("addr", "add", `${PUBLIC_ADDRESS}/24`, "dev", "up0");
+    host.ip("addr", "add", `${SECOND_ADDRESS}/24`, "dev", "up0");
+    internet.ip("addr", "add", "203.0.113.1/24", "dev", "net0");
+    host.ip("link", "set", "up0", "up");
+    internet.ip("link", "set", "net0", "up");
+    host.ip("route", "add", "default", "via", "203.0.113.1");
+    this.#home = enterNetns(host.path);
+    this.#fds = openDescriptors();
   }
 
-  #makeNamespace(name: string): void {
-    run("ip", "netns", "add", name);
-    this.#namespaces.push(name);
+  /** The name of the host's namespace. */
+  get host(): string {
+    return this.#host.name;
   }
 
-  /** A namespace for a container, with nothing but its loopback, which is up. Returns its name. */
+  /** The name of the internet's namespace. */
+  get internet(): string {
+    return this.#internet.name;
+  }
+
+  /** Makes a namespace for a container, with only its loopback interface, which is up. Returns its name. */
   container(): string {
-    const name = `hosttest-${this.id}-c${this.#namespaces.length - 2}`;
-    this.#makeNamespace(name);
-    run("ip", "-n", name, "link", "set", "lo", "up");
-    return name;
+    const container = new NetworkNamespace();
+    this.#containers.push(container);
+    container.ip("link", "set", "lo", "up");
+    return container.name;
   }
 
-  /** Another interface of the host, down, with nobody at its other end. */
+  /** Adds an interface to the host, down; the other end is in the host, too. */
   addInterface(name: string, ...more: string[]): void {
-    run("ip", "-n", this.host, "link", "add", name, ...more, "type", "veth", "peer", "name", `${name}x`);
+    this.#host.ip("link", "add", name, ...more, "type", "veth", "peer", "name", `${name}x`);
   }
 
   /** As if the container died: its namespace, and with it the veth pair, goes. */
@@ -96,14 +91,13 @@ export class Sandbox implements Disposable {
     using netlink = Netlink.open();
     return {
       host: seenBy(netlink),
-      containers: this.#namespaces
-        .slice(2)
-        .filter(exists)
-        .map((name) => {
-          using namespace = openNamespace(name);
+      containers: this.#containers
+        .filter(({ exists }) => exists)
+        .map((container) => {
+          using namespace = openNamespace(container.path);
           using inside = Netlink.open({ netns: namespace.fd });
-          const ipv6 = withNetns(namespace.fd, () => readSysctl("ipv6/conf/all/disable_ipv6") ?? "");
-          return { name, ipv6, ...seenBy(inside) };
+          const ipv6 = container.inside(() => readSysctl("ipv6/conf/all/disable_ipv6") ?? "");
+          return { name: container.name, ipv6, ...seenBy(inside) };
         }),
       reserved: readSysctl("ipv4/ip_local_reserved_ports"),
       pinRoot: this.#observePins(),
@@ -140,39 +134,17 @@ export class Sandbox implements Disposable {
 
   /** The descriptors this process has open besides those it had, and the namespace to go back to. */
   get leakedFds(): string[] {
-    return openFds().filter((fd) => !this.#fds.includes(fd));
+    return openDescriptors().filter((fd) => !this.#fds.includes(fd));
   }
 
   [Symbol.dispose](): void {
     this.#home[Symbol.dispose]();
-    for (const name of this.#namespaces.filter(exists)) run("ip", "netns", "delete", name);
+    for (const namespace of [this.#host, this.#internet, ...this.#containers]) namespace[Symbol.dispose]();
     // What a failed test left mounted goes too.
     while (isBpffs(this.pinRoot)) unmount(this.pinRoot);
     if (existsSync(this.pinRoot)) rmdirSync(this.pinRoot);
     rmdirSync(this.#folder);
   }
-}
-
-function exists(namespace: string): boolean {
-  return existsSync(`/run/netns/${namespace}`);
-}
-
-/**
- * Descriptors of what this package opens, by what they are. The runtime's own come and go: pipes, event queues, and the
- * Unix sockets it talks to child processes by.
- */
-function openFds(): string[] {
-  const unix = readFileSync("/proc/thread-self/net/unix", "latin1");
-  return readdirSync("/proc/self/fd").flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`);
-      const [, inode] = /^socket:\[(\d+)\]$/.exec(target) ?? [];
-      if (inode !== undefined && new RegExp(` ${inode}( |$)`, "m").test(unix)) return [];
-      return /^(pipe:|\/dev\/|\/memfd:|anon_inode:\[)/.test(target) ? [] : `${fd}: ${target}`;
-    } catch {
-      return [];
-    }
-  });
 }
 
 function seenBy(netlink: Netlink): object {

@@ -1,4 +1,4 @@
-import { tcp, udp } from "../../../../packages/core/test/packet/frame.ts";
+import { tcp, udp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { ip, ping, reply } from "../frame.ts";
 import type { Ground } from "../world.ts";

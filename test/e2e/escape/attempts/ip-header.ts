@@ -1,11 +1,4 @@
-import {
-  fragments,
-  icmp,
-  type Ipv4Fields,
-  RECORD_ROUTE,
-  tcp,
-  udp,
-} from "../../../../packages/core/test/packet/frame.ts";
+import { fragments, icmp, type Ipv4Fields, RECORD_ROUTE, tcp, udp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { datagram, fromGamePort, ip, type Inner, open, ping, reply } from "../frame.ts";
 import { GAME_PORT, type Ground } from "../world.ts";

@@ -1,4 +1,4 @@
-import { EtherType, ethernet, ipv6, type Layer, raw, tcp, udp } from "../../../../packages/core/test/packet/frame.ts";
+import { EtherType, ethernet, ipv6, type Layer, raw, tcp, udp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { GAME_PORT } from "../world.ts";
 

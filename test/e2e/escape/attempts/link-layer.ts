@@ -1,4 +1,4 @@
-import { arp, type ArpFields, ethernet, EtherType, raw } from "../../../../packages/core/test/packet/frame.ts";
+import { arp, type ArpFields, ethernet, EtherType, raw } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { OTHER_ETHER_TYPES } from "../ether-types.ts";
 import { open, type Outer, ping, reply } from "../frame.ts";

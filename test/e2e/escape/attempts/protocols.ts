@@ -1,4 +1,4 @@
-import { icmp, raw, udp } from "../../../../packages/core/test/packet/frame.ts";
+import { icmp, raw, udp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { datagram, ip, ping } from "../frame.ts";
 import { GAME_PORT, type Ground } from "../world.ts";

@@ -1,4 +1,4 @@
-import { tcp } from "../../../../packages/core/test/packet/frame.ts";
+import { tcp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { fromGamePort, ip, open, reply } from "../frame.ts";
 import { asNumbers, GAME_PORT, type Ground } from "../world.ts";

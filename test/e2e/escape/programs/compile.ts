@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { must } from "../../topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 
 /** Compiles way_around.bpf.c for a container whose eth0 has this index. */
 export async function compile(ifindex: number): Promise<{ path: string; bytes: Uint8Array } & Disposable> {

@@ -1,7 +1,7 @@
 import { ok } from "node:assert/strict";
 import { join } from "node:path";
+import { must } from "@dp/test-kit/program.ts";
 import { GATEWAY } from "../../../e2e/topology/internet.ts";
-import { must } from "../../../e2e/topology/program.ts";
 import type { Case } from "../case.ts";
 import { GAMES, LOBBY, type World } from "../world.ts";
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { must } from "../../../e2e/topology/program.ts";
+import { must } from "@dp/test-kit/program.ts";
 import { stateOf } from "../../../e2e/topology/state.ts";
 import type { Case } from "../case.ts";
 import { removeUplinks } from "../uplinks.ts";

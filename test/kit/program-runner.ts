@@ -1,27 +1,9 @@
 /**
- * Runs one of the objects' programs on packets (BPF_PROG_TEST_RUN), inside a network namespace of its own that has the
- * interfaces the maps speak of:
- *
- *        players ── uplink (10)                 ┌ peer (20) ── container A, 10.2.0.2
- *                   203.0.113.10 : 25570 → A    │ 10.1.0.2
- *                                : 25571 → B    └ peer (22) ── container B, 10.2.0.3
- *                                                 10.1.0.3      stranger (30): no server's
- *
- * Nothing is pinned or attached, and the namespace has no name: it all ends with the process, whatever becomes of it.
+ * Runs one of the objects' programs on packets (BPF_PROG_TEST_RUN), inside a network namespace of its own with the
+ * interfaces of two-servers.ts. It pins nothing, and attaches nothing unless a test asks for it.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import {
-  type DpConfig,
-  type DpVethPair,
-  DpDrop,
-  dpDropNames,
-  mapLayouts,
-  type MapLayout,
-  type ObjectName,
-  objects,
-} from "@dp/bpf";
-import { Errno, type Fd, netnsCookie, openNetns, SyscallError, withNetns } from "@dp/sys";
+import { join } from "node:path";
+import { DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
 import {
   attachClsact,
   attachTcx,
@@ -37,67 +19,25 @@ import {
   type Program,
   skbContext,
   u32,
-} from "../../src/libbpf/index.ts";
-import { fixture } from "../support/fixture.ts";
+} from "@dp/core/libbpf";
+import { Errno, type Fd, netnsCookie, SyscallError, withNetns } from "@dp/sys";
+import { compileBpf } from "./compile-bpf.ts";
+import { type Counts, difference } from "./packet-counts.ts";
+import {
+  A,
+  addressNumber,
+  B,
+  CONFIG,
+  HOST_ADDRESSES,
+  makeTwoServersNamespace,
+  PUBLIC_ADDRESS,
+  publicKey,
+  UPLINK,
+  vethPairOf,
+} from "./two-servers.ts";
 
-export const UPLINK = { index: 10, mac: "02:aa:00:00:00:01" };
-export const STRANGER = { index: 30, mac: "02:aa:00:00:00:02" };
-export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
-export const PUBLIC_ADDRESS = "203.0.113.10";
-
-/** Two servers. Both containers have the same game port, and all host peers the same MAC. */
-export const A = {
-  hostPeer: 20,
-  mac: "02:00:00:00:00:0a",
-  address: "10.2.0.2",
-  hostAddress: "10.1.0.2",
-  gamePort: 25565,
-  publicPort: 25570,
-};
-export const B = {
-  hostPeer: 22,
-  mac: "02:00:00:00:00:0b",
-  address: "10.2.0.3",
-  hostAddress: "10.1.0.3",
-  gamePort: 25565,
-  publicPort: 25571,
-};
-
-export type Server = typeof A;
-
-/** As the keys of dp_host_peers are. */
-export function addressNumber(address: string): number {
-  return address.split(".").reduce((bits, octet) => bits * 256 + Number(octet), 0);
-}
-
-export function publicKey(server: Server): { addr: string; port: number } {
-  return { addr: PUBLIC_ADDRESS, port: server.publicPort };
-}
-
-/** Addresses of the host besides its host peers': 203.0.113.10 on the uplink, and one on another interface. */
-export const HOST_ADDRESSES = [PUBLIC_ADDRESS, "192.0.2.1"];
-
-export const CONFIG: DpConfig = {
-  httpPort: 9080,
-  dnsPort: 9053,
-  tcpPort: 9111,
-  hostSubnet: "10.1.0.0",
-  hostMask: "255.255.0.0",
-  containerSubnet: "10.2.0.0",
-  containerMask: "255.255.0.0",
-  portFirst: 25565,
-  portLast: 30564,
-  publicAddr: PUBLIC_ADDRESS,
-  uplink: UPLINK.index,
-  hostOctets: [0n, 0n, 0n, 0n].map((_, word) =>
-    HOST_ADDRESSES.map((address) => Number(address.split(".")[3]))
-      .filter((octet) => octet >> 6 === word)
-      .reduce((bits, octet) => bits | (1n << BigInt(octet & 63)), 0n),
-  ),
-  playerKey: 0x9e3779b97f4a7c15n,
-  playersFrom: 0,
-  heldUntil: 0n,
-};
+/** Runs before the program: brings a packet into a state that a test run cannot give it. */
+const ARRANGE = join(import.meta.dirname, "arrange.bpf.c");
 
 /** What the programs' return values mean, in the words of their comments. */
 const VERDICTS = { 0xffffffff: "next", 0: "pass", 2: "drop", 7: "redirect" } as const;
@@ -105,16 +45,15 @@ export type Verdict = (typeof VERDICTS)[keyof typeof VERDICTS];
 
 export type DropReason = Exclude<keyof typeof DpDrop, "none" | "max">;
 
-/** Everything the programs counted: `25570 in packets`, `20 out bytes`, `20 drop udp`. Zeroes are left out. */
-export type Counts = Record<string, number>;
-
-export interface BenchOptions {
+/** How the object is opened. */
+export interface ProgramRunnerOptions {
   /** The program to run, of an object with several. Default: the one named after the object. */
   program?: string;
   /** What to set in the object before it is loaded. */
   prepare?: (object: OpenObject) => void;
 }
 
+/** How a packet comes. */
 export interface RunOptions {
   /** Another program of the object. */
   program?: string;
@@ -122,13 +61,14 @@ export interface RunOptions {
   ifindex?: number;
   /** Cuts the frame to this many bytes inside the kernel, which takes no cut IPv4 header from outside. */
   cutTo?: number;
-  /** A VLAN tag beside the frame, as devices leave it: the 16-bit TCI. */
+  /** The 16-bit TCI of a VLAN tag that the device took off the frame. */
   tag?: number;
   gsoSize?: number;
   gsoSegs?: number;
   checksumComplete?: boolean;
 }
 
+/** What a program did with a packet. */
 export interface Outcome {
   verdict: Verdict;
   packet: Uint8Array;
@@ -137,7 +77,8 @@ export interface Outcome {
 
 type MapName = keyof typeof mapLayouts;
 
-export class Bench implements Disposable {
+/** One object, loaded in its namespace, with the maps of the two servers. */
+export class ProgramRunner implements Disposable {
   readonly #namespace: Fd;
   readonly #object: BpfObject;
   readonly #arranger: BpfObject;
@@ -147,7 +88,7 @@ export class Bench implements Disposable {
   #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
-  /** Of the bench's network namespace: both containers are in it. */
+  /** The cookie of the network namespace, which both containers are in. */
   readonly netnsCookie: bigint;
 
   private constructor(
@@ -167,19 +108,19 @@ export class Bench implements Disposable {
     this.checksumComplete = canSumUp(object.program(program));
   }
 
-  static async open(name: ObjectName, options: BenchOptions = {}): Promise<Bench> {
-    const namespace = await makeNamespace();
+  static async open(name: ObjectName, options: ProgramRunnerOptions = {}): Promise<ProgramRunner> {
+    const namespace = await makeTwoServersNamespace();
     const opened = BpfObject.open(objects[name](), { name });
-    // Replies go to players alone; who is one is for players.test.ts.
+    // Every address counts as a player's: players.test.ts tests which do.
     if (name === "snat" || name === "dnat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
     options.prepare?.(opened);
     const maps = new Set(opened.maps().map((map) => map.name));
     const object = opened.load();
-    const arranger = BpfObject.open(fixture("arrange"), { name: "arrange" }).load();
+    const arranger = BpfObject.open(compileBpf(ARRANGE), { name: "arrange" }).load();
     if (name === "tproxy") await startSweep(object.program("dp_start_sweep"));
-    const bench = new Bench(namespace, object, arranger, options.program ?? `dp_${name}`, maps);
-    bench.reset();
-    return bench;
+    const runner = new ProgramRunner(namespace, object, arranger, options.program ?? `dp_${name}`, maps);
+    runner.reset();
+    return runner;
   }
 
   /** The maps as they are with the two servers of the drawing. */
@@ -236,12 +177,12 @@ export class Bench implements Disposable {
     return (isPerCpu ? (value as unknown[])[0] : value) as ValueOf<Name>;
   }
 
-  /** The entries of a map that is not per CPU, by no order. */
+  /** The entries of a map that is not per CPU, in no order. */
   entries<Name extends MapName>(name: Name): [KeyOf<Name>, ValueOf<Name>][] {
     return [...this.#open(name).map] as [KeyOf<Name>, ValueOf<Name>][];
   }
 
-  /** The same as they lie in the kernel. */
+  /** The entries of a map as the kernel has them, as JSON of their bytes. */
   bytes(name: MapName): string[] {
     const { key, value } = mapLayouts[name] as MapLayout<unknown, unknown>;
     const entries = this.#object.map(name, bytes(key.size), bytes(value.size)).entries();
@@ -263,7 +204,7 @@ export class Bench implements Disposable {
     this.#open(name).map.clear();
   }
 
-  /** For another object to use the same one. */
+  /** Returns a map, for another object to reuse. */
   lend(name: MapName): BpfMap<unknown, unknown> {
     return this.#open(name).map;
   }
@@ -280,7 +221,7 @@ export class Bench implements Disposable {
     return { ...outcome, counts: difference(before, this.counts()) };
   }
 
-  /** As {@link run}, without the counters: a tenth of its time. */
+  /** {@link run} without the counters, in a tenth of the time. */
   runUncounted(frame: Uint8Array, options: RunOptions = {}): Omit<Outcome, "counts"> {
     const { cutTo = 0, tag, gsoSize, gsoSegs, checksumComplete = false } = options;
     const arranged = cutTo !== 0 || tag !== undefined;
@@ -289,7 +230,7 @@ export class Bench implements Disposable {
     if (arranged) this.#arranger.map("under_test", u32, u32).set(0, underTest.fd);
     const ctx = skbContext({
       ifindex: options.ifindex ?? this.#defaultIfindex,
-      // Above the TCI a bit that says there is one: a tag may be all zero.
+      // The bit above the TCI says that there is a tag: the TCI may be zero.
       cb: [cutTo, tag === undefined ? 0 : tag | 0x10000, 0, 0, 0],
       ...(gsoSize === undefined ? {} : { gsoSize, gsoSegs: gsoSegs ?? 2 }),
     });
@@ -324,7 +265,7 @@ export class Bench implements Disposable {
     return entries.flatMap(([key, values]) => values.map((value): [KeyOf<Name>, ValueOf<Name>] => [key, value]));
   }
 
-  /** Puts the program on the hook it belongs to, for packets that really come in. */
+  /** Attaches the program to its hook, for packets that interfaces receive. */
   attach(): void {
     const place = { ifindex: this.#defaultIfindex, direction: "ingress" } as const;
     const program = this.#object.program(this.#program);
@@ -334,7 +275,7 @@ export class Bench implements Disposable {
     });
   }
 
-  /** Runs `body` in the bench's network namespace. */
+  /** Runs `body` in the network namespace. */
   inside<T>(body: () => T extends PromiseLike<unknown> ? never : T): T {
     return withNetns(this.#namespace, body);
   }
@@ -347,76 +288,26 @@ export class Bench implements Disposable {
   }
 }
 
-/** As the loader does: see dp_start_sweep. */
+/** Starts the sweep as the loader does: see dp_start_sweep. */
 async function startSweep(program: Program): Promise<void> {
   while (program.testRun({ data: new Uint8Array(64) }).retval !== 0) await Bun.sleep(10);
-}
-
-/** What the container-side program knows of a server. */
-export function vethPairOf(server: Server, netnsCookie = 0n): DpVethPair {
-  return {
-    hostPeer: server.hostPeer,
-    hostAddr: server.hostAddress,
-    gamePort: server.gamePort,
-    group: 0,
-    mac: server.mac,
-    flows: 0,
-    netnsCookie,
-  };
 }
 
 type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;
 type ValueOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer _, infer V> ? V : never;
 
-/** What was counted between two moments. */
-export function difference(before: Counts, after: Counts): Counts {
-  const changes = Object.entries(after).map(([name, value]): [string, number] => [name, value - (before[name] ?? 0)]);
-  return Object.fromEntries(changes.filter(([, change]) => change !== 0));
-}
-
-/** Tried on a packet no program looks into. What is left out where it cannot be done is said once. */
+/** Tries it on a packet that no program reads. Where the kernel cannot, says once which packets are left out. */
 function canSumUp(program: Program): boolean {
   try {
     program.testRun({ data: new Uint8Array(64), checksumComplete: true });
     return true;
   } catch (error) {
     if (!(error instanceof SyscallError && error.errno === Errno.EINVAL)) throw error;
-    if (!toldOfSums) console.warn("left out: packets with CHECKSUM_COMPLETE, which test runs have from Linux 6.15 on");
-    toldOfSums = true;
+    if (!saidWhatIsLeftOut)
+      console.warn("left out: packets with CHECKSUM_COMPLETE, which test runs have from Linux 6.15 on");
+    saidWhatIsLeftOut = true;
     return false;
   }
 }
 
-let toldOfSums = false;
-
-/** A network namespace held open by nothing but the returned descriptor. */
-async function makeNamespace(): Promise<Fd> {
-  const commands = [
-    // Else the kernel speaks IPv6 on every interface, by itself.
-    "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
-    "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6",
-    `ip link add uplink index ${UPLINK.index} address ${UPLINK.mac} type veth peer name player index 11`,
-    `ip link add peer-a index ${A.hostPeer} address ${HOST_PEER_MAC} type veth` +
-      ` peer name in-a index 21 address ${A.mac}`,
-    `ip link add peer-b index ${B.hostPeer} address ${HOST_PEER_MAC} type veth` +
-      ` peer name in-b index 23 address ${B.mac}`,
-    `ip link add stranger index ${STRANGER.index} address ${STRANGER.mac} type veth peer name far index 31`,
-    "for name in uplink player peer-a in-a peer-b in-b stranger; do ip link set $name mtu 9000 up; done",
-    "echo ready",
-    "read _",
-  ];
-  const child = spawn("unshare", ["--net", "sh", "-ec", commands.join("\n")], { stdio: ["pipe", "pipe", "pipe"] });
-  const ended = once(child, "exit");
-  let said = "";
-  let complaint = "";
-  child.stderr.on("data", (chunk) => (complaint += String(chunk)));
-  for await (const chunk of child.stdout) {
-    said += String(chunk);
-    if (said.includes("ready")) break;
-  }
-  if (!said.includes("ready")) throw new Error(`cannot make a network namespace: ${complaint.trim()}`);
-  const namespace = openNetns(`/proc/${child.pid}/ns/net`);
-  child.stdin.end("\n");
-  await ended;
-  return namespace;
-}
+let saidWhatIsLeftOut = false;

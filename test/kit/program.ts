@@ -13,16 +13,16 @@ export class ProgramError extends Error {
   override readonly name = "ProgramError";
 }
 
-/** How many times slower than others this machine is: test/vm runs programs on emulated processors. */
+/** How many times slower than usual this machine is: test/vm runs programs on emulated processors. */
 export const SLOWNESS = Number(process.env["SLOWNESS"] ?? 1);
 
-/** How long a program may take to end, or to say what it is waited for. Generous: two cores, and other work on them. */
+/** How long to wait for a program to end or to print something. Long: the machine has two cores and other work. */
 const PATIENCE_MS = 60_000 * SLOWNESS;
 
 /**
- * A running program that tells what happens to it as JSON lines on standard output: `{"event": "listening", ...}`.
+ * A running program that reports events as JSON lines on standard output: `{"event": "listening", ...}`.
  *
- * Everything said is kept, so it does not matter whether something is waited for before or after it was said.
+ * It keeps all output, so a test can wait for something that was printed before.
  */
 export class Program implements AsyncDisposable {
   readonly command: readonly string[];
@@ -68,13 +68,13 @@ export class Program implements AsyncDisposable {
     return this.#until(name, timeoutMs, () => this.events.filter(({ event }) => event === name)[count - 1]);
   }
 
-  /** Waits until this stands in its standard output. Throws {@link ProgramError} when the program ends without it. */
+  /** Waits until its standard output contains this. Throws {@link ProgramError} when the program ends without it. */
   async printed(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.#until(text, timeoutMs, () => this.#stdout.includes(text) || undefined);
   }
 
-  /** As {@link printed}, of its standard error. */
-  async complained(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
+  /** {@link printed} for its standard error. */
+  async printedError(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.#until(text, timeoutMs, () => this.#stderr.includes(text) || undefined);
   }
 
@@ -161,18 +161,23 @@ function toEvent(line: string): Event[] {
   return [JSON.parse(line) as Event];
 }
 
+/** How {@link execute} and {@link must} run a program. */
+export interface ExecuteOptions {
+  /** Variables besides those of this process. */
+  readonly env?: Record<string, string>;
+  /** Throws {@link ProgramError} when the program takes longer. Default: a minute. */
+  readonly timeoutMs?: number;
+}
+
 /** Runs a program to its end, whatever its exit status. */
-export async function run(command: readonly string[], options: { env?: Record<string, string> } = {}): Promise<Output> {
+export async function execute(command: readonly string[], options: ExecuteOptions = {}): Promise<Output> {
   await using program = new Program(command, options);
-  return await program.finished();
+  return await program.finished(options.timeoutMs);
 }
 
 /** Runs a program that must succeed, and returns its standard output. */
-export async function must(
-  command: readonly string[],
-  options: { env?: Record<string, string> } = {},
-): Promise<string> {
-  const { code, stdout, stderr } = await run(command, options);
+export async function must(command: readonly string[], options: ExecuteOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await execute(command, options);
   if (code !== 0) throw new ProgramError(`${command.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
   return stdout;
 }

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
 import { must } from "./program.ts";
 
 /**
- * What a test could leave behind, one word each: namespaces, interfaces, pins, bpffs mounts, processes, and open files
- * of this process. In a sandbox nothing else makes any, so what is there after and was not before is a leak.
+ * Lists what a test could leave behind: namespaces, interfaces, bpffs mounts, pins, processes, and open files of this
+ * process. In a sandbox only tests make these, so what is new after a test is a leak.
  */
 export async function inventory(): Promise<string[]> {
   const namespaces = readdirIfThere("/run/netns");
@@ -18,7 +18,7 @@ export async function inventory(): Promise<string[]> {
   ].sort();
 }
 
-/** Waits for `before` to be the whole inventory again, since sockets and processes take a moment to go. */
+/** Returns what is new since `before`. Waits up to `patienceMs` for it to go: sockets and processes take a moment. */
 export async function leaksSince(before: readonly string[], patienceMs = 3000): Promise<string[]> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
@@ -28,7 +28,7 @@ export async function leaksSince(before: readonly string[], patienceMs = 3000): 
   }
 }
 
-/** As multisets: two sockets where there was one is a leak. */
+/** Subtracts multisets: two sockets where there was one is a leak. */
 function subtract(these: readonly string[], those: readonly string[]): string[] {
   const rest = [...those];
   return these.filter((each) => {
@@ -43,7 +43,7 @@ async function interfaces(where: string, command: string[]): Promise<string[]> {
   return links.map(({ ifname }) => `interface ${ifname} in ${where}`);
 }
 
-/** Whether a bpffs is what is seen there: another mount may cover it, as the sandbox's covers the machine's own. */
+/** Whether a bpffs is visible there. Another mount can cover it: the sandbox's mount covers the machine's own. */
 function isBpffs(path: string): boolean {
   const BPF_FS_MAGIC = 0xcafe4a11;
   return statfsSync(path).type === BPF_FS_MAGIC;
@@ -82,7 +82,7 @@ function openFiles(): string[] {
   return readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
-      // Numbered by the kernel, so no two are alike: what kind it is has to do. The runtime keeps pipes of its own.
+      // Only the kind: the kernel numbers them. Pipes are left out because the runtime opens its own.
       const kind = target.replace(/:\[\d+\]$/, "");
       return kind === "pipe" || kind.startsWith("/proc/") ? [] : [`open file ${kind}`];
     } catch {
