@@ -118,9 +118,16 @@ describe("a container's network namespace", () => {
     expect(stopped.reason).toBe("podman says the container lobby is not running");
     expect(stopped.hint).toBe("start it: podman start lobby");
     install("podman", 'echo "Cannot connect to the daemon" >&2; exit 125');
-    expect((await failure("lobby")).reason).toContain("podman: Cannot connect to the daemon");
+    const down = await failure("lobby");
+    expect(down.reason).toBe(
+      "podman cannot be asked about container lobby: Cannot connect to the daemon; docker and runc know no container lobby",
+    );
+    expect(down.hint).toBe("does podman run? Otherwise see docker ps --all, runc list");
+    const alone = await failure("podman:lobby");
+    expect(alone.reason).toBe("podman cannot be asked about container lobby: Cannot connect to the daemon");
+    expect(alone.hint).toBe("does podman run?");
     install("ctr", 'echo "ctr: failed to dial \\"/run/c.sock\\": no such file or directory" >&2; exit 1');
-    expect((await failure("lobby")).reason).toContain("ctr: ctr: failed to dial");
+    expect((await failure("lobby")).reason).toContain("ctr cannot be asked about container lobby: ctr: failed to dial");
   });
 
   test("is not taken of a process that was the container's a moment ago", async () => {

@@ -100,14 +100,20 @@ function unknown(name: string, asked: readonly Asked[]): DatapathError {
       hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
     });
   }
-  const reasons = installed.flatMap(({ engine, answer }) =>
-    answer.kind === "failed" ? `${engine.name}: ${answer.reason}` : [],
+  const failures = installed.flatMap(({ engine, answer }) =>
+    answer.kind === "failed" ? { name: engine.name, reason: answer.reason } : [],
   );
-  const names = installed.map(({ engine }) => engine.name);
-  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
+  const answered = installed.filter(({ answer }) => answer.kind !== "failed");
+  const names = answered.map(({ engine }) => engine.name);
   const know = `${joined(names)} know${names.length === 1 ? "s" : ""} no container ${name}`;
-  return new DatapathError("FAILED", undefined, `${know}${why}`, {
-    hint: `see ${installed.map(({ engine }) => engine.list).join(", ")}`,
+  const hint = `see ${answered.map(({ engine }) => engine.list).join(", ")}`;
+  if (failures.length === 0) return new DatapathError("FAILED", undefined, know, { hint });
+  // The container may be one of theirs.
+  const failed = failures.map(
+    (failure) => `${failure.name} cannot be asked about container ${name}: ${failure.reason}`,
+  );
+  return new DatapathError("FAILED", undefined, [...failed, ...(names.length === 0 ? [] : [know])].join("; "), {
+    hint: `does ${joined(failures.map((failure) => failure.name))} run?${names.length === 0 ? "" : ` Otherwise ${hint}`}`,
   });
 }
 

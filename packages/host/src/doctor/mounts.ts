@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { isBpffs, isCgroup2 } from "@dp/sys";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
+import { lookAtRootFolder } from "../pins/root-folder.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
@@ -14,6 +15,9 @@ export function checkBpffs({ pinRoot, netlink }: HostView): Verdict {
   if (!isBpffs(pinRoot)) {
     const orphans = netlink.links().filter(({ kind, mac }) => kind === "veth" && mac === HOST_PEER_MAC);
     if (orphans.length === 0) {
+      const folder = lookAtRootFolder(pinRoot);
+      if (!folder.usable)
+        return [error("pin-root-unusable", `${pinRoot} cannot be used: ${folder.reason}`, folder.hint)];
       const what = `no bpffs is mounted on ${pinRoot}: nothing is loaded there`;
       return [warning("bpffs-missing", what, "dp load mounts one; for every boot, see examples/systemd")];
     }

@@ -7,6 +7,7 @@ import { during } from "../during.ts";
 import { type HostOptions, pinnedOptions, pinRootOf } from "../host-options.ts";
 import { expedite, lock } from "./lock.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
+import { CHECK_PIN_ROOT, lookAtRootFolder } from "./root-folder.ts";
 
 /**
  * Runs `body` with the loaded datapath, under the pin root's lock. Errors without an op get `op`: see {@link during}.
@@ -123,8 +124,14 @@ function openHere<T extends Objects | undefined>(path: string, opening: () => T)
 }
 
 function notLoaded(path: string, cause?: unknown): DatapathError {
-  return new DatapathError("NOT_LOADED", undefined, `datapath is not loaded at ${path}`, {
-    cause,
-    hint: "run `dp load` first",
-  });
+  const reason = `datapath is not loaded at ${path}`;
+  const folder = lookAtRootFolder(path);
+  if (!folder.usable) {
+    return new DatapathError("NOT_LOADED", undefined, `${reason}: ${folder.reason}`, { cause, hint: folder.hint });
+  }
+  if (folder.missing.length === 0) {
+    return new DatapathError("NOT_LOADED", undefined, reason, { cause, hint: "run `dp load` first" });
+  }
+  const hint = `${CHECK_PIN_ROOT}, or run \`dp load\` first`;
+  return new DatapathError("NOT_LOADED", undefined, `${reason}: there is no such folder`, { cause, hint });
 }

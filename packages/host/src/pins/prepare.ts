@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readlinkSync, rmdirSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { mkdirSync, readlinkSync, rmdirSync } from "node:fs";
 import { DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
 import { beforeChange } from "@dp/sys/fault";
 import { during } from "../during.ts";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { expedite, lock } from "./lock.ts";
+import { lookAtRootFolder } from "./root-folder.ts";
 
 /** A pin root on a bpffs, and the undo of what was created for it. */
 interface PreparedPinRoot {
@@ -19,7 +19,7 @@ interface PreparedPinRoot {
  */
 export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
   return during(op, async () => {
-    const path = resolve(pinRootOf(options));
+    const path = pinRootOf(options);
     const prepared = await prepare(path, options);
     try {
       using _lock = await lock(path, options);
@@ -63,18 +63,19 @@ async function prepare(path: string, options: HostOptions): Promise<PreparedPinR
 }
 
 /** @returns the folders that were created, outermost first */
-function makeFolder(path: string): string[] {
-  const missing: string[] = [];
-  for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+function makeFolder(path: string): readonly string[] {
+  const folder = lookAtRootFolder(path);
+  if (!folder.usable) {
+    const { reason, hint } = folder;
+    throw new DatapathError("BAD_USAGE", undefined, `cannot use the pin root ${path}: ${reason}`, { hint });
+  }
   try {
     beforeChange("make", path);
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new DatapathError("FAILED", undefined, `cannot make the pin root ${path}: ${messageOf(cause)}`, { cause });
+    throw new DatapathError("FAILED", undefined, `cannot create the pin root ${path}: ${messageOf(cause)}`, { cause });
   }
-  if (!statSync(path).isDirectory())
-    throw new DatapathError("BAD_USAGE", undefined, `the pin root ${path} is not a folder`);
-  return missing;
+  return folder.missing;
 }
 
 function removeIfEmpty(folder: string): void {
