@@ -4,6 +4,7 @@
  *
  * @module @dp/core
  */
+export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/connection-block.ts";
 export { type Counters, type DropReason, type Traffic } from "./objects/counters.ts";
@@ -11,6 +12,7 @@ export { type Flow, type VethPairEntry, type VethPairOptions } from "./objects/f
 export { type HostConfig } from "./objects/host-config.ts";
 export { type HostPeerEntry } from "./objects/host-peer.ts";
 export { type Interface, readInterface, toVethPeer, type VethPair, type VethPeer } from "./objects/interface.ts";
+export type { MechanismName } from "./objects/choose-mechanism.ts";
 export { LayoutError } from "./objects/layout-error.ts";
 export { type Attachment, type CgroupAttachment, type ContainerPlace, Objects } from "./objects/objects.ts";
 export { loadBpf, type LoadBpfOptions, openPinned, type OpenPinnedOptions, snapshotPins } from "./objects/open.ts";

@@ -4,7 +4,6 @@
  * @module @dp/core/internal
  */
 export { adoptFilters, type Filter, filtersOn, guardOf } from "./objects/adopt.ts";
-export { chooseMechanism } from "./objects/choose-mechanism.ts";
 export { openPrevious } from "./objects/open.ts";
 export { functionName } from "./objects/pin-root.ts";
 export { pinnedRecords, RECORDS_PIN } from "./objects/pinned-records.ts";

@@ -1,5 +1,5 @@
 /** Attaching where the kernel has no TCX: filters beside other people's, on a qdisc that may be theirs. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -238,33 +238,25 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
   });
 });
 
-describe("DP_ATTACH", () => {
-  const before = process.env["DP_ATTACH"];
+describe("the mechanism", () => {
+  test.each(["tcx", "clsact"] as const)(
+    "is %s when that was asked for, and stays so until all is detached",
+    (asked) => {
+      using objects = load(asked);
+      expect(objects.mechanism).toBe(asked);
+      namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+      expect(namespace.inside(() => objects.attachments())).toMatchObject([{ mechanism: asked }]);
+      namespace.inside(() => {
+        using other = load(asked === "tcx" ? "clsact" : "tcx");
+        expect(other.mechanism).toBe(asked);
+      });
+    },
+  );
 
-  afterEach(() => {
-    if (before === undefined) delete process.env["DP_ATTACH"];
-    else process.env["DP_ATTACH"] = before;
-  });
-
-  test.each(["tcx", "clsact"] as const)("says %s", (mechanism) => {
-    process.env["DP_ATTACH"] = mechanism;
-    using objects = load();
-    expect(objects.mechanism).toBe(mechanism);
-    namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
-    expect(namespace.inside(() => objects.attachments())).toMatchObject([{ mechanism }]);
-  });
-
-  test("says nothing to a caller that does", () => {
-    process.env["DP_ATTACH"] = "clsact";
-    using objects = load("tcx");
-    expect(objects.mechanism).toBe("tcx");
-  });
-
-  test("is refused when it says anything else", () => {
-    process.env["DP_ATTACH"] = "nonsense";
-    using objects = load();
+  test("is refused when it is another word", () => {
+    using objects = load("nonsense" as "tcx");
     const error = thrown(DatapathError, () => objects.mechanism);
     expect(error.code).toBe("BAD_USAGE");
-    expect(error.message).toContain('DP_ATTACH is "nonsense"');
+    expect(error.reason).toBe('"nonsense" is not a mechanism');
   });
 });

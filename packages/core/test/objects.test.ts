@@ -483,9 +483,11 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     });
   });
 
-  test("killed before any change it makes, attaching is done by who comes next", () => {
+  test("attaching that was killed before any of its changes is completed by the next process", () => {
     const script = `
       import { openPinned, readInterface } from "@dp/core";
+      import { injectFaults } from "@dp/sys/fault";
+      injectFaults(process.env.DP_FAULT);
       openPinned({ pinRoot: "${bpffs.path}", mechanism: "${mechanism}" }).attachAndPinDnat(readInterface("dp0"));
     `;
     const [dnat] = programIds();

@@ -565,27 +565,18 @@ describe("loading again", () => {
     await unload({ ...options, force: true });
   });
 
-  test.each(MECHANISMS)("stays with %s, and says so when DP_ATTACH asks for the other", async (mechanism) => {
+  test.each(MECHANISMS)("stays with %s, and says so when the other is asked for", async (mechanism) => {
     using sandbox = new Sandbox();
-    const before = process.env["DP_ATTACH"];
-    try {
-      await loadBy(mechanism, sandbox);
-      process.env["DP_ATTACH"] = mechanism;
-      expect(await load(sandbox.options)).toMatchObject({ mechanism });
-      expect(sandbox.warnings).toEqual([]);
-      const other = mechanism === "tcx" ? "clsact" : "tcx";
-      process.env["DP_ATTACH"] = other;
-      expect(await load(sandbox.options)).toMatchObject({ mechanism });
-      expect(sandbox.warnings).toEqual([
-        `DP_ATTACH=${other} changes nothing: what is loaded stays attached by ${mechanism}, until dp unload`,
-      ]);
-      process.env["DP_ATTACH"] = "nonsense";
-      await refusal("BAD_USAGE", load(sandbox.options));
-      await unload(sandbox.options);
-    } finally {
-      if (before === undefined) delete process.env["DP_ATTACH"];
-      else process.env["DP_ATTACH"] = before;
-    }
+    expect(await load({ ...sandbox.options, mechanism })).toMatchObject({ mechanism });
+    expect(await load({ ...sandbox.options, mechanism })).toMatchObject({ mechanism });
+    expect(sandbox.warnings).toEqual([]);
+    const other = mechanism === "tcx" ? "clsact" : "tcx";
+    expect(await load({ ...sandbox.options, mechanism: other })).toMatchObject({ mechanism });
+    expect(sandbox.warnings).toEqual([
+      `not attached by ${other}: what is loaded stays attached by ${mechanism} until dp unload`,
+    ]);
+    await unload(sandbox.options);
+    await refusal("BAD_USAGE", load({ ...sandbox.options, mechanism: "nonsense" as "tcx" }));
   });
 
   test("refuses what present servers rule out, and names them", async () => {

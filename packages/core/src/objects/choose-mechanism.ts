@@ -5,15 +5,12 @@ import { hasTcx } from "../libbpf/feature.ts";
 export type MechanismName = "tcx" | "clsact";
 
 /**
- * As was asked for; else as DP_ATTACH says, with which tests have both on one machine; else as this kernel can. Throws
- * without the privileges to find that out.
+ * What was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another word, `SyscallError`
+ * without the privileges to ask the kernel.
  */
 export function chooseMechanism(asked?: MechanismName): MechanismName {
-  if (asked !== undefined) return asked;
-  const forced = process.env["DP_ATTACH"] ?? "";
-  if (forced === "") return hasTcx() ? "tcx" : "clsact";
-  if (forced === "tcx" || forced === "clsact") return forced;
-  throw new DatapathError("BAD_USAGE", "choose how to attach programs", `DP_ATTACH is ${JSON.stringify(forced)}`, {
-    hint: "it can be tcx or clsact; without it, the kernel is asked",
-  });
+  if (asked === undefined) return hasTcx() ? "tcx" : "clsact";
+  if (asked === "tcx" || asked === "clsact") return asked;
+  const reason = `${JSON.stringify(asked)} is not a mechanism`;
+  throw new DatapathError("BAD_USAGE", "choose how to attach programs", reason, { hint: "tcx or clsact" });
 }

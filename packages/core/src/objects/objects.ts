@@ -125,6 +125,7 @@ export class Objects implements Disposable {
   readonly #root: PinRoot;
   readonly #programs: Readonly<Partial<Record<ProgramName, Program>>>;
   readonly #maps: Maps;
+  readonly #asked: MechanismName | undefined;
   #mechanism: MechanismName | undefined;
   #destroyer: SockDestroyer | undefined;
 
@@ -140,15 +141,15 @@ export class Objects implements Disposable {
     this.#programs = programs;
     this.#maps = maps;
     this.records = new ServerRecords(maps);
-    this.#mechanism = mechanism;
+    this.#asked = mechanism;
   }
 
   /**
-   * How programs are attached: as was asked for, or as those are that are attached already, or as this kernel can.
-   * Throws without the privileges to find out.
+   * How programs are attached: by the mechanism of those that are attached already, else as was asked for, else by TCX
+   * where this kernel has it. Throws without the privileges to find out.
    */
   get mechanism(): MechanismName {
-    return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism());
+    return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism(this.#asked));
   }
 
   /** Told by an uplink's pin, of which there are few; by any there is where none of those is found. */

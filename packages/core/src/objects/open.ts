@@ -15,7 +15,10 @@ import { needsLoad, readStamp, requireNotNewer } from "./stamp.ts";
 export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
-  /** How to attach programs. Default: as DP_ATTACH says, else TCX links where the kernel has them, else clsact. */
+  /**
+   * How to attach programs where none is attached yet: what is attached decides otherwise, because programs of two
+   * mechanisms would run in another order. Default: TCX links where the kernel has them, else clsact filters.
+   */
   mechanism?: MechanismName;
 }
 
