@@ -27,7 +27,6 @@ export {
 } from "./objects/programs/attachments.ts";
 export type { LoadedProgram } from "./objects/programs/loaded-programs.ts";
 export { type AttachTarget, defaultMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
-export { missingPins } from "./objects/programs/missing-pins.ts";
 export { DEFAULT_PIN_ROOT, PROG_PIN_PATH } from "./objects/programs/pin-root.ts";
 export {
   type CgroupProgram,
