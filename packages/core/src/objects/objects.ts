@@ -289,6 +289,11 @@ export class Objects implements Disposable {
     return finishUpgrade(this.#root);
   }
 
+  /** The pins of programs and maps that are missing: they were removed, or another build loaded this. */
+  missing(): string[] {
+    return missingPins(this.#root);
+  }
+
   /** Removes what a process that was killed in the middle of replacing a pin has left. */
   sweep(): void {
     this.#root.sweep();

@@ -1,5 +1,6 @@
 import { mkdirSync, readlinkSync, rmdirSync } from "node:fs";
-import { beforeChange, DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { expedite, lock } from "./lock.ts";
