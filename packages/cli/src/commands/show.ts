@@ -5,6 +5,7 @@ import { dropFields } from "../drop-reason.ts";
 import { containerEndpoint, publicEndpoint } from "../forward.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { paintState } from "../state.ts";
 import { renderFields } from "../table.ts";
 
@@ -13,6 +14,7 @@ export class ShowCommand extends selectingServer(DpCommand) {
   static override usage = DpCommand.Usage({
     category: "Servers",
     description: "show one server with its traffic and drops",
+    details: SERVER_HELP,
     examples: [
       ["By its name", "dp show lobby"],
       ["By its public port", "dp show 25570"],

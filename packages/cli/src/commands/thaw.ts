@@ -3,6 +3,7 @@ import { ChangeCommand } from "../change-command.ts";
 import { publicEndpoint } from "../forward.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { serverLabel } from "../server-label.ts";
 
 export class ThawCommand extends selectingServer(ChangeCommand) {
@@ -10,7 +11,7 @@ export class ThawCommand extends selectingServer(ChangeCommand) {
   static override usage = ChangeCommand.Usage({
     category: "Checkpoint",
     description: "end a freeze: let players in and the container out again",
-    details: "Undoes dp freeze, also one that did not finish. A server that is not frozen stays as it is.",
+    details: `Undoes dp freeze, also one that did not finish. A server that is not frozen stays as it is. ${SERVER_HELP}`,
     examples: [["After a checkpoint, or a restore", "dp thaw lobby"]],
   });
 
