@@ -279,8 +279,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 
 	key = origin_key(server, &packet, packet.protocol, packet.ports.dest);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	if (origin &&
-	    (packet.ports.source != origin->listener || !is_from_host_peer(&packet)))
+	if (origin && (packet.ports.source != origin->listener || !is_from_host_peer(&packet)))
 		origin = NULL;
 	if (packet.is_first_fragment && packet.protocol == IPPROTO_UDP)
 		first_fragment(&packet, origin);

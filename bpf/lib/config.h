@@ -12,14 +12,14 @@ static __always_inline struct dp_config *dp_config_entry(void)
 	return bpf_map_lookup_elem(&dp_configs, &zero);
 }
 
-/* A subnet that is all zero is none. */
+/* A subnet that is all zero contains every address: without a configuration, containers reach no player. */
 static __always_inline bool dp_is_in_subnet(const struct dp_addr *addr,
 					    const struct dp_subnet *subnet)
 {
 	const __be32 *words = addr->words, *mask = subnet->mask.words, *first = subnet->addr.words;
 
 	return (words[3] & mask[3]) == first[3] && (words[2] & mask[2]) == first[2] &&
-	       (words[1] & mask[1]) == first[1] && (words[0] & mask[0]) == first[0] && mask[0];
+	       (words[1] & mask[1]) == first[1] && (words[0] & mask[0]) == first[0];
 }
 
 /* An address that containers are given, whether or not a server has it. */

@@ -171,8 +171,8 @@ static __always_inline enum dp_drop_reason dp_parse_ipv4(const struct __sk_buff 
 	packet->protocol = ip->protocol;
 	packet->has_options = header != sizeof(*ip);
 	packet->is_later_fragment = ip->frag_off & DP_IP_OFFSET;
-	packet->is_first_fragment = ip->frag_off & DP_IP_MORE_FRAGMENTS &&
-				    !packet->is_later_fragment;
+	packet->is_first_fragment =
+		ip->frag_off & DP_IP_MORE_FRAGMENTS && !packet->is_later_fragment;
 	packet->cursor.at = (void *)ip + header;
 	return DP_DROP_NONE;
 }

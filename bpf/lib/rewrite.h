@@ -45,7 +45,7 @@ static __always_inline __u32 dp_change_ports(struct dp_ports old, struct dp_port
 
 static __always_inline void dp_csum_add(__sum16 *check, __u32 change)
 {
-	*check = ~dp_fold((__u16)~*check + change);
+	*check = ~dp_fold((__u16) ~*check + change);
 }
 
 static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, enum dp_end end,

@@ -140,7 +140,8 @@ struct {
 } dp_counters SEC(".maps");
 
 enum dp_change_kind {
-	DP_CHANGE_RUNNING = 0, /* a command is changing the server; without the lock, one that was killed */
+	/* A command is changing the server: one that was killed, where the lock is free. */
+	DP_CHANGE_RUNNING = 0,
 	DP_CHANGE_REMOVED = 1, /* the server was removed: its id is not used again before a while */
 };
 
@@ -200,7 +201,7 @@ struct dp_settings {
 	__u16 port_first; /* the range `--port auto` takes from, inclusive */
 	__u16 port_last;
 	__u32 uplink; /* ifindex of the interface with the default public addresses */
-	struct dp_addr public_addrs[DP_FAMILIES]; /* defaults for forwards without an address, by family */
+	struct dp_addr public_addrs[DP_FAMILIES]; /* of forwards without an address, by family */
 };
 
 struct {

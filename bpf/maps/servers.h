@@ -23,8 +23,8 @@ struct dp_server {
 	__u32 id;
 	__u32 group; /* servers of one group reach each other's forwards; 0: none */
 	__u64 netns_cookie; /* of the container's network namespace */
-	struct dp_addr addr[DP_FAMILIES]; /* the only source addresses the container may use; by family */
-	struct dp_addr gateway[DP_FAMILIES]; /* the host peer's addresses, by family */
+	struct dp_addr addr[DP_FAMILIES]; /* the only sources the container may use */
+	struct dp_addr gateway[DP_FAMILIES]; /* the host peer's */
 	__u8 mac[6]; /* the container peer's: the only source MAC the container may use */
 	__u16 forward_count;
 	struct dp_forward forwards[DP_FORWARDS];
@@ -51,7 +51,7 @@ struct dp_container {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, DP_MAX_SERVERS * DP_FAMILIES);
+	__uint(max_entries, (DP_MAX_SERVERS * DP_FAMILIES));
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct dp_addr);
 	__type(value, struct dp_container);

@@ -1,4 +1,7 @@
-/** Everything that the programs counted: `25570 in packets`, `20 out bytes`, `20 drop udp`. Zeroes are left out. */
+/**
+ * Everything that the programs counted: `11 in packets` of counter 11, `11 out bytes`, `5 drop udp` of server 5. Zeroes
+ * are left out.
+ */
 export type Counts = Record<string, number>;
 
 /** What was counted between two moments. */

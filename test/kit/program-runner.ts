@@ -3,7 +3,7 @@
  * interfaces of two-servers.ts. It pins nothing, and attaches nothing unless a test asks for it.
  */
 import { join } from "node:path";
-import { DpDrop, dpDropNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
+import { type DpDropReason, dpDropReasonNames, mapLayouts, type MapLayout, type ObjectName, objects } from "@dp/bpf";
 import {
   attachClsact,
   attachTcx,
@@ -12,6 +12,7 @@ import {
   bytes,
   hasTcx,
   type Link,
+  type MapOfMaps,
   MapType,
   type OpenObject,
   perCpu,
@@ -23,27 +24,30 @@ import {
 import { Errno, type Fd, netnsCookie, SyscallError, withNetns } from "@dp/sys";
 import { compileBpf } from "./compile-bpf.ts";
 import { type Counts, difference } from "./packet-counts.ts";
+import { A, B, CONFIG, HOST_ADDRESSES, makeTwoServersNamespace, type Server, UPLINK } from "./two-servers.ts";
 import {
-  A,
-  addressNumber,
-  B,
-  CONFIG,
-  HOST_ADDRESSES,
-  makeTwoServersNamespace,
-  PUBLIC_ADDRESS,
-  publicKey,
-  UPLINK,
-  vethPairOf,
-} from "./two-servers.ts";
+  type KeyOf,
+  type MapName,
+  type ServerDetails,
+  type ServerMaps,
+  type ValueOf,
+  writeDropCounts,
+  writeServer,
+} from "./write-server.ts";
 
 /** Runs before the program: brings a packet into a state that a test run cannot give it. */
 const ARRANGE = join(import.meta.dirname, "arrange.bpf.c");
+
+const ARRAYS: ReadonlySet<number> = new Set([MapType.array, MapType.perCpuArray, MapType.arrayOfMaps]);
+
+/** Of the maps that are arrays: above any id or counter of a test. */
+const ENTRIES = 64;
 
 /** What the programs' return values mean, in the words of their comments. */
 const VERDICTS = { 0xffffffff: "next", 0: "pass", 2: "drop", 7: "redirect" } as const;
 export type Verdict = (typeof VERDICTS)[keyof typeof VERDICTS];
 
-export type DropReason = Exclude<keyof typeof DpDrop, "none" | "max">;
+export type DropReason = Exclude<keyof typeof DpDropReason, "none" | "max">;
 
 /** How the object is opened. */
 export interface ProgramRunnerOptions {
@@ -75,16 +79,16 @@ export interface Outcome {
   counts: Counts;
 }
 
-type MapName = keyof typeof mapLayouts;
-
 /** One object, loaded in its namespace, with the maps of the two servers. */
-export class ProgramRunner implements Disposable {
+export class ProgramRunner implements ServerMaps, Disposable {
   readonly #namespace: Fd;
   readonly #object: BpfObject;
   readonly #arranger: BpfObject;
   readonly #program: string;
   readonly #maps: ReadonlySet<string>;
   readonly #defaultIfindex: number;
+  /** Those of all servers that were written. */
+  readonly #counters = new Set<number>();
   #link: Link | undefined;
   /** Whether the kernel can give a packet a sum of its bytes and look after it (Linux 6.15). */
   readonly checksumComplete: boolean;
@@ -113,8 +117,10 @@ export class ProgramRunner implements Disposable {
     const opened = BpfObject.open(objects[name](), { name });
     // Every address counts as a player's: players.test.ts tests which do.
     if (name === "snat" || name === "dnat") opened.setVariable("dp_player_steps", u32, 0xffffffff);
-    options.prepare?.(opened);
     const maps = new Set(opened.maps().map((map) => map.name));
+    // Arrays, which reset() and counts() walk through.
+    for (const map of ["dp_host_peers", "dp_traffic"]) if (maps.has(map)) opened.map(map).setMaxEntries(ENTRIES);
+    options.prepare?.(opened);
     const object = opened.load();
     const arranger = BpfObject.open(compileBpf(ARRANGE), { name: "arrange" }).load();
     if (name === "tproxy") await startSweep(object.program("dp_start_sweep"));
@@ -126,37 +132,35 @@ export class ProgramRunner implements Disposable {
   /** The maps as they are with the two servers of the drawing. */
   reset(): void {
     for (const name of Object.keys(mapLayouts) as MapName[]) {
-      if (this.has(name) && mapLayouts[name].type !== MapType.array) this.clear(name);
+      // A change of an array of maps takes the kernel long. Player tables stay.
+      const { type } = mapLayouts[name];
+      if (this.has(name) && !ARRAYS.has(type)) this.clear(name);
     }
-    const traffic = { packets: 0n, bytes: 0n };
-    this.set("dp_configs", 0, CONFIG);
-    for (const address of HOST_ADDRESSES) this.set("dp_host_addrs", address, { ifindex: UPLINK.index });
-    this.set("dp_uplinks", UPLINK.index, UPLINK.index);
-    for (const server of [A, B]) {
-      this.set("dp_dnat_targets", publicKey(server), {
-        hostPeer: server.hostPeer,
-        addr: server.address,
-        port: server.gamePort,
-        mac: server.mac,
-        traffic,
-      });
-      this.set("dp_snat_targets", server.hostPeer, {
-        addr: server.address,
-        hostAddr: server.hostAddress,
-        publicAddr: PUBLIC_ADDRESS,
-        publicPort: server.publicPort,
-        gamePort: server.gamePort,
-        uplink: UPLINK.index,
-        group: 0,
-        mac: server.mac,
-        traffic,
-      });
-      this.set("dp_host_peers", addressNumber(server.address), server.hostPeer);
-      if (this.has("dp_veth_pairs")) this.set("dp_veth_pairs", server.address, vethPairOf(server, this.netnsCookie));
+    if (this.has("dp_configs")) this.set("dp_configs", 0, CONFIG);
+    if (this.has("dp_host_addrs")) {
+      for (const address of HOST_ADDRESSES) this.set("dp_host_addrs", address, { ifindex: UPLINK.index });
     }
-    for (const key of [0, A.hostPeer, B.hostPeer]) {
-      this.set("dp_drop_counts", key, { packets: Array.from({ length: DpDrop.max }, () => 0n) });
-    }
+    if (this.has("dp_uplinks")) this.set("dp_uplinks", UPLINK.index, UPLINK.index);
+    writeDropCounts(this, 0);
+    for (const server of [A, B]) this.writeServer(server);
+  }
+
+  /** Writes a server into the maps; its containers are in the runner's network namespace. */
+  writeServer(server: Server, details: ServerDetails = {}): void {
+    for (const { counter } of details.forwards ?? [server]) this.#counters.add(counter);
+    writeServer(this, server, { netnsCookie: this.netnsCookie, ...details });
+  }
+
+  addPlayerTable(id: number): void {
+    const tables = this.playerTables();
+    if (tables.id(id) !== undefined) return;
+    using table = tables.createInner();
+    tables.set(id, table);
+  }
+
+  /** dp_players, with the tables in it. */
+  playerTables(): MapOfMaps<number, number, number> {
+    return this.#object.mapOfMaps(mapLayouts.dp_players);
   }
 
   /** Whether the object has this map. */
@@ -211,7 +215,7 @@ export class ProgramRunner implements Disposable {
 
   #open(name: MapName): { map: BpfMap<unknown, unknown>; isPerCpu: boolean } {
     const { key, value, type } = mapLayouts[name] as MapLayout<unknown, unknown>;
-    const isPerCpu = type === MapType.perCpuHash;
+    const isPerCpu = type === MapType.perCpuHash || type === MapType.perCpuArray;
     return { map: this.#object.map<unknown, unknown>(name, key, isPerCpu ? perCpu(value) : value), isPerCpu };
   }
 
@@ -246,23 +250,28 @@ export class ProgramRunner implements Disposable {
     const add = (name: string, value: bigint) => {
       counts[name] = (counts[name] ?? 0) + Number(value);
     };
-    for (const [{ port }, { traffic }] of this.#perCpuValues("dp_dnat_targets")) {
-      add(`${port} in packets`, traffic.packets);
-      add(`${port} in bytes`, traffic.bytes);
+    if (this.has("dp_traffic")) {
+      for (const counter of this.#counters) {
+        for (const traffic of this.#perCpu("dp_traffic", counter)) {
+          for (const direction of ["in", "out"] as const) {
+            add(`${counter} ${direction} packets`, traffic[direction].packets);
+            add(`${counter} ${direction} bytes`, traffic[direction].bytes);
+          }
+        }
+      }
     }
-    for (const [ifindex, { traffic }] of this.#perCpuValues("dp_snat_targets")) {
-      add(`${ifindex} out packets`, traffic.packets);
-      add(`${ifindex} out bytes`, traffic.bytes);
-    }
-    for (const [ifindex, { packets }] of this.#perCpuValues("dp_drop_counts")) {
-      packets.forEach((count, reason) => add(`${ifindex} drop ${dpDropNames[reason] ?? reason}`, count));
+    if (this.has("dp_drop_counts")) {
+      for (const id of this.#open("dp_drop_counts").map.keys() as Iterable<number>) {
+        for (const { packets } of this.#perCpu("dp_drop_counts", id)) {
+          packets.forEach((count, reason) => add(`${id} drop ${dpDropReasonNames[reason] ?? reason}`, count));
+        }
+      }
     }
     return counts;
   }
 
-  #perCpuValues<Name extends MapName>(name: Name): [KeyOf<Name>, ValueOf<Name>][] {
-    const entries = [...this.#open(name).map] as [KeyOf<Name>, ValueOf<Name>[]][];
-    return entries.flatMap(([key, values]) => values.map((value): [KeyOf<Name>, ValueOf<Name>] => [key, value]));
+  #perCpu<Name extends MapName>(name: Name, key: KeyOf<Name>): ValueOf<Name>[] {
+    return this.#open(name).map.get(key) as ValueOf<Name>[];
   }
 
   /** Attaches the program to its hook, for packets that interfaces receive. */
@@ -292,9 +301,6 @@ export class ProgramRunner implements Disposable {
 async function startSweep(program: Program): Promise<void> {
   while (program.testRun({ data: new Uint8Array(64) }).retval !== 0) await Bun.sleep(10);
 }
-
-type KeyOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer K, infer _> ? K : never;
-type ValueOf<Name extends MapName> = (typeof mapLayouts)[Name] extends MapLayout<infer _, infer V> ? V : never;
 
 /** Tries it on a packet that no program reads. Where the kernel cannot, says once which packets are left out. */
 function canSumUp(program: Program): boolean {

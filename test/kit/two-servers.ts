@@ -1,14 +1,14 @@
 /**
  * A host with two servers, as the maps and the interfaces of a network namespace have them:
  *
- *        players ── uplink (10)                 ┌ peer (20) ── container A, 10.2.0.2
+ *        players ── uplink (10)                 ┌ peer (20) ── container A, 10.2.0.2      server 5
  *                   203.0.113.10 : 25570 → A    │ 10.1.0.2
- *                                : 25571 → B    └ peer (22) ── container B, 10.2.0.3
+ *                                : 25571 → B    └ peer (22) ── container B, 10.2.0.3      server 6
  *                                                 10.1.0.3      stranger (30): no server's
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { DpConfig, DpVethPair } from "@dp/bpf";
+import type { DpConfig } from "@dp/bpf";
 import { type Fd, openNetns } from "@dp/sys";
 
 /** The interfaces that are not a server's. */
@@ -17,74 +17,70 @@ export const STRANGER = { index: 30, mac: "02:aa:00:00:00:02" };
 export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
 export const PUBLIC_ADDRESS = "203.0.113.10";
 
-/** The two servers. Their containers have the same game port, and all host peers have the same MAC address. */
-export const A = {
+/** A server with one forward. See write-server.ts for more of them. */
+export interface Server {
+  readonly id: number;
+  /** ifindex */
+  readonly hostPeer: number;
+  /** The container peer's. */
+  readonly mac: string;
+  readonly address: string;
+  readonly gateway: string;
+  readonly port: number;
+  readonly containerPort: number;
+  /** Index into dp_traffic. */
+  readonly counter: number;
+}
+
+/** The two servers. Their containers have the same port, and all host peers have the same MAC address. */
+export const A: Server = {
+  id: 5,
   hostPeer: 20,
   mac: "02:00:00:00:00:0a",
   address: "10.2.0.2",
-  hostAddress: "10.1.0.2",
-  gamePort: 25565,
-  publicPort: 25570,
+  gateway: "10.1.0.2",
+  port: 25570,
+  containerPort: 25565,
+  counter: 11,
 };
-export const B = {
+export const B: Server = {
+  id: 6,
   hostPeer: 22,
   mac: "02:00:00:00:00:0b",
   address: "10.2.0.3",
-  hostAddress: "10.1.0.3",
-  gamePort: 25565,
-  publicPort: 25571,
+  gateway: "10.1.0.3",
+  port: 25571,
+  containerPort: 25565,
+  counter: 12,
 };
-
-export type Server = typeof A;
-
-/** An address as a key of dp_host_peers. */
-export function addressNumber(address: string): number {
-  return address.split(".").reduce((bits, octet) => bits * 256 + Number(octet), 0);
-}
-
-/** A server's key of dp_dnat_targets. */
-export function publicKey(server: Server): { addr: string; port: number } {
-  return { addr: PUBLIC_ADDRESS, port: server.publicPort };
-}
 
 /** Addresses of the host besides its host peers': 203.0.113.10 on the uplink, and one on another interface. */
 export const HOST_ADDRESSES = [PUBLIC_ADDRESS, "192.0.2.1"];
+
+/** The filter of host addresses (struct dp_config). */
+export function hostFilter(addresses: readonly string[]): bigint[] {
+  const bytes = addresses.map((address) => Number(address.split(".")[3]));
+  return [0, 1, 2, 3].map((word) =>
+    bytes.filter((byte) => byte >> 6 === word).reduce((bits, byte) => bits | (1n << BigInt(byte & 63)), 0n),
+  );
+}
+
+const NO_SUBNET = { addr: "", mask: "" };
+/** 10.1.0.0/16 as the maps have it: the mask's first 96 bits cover the ::ffff: of an IPv4 address. */
+const subnet = (addr: string) => [{ addr, mask: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0" }, NO_SUBNET];
 
 /** The host's entry of dp_configs. */
 export const CONFIG: DpConfig = {
   httpPort: 9080,
   dnsPort: 9053,
   tcpPort: 9111,
-  hostSubnet: "10.1.0.0",
-  hostMask: "255.255.0.0",
-  containerSubnet: "10.2.0.0",
-  containerMask: "255.255.0.0",
-  portFirst: 25565,
-  portLast: 30564,
-  publicAddr: PUBLIC_ADDRESS,
-  uplink: UPLINK.index,
-  hostOctets: [0n, 0n, 0n, 0n].map((_, word) =>
-    HOST_ADDRESSES.map((address) => Number(address.split(".")[3]))
-      .filter((octet) => octet >> 6 === word)
-      .reduce((bits, octet) => bits | (1n << BigInt(octet & 63)), 0n),
-  ),
+  hostSubnets: subnet("10.1.0.0"),
+  containerSubnets: subnet("10.2.0.0"),
+  hostFilter: hostFilter(HOST_ADDRESSES),
   playerKey: 0x9e3779b97f4a7c15n,
   playersFrom: 0,
   heldUntil: 0n,
 };
-
-/** A server's entry of dp_veth_pairs, which the program on the container's side reads. */
-export function vethPairOf(server: Server, netnsCookie = 0n): DpVethPair {
-  return {
-    hostPeer: server.hostPeer,
-    hostAddr: server.hostAddress,
-    gamePort: server.gamePort,
-    group: 0,
-    mac: server.mac,
-    flows: 0,
-    netnsCookie,
-  };
-}
 
 /**
  * Makes a network namespace with the interfaces of the drawing. It has no name: it goes when the returned descriptor

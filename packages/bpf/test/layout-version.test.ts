@@ -18,7 +18,7 @@ test("the layouts are those of their version", () => {
   const known: Readonly<Record<string, string>> = versions;
   const last = Math.max(...Object.keys(known).map(Number));
   const todo =
-    `the layout of a map has changed: raise DP_LAYOUT_VERSION in bpf/maps.h to ${last + 1} and write down\n` +
+    `the layout of a map has changed: raise DP_LAYOUT_VERSION in bpf/maps/layout.h to ${last + 1} and write down\n` +
     `  "${last + 1}": "${fingerprint()}"\nin layout-versions.json; or, if no release has version ${last} yet, that there`;
   expect<number>(DpLayout.version, todo).toBe(last);
   expect(fingerprint(), todo).toBe(known[last] ?? "");

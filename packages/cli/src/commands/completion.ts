@@ -16,7 +16,7 @@ interface Completion {
   script: string;
 }
 
-/** A subclass says which commands there are: their list contains this command. */
+/** Abstract because the list of the commands contains this one: run.ts provides it. */
 export abstract class CompletionCommand extends DpCommand {
   static override paths = [["completion"]];
   static override usage = DpCommand.Usage({

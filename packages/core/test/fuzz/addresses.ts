@@ -13,7 +13,7 @@ export const ODD_ADDRESSES = [
   "10.1.255.255",
   "10.2.0.77",
 ];
-export const OWN_ADDRESSES = [A.address, B.address, A.hostAddress, B.hostAddress, ...HOST_ADDRESSES];
+export const OWN_ADDRESSES = [A.address, B.address, A.gateway, B.gateway, ...HOST_ADDRESSES];
 export const ADDRESSES = [...PLAYERS, ...STRANGERS, ROUTER, ...ODD_ADDRESSES, ...OWN_ADDRESSES];
 
 export const isHostPeers = (address: string) => address.startsWith("10.1.");

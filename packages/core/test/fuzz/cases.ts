@@ -39,7 +39,7 @@ const ARRIVING = { dst: UPLINK.mac, src: "02:bb:00:00:00:01" };
 const leaving = (server: typeof A) => ({ dst: HOST_PEER_MAC, src: server.mac });
 
 const SEGMENTS: Layer[] = FLAGS.flatMap((flags) =>
-  [A.publicPort, B.publicPort, 22].map((dst) => tcp({ src: 40_000, dst, flags }, "hello")),
+  [A.port, B.port, 22].map((dst) => tcp({ src: 40_000, dst, flags }, "hello")),
 );
 
 /** What `packet` is quoted as by an ICMP error. */
@@ -61,25 +61,22 @@ const ARRIVALS: Uint8Array[] = [
   ...[RECORD_ROUTE, MAXIMUM_OPTIONS].map((options) =>
     ethernet(
       ARRIVING,
-      ipv4({ src: PLAYERS[1], dst: PUBLIC_ADDRESS, options }, tcp({ src: 1, dst: A.publicPort, options: SYN_OPTIONS })),
+      ipv4({ src: PLAYERS[1], dst: PUBLIC_ADDRESS, options }, tcp({ src: 1, dst: A.port, options: SYN_OPTIONS })),
     ),
   ),
   ...fragments(
     ARRIVING,
     { src: PLAYERS[0], dst: PUBLIC_ADDRESS, id: 7 },
-    tcp({ src: 40_000, dst: B.publicPort }, "x".repeat(100)),
+    tcp({ src: 40_000, dst: B.port }, "x".repeat(100)),
     [24, 64],
   ),
   ...ERRORS.flatMap(([type, code]) =>
     QUOTED.map((length) => {
-      const about = ipv4(
-        { src: PUBLIC_ADDRESS, dst: PLAYERS[0] },
-        tcp({ src: A.publicPort, dst: 40_000 }, "x".repeat(20)),
-      );
+      const about = ipv4({ src: PUBLIC_ADDRESS, dst: PLAYERS[0] }, tcp({ src: A.port, dst: 40_000 }, "x".repeat(20)));
       return ethernet(ARRIVING, ipv4({ src: ROUTER, dst: PUBLIC_ADDRESS }, icmp({ type, code }, quote(about, length))));
     }),
   ),
-  ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, udp({ src: 1, dst: A.publicPort }, "?"))),
+  ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, udp({ src: 1, dst: A.port }, "?"))),
   ethernet(ARRIVING, ipv6(raw(6, new Uint8Array(20)))),
 ];
 
@@ -88,22 +85,22 @@ const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
     ethernet(leaving(server), ipv4({ src: server.address, dst, ...more }, layer));
   const other = server === A ? B : A;
   return [
-    ...FLAGS.map((flags) => out(PLAYERS[0], tcp({ src: server.gamePort, dst: 40_000, flags }, "hi"))),
+    ...FLAGS.map((flags) => out(PLAYERS[0], tcp({ src: server.containerPort, dst: 40_000, flags }, "hi"))),
     ...[...STRANGERS, ...ODD_ADDRESSES, ...OWN_ADDRESSES].map((address) =>
-      out(address, tcp({ src: server.gamePort, dst: 40_000, flags: "PA" }, "hi")),
+      out(address, tcp({ src: server.containerPort, dst: 40_000, flags: "PA" }, "hi")),
     ),
-    out(PLAYERS[1], tcp({ src: server.gamePort, dst: 40_000, options: SYN_OPTIONS }), { options: RECORD_ROUTE }),
-    ...[9080, 9053, 9111, 9999, 22].map((dst) => out(server.hostAddress, tcp({ src: 5000, dst, flags: "S" }))),
-    ...[9053, 9080, 53].map((dst) => out(server.hostAddress, udp({ src: 5000, dst }, "?"))),
-    ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.gamePort, flags }))),
-    ...FLAGS.map((flags) => out(other.address, tcp({ src: server.gamePort, dst: 40_000, flags }))),
-    out(server.hostAddress, icmp({ type: 8 }, "ping")),
-    out(server.hostAddress, icmp({ type: 8 }, "ping"), { options: RECORD_ROUTE }),
+    out(PLAYERS[1], tcp({ src: server.containerPort, dst: 40_000, options: SYN_OPTIONS }), { options: RECORD_ROUTE }),
+    ...[9080, 9053, 9111, 9999, 22].map((dst) => out(server.gateway, tcp({ src: 5000, dst, flags: "S" }))),
+    ...[9053, 9080, 53].map((dst) => out(server.gateway, udp({ src: 5000, dst }, "?"))),
+    ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.containerPort, flags }))),
+    ...FLAGS.map((flags) => out(other.address, tcp({ src: server.containerPort, dst: 40_000, flags }))),
+    out(server.gateway, icmp({ type: 8 }, "ping")),
+    out(server.gateway, icmp({ type: 8 }, "ping"), { options: RECORD_ROUTE }),
     ...ERRORS.flatMap(([type, code]) =>
       QUOTED.map((length) => {
         const about = ipv4(
           { src: PLAYERS[0], dst: server.address },
-          tcp({ src: 40_000, dst: server.gamePort }, "hello"),
+          tcp({ src: 40_000, dst: server.containerPort }, "hello"),
         );
         return out(PLAYERS[0], icmp({ type, code }, quote(about, length)));
       }),
@@ -116,7 +113,7 @@ const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
 
 /** Who has the gateway's address? */
 function question(server: typeof A): Uint8Array {
-  const { mac: senderMac, address: senderAddress, hostAddress: targetAddress } = server;
+  const { mac: senderMac, address: senderAddress, gateway: targetAddress } = server;
   return ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: senderMac }, arp({ senderMac, senderAddress, targetAddress }));
 }
 

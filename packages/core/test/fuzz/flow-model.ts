@@ -66,7 +66,7 @@ export class FlowModel {
     if (packet.moreFragments || packet.fragmentOffset !== 0 || !hasPorts(packet)) return NEXT; // 1, 6
     const sender = this.world.containers.find(({ address }) => address === packet.source);
     if (sender === undefined) return NEXT; // 2
-    if (packet.destination === sender.hostAddress || isContainers(packet.destination)) return NEXT; // 3
+    if (packet.destination === sender.gateway || isContainers(packet.destination)) return NEXT; // 3
     const listener = this.#listenerFor(packet, sender);
     if (listener === 0) return NEXT; // 4, 5, 6
 
@@ -99,7 +99,7 @@ export class FlowModel {
     const { http, dns, tcp } = this.world.listeners;
     const port = packet.destinationPort;
     if (packet.protocol === UDP) return port === 53 ? dns : 0;
-    if (packet.sourcePort === sender.gamePort || port === 25565) return 0;
+    if (packet.sourcePort === sender.containerPort || port === 25565) return 0;
     return port === 80 ? http : port === 53 ? dns : tcp;
   }
 
@@ -146,7 +146,7 @@ export class FlowModel {
   }
 
   #toProxy(packet: Packet, sender: Container, { sport, listener }: Flow, fate: Fate): FlowVerdict {
-    packet.readdress("destination", sender.hostAddress, { source: sport, destination: listener });
+    packet.readdress("destination", sender.gateway, { source: sport, destination: listener });
     return { ...nextAs(packet), fate };
   }
 

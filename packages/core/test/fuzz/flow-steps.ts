@@ -49,7 +49,7 @@ export type Change =
 export type Step = PacketStep | Change;
 
 /** Few, so that they meet. */
-const PORTS = [40_000, 40_001, 40_002, 40_003, 53, A.gamePort];
+const PORTS = [40_000, 40_001, 40_002, 40_003, 53, A.containerPort];
 const SERVERS = ["198.51.100.80", "198.51.100.81", "192.0.2.53"];
 const TCP_PORTS = [80, 53, 443, 443, 22, 9111, 25565];
 const LISTENERS = [
@@ -133,7 +133,7 @@ function outgoing(random: Random, model: FlowModel): Made {
   const layer = isUdp
     ? anyUdp(random, { src: sport, dst: dport })
     : tcp({ src: sport, dst: dport, flags }, random.one(TEXTS));
-  const src = mostly(random, server.address, [...STRANGERS, "10.2.0.9", server.hostAddress]);
+  const src = mostly(random, server.address, [...STRANGERS, "10.2.0.9", server.gateway]);
   const fields = { src, dst, ...anyOptions(random) };
   if (random.once(40)) return { frame: fragments(leaving(server), fields, layer, [8])[0] as Uint8Array };
   return { frame: ethernet(leaving(server), ipv4(fields, layer)) };
@@ -150,7 +150,7 @@ function incoming(random: Random, model: FlowModel): Made {
     dst: mostly(random, known?.seenAs ?? 40_000, PORTS),
   };
   const fields = {
-    src: mostly(random, server.hostAddress, [...STRANGERS, ...OWN_ADDRESSES], 15),
+    src: mostly(random, server.gateway, [...STRANGERS, ...OWN_ADDRESSES], 15),
     dst: server.address,
     id: random.one(IDS),
     ...anyOptions(random),

@@ -93,7 +93,7 @@ function meetPlayers(): void {
     for (const player of PLAYERS) {
       const hello = ethernet(
         { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
-        ipv4({ src: player, dst: PUBLIC_ADDRESS }, tcp({ src: 1, dst: server.publicPort, flags: "S" })),
+        ipv4({ src: player, dst: PUBLIC_ADDRESS }, tcp({ src: 1, dst: server.port, flags: "S" })),
       );
       expect(runners.dnat.runUncounted(hello).verdict).toBe("redirect");
       expect(model.dnat(hello, undefined).verdict).toBe("redirect");

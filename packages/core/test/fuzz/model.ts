@@ -60,7 +60,7 @@ export class Model {
 
   #serverOf(address: string, port: number) {
     if (address !== this.#world.publicAddress) return undefined;
-    return this.#world.servers.find(({ publicPort }) => publicPort === port);
+    return this.#world.servers.find(({ port }) => port === port);
   }
 
   dnat(bytes: Uint8Array, tag: number | undefined): Verdict {
@@ -75,12 +75,12 @@ export class Model {
     const server = this.#serverOf(packet.destination, packet.destinationPort);
     if (packet.moreFragments) {
       if (server === undefined) this.#fragments.delete(datagram);
-      else this.#fragments.set(datagram, server.publicPort);
+      else this.#fragments.set(datagram, server.port);
     }
     if (server === undefined) return NEXT; // 8
     this.#players.add(this.#slot(server.address, packet.source)); // 9
     packet.destinationMac = server.mac;
-    packet.translateTcp("destination", server.address, server.gamePort);
+    packet.translateTcp("destination", server.address, server.containerPort);
     return redirect(packet);
   }
 
@@ -100,7 +100,7 @@ export class Model {
     if (server === undefined || !this.#isPlayer(server, quoted.destination)) return NEXT;
     packet.destinationMac = server.mac;
     packet.setAddress("destination", server.address);
-    packet.translateQuoted("source", server.address, server.gamePort);
+    packet.translateQuoted("source", server.address, server.containerPort);
     return redirect(packet);
   }
 
@@ -114,13 +114,13 @@ export class Model {
     const isForGateway =
       question.every((byte, index) => packet.bytes[14 + index] === byte) &&
       packet.addressAt(28) === server.address &&
-      packet.addressAt(38) === server.hostAddress;
+      packet.addressAt(38) === server.gateway;
     if (!isForGateway) return drop("arp"); // 5
     packet.setMac(0, server.mac); // 4
     packet.setMac(6, this.#world.hostPeerMac);
     packet.bytes[21] = 2;
     packet.setMac(22, this.#world.hostPeerMac);
-    packet.bytes.set(octets(server.hostAddress), 28);
+    packet.bytes.set(octets(server.gateway), 28);
     packet.setMac(32, server.mac);
     packet.bytes.set(octets(server.address), 38);
     return redirect(packet);
@@ -150,7 +150,7 @@ export class Model {
         return this.#isForProxy(packet, server) ? this.#toHost(packet) : drop("udp"); // 10
       case ICMP:
         if (!packet.l4Has(8)) return drop("truncated");
-        if (packet.destination === server.hostAddress && packet.icmpType === 8) return this.#toHost(packet); // 11
+        if (packet.destination === server.gateway && packet.icmpType === 8) return this.#toHost(packet); // 11
         return this.#icmpOut(packet, server); // 12
       default:
         return drop("protocol"); // 13
@@ -162,13 +162,13 @@ export class Model {
   }
 
   #isHosts(address: string): boolean {
-    return this.#world.hostAddresses.includes(address);
+    return this.#world.gatewayes.includes(address);
   }
 
   #tcpOut(packet: Packet, server: Server & { group: number }): Verdict {
     const { destination } = packet;
     if (isContainers(destination) && !this.#isHosts(destination)) return this.#eastWest(packet, server); // 8
-    if (packet.sourcePort === server.gamePort) return this.#reply(packet, server); // 9
+    if (packet.sourcePort === server.containerPort) return this.#reply(packet, server); // 9
     if (this.#isForProxy(packet, server)) return this.#toHost(packet); // 10
     return drop("tcp"); // 13
   }
@@ -176,26 +176,26 @@ export class Model {
   #eastWest(packet: Packet, server: Server & { group: number }): Verdict {
     const other = this.#world.servers.find(({ address }) => address === packet.destination);
     if (other === undefined || server.group === 0 || other.group !== server.group) return drop("eastWest");
-    const answers = packet.sourcePort === server.gamePort && !packet.isBareSyn;
-    if (packet.destinationPort !== other.gamePort && !answers) return drop("eastWest");
+    const answers = packet.sourcePort === server.containerPort && !packet.isBareSyn;
+    if (packet.destinationPort !== other.containerPort && !answers) return drop("eastWest");
     packet.destinationMac = other.mac;
     return redirect(packet);
   }
 
   #reply(packet: Packet, server: Server): Verdict {
     const player = packet.destination;
-    if (packet.isBareSyn) return drop("gamePortSyn");
-    if (player === server.hostAddress || this.#isHosts(player)) return this.#toHost(packet);
+    if (packet.isBareSyn) return drop("forwardSyn");
+    if (player === server.gateway || this.#isHosts(player)) return this.#toHost(packet);
     if (isNoPlayers(player)) return drop("destination");
     if (!this.#isPlayer(server, player)) return drop("notAPlayer");
-    packet.translateTcp("source", this.#world.publicAddress, server.publicPort);
+    packet.translateTcp("source", this.#world.publicAddress, server.port);
     return redirect(packet);
   }
 
   #isForProxy(packet: Packet, server: Server): boolean {
     const { http, dns, tcp } = this.#world.proxy;
     const port = packet.destinationPort;
-    if (packet.destination !== server.hostAddress || port === 0) return false;
+    if (packet.destination !== server.gateway || port === 0) return false;
     if (port === dns) return true;
     if (packet.protocol === TCP && (port === http || port === tcp)) return true;
     return this.#world.flows.get(`${server.address}/${packet.sourcePort}/${packet.protocol}`) === port;
@@ -208,12 +208,12 @@ export class Model {
       quoted?.protocol === TCP &&
       quoted.source === player &&
       quoted.destination === server.address &&
-      quoted.destinationPort === server.gamePort;
+      quoted.destinationPort === server.containerPort;
     const isPlayer =
       !isNoPlayers(player) && !isContainers(player) && !this.#isHosts(player) && this.#isPlayer(server, player);
     if (!isAboutPlayer || !isPlayer) return drop("icmp");
     packet.setAddress("source", this.#world.publicAddress);
-    packet.translateQuoted("destination", this.#world.publicAddress, server.publicPort);
+    packet.translateQuoted("destination", this.#world.publicAddress, server.port);
     return redirect(packet);
   }
 }

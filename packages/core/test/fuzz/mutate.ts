@@ -4,7 +4,7 @@ import { A, B, HOST_PEER_MAC, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ADDRESSES } from "./addresses.ts";
 import type { Random } from "./random.ts";
 
-const PORTS = [A.publicPort, B.publicPort, A.gamePort, 9080, 9053, 9111, 9999, 5000, 80, 53, 40_000, 0, 65_535];
+const PORTS = [A.port, B.port, A.containerPort, 9080, 9053, 9111, 9999, 5000, 80, 53, 40_000, 0, 65_535];
 const MACS = [UPLINK.mac, HOST_PEER_MAC, A.mac, B.mac, "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "02:bb:00:00:00:01"];
 const ETHER_TYPES = [...Object.values(EtherType), 0x0004, 0x05dc, 0x8847, 0x88cc];
 

@@ -9,14 +9,11 @@ import {
   ipv4,
   ipv6,
   join,
-  mac,
   padded,
   raw,
   tcp,
 } from "@dp/test-kit/frame.ts";
-import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
 import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER } from "@dp/test-kit/two-servers.ts";
-import { bytes } from "../../src/libbpf/index.ts";
 import { runnerFor, type Case, dropped, table } from "./table.ts";
 
 const runner = runnerFor("arp");
@@ -32,7 +29,7 @@ interface Details {
 function question({ eth, arp: fields }: Details = {}, server: Server = A): Uint8Array {
   return ethernet(
     { dst: BROADCAST, src: server.mac, ...eth },
-    arp({ senderMac: server.mac, senderAddress: server.address, targetAddress: server.hostAddress, ...fields }),
+    arp({ senderMac: server.mac, senderAddress: server.address, targetAddress: server.gateway, ...fields }),
   );
 }
 
@@ -43,7 +40,7 @@ function answer(server: Server = A): Uint8Array {
     arp({
       operation: 2,
       senderMac: HOST_PEER_MAC,
-      senderAddress: server.hostAddress,
+      senderAddress: server.gateway,
       targetMac: server.mac,
       targetAddress: server.address,
     }),
@@ -62,7 +59,7 @@ const drop = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
   it: `${it} is dropped`,
   packet,
   verdict: "drop",
-  counts: dropped(A.hostPeer, "arp"),
+  counts: dropped(A.id, "arp"),
   ...more,
 });
 
@@ -105,7 +102,7 @@ table(
 
     // Rule 5.
     drop("a question for another container's address", question({ arp: { targetAddress: B.address } })),
-    drop("a question for another server's gateway", question({ arp: { targetAddress: B.hostAddress } })),
+    drop("a question for another server's gateway", question({ arp: { targetAddress: B.gateway } })),
     drop("a question for the public address", question({ arp: { targetAddress: PUBLIC_ADDRESS } })),
     drop("a question for no address", question({ arp: { targetAddress: "0.0.0.0" } })),
     drop("a question for the broadcast address", question({ arp: { targetAddress: "255.255.255.255" } })),
@@ -116,12 +113,9 @@ table(
       question({ arp: { senderAddress: "0.0.0.0", targetAddress: A.address } }),
     ),
     drop("a gratuitous request for the container's own address", question({ arp: { targetAddress: A.address } })),
-    drop("a gratuitous request for the gateway's address", question({ arp: { senderAddress: A.hostAddress } })),
+    drop("a gratuitous request for the gateway's address", question({ arp: { senderAddress: A.gateway } })),
     drop("a gratuitous reply", question({ arp: { operation: 2, targetAddress: A.address } })),
-    drop(
-      "a reply that claims the gateway's address",
-      question({ arp: { operation: 2, senderAddress: A.hostAddress } }),
-    ),
+    drop("a reply that claims the gateway's address", question({ arp: { operation: 2, senderAddress: A.gateway } })),
     drop("a reply to the gateway", question({ arp: { operation: 2, targetMac: HOST_PEER_MAC } })),
     drop("a question from another container's address", question({ arp: { senderAddress: B.address } })),
     drop("a question from the public address", question({ arp: { senderAddress: PUBLIC_ADDRESS } })),
@@ -142,8 +136,8 @@ table(
       counts: dropped(0, "unknownInterface"),
     }),
     drop("a question from a container that was removed", question(), {
-      given: (maps) => maps.delete("dp_snat_targets", A.hostPeer),
-      counts: dropped(A.hostPeer, "unknownInterface"),
+      given: (maps) => maps.delete("dp_servers", A.hostPeer),
+      counts: dropped(0, "unknownInterface"),
     }),
 
     // Rule 1.
@@ -179,28 +173,7 @@ test("a question cut off at any byte is dropped", () => {
     expect(runner().run(whole, { cutTo: length })).toEqual({
       verdict: "drop",
       packet: whole.subarray(0, length),
-      counts: dropped(A.hostPeer, "truncated")(length),
+      counts: dropped(A.id, "truncated")(length),
     });
   }
-});
-
-test("the MAC to answer with can be set before the object is loaded", async () => {
-  const other = "02:00:5e:00:53:01";
-  using changed = await ProgramRunner.open("arp", {
-    prepare: (object) => object.setVariable("dp_host_peer_mac", bytes(6), mac(other)),
-  });
-  const { verdict, packet } = changed.run(question());
-  expect(verdict).toBe("redirect");
-  expect(packet).toEqual(
-    ethernet(
-      { dst: A.mac, src: other },
-      arp({
-        operation: 2,
-        senderMac: other,
-        senderAddress: A.hostAddress,
-        targetMac: A.mac,
-        targetAddress: A.address,
-      }),
-    ),
-  );
 });

@@ -22,7 +22,8 @@ import {
   type TcpFields,
   udp,
 } from "@dp/test-kit/frame.ts";
-import { A, addressNumber, B, PUBLIC_ADDRESS, publicKey, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { A, B, PUBLIC_ADDRESS, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { endpointKey, forwardOf } from "@dp/test-kit/write-server.ts";
 import { runnerFor, into, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
@@ -33,7 +34,7 @@ const PLAYER = { address: "198.51.100.7", port: 40000 };
 
 const ARRIVING: EthernetFields = { dst: UPLINK.mac, src: GATEWAY_MAC };
 const TO_PUBLIC: Ipv4Fields = { src: PLAYER.address, dst: PUBLIC_ADDRESS, ttl: 55 };
-const TO_A: TcpFields = { src: PLAYER.port, dst: A.publicPort };
+const TO_A: TcpFields = { src: PLAYER.port, dst: A.port };
 
 const PLAIN: Plain = { eth: ARRIVING, ip: TO_PUBLIC, tcp: TO_A };
 
@@ -46,7 +47,7 @@ function asDelivered(details: Details = {}, server: Server = A): Uint8Array {
     ...details,
     eth: { ...details.eth, dst: server.mac },
     ip: { ...details.ip, dst: server.address },
-    tcp: { ...details.tcp, dst: server.gamePort },
+    tcp: { ...details.tcp, dst: server.containerPort },
   });
 }
 
@@ -60,7 +61,7 @@ translates(runner, {
   segments: [
     ["a SYN with its options", { tcp: { flags: "S", options: SYN_OPTIONS, ack: 0 }, data: "" }],
     ["a SYN that asks for ECN", { tcp: { flags: "SEC" }, data: "" }],
-    ["a packet from the game port itself", { tcp: { src: A.gamePort } }],
+    ["a packet from the container port itself", { tcp: { src: A.containerPort } }],
     ["a packet from the lowest address and port", { ip: { src: "0.0.0.1" }, tcp: { src: 1 } }],
     ["a packet from the highest address and port", { ip: { src: "255.255.255.254" }, tcp: { src: 65535 } }],
     // The container's own stack judges what is inside TCP: here its data offset, 4 words and then 15.
@@ -72,7 +73,7 @@ translates(runner, {
 table(runner, [
   {
     it: "another server's port goes to that server's container",
-    packet: fromPlayer({ tcp: { dst: B.publicPort } }),
+    packet: fromPlayer({ tcp: { dst: B.port } }),
     verdict: "redirect",
     out: asDelivered({}, B),
     counts: into(B),
@@ -80,17 +81,12 @@ table(runner, [
   {
     it: "the same port of two public addresses is two servers",
     given: (maps) => {
-      maps.delete("dp_dnat_targets", publicKey(B));
-      maps.set(
-        "dp_dnat_targets",
-        { addr: "203.0.113.11", port: A.publicPort },
-        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
-      );
+      maps.writeServer(B, { forwards: [forwardOf(B, { address: "203.0.113.11", port: A.port, containerPort: 1 })] });
     },
     packet: fromPlayer({ ip: { dst: "203.0.113.11" } }),
     verdict: "redirect",
-    out: asDelivered({}, { ...B, gamePort: 1 }),
-    counts: into(A),
+    out: asDelivered({}, { ...B, containerPort: 1 }),
+    counts: into(B),
   },
 ]);
 
@@ -103,35 +99,35 @@ table(runner, [
   },
   {
     it: "a container's own address is no public one",
-    packet: fromPlayer({ ip: { dst: A.address }, tcp: { dst: A.gamePort } }),
+    packet: fromPlayer({ ip: { dst: A.address }, tcp: { dst: A.containerPort } }),
     verdict: "next",
   },
   { it: "another port is the host's business", packet: fromPlayer({ tcp: { dst: 22 } }), verdict: "next" },
-  { it: "a port one lower is another port", packet: fromPlayer({ tcp: { dst: A.publicPort - 1 } }), verdict: "next" },
+  { it: "a port one lower is another port", packet: fromPlayer({ tcp: { dst: A.port - 1 } }), verdict: "next" },
   {
-    it: "the game port is not a server's public port",
-    packet: fromPlayer({ tcp: { dst: A.gamePort } }),
+    it: "the container port is not a server's public port",
+    packet: fromPlayer({ tcp: { dst: A.containerPort } }),
     verdict: "next",
   },
   {
     it: "a server's port with its bytes the wrong way round is another port",
-    packet: fromPlayer({ tcp: { dst: ((A.publicPort & 0xff) << 8) | (A.publicPort >> 8) } }),
+    packet: fromPlayer({ tcp: { dst: ((A.port & 0xff) << 8) | (A.port >> 8) } }),
     verdict: "next",
   },
   {
     it: "a packet from a server's port, to another, is the host's business",
-    packet: fromPlayer({ tcp: { src: A.publicPort, dst: 40000 } }),
+    packet: fromPlayer({ tcp: { src: A.port, dst: 40000 } }),
     verdict: "next",
   },
   {
     it: "the port of a server that was removed is the host's again",
-    given: (maps) => maps.delete("dp_dnat_targets", publicKey(A)),
+    given: (maps) => maps.delete("dp_endpoints", endpointKey(A)),
     packet: fromPlayer(),
     verdict: "next",
   },
   {
     it: "the port of a server whose interface is gone is the host's, whoever has its index now",
-    given: (maps) => maps.delete("dp_host_peers", addressNumber(A.address)),
+    given: (maps) => maps.delete("dp_host_peers", A.id),
     packet: fromPlayer(),
     verdict: "next",
   },
@@ -233,7 +229,7 @@ table(runner, [
   // Rule 5.
   {
     it: "UDP to a server's port is the host's business",
-    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, udp({ src: PLAYER.port, dst: A.publicPort }, "hello"))),
+    packet: ethernet(ARRIVING, ipv4(TO_PUBLIC, udp({ src: PLAYER.port, dst: A.port }, "hello"))),
     verdict: "next",
   },
   {
@@ -298,7 +294,7 @@ const [FIRST, SECOND, LAST] = fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), CU
 const DELIVERED = fragments(
   { ...ARRIVING, dst: A.mac },
   { ...TO_PUBLIC, dst: A.address },
-  tcp({ ...TO_A, dst: A.gamePort }, LONG),
+  tcp({ ...TO_A, dst: A.containerPort }, LONG),
   CUTS,
 ) as [Uint8Array, Uint8Array, Uint8Array];
 
@@ -364,11 +360,7 @@ table(runner, [
   {
     it: "a later fragment to another public address is left alone, though a server has it",
     given: (maps) =>
-      maps.set(
-        "dp_dnat_targets",
-        { addr: "203.0.113.11", port: A.publicPort },
-        { hostPeer: B.hostPeer, addr: B.address, port: 1, mac: B.mac, traffic: { packets: 0n, bytes: 0n } },
-      ),
+      maps.writeServer(B, { forwards: [forwardOf(B, { address: "203.0.113.11", port: A.port, containerPort: 1 })] }),
     after: [FIRST],
     packet: laterOf({ dst: "203.0.113.11" }),
     verdict: "next",
@@ -383,7 +375,7 @@ table(runner, [
     it: "a later fragment for a server removed meanwhile is left alone",
     given: (maps) => {
       maps.run(FIRST);
-      maps.delete("dp_dnat_targets", publicKey(A));
+      maps.delete("dp_endpoints", endpointKey(A));
     },
     packet: SECOND,
     verdict: "next",
@@ -392,7 +384,7 @@ table(runner, [
     it: "a later fragment for a server whose interface went meanwhile is left alone",
     given: (maps) => {
       maps.run(FIRST);
-      maps.delete("dp_host_peers", addressNumber(A.address));
+      maps.delete("dp_host_peers", A.id);
     },
     packet: SECOND,
     verdict: "next",
@@ -405,13 +397,13 @@ table(runner, [
   },
   {
     it: "an id used again, for another server, follows its newer first fragment",
-    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.publicPort }, LONG), CUTS)[0] as Uint8Array],
+    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.port }, LONG), CUTS)[0] as Uint8Array],
     packet: SECOND,
     verdict: "redirect",
     out: fragments(
       { ...ARRIVING, dst: B.mac },
       { ...TO_PUBLIC, dst: B.address },
-      tcp({ ...TO_A, dst: B.gamePort }, LONG),
+      tcp({ ...TO_A, dst: B.containerPort }, LONG),
       CUTS,
     )[1] as Uint8Array,
     counts: into(B),
@@ -440,7 +432,7 @@ table(runner, [
     out: fragments(
       { ...ARRIVING, dst: A.mac },
       { ...TO_PUBLIC, dst: A.address, options: RECORD_ROUTE },
-      tcp({ ...TO_A, dst: A.gamePort }, LONG),
+      tcp({ ...TO_A, dst: A.containerPort }, LONG),
       CUTS,
     )[0] as Uint8Array,
     counts: into(A),
@@ -453,5 +445,5 @@ test("the fragments as delivered, put together, are an intact segment", () => {
     { ...ARRIVING, dst: A.mac },
     ipv4({ ...TO_PUBLIC, dst: A.address }, raw(Protocol.tcp, join(...whole))),
   );
-  expect(dissect(packet)).toMatchObject({ tcp: { dst: A.gamePort }, ipIntact: true, tcpIntact: true });
+  expect(dissect(packet)).toMatchObject({ tcp: { dst: A.containerPort }, ipIntact: true, tcpIntact: true });
 });

@@ -25,6 +25,7 @@ import {
 } from "@dp/test-kit/frame.ts";
 import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
 import { A, B, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { endpointKey } from "@dp/test-kit/write-server.ts";
 import { u32 } from "../../src/libbpf/index.ts";
 import { runnerFor, type Case, dropped, into, outOf, table } from "./table.ts";
 
@@ -146,13 +147,13 @@ describe("at the uplink", () => {
     eth: { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
     ip: { src: ROUTER, dst: PUBLIC_ADDRESS },
     quotedIp: { src: PUBLIC_ADDRESS, dst: PLAYER.address },
-    quotedTcp: { src: A.publicPort, dst: PLAYER.port },
+    quotedTcp: { src: A.port, dst: PLAYER.port },
   };
   const DELIVERED: Ends = {
     eth: { ...ARRIVING.eth, dst: A.mac },
     ip: { src: ROUTER, dst: A.address },
     quotedIp: { src: A.address, dst: PLAYER.address },
-    quotedTcp: { src: A.gamePort, dst: PLAYER.port },
+    quotedTcp: { src: A.containerPort, dst: PLAYER.port },
   };
 
   const translated = (it: string, details: Details): Case => ({
@@ -186,7 +187,7 @@ describe("at the uplink", () => {
     next("tagged for a VLAN", PLAIN, { run: { tag: 100 } }),
     next("to a MAC that is not the host's", error({ ...ARRIVING, eth: { ...ARRIVING.eth, dst: B.mac } }, {})),
     next("about a server that was removed", PLAIN, {
-      given: (maps: ProgramRunner) => maps.delete("dp_dnat_targets", { addr: PUBLIC_ADDRESS, port: A.publicPort }),
+      given: (maps: ProgramRunner) => maps.delete("dp_endpoints", endpointKey(A)),
     }),
     ...fragments(ARRIVING.eth, ARRIVING.ip, icmp({ type: 3, code: 4 }, PLAIN.subarray(42)), [8]).map(
       (fragment, index) => next(`fragment ${index} of one`, fragment),
@@ -199,7 +200,7 @@ describe("at the uplink", () => {
           ARRIVING.ip,
           icmp(
             { type: 3, code: 3 },
-            ethernet(ARRIVING.eth, ipv4(ARRIVING.quotedIp, udp({ src: A.publicPort, dst: 53 }, "?"))).subarray(14),
+            ethernet(ARRIVING.eth, ipv4(ARRIVING.quotedIp, udp({ src: A.port, dst: 53 }, "?"))).subarray(14),
           ),
         ),
       ),
@@ -242,7 +243,7 @@ describe("at the uplink, of nobody's player", () => {
           { type: 3, code: 4, rest: 68 },
           ethernet(
             { dst: A.mac, src: A.mac },
-            ipv4({ src: PUBLIC_ADDRESS, dst: PLAYER.address }, tcp({ src: A.publicPort, dst: PLAYER.port }, data)),
+            ipv4({ src: PUBLIC_ADDRESS, dst: PLAYER.address }, tcp({ src: A.port, dst: PLAYER.port }, data)),
           ).subarray(14),
         ),
       ),
@@ -250,7 +251,7 @@ describe("at the uplink, of nobody's player", () => {
 
   test("an error changes nothing until that player has sent something", () => {
     expect(runner().run(packet("x")).verdict).toBe("next");
-    const says = ipv4({ src: PLAYER.address, dst: PUBLIC_ADDRESS }, tcp({ src: PLAYER.port, dst: A.publicPort }));
+    const says = ipv4({ src: PLAYER.address, dst: PUBLIC_ADDRESS }, tcp({ src: PLAYER.port, dst: A.port }));
     runner().run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, says));
     expect(runner().run(packet("x")).verdict).toBe("redirect");
   });
@@ -263,20 +264,20 @@ describe("at the host peer", () => {
     eth: { dst: HOST_PEER_MAC, src: A.mac },
     ip: { src: A.address, dst: PLAYER.address },
     quotedIp: { src: PLAYER.address, dst: A.address },
-    quotedTcp: { src: PLAYER.port, dst: A.gamePort },
+    quotedTcp: { src: PLAYER.port, dst: A.containerPort },
   };
   const SENT: Ends = {
     eth: LEAVING.eth,
     ip: { src: PUBLIC_ADDRESS, dst: PLAYER.address },
     quotedIp: { src: PLAYER.address, dst: PUBLIC_ADDRESS },
-    quotedTcp: { src: PLAYER.port, dst: A.publicPort },
+    quotedTcp: { src: PLAYER.port, dst: A.port },
   };
 
   const drop = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
     it: `an error is dropped: ${it}`,
     packet,
     verdict: "drop",
-    counts: dropped(A.hostPeer, "icmp"),
+    counts: dropped(A.id, "icmp"),
     ...more,
   });
 
@@ -306,17 +307,17 @@ describe("at the host peer", () => {
     drop("about a packet to another container", error(LEAVING, { quotedIp: { dst: B.address } })),
     drop("about a packet to the public address", error(LEAVING, { quotedIp: { dst: PUBLIC_ADDRESS } })),
     drop("about a packet to another port than the game's", error(LEAVING, { quotedTcp: { dst: 22 } })),
-    drop("to its own host peer", error(to(A.hostAddress), {})),
-    drop("to another server's host peer", error(to(B.hostAddress), {})),
+    drop("to its own host peer", error(to(A.gateway), {})),
+    drop("to another server's host peer", error(to(B.gateway), {})),
     drop("to another container", error(to(B.address), {})),
     ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, error(to(address), {}))),
     drop("to a multicast address", error(to("224.0.0.1"), {})),
     drop("to everybody", error(to("255.255.255.255"), {})),
     drop("to loopback", error(to("127.0.0.1"), {})),
     drop("under another address", error(LEAVING, { ip: { src: B.address } }), {
-      counts: dropped(A.hostPeer, "spoofedAddress"),
+      counts: dropped(A.id, "spoofedAddress"),
     }),
-    drop("in fragments", error(LEAVING, { ip: { moreFragments: true } }), { counts: dropped(A.hostPeer, "fragment") }),
+    drop("in fragments", error(LEAVING, { ip: { moreFragments: true } }), { counts: dropped(A.id, "fragment") }),
   ]);
 });
 
@@ -326,13 +327,13 @@ describe("at the host peer, to nobody's player", () => {
   test("an error is dropped", () => {
     const quoted = ethernet(
       { dst: A.mac, src: A.mac },
-      ipv4({ src: PLAYER.address, dst: A.address }, tcp({ src: PLAYER.port, dst: A.gamePort })),
+      ipv4({ src: PLAYER.address, dst: A.address }, tcp({ src: PLAYER.port, dst: A.containerPort })),
     ).subarray(14);
     const packet = ethernet(
       { dst: HOST_PEER_MAC, src: A.mac },
       ipv4({ src: A.address, dst: PLAYER.address }, icmp({ type: 3, code: 13 }, quoted)),
     );
-    expect(runner().run(packet)).toEqual({ verdict: "drop", packet, counts: dropped(A.hostPeer, "icmp")(0) });
+    expect(runner().run(packet)).toEqual({ verdict: "drop", packet, counts: dropped(A.id, "icmp")(0) });
   });
 });
 

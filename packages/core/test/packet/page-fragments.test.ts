@@ -103,7 +103,7 @@ for (const [head, options] of HEADERS) {
   test(`dp_dnat finds ${headers}`, async () => {
     const frame = ethernet(
       { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
-      ipv4({ src: "198.51.100.7", dst: PUBLIC_ADDRESS, options }, tcp({ src: 40000, dst: A.publicPort }, "hello")),
+      ipv4({ src: "198.51.100.7", dst: PUBLIC_ADDRESS, options }, tcp({ src: 40000, dst: A.port }, "hello")),
     );
     expect(await counted("dnat", PLAYER_IFINDEX, frame, head)).toEqual(into(A)(LENGTH));
   });
@@ -111,7 +111,7 @@ for (const [head, options] of HEADERS) {
   test(`dp_snat finds ${headers}`, async () => {
     const frame = ethernet(
       { dst: HOST_PEER_MAC, src: A.mac },
-      ipv4({ src: A.address, dst: "198.51.100.7", options }, tcp({ src: A.gamePort, dst: 40000 }, "hello")),
+      ipv4({ src: A.address, dst: "198.51.100.7", options }, tcp({ src: A.containerPort, dst: 40000 }, "hello")),
     );
     expect(await counted("snat", CONTAINER_IFINDEX, frame, head)).toEqual(outOf(A)(LENGTH));
   });
@@ -122,16 +122,16 @@ test("dp_snat judges what it finds there", async () => {
     { dst: HOST_PEER_MAC, src: A.mac },
     ipv4({ src: A.address, dst: "198.51.100.7" }, udp({ src: 40000, dst: 53 }, "query")),
   );
-  expect(await counted("snat", CONTAINER_IFINDEX, frame)).toEqual(dropped(A.hostPeer, "udp")(LENGTH));
+  expect(await counted("snat", CONTAINER_IFINDEX, frame)).toEqual(dropped(A.id, "udp")(LENGTH));
 });
 
 test("dp_arp finds the question, and its answer comes back", async () => {
   using runner = await ProgramRunner.open("arp");
   runner.attach();
   using listener = packetSocket(runner, CONTAINER_IFINDEX, EtherType.arp);
-  const question = arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress });
+  const question = arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.gateway });
   sendSplit(runner, CONTAINER_IFINDEX, ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: A.mac }, question), ETHERNET);
-  const heard = await eventually(() => {
+  const received = await eventually(() => {
     const buffer = new Uint8Array(2 * LENGTH);
     try {
       return buffer.subarray(0, receive(listener, buffer, MSG_DONTWAIT, "hear the answer"));
@@ -143,9 +143,9 @@ test("dp_arp finds the question, and its answer comes back", async () => {
   const answer = arp({
     operation: 2,
     senderMac: HOST_PEER_MAC,
-    senderAddress: A.hostAddress,
+    senderAddress: A.gateway,
     targetMac: A.mac,
     targetAddress: A.address,
   });
-  expect(join(heard)).toEqual(padded(ethernet({ dst: A.mac, src: HOST_PEER_MAC }, answer), LENGTH));
+  expect(join(received)).toEqual(padded(ethernet({ dst: A.mac, src: HOST_PEER_MAC }, answer), LENGTH));
 });

@@ -1,5 +1,6 @@
 /** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See runner.ts for the topology. */
 import { expect, test } from "bun:test";
+import { DpFamily } from "@dp/bpf";
 import {
   arp,
   ethernet,
@@ -25,17 +26,17 @@ import {
 import type { ProgramRunner, DropReason } from "@dp/test-kit/program-runner.ts";
 import {
   A,
-  addressNumber,
   B,
   CONFIG,
   HOST_ADDRESSES,
+  hostFilter,
   HOST_PEER_MAC,
   PUBLIC_ADDRESS,
   type Server,
   STRANGER,
   UPLINK,
-  vethPairOf,
 } from "@dp/test-kit/two-servers.ts";
+import { forwardOf, type ServerDetails } from "@dp/test-kit/write-server.ts";
 import { monotonicNow } from "../../src/ffi/libc.ts";
 import { runnerFor, type Case, dropped, outOf, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
@@ -45,7 +46,7 @@ const runner = runnerFor("snat");
 const PLAYER = { address: "198.51.100.7", port: 40000 };
 const LEAVING: EthernetFields = { dst: HOST_PEER_MAC, src: A.mac };
 const FROM_A: Ipv4Fields = { src: A.address, dst: PLAYER.address };
-const FROM_GAME: TcpFields = { src: A.gamePort, dst: PLAYER.port };
+const FROM_GAME: TcpFields = { src: A.containerPort, dst: PLAYER.port };
 
 const PLAIN: Plain = { eth: LEAVING, ip: FROM_A, tcp: FROM_GAME };
 
@@ -57,7 +58,7 @@ function asSent(details: Details = {}, server: Server = A): Uint8Array {
   return packetOf(PLAIN, {
     ...details,
     ip: { ...details.ip, src: PUBLIC_ADDRESS },
-    tcp: { ...details.tcp, src: server.publicPort },
+    tcp: { ...details.tcp, src: server.port },
   });
 }
 
@@ -68,14 +69,14 @@ function fromContainer(layer: Layer, ip: Partial<Ipv4Fields> = {}): Uint8Array {
 
 /** What goes, or went, to one of the proxy's listeners. */
 function toProxy(layer: Layer): Uint8Array {
-  return fromContainer(layer, { dst: A.hostAddress });
+  return fromContainer(layer, { dst: A.gateway });
 }
 
 const drop = (it: string, reason: DropReason, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
   it: `${it}, is dropped: ${reason}`,
   packet,
   verdict: "drop",
-  counts: dropped(A.hostPeer, reason),
+  counts: dropped(A.id, reason),
   ...more,
 });
 
@@ -88,7 +89,7 @@ const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
 
 // Rule 9g. Whatever the segment, only the source changes.
 translates(runner, {
-  it: (what) => `${what}, from the game port, leaves under the public address and port`,
+  it: (what) => `${what}, from the container port, leaves under the public address and port`,
   packet: reply,
   translated: asSent,
   counts: outOf(A),
@@ -128,11 +129,12 @@ table(runner, [
     counts: dropped(0, "unknownInterface"),
   }),
   drop("a packet from a container that was removed", "unknownInterface", reply(), {
-    given: (maps) => maps.delete("dp_snat_targets", A.hostPeer),
+    given: (maps) => maps.delete("dp_servers", A.hostPeer),
+    counts: dropped(0, "unknownInterface"),
   }),
   {
     it: "a packet of a container whose counters are gone is counted for none",
-    given: (maps) => maps.delete("dp_drop_counts", A.hostPeer),
+    given: (maps) => maps.delete("dp_drop_counts", A.id),
     packet: fromContainer(udp({ src: 1, dst: 2 })),
     verdict: "drop",
     counts: dropped(0, "udp"),
@@ -158,7 +160,7 @@ table(runner, [
     "vlan",
     reply({ eth: { vlans: [{ tpid: EtherType.qinq, tci: 1 }] } }),
   ),
-  drop("IPv6 from the game port", "ipv6", ethernet(LEAVING, ipv6(tcp(FROM_GAME)))),
+  drop("IPv6 from the container port", "ipv6", ethernet(LEAVING, ipv6(tcp(FROM_GAME)))),
   drop(
     "an IPv6 router solicitation",
     "ipv6",
@@ -203,7 +205,7 @@ table(runner, [
   // Rule 6.
   drop("a reply from another container's address", "spoofedAddress", reply({ ip: { src: B.address } })),
   drop("a reply from the public address", "spoofedAddress", reply({ ip: { src: PUBLIC_ADDRESS } })),
-  drop("a reply from the host peer's address", "spoofedAddress", reply({ ip: { src: A.hostAddress } })),
+  drop("a reply from the host peer's address", "spoofedAddress", reply({ ip: { src: A.gateway } })),
   drop("a reply from loopback", "spoofedAddress", reply({ ip: { src: "127.0.0.1" } })),
   drop(
     "a DHCP request, from no address",
@@ -218,7 +220,7 @@ table(runner, [
     "spoofedAddress",
     fromContainer(udp({ src: 40000, dst: 9053 }), {
       src: "10.2.0.9",
-      dst: A.hostAddress,
+      dst: A.gateway,
     }),
   ),
   drop(
@@ -227,7 +229,7 @@ table(runner, [
     reply({ eth: { src: B.mac } }),
     {
       run: { ifindex: B.hostPeer },
-      counts: dropped(B.hostPeer, "spoofedAddress"),
+      counts: dropped(B.id, "spoofedAddress"),
     },
   ),
 
@@ -245,7 +247,7 @@ table(runner, [
     "fragment",
     fragments(
       LEAVING,
-      { ...FROM_A, dst: A.hostAddress },
+      { ...FROM_A, dst: A.gateway },
       udp({ src: 40000, dst: 9053 }, "x".repeat(64)),
       [16],
     )[0] as Uint8Array,
@@ -255,7 +257,7 @@ table(runner, [
   drop("a SYN to another container", "eastWest", reply({ ip: { dst: B.address }, tcp: { flags: "S" } })),
   drop("a reply to another container", "eastWest", reply({ ip: { dst: B.address } })),
   drop(
-    "TCP to another container's game port",
+    "TCP to another container's container port",
     "eastWest",
     fromContainer(tcp({ src: 40000, dst: 25565, flags: "S" }), {
       dst: B.address,
@@ -274,28 +276,28 @@ table(runner, [
   drop("TCP to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
 
   // Rule 9a.
-  drop("a connection opened from the game port", "gamePortSyn", reply({ tcp: { flags: "S", options: SYN_OPTIONS } })),
-  drop("one that asks for ECN", "gamePortSyn", reply({ tcp: { flags: "SEC" } })),
-  drop("a SYN with FIN", "gamePortSyn", reply({ tcp: { flags: "SF" } })),
-  drop("a SYN with RST", "gamePortSyn", reply({ tcp: { flags: "SR" } })),
-  drop("a SYN with PSH, URG and data", "gamePortSyn", reply({ tcp: { flags: "SPU" } })),
-  drop("a SYN to the host", "gamePortSyn", reply({ ip: { dst: A.hostAddress }, tcp: { flags: "S" } })),
   drop(
-    "a SYN to the proxy's port",
-    "gamePortSyn",
-    reply({ ip: { dst: A.hostAddress }, tcp: { flags: "S", dst: 9111 } }),
+    "a connection opened from the container port",
+    "forwardSyn",
+    reply({ tcp: { flags: "S", options: SYN_OPTIONS } }),
   ),
+  drop("one that asks for ECN", "forwardSyn", reply({ tcp: { flags: "SEC" } })),
+  drop("a SYN with FIN", "forwardSyn", reply({ tcp: { flags: "SF" } })),
+  drop("a SYN with RST", "forwardSyn", reply({ tcp: { flags: "SR" } })),
+  drop("a SYN with PSH, URG and data", "forwardSyn", reply({ tcp: { flags: "SPU" } })),
+  drop("a SYN to the host", "forwardSyn", reply({ ip: { dst: A.gateway }, tcp: { flags: "S" } })),
+  drop("a SYN to the proxy's port", "forwardSyn", reply({ ip: { dst: A.gateway }, tcp: { flags: "S", dst: 9111 } })),
 
   // Rule 9b.
-  pass("a reply to the host peer's address goes up the host's stack", reply({ ip: { dst: A.hostAddress } })),
+  pass("a reply to the host peer's address goes up the host's stack", reply({ ip: { dst: A.gateway } })),
   ...HOST_ADDRESSES.map((dst) =>
     pass(`a reply to the host's address ${dst} goes up the host's stack`, reply({ ip: { dst } })),
   ),
-  pass("a SYN+ACK to the host goes up the host's stack", reply({ ip: { dst: A.hostAddress }, tcp: { flags: "SA" } })),
+  pass("a SYN+ACK to the host goes up the host's stack", reply({ ip: { dst: A.gateway }, tcp: { flags: "SA" } })),
   pass("an address of the host inside the containers' subnet is the host's", reply({ ip: { dst: "10.2.0.1" } }), {
     given: (maps) => {
       maps.set("dp_host_addrs", "10.2.0.1", { ifindex: UPLINK.index });
-      maps.set("dp_configs", 0, { ...CONFIG, hostOctets: [0b10n, 0n, 0n, 0n] });
+      maps.set("dp_configs", 0, { ...CONFIG, hostFilter: hostFilter(["10.2.0.1"]) });
     },
   }),
   {
@@ -318,7 +320,7 @@ table(runner, [
     "240.0.0.1",
     "255.255.255.255",
   ].map((dst) => drop(`a reply to ${dst}`, "destination", reply({ ip: { dst } }))),
-  drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.hostAddress } })),
+  drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.gateway } })),
   drop(
     "a reply to an address of the hosts' subnet that nobody has",
     "destination",
@@ -328,35 +330,31 @@ table(runner, [
   // Rule 10.
   pass(
     "TCP redirected to the proxy's HTTP listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9080, flags: "S" }), { dst: A.hostAddress }),
+    fromContainer(tcp({ src: 40000, dst: 9080, flags: "S" }), { dst: A.gateway }),
   ),
   pass(
     "TCP redirected to the proxy's DNS listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9053, flags: "S" }), { dst: A.hostAddress }),
+    fromContainer(tcp({ src: 40000, dst: 9053, flags: "S" }), { dst: A.gateway }),
   ),
   pass(
     "TCP redirected to the proxy's TCP listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9111, flags: "S" }), { dst: A.hostAddress }),
+    fromContainer(tcp({ src: 40000, dst: 9111, flags: "S" }), { dst: A.gateway }),
   ),
   pass(
     "later segments to the proxy pass",
-    fromContainer(tcp({ src: 40000, dst: 9111, flags: "PA" }, "GET /"), { dst: A.hostAddress }),
+    fromContainer(tcp({ src: 40000, dst: 9111, flags: "PA" }, "GET /"), { dst: A.gateway }),
   ),
   pass(
     "UDP redirected to the proxy's DNS listener passes",
-    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.hostAddress }),
+    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.gateway }),
   ),
-  pass(
-    "the proxy is where the configuration says",
-    fromContainer(tcp({ src: 40000, dst: 8888 }), { dst: A.hostAddress }),
-    {
-      given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
-    },
-  ),
+  pass("the proxy is where the configuration says", fromContainer(tcp({ src: 40000, dst: 8888 }), { dst: A.gateway }), {
+    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
+  }),
   ...(["tcp", "udp"] as const).flatMap((protocol) => {
     const layer = { tcp, udp }[protocol]({ src: 40000, dst: 7777 });
     const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, end: 0, expires: 0n };
-    const key = { container: A.address, sport: 40000, protocol: Protocol[protocol] };
+    const key = { server: A.id, sport: 40000, protocol: Protocol[protocol], family: DpFamily.ipv4 };
     const name = protocol.toUpperCase();
     const old = (from: Partial<typeof key>, listener = 7777): Partial<Case> => ({
       given: (maps) => maps.set("dp_origins", { ...key, ...from }, { ...origin, listener }),
@@ -366,7 +364,7 @@ table(runner, [
       drop(`${name} to an old port of the proxy, of no flow`, protocol, toProxy(layer)),
       drop(`${name} to another port than its flow's`, protocol, toProxy(layer), old({}, 7778)),
       drop(`${name} of a flow from another port`, protocol, toProxy(layer), old({ sport: 40001 })),
-      drop(`${name} of another container's flow`, protocol, toProxy(layer), old({ container: B.address })),
+      drop(`${name} of another container's flow`, protocol, toProxy(layer), old({ server: B.id })),
       drop(`${name} of a flow, to another address`, protocol, fromContainer(layer), old({})),
       drop(
         `${name} of the other protocol's flow`,
@@ -376,19 +374,19 @@ table(runner, [
       ),
     ];
   }),
-  drop("TCP to the proxy's old port", "tcp", fromContainer(tcp({ src: 40000, dst: 9111 }), { dst: A.hostAddress }), {
+  drop("TCP to the proxy's old port", "tcp", fromContainer(tcp({ src: 40000, dst: 9111 }), { dst: A.gateway }), {
     given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
   }),
 
   // Rule 11.
   pass(
     "a ping to the host peer passes",
-    fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.hostAddress }),
+    fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.gateway }),
   ),
 
   // Rule 13.
   ...[RECORD_ROUTE, MAXIMUM_OPTIONS].flatMap((options) => {
-    const to = { dst: A.hostAddress, options };
+    const to = { dst: A.gateway, options };
     const length = `with ${options.byteLength} bytes of IP options`;
     return [
       drop(`TCP to the proxy ${length}`, "ipOptions", fromContainer(tcp({ src: 40000, dst: 9111 }), to)),
@@ -410,21 +408,25 @@ table(runner, [
   }),
   drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
   drop(
-    "TCP to a player that is not from the game port",
+    "TCP to a player that is not from the container port",
     "tcp",
     fromContainer(tcp({ src: 25566, dst: 40000, flags: "SA" })),
   ),
-  drop("TCP from the game port's number the wrong way round", "tcp", fromContainer(tcp({ src: 0xdd63, dst: 40000 }))),
+  drop(
+    "TCP from the container port's number the wrong way round",
+    "tcp",
+    fromContainer(tcp({ src: 0xdd63, dst: 40000 })),
+  ),
   drop(
     "TCP to another port of the host peer",
     "tcp",
-    fromContainer(tcp({ src: 40000, dst: 22, flags: "S" }), { dst: A.hostAddress }),
+    fromContainer(tcp({ src: 40000, dst: 22, flags: "S" }), { dst: A.gateway }),
   ),
   drop(
     "TCP to the proxy's port of another server's host peer",
     "tcp",
     fromContainer(tcp({ src: 40000, dst: 9111 }), {
-      dst: B.hostAddress,
+      dst: B.gateway,
     }),
   ),
   drop(
@@ -439,23 +441,15 @@ table(runner, [
     "udp",
     fromContainer(udp({ src: 40000, dst: 53 }, "query"), { dst: "192.0.2.53" }),
   ),
-  drop("UDP from the game port", "udp", fromContainer(udp({ src: A.gamePort, dst: PLAYER.port }, "hello"))),
-  drop(
-    "UDP to the proxy's HTTP listener",
-    "udp",
-    fromContainer(udp({ src: 40000, dst: 9080 }), { dst: A.hostAddress }),
-  ),
-  drop("UDP to the proxy's TCP listener", "udp", fromContainer(udp({ src: 40000, dst: 9111 }), { dst: A.hostAddress })),
-  drop(
-    "UDP to another port of the host peer",
-    "udp",
-    fromContainer(udp({ src: 40000, dst: 53 }), { dst: A.hostAddress }),
-  ),
+  drop("UDP from the container port", "udp", fromContainer(udp({ src: A.containerPort, dst: PLAYER.port }, "hello"))),
+  drop("UDP to the proxy's HTTP listener", "udp", fromContainer(udp({ src: 40000, dst: 9080 }), { dst: A.gateway })),
+  drop("UDP to the proxy's TCP listener", "udp", fromContainer(udp({ src: 40000, dst: 9111 }), { dst: A.gateway })),
+  drop("UDP to another port of the host peer", "udp", fromContainer(udp({ src: 40000, dst: 53 }), { dst: A.gateway })),
   drop(
     "UDP to the DNS listener's port of another server's host peer",
     "udp",
     fromContainer(udp({ src: 1, dst: 9053 }), {
-      dst: B.hostAddress,
+      dst: B.gateway,
     }),
   ),
   drop("multicast DNS", "udp", fromContainer(udp({ src: 5353, dst: 5353 }), { dst: "224.0.0.251" })),
@@ -464,33 +458,33 @@ table(runner, [
   drop(
     "a ping to another server's host peer",
     "icmp",
-    fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: B.hostAddress }),
+    fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: B.gateway }),
   ),
   drop(
     "a ping to the public address",
     "icmp",
     fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: PUBLIC_ADDRESS }),
   ),
-  drop(
-    "an echo reply to the host peer",
-    "icmp",
-    fromContainer(icmp({ type: IcmpType.echoReply }), { dst: A.hostAddress }),
-  ),
+  drop("an echo reply to the host peer", "icmp", fromContainer(icmp({ type: IcmpType.echoReply }), { dst: A.gateway })),
   drop(
     "an ICMP redirect to the host peer",
     "icmp",
-    fromContainer(icmp({ type: IcmpType.redirect, code: 1 }), { dst: A.hostAddress }),
+    fromContainer(icmp({ type: IcmpType.redirect, code: 1 }), { dst: A.gateway }),
   ),
   ...([Protocol.sctp, Protocol.gre, Protocol.icmpv6, 2, 0, 4, 41, 255] as const).map((protocol) =>
-    drop(`IP protocol ${protocol}, though its first bytes are the game port,`, "protocol", reply({ ip: { protocol } })),
+    drop(
+      `IP protocol ${protocol}, though its first bytes are the container port,`,
+      "protocol",
+      reply({ ip: { protocol } }),
+    ),
   ),
 ]);
 
-/** Puts both servers into groups. A group is in the sender's target, and in the receiver's pair. */
-function groups(ofA: number, ofB: number): (maps: ProgramRunner) => void {
+/** Puts both servers into groups. */
+function groups(ofA: number, ofB: number, detailsOfB: ServerDetails = {}): (maps: ProgramRunner) => void {
   return (maps) => {
-    maps.set("dp_veth_pairs", B.address, { ...vethPairOf(B), group: ofB });
-    maps.set("dp_snat_targets", A.hostPeer, { ...maps.get("dp_snat_targets", A.hostPeer), group: ofA });
+    maps.writeServer(A, { group: ofA });
+    maps.writeServer(B, { group: ofB, ...detailsOfB });
   };
 }
 
@@ -507,30 +501,36 @@ function eastWest(it: string, segment: TcpFields, ip: Partial<Ipv4Fields> = {}):
 }
 
 const toB = (segment: TcpFields) => fromContainer(tcp(segment), { dst: B.address });
-const toGame = { src: 40000, dst: B.gamePort };
+const toGame = { src: 40000, dst: B.containerPort };
 
 // Rule 8a, and what it does not reach.
 table(runner, [
   eastWest("a connection to a server of the same group goes straight into it", { ...toGame, flags: "S" }),
   eastWest("so do its later segments", { ...toGame, flags: "PA" }),
   eastWest("so do those with IP options", toGame, { options: RECORD_ROUTE }),
-  eastWest("so does one opened from the own game port", { src: A.gamePort, dst: B.gamePort, flags: "S" }),
-  eastWest("so does the answer of the own game port", { src: A.gamePort, dst: 40000, flags: "SA" }),
-  eastWest("so does its data", { src: A.gamePort, dst: 40000, flags: "PA" }),
+  eastWest("so does one opened from the own container port", {
+    src: A.containerPort,
+    dst: B.containerPort,
+    flags: "S",
+  }),
+  eastWest("so does the answer of the own container port", { src: A.containerPort, dst: 40000, flags: "SA" }),
+  eastWest("so does its data", { src: A.containerPort, dst: 40000, flags: "PA" }),
   {
-    ...eastWest("a server's game port is its own", { src: 40000, dst: 30000, flags: "S" }),
-    given: (maps) => {
-      groups(9, 9)(maps);
-      maps.set("dp_veth_pairs", B.address, { ...vethPairOf(B), group: 9, gamePort: 30000 });
-    },
+    ...eastWest("a server's container port is its own", { src: 40000, dst: 30000, flags: "S" }),
+    given: groups(9, 9, { forwards: [forwardOf(B, { containerPort: 30000 })] }),
   },
   drop("a connection to another port in the same group", "eastWest", toB({ src: 40000, dst: 22, flags: "S" }), {
     given: groups(9, 9),
   }),
-  drop("one from the own game port to another port", "eastWest", toB({ src: A.gamePort, dst: 22, flags: "S" }), {
-    given: groups(9, 9),
-  }),
-  drop("an answer that is not from the game port", "eastWest", toB({ src: 40000, dst: 40000, flags: "SA" }), {
+  drop(
+    "one from the own container port to another port",
+    "eastWest",
+    toB({ src: A.containerPort, dst: 22, flags: "S" }),
+    {
+      given: groups(9, 9),
+    },
+  ),
+  drop("an answer that is not from the container port", "eastWest", toB({ src: 40000, dst: 40000, flags: "SA" }), {
     given: groups(9, 9),
   }),
   drop("a connection to a server of another group", "eastWest", toB({ ...toGame, flags: "S" }), {
@@ -542,13 +542,13 @@ table(runner, [
   drop("one to a server that was removed", "eastWest", toB({ ...toGame, flags: "S" }), {
     given: (maps) => {
       groups(9, 9)(maps);
-      maps.delete("dp_veth_pairs", B.address);
+      maps.delete("dp_containers", B.address);
     },
   }),
   drop("one to a server whose interface is gone", "gone", toB({ ...toGame, flags: "S" }), {
     given: (maps) => {
       groups(9, 9)(maps);
-      maps.delete("dp_host_peers", addressNumber(B.address));
+      maps.delete("dp_host_peers", B.id);
     },
   }),
   drop("UDP to a server of the same group", "udp", fromContainer(udp(toGame), { dst: B.address }), {
@@ -560,11 +560,12 @@ table(runner, [
 ]);
 
 test("without a configuration, a reply goes nowhere", () => {
-  const nothing = { ...CONFIG, httpPort: 0, dnsPort: 0, tcpPort: 0, hostSubnet: "0.0.0.0", hostMask: "0.0.0.0" };
-  runner().set("dp_configs", 0, { ...nothing, containerSubnet: "0.0.0.0", containerMask: "0.0.0.0" });
+  const none = { addr: "", mask: "" };
+  const subnets = { hostSubnets: [none, none], containerSubnets: [none, none] };
+  runner().set("dp_configs", 0, { ...CONFIG, httpPort: 0, dnsPort: 0, tcpPort: 0, ...subnets });
   expect(runner().run(reply()).verdict).toBe("drop");
   for (const layer of [tcp({ src: 40000, dst: 0 }), udp({ src: 40000, dst: 0 })]) {
-    expect(runner().run(fromContainer(layer, { dst: A.hostAddress })).verdict).toBe("drop");
+    expect(runner().run(fromContainer(layer, { dst: A.gateway })).verdict).toBe("drop");
   }
 });
 
@@ -577,7 +578,7 @@ const HEADERS: [name: string, layer: Layer, length: number][] = [
 
 for (const [name, layer, headerLength] of HEADERS) {
   for (const options of [new Uint8Array(0), RECORD_ROUTE, MAXIMUM_OPTIONS]) {
-    const dst = name === "TCP" ? PLAYER.address : A.hostAddress;
+    const dst = name === "TCP" ? PLAYER.address : A.gateway;
     const whole = ethernet(LEAVING, ipv4({ ...FROM_A, dst, options }, layer));
     const ipEnd = 34 + options.byteLength;
 
@@ -588,7 +589,7 @@ for (const [name, layer, headerLength] of HEADERS) {
           verdict: "drop",
           packet: whole.subarray(0, length),
           // From where there is an IPv4 header on, its total length contradicts the packet's.
-          counts: dropped(A.hostPeer, length < 34 ? "truncated" : "malformed")(length),
+          counts: dropped(A.id, length < 34 ? "truncated" : "malformed")(length),
         });
       }
       const toHost = options.byteLength === 0 ? "pass" : "drop";
@@ -604,7 +605,7 @@ for (const [name, layer, headerLength] of HEADERS) {
           expect(runner().run(frame)).toEqual({
             verdict: "drop",
             packet: frame,
-            counts: dropped(A.hostPeer, "truncated")(frame.byteLength),
+            counts: dropped(A.id, "truncated")(frame.byteLength),
           });
         }
       }

@@ -29,19 +29,19 @@ export interface Case {
   counts?: (length: number) => Counts;
 }
 
-/** One packet to a server's container. */
-export function into(server: Server): (length: number) => Counts {
-  return (length) => ({ [`${server.publicPort} in packets`]: 1, [`${server.publicPort} in bytes`]: length });
+/** One packet to a server's container, by the forward with this counter. */
+export function into(server: Pick<Server, "counter">): (length: number) => Counts {
+  return (length) => ({ [`${server.counter} in packets`]: 1, [`${server.counter} in bytes`]: length });
 }
 
 /** One packet from a server's container to a player. */
-export function outOf(server: Server): (length: number) => Counts {
-  return (length) => ({ [`${server.hostPeer} out packets`]: 1, [`${server.hostPeer} out bytes`]: length });
+export function outOf(server: Pick<Server, "counter">): (length: number) => Counts {
+  return (length) => ({ [`${server.counter} out packets`]: 1, [`${server.counter} out bytes`]: length });
 }
 
-/** One packet dropped, counted for the server of this host peer; 0: for none. */
-export function dropped(hostPeer: number, reason: DropReason): (length: number) => Counts {
-  return () => ({ [`${hostPeer} drop ${reason}`]: 1 });
+/** One packet dropped, counted for the server of this id; 0: for none. */
+export function dropped(id: number, reason: DropReason): (length: number) => Counts {
+  return () => ({ [`${id} drop ${reason}`]: 1 });
 }
 
 requireRoot();

@@ -3,7 +3,7 @@
  * original-destination.test.ts for what needs sockets.
  */
 import { describe, expect, test } from "bun:test";
-import { type DpFlowKey, type DpOrigin } from "@dp/bpf";
+import { DpFamily, type DpFlowKey, type DpOrigin } from "@dp/bpf";
 import {
   arp,
   ethernet,
@@ -26,7 +26,7 @@ import {
   udp,
 } from "@dp/test-kit/frame.ts";
 import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
-import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, vethPairOf } from "@dp/test-kit/two-servers.ts";
+import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server } from "@dp/test-kit/two-servers.ts";
 import fc from "fast-check";
 import { monotonicNow } from "../../src/ffi/libc.ts";
 import { u32, u64 } from "../../src/libbpf/index.ts";
@@ -49,7 +49,7 @@ function sent(layer: Layer, ip: Partial<Ipv4Fields> = {}, server: Server = A): U
 function answered(layer: Layer, ip: Partial<Ipv4Fields> = {}, server: Server = A): Uint8Array {
   return ethernet(
     { dst: server.mac, src: HOST_PEER_MAC },
-    ipv4({ src: server.hostAddress, dst: server.address, ...ip }, layer),
+    ipv4({ src: server.gateway, dst: server.address, ...ip }, layer),
   );
 }
 
@@ -64,7 +64,15 @@ const back = (fields: TcpFields, server: Server = A) => answered(tcp(fields, "he
 const toContainer = { program: "dp_tproxy_host" };
 
 function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: number } | undefined {
-  const wanted = { container: A.address, dst: WEB, sport: 40000, dport: 443, protocol: Protocol.tcp, ...fields };
+  const wanted = {
+    server: A.id,
+    dst: WEB,
+    sport: 40000,
+    dport: 443,
+    protocol: Protocol.tcp,
+    family: DpFamily.ipv4,
+    ...fields,
+  };
   return runner()
     .entries("dp_flows")
     .find(([key]) => JSON.stringify(key) === JSON.stringify(wanted))?.[1];
@@ -76,8 +84,8 @@ type Origin = Pick<DpOrigin, "dst" | "dport" | "sport" | "listener">;
 function origins(maps: ProgramRunner = runner()): [string, Origin][] {
   return maps
     .entries("dp_origins")
-    .map(([{ container, sport: port, protocol }, { dst, dport, sport, listener }]): [string, Origin] => [
-      `${container}:${port}/${protocol}`,
+    .map(([{ server, sport: port, protocol }, { dst, dport, sport, listener }]): [string, Origin] => [
+      `${server}:${port}/${protocol}`,
       { dst, dport, sport, listener },
     ])
     .toSorted(([one], [other]) => (one < other ? -1 : 1));
@@ -88,9 +96,9 @@ function establish(maps: ProgramRunner): void {
   for (const [key, origin] of maps.entries("dp_origins")) maps.set("dp_origins", key, { ...origin, expires: 0n });
 }
 
-/** The container's address is not the runner's own: whoever sends under it has made it up. */
+/** The server's container is in another network namespace than the packets: their source is spoofed. */
 const elsewhere: Partial<Case> = {
-  given: (maps) => maps.set("dp_veth_pairs", A.address, vethPairOf(A, 1n)),
+  given: (maps) => maps.writeServer(A, { netnsCookie: 1n }),
 };
 
 const next = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case => ({
@@ -111,7 +119,7 @@ function redirected(
     it: `${it}, goes to the proxy`,
     packet: sent(layer({ dst }), ip),
     verdict: "next",
-    out: sent(layer({ dst: listener }), { ...ip, dst: A.hostAddress }),
+    out: sent(layer({ dst: listener }), { ...ip, dst: A.gateway }),
   };
 }
 
@@ -123,7 +131,7 @@ describe("dp_tproxy_container", () => {
       "ARP",
       ethernet(
         { dst: HOST_PEER_MAC, src: A.mac },
-        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress }),
+        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.gateway }),
       ),
     ),
     next("a tagged packet (the tag beside the frame)", syn(), { run: { tag: 100 } }),
@@ -181,13 +189,13 @@ describe("dp_tproxy_container", () => {
   // Rules 2 to 6.
   table(runner, [
     next("a packet from an address no container has", syn({}, { src: "10.2.0.9" })),
-    next("a packet from the host peer's address", syn({}, { src: A.hostAddress })),
+    next("a packet from the host peer's address", syn({}, { src: A.gateway })),
     next("a packet from a container that was removed", syn(), {
-      given: (maps) => maps.delete("dp_veth_pairs", A.address),
+      given: (maps) => maps.delete("dp_containers", A.address),
     }),
-    next("TCP to the host peer", syn({}, { dst: A.hostAddress })),
-    next("TCP to the proxy's own port on the host peer", syn({ dst: TCP }, { dst: A.hostAddress })),
-    next("a query to the host peer", sent(udp({ src: 40000, dst: 53 }), { dst: A.hostAddress })),
+    next("TCP to the host peer", syn({}, { dst: A.gateway })),
+    next("TCP to the proxy's own port on the host peer", syn({ dst: TCP }, { dst: A.gateway })),
+    next("a query to the host peer", sent(udp({ src: 40000, dst: 53 }), { dst: A.gateway })),
     next("a connection under the address of a container that is elsewhere", syn(), elsewhere),
     next("a segment of no connection, under such an address", syn({ flags: "A" }), elsewhere),
     next("a query under the address of a container that is elsewhere", sent(udp({ src: 40000, dst: 53 })), elsewhere),
@@ -195,10 +203,10 @@ describe("dp_tproxy_container", () => {
     next("HTTP to another container", syn({ dst: 80 }, { dst: B.address })),
     next("a query to another container", sent(udp({ src: 40000, dst: 53 }), { dst: B.address })),
     next("TCP to an address of the containers' subnet that nobody has", syn({}, { dst: "10.2.255.255" })),
-    next("a reply of the game port", syn({ src: A.gamePort, flags: "SA" })),
-    next("data of the game port to a player's port 80", syn({ src: A.gamePort, dst: 80, flags: "PA" })),
-    next("a reset of the game port", syn({ src: A.gamePort, flags: "R" })),
-    next("a connection opened from the game port", syn({ src: A.gamePort })),
+    next("a reply of the container port", syn({ src: A.containerPort, flags: "SA" })),
+    next("data of the container port to a player's port 80", syn({ src: A.containerPort, dst: 80, flags: "PA" })),
+    next("a reset of the container port", syn({ src: A.containerPort, flags: "R" })),
+    next("a connection opened from the container port", syn({ src: A.containerPort })),
     next("a connection to port 25565", syn({ dst: 25565 })),
     next("later segments to port 25565", syn({ dst: 25565, flags: "PA" })),
     next("a connection to port 25565 of a container of the group", syn({ dst: 25565 }, { dst: B.address })),
@@ -213,11 +221,11 @@ describe("dp_tproxy_container", () => {
   ]);
 
   test("what is left alone begins no flow", () => {
-    const packets = [syn({ src: A.gamePort }), syn({ dst: 25565 }), syn({}, { dst: A.hostAddress })];
+    const packets = [syn({ src: A.containerPort }), syn({ dst: 25565 }), syn({}, { dst: A.gateway })];
     for (const packet of packets) runner().run(packet);
     expect(runner().entries("dp_flows")).toEqual([]);
     expect(runner().entries("dp_origins")).toEqual([]);
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(0);
   });
 
   // Rule 7.
@@ -227,7 +235,7 @@ describe("dp_tproxy_container", () => {
       it: `a segment with the flags "${flags}" that continues nothing is dropped: noFlow`,
       packet: syn({ flags }),
       verdict: "drop" as const,
-      counts: dropped(A.hostPeer, "noFlow"),
+      counts: dropped(A.id, "noFlow"),
     })),
   );
   table(runner, [
@@ -236,14 +244,14 @@ describe("dp_tproxy_container", () => {
       after: [syn({}, {}, B)],
       packet: syn({ flags: "PA" }),
       verdict: "drop",
-      counts: dropped(A.hostPeer, "noFlow"),
+      counts: dropped(A.id, "noFlow"),
     },
     {
       it: "a segment to another address than its connection's is dropped: noFlow",
       after: [syn()],
       packet: syn({ flags: "PA" }, { dst: OTHER }),
       verdict: "drop",
-      counts: dropped(A.hostPeer, "noFlow"),
+      counts: dropped(A.id, "noFlow"),
     },
   ]);
 
@@ -268,10 +276,10 @@ describe("dp_tproxy_container", () => {
     redirected("one with all IP options there is room for", anyTcp(), [443, TCP], { options: MAXIMUM_OPTIONS }),
     redirected("one that may not be fragmented", anyTcp(), [443, TCP], { dontFragment: true, tos: 0x10, ttl: 1 }),
     redirected("one to the public address", anyTcp(), [22, TCP], { dst: PUBLIC_ADDRESS }),
-    redirected("one to a server of this host, as players see it", anyTcp(), [A.publicPort, TCP], {
+    redirected("one to a server of this host, as players see it", anyTcp(), [A.port, TCP], {
       dst: PUBLIC_ADDRESS,
     }),
-    redirected("one to another host peer", anyTcp(), [TCP, TCP], { dst: B.hostAddress }),
+    redirected("one to another host peer", anyTcp(), [TCP, TCP], { dst: B.gateway }),
     redirected("one to a private address", anyTcp(), [22, TCP], { dst: "192.168.0.1" }),
     redirected("one to the metadata service", anyTcp(), [80, HTTP], { dst: "169.254.169.254" }),
     redirected("one to loopback, if it ever leaves", anyTcp(), [80, HTTP], { dst: "127.0.0.1" }),
@@ -279,7 +287,7 @@ describe("dp_tproxy_container", () => {
     redirected("a query of odd length", query("odd"), [53, DNS], { dst: RESOLVER }),
     redirected("an empty query", query(""), [53, DNS], { dst: RESOLVER }),
     redirected("a query from port 53", ({ dst }) => udp({ src: 53, dst }, "query"), [53, DNS], { dst: RESOLVER }),
-    redirected("a query from the game port", ({ dst }) => udp({ src: A.gamePort, dst }, "q"), [53, DNS], {
+    redirected("a query from the container port", ({ dst }) => udp({ src: A.containerPort, dst }, "q"), [53, DNS], {
       dst: RESOLVER,
     }),
     redirected("a query with IP options", query(), [53, DNS], { dst: RESOLVER, options: RECORD_ROUTE }),
@@ -287,20 +295,20 @@ describe("dp_tproxy_container", () => {
       it: "the other container's go to its own host peer",
       packet: syn({}, {}, B),
       verdict: "next",
-      out: syn({ dst: TCP }, { dst: B.hostAddress }, B),
+      out: syn({ dst: TCP }, { dst: B.gateway }, B),
     },
     {
       it: "what the Ethernet adds to a short packet stays behind it",
       packet: padded(sent(query("")({ dst: 53 }))),
       verdict: "next",
-      out: padded(sent(query("")({ dst: DNS }), { dst: A.hostAddress })),
+      out: padded(sent(query("")({ dst: DNS }), { dst: A.gateway })),
     },
     {
       it: "the segments of a connection follow it",
       after: [syn()],
       packet: sent(tcp({ src: 40000, dst: 443, flags: "PA" }, "GET /")),
       verdict: "next",
-      out: sent(tcp({ src: 40000, dst: TCP, flags: "PA" }, "GET /"), { dst: A.hostAddress }),
+      out: sent(tcp({ src: 40000, dst: TCP, flags: "PA" }, "GET /"), { dst: A.gateway }),
     },
     {
       it: "a super-packet is redirected whole",
@@ -308,14 +316,14 @@ describe("dp_tproxy_container", () => {
       packet: sent(tcp({ src: 40000, dst: 443 }, "x".repeat(2920))),
       run: { gsoSize: 1460, gsoSegs: 2 },
       verdict: "next",
-      out: sent(tcp({ src: 40000, dst: TCP }, "x".repeat(2920)), { dst: A.hostAddress }),
+      out: sent(tcp({ src: 40000, dst: TCP }, "x".repeat(2920)), { dst: A.gateway }),
     },
     {
       it: "the proxy is where the configuration says, from the next connection on",
       given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
       packet: syn(),
       verdict: "next",
-      out: syn({ dst: 8888 }, { dst: A.hostAddress }),
+      out: syn({ dst: 8888 }, { dst: A.gateway }),
     },
     next("anything, before the host is configured", syn(), {
       given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 0 }),
@@ -330,7 +338,7 @@ describe("dp_tproxy_container", () => {
         it: "a query without a checksum still has none",
         packet: sent(udp({ src: 40000, dst: 53, checksum: 0 }, "query"), { dst: RESOLVER }),
         verdict: "next",
-        out: sent(udp({ src: 40000, dst: DNS, checksum: 0 }, "query"), { dst: A.hostAddress }),
+        out: sent(udp({ src: 40000, dst: DNS, checksum: 0 }, "query"), { dst: A.gateway }),
       },
     ],
     false,
@@ -340,7 +348,7 @@ describe("dp_tproxy_container", () => {
     // The two bytes of data that make the sum of the redirected datagram 0xffff.
     for (let filler = 0; ; filler++) {
       const data = Uint8Array.of(filler >> 8, filler);
-      const out = sent(udp({ src: 40000, dst: DNS }, data), { dst: A.hostAddress });
+      const out = sent(udp({ src: 40000, dst: DNS }, data), { dst: A.gateway });
       if (out[40] !== 0xff || out[41] !== 0xff) continue;
       const { packet } = runner().run(sent(udp({ src: 40000, dst: 53 }, data), { dst: RESOLVER }));
       expect(packet).toEqual(out);
@@ -352,7 +360,7 @@ describe("dp_tproxy_container", () => {
     for (const layer of [tcp({ ...SYN, checksum: 0x1111 }), udp({ src: 40000, dst: 53, checksum: 0x1111 })]) {
       const { packet } = runner().run(sent(layer));
       const right = layer.type === Protocol.tcp ? tcp({ ...SYN, dst: TCP }) : udp({ src: 40000, dst: DNS });
-      const expected = sent(right, { dst: A.hostAddress });
+      const expected = sent(right, { dst: A.gateway });
       const at = layer.type === Protocol.tcp ? 50 : 40;
       expect(packet.slice(at, at + 2)).not.toEqual(expected.slice(at, at + 2));
       expect(packet.slice(0, at)).toEqual(expected.slice(0, at));
@@ -361,23 +369,23 @@ describe("dp_tproxy_container", () => {
 });
 
 describe("a flow", () => {
-  test("is remembered under the container's address, its port and the protocol", () => {
+  test("is remembered under the server's id, its port and the protocol", () => {
     runner().run(syn());
     runner().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
     expect(origins()).toEqual([
-      [`${A.address}:40000/17`, { dst: RESOLVER, dport: 53, sport: 40000, listener: DNS }],
-      [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+      [`${A.id}:40000/17`, { dst: RESOLVER, dport: 53, sport: 40000, listener: DNS }],
+      [`${A.id}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
     ]);
     expect(flowOf()).toEqual({ sport: 40000, listener: TCP });
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(2);
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(2);
   });
 
   test("of one container is not another's, with the same port", () => {
     runner().run(syn({}, { dst: WEB }, A));
     runner().run(syn({}, { dst: OTHER }, B));
     expect(origins()).toEqual([
-      [`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
-      [`${B.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
+      [`${A.id}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+      [`${B.id}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
     ]);
     const answer = { src: TCP, dst: 40000, flags: "SA" };
     const { packet: toA } = runner().run(back(answer, A), toContainer);
@@ -401,14 +409,14 @@ describe("a flow", () => {
       expect(second?.sport).toBeGreaterThanOrEqual(1024);
       expect(second?.sport).not.toBe(40000);
       const port = second?.sport as number;
-      expect(packet).toEqual(syn({ src: port, dst: listener }, { dst: A.hostAddress }));
+      expect(packet).toEqual(syn({ src: port, dst: listener }, { dst: A.gateway }));
 
       const data = (fields: TcpFields, ip: Partial<Ipv4Fields>) => sent(tcp({ ...fields, flags: "PA" }, "hello"), ip);
       expect(runner().run(data({ src: 40000, dst: 443 }, {})).packet).toEqual(
-        data({ src: 40000, dst: TCP }, { dst: A.hostAddress }),
+        data({ src: 40000, dst: TCP }, { dst: A.gateway }),
       );
       expect(runner().run(data({ src: 40000, dst: dport }, { dst })).packet).toEqual(
-        data({ src: port, dst: listener }, { dst: A.hostAddress }),
+        data({ src: port, dst: listener }, { dst: A.gateway }),
       );
       expect(runner().run(back({ src: TCP, dst: 40000 }), toContainer).packet).toEqual(
         answered(tcp({ src: 443, dst: 40000 }, "hello"), { src: WEB }),
@@ -416,7 +424,7 @@ describe("a flow", () => {
       expect(runner().run(back({ src: listener, dst: port }), toContainer).packet).toEqual(
         answered(tcp({ src: dport, dst: 40000 }, "hello"), { src: dst }),
       );
-      expect(runner().get("dp_veth_pairs", A.address).flows).toBe(2);
+      expect(runner().get("dp_flow_counts", A.id).flows).toBe(2);
     });
   }
 
@@ -447,7 +455,7 @@ describe("a flow", () => {
     expect(contents()).toEqual(established);
 
     function contents(): string[][] {
-      return (["dp_flows", "dp_origins", "dp_veth_pairs"] as const).map((name) => runner().bytes(name));
+      return (["dp_flows", "dp_origins", "dp_flow_counts"] as const).map((name) => runner().bytes(name));
     }
   });
 
@@ -458,7 +466,7 @@ describe("a flow", () => {
     expect(packet).toEqual(answered(tcp({ src: 443, dst: 40000, flags: "RA" }), { src: WEB }));
     expect(runner().entries("dp_flows")).toEqual([]);
     expect(runner().entries("dp_origins")).toEqual([]);
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(0);
     expect(runner().run(reset, toContainer).packet).toEqual(reset);
   });
 
@@ -473,22 +481,22 @@ describe("a flow", () => {
     runner().run(syn());
     runner().set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 });
     const data = sent(tcp({ ...SYN, flags: "PA" }, "hello"));
-    const onTheWay = sent(tcp({ ...SYN, flags: "PA", dst: TCP }, "hello"), { dst: A.hostAddress });
+    const onTheWay = sent(tcp({ ...SYN, flags: "PA", dst: TCP }, "hello"), { dst: A.gateway });
     expect(runner().run(data).packet).toEqual(onTheWay);
-    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
-    expect(origins()).toEqual([[`${A.address}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: 8888 }]]);
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(1);
+    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.gateway }));
+    expect(origins()).toEqual([[`${A.id}:40000/6`, { dst: WEB, dport: 443, sport: 40000, listener: 8888 }]]);
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(1);
     establish(runner());
     runner().set("dp_configs", 0, CONFIG);
-    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.hostAddress }));
+    expect(runner().run(syn()).packet).toEqual(syn({ dst: 8888 }, { dst: A.gateway }));
   });
 
   test("of datagrams moves with the proxy at once", () => {
     const ask = (dst: number, to: string) => sent(udp({ src: 40000, dst }, "query"), { dst: to });
     runner().run(ask(53, RESOLVER));
     runner().set("dp_configs", 0, { ...CONFIG, dnsPort: 8853 });
-    expect(runner().run(ask(53, RESOLVER)).packet).toEqual(ask(8853, A.hostAddress));
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(1);
+    expect(runner().run(ask(53, RESOLVER)).packet).toEqual(ask(8853, A.gateway));
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(1);
   });
 
   test("half of which is left is begun anew", () => {
@@ -508,8 +516,8 @@ describe("a flow", () => {
     expect(port).not.toBe(40000);
     expect(new Map(origins())).toEqual(
       new Map([
-        [`${A.address}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
-        [`${A.address}:${port}/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
+        [`${A.id}:40000/6`, { dst: OTHER, dport: 443, sport: 40000, listener: TCP }],
+        [`${A.id}:${port}/6`, { dst: WEB, dport: 443, sport: 40000, listener: TCP }],
       ]),
     );
   });
@@ -521,23 +529,23 @@ describe("a flow", () => {
     const port = flowOf()?.sport as number;
     expect(port).not.toBe(40000);
     runner().run(answered(tcp({ src: TCP, dst: 40000, flags: "RA" })), toContainer);
-    expect(origins().map(([key]) => key)).toEqual([`${A.address}:${port}/6`]);
+    expect(origins().map(([key]) => key)).toEqual([`${A.id}:${port}/6`]);
     const data = (src: number, dst: number, to: string) => sent(tcp({ src, dst, flags: "PA" }, "hello"), { dst: to });
-    expect(runner().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.hostAddress));
+    expect(runner().run(data(40000, 443, WEB)).packet).toEqual(data(port, TCP, A.gateway));
   });
 
   test("gets no port when all are taken: dropped, and nothing is left of it", () => {
     const origin = { dst: OTHER, dport: 1, sport: 1, listener: TCP, end: 0, expires: 0n };
     for (let sport = 0; sport < 65536; sport++) {
-      runner().set("dp_origins", { container: A.address, sport, protocol: Protocol.tcp }, origin);
+      runner().set("dp_origins", { server: A.id, sport, protocol: Protocol.tcp, family: DpFamily.ipv4 }, origin);
     }
     expect(runner().run(syn())).toEqual({
       verdict: "drop",
       packet: syn(),
-      counts: { [`${A.hostPeer} drop flows`]: 1 },
+      counts: { [`${A.id} drop flows`]: 1 },
     });
     expect(runner().entries("dp_flows")).toEqual([]);
-    expect(runner().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(runner().get("dp_flow_counts", A.id).flows).toBe(0);
     expect(runner().run(syn({}, {}, B)).verdict).toBe("next");
   });
 
@@ -564,7 +572,7 @@ describe("a flow", () => {
     const octet = fc.integer({ min: 0, max: 255 });
     const any = fc.record({
       dst: fc.tuple(fc.integer({ min: 11, max: 223 }), octet, octet, octet).map((octets) => octets.join(".")),
-      src: port.filter((number) => number !== A.gamePort),
+      src: port.filter((number) => number !== A.containerPort),
       dport: port.filter((number) => number !== 25565),
       tcp: fc.boolean(),
       data: fc.uint8Array({ maxLength: 64 }),
@@ -578,7 +586,7 @@ describe("a flow", () => {
         const { packet } = runner().run(sent(layer(src, to, "S"), { dst, options }));
         const flow = flowOf({ dst, sport: src, dport: to, protocol: isTcp ? Protocol.tcp : Protocol.udp });
         const { sport = 0, listener = 0 } = flow ?? {};
-        expect(packet).toEqual(sent(layer(sport, listener, "S"), { dst: A.hostAddress, options }));
+        expect(packet).toEqual(sent(layer(sport, listener, "S"), { dst: A.gateway, options }));
         const answer = runner().run(answered(layer(listener, sport, "SA"), { options }), toContainer);
         expect(answer.packet).toEqual(answered(layer(to, src, "SA"), { src: dst, options }));
       }),
@@ -620,7 +628,11 @@ describe("dp_tproxy_host", () => {
       verdict: "next",
       out: answered(tcp({ src: 443, dst: 40000 }, "x".repeat(2920)), { src: WEB }),
     },
-    next("a player's packet to the game port", answered(tcp({ src: 50000, dst: A.gamePort }), { src: OTHER }), opened),
+    next(
+      "a player's packet to the container port",
+      answered(tcp({ src: 50000, dst: A.containerPort }), { src: OTHER }),
+      opened,
+    ),
     next("a packet from another port of the host", back({ src: 22, dst: 40000 }), opened),
     next("one from another of the proxy's ports", back({ src: HTTP, dst: 40000 }), opened),
     next("one of no flow", back({ src: TCP, dst: 40002 }), opened),
@@ -648,7 +660,7 @@ describe("dp_tproxy_host", () => {
 
   /** What the host says of a packet. */
   function said(layer: Layer, { type = IcmpType.unreachable, ip, quotedIp, quotes }: Said = {}): Uint8Array {
-    const about = { src: A.address, dst: A.hostAddress, ...quotedIp };
+    const about = { src: A.address, dst: A.gateway, ...quotedIp };
     const quoted = ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv4(about, layer)).subarray(14);
     const header = 20 + (about.options?.byteLength ?? 0);
     const rest = quoted.subarray(0, quotes === undefined ? undefined : header + quotes);
@@ -741,32 +753,32 @@ describe("dp_tproxy_host", () => {
 
   test("an answer in fragments is from where the container thinks it talks to, all of it", () => {
     for (const packet of opened.after) runner().run(packet);
-    const answer = inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7);
+    const answer = inFragments(A.gateway, { src: DNS, dst: 40001 }, 7);
     expect(passed(answer)).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001 }, 7));
     // The first may be late: then the others have been seen before.
-    const [first, ...others] = inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 8);
+    const [first, ...others] = inFragments(A.gateway, { src: DNS, dst: 40001 }, 8);
     expect(passed(others)).toEqual(others);
-    const silent = inFragments(A.hostAddress, { src: DNS, dst: 40001, checksum: 0 }, 9);
+    const silent = inFragments(A.gateway, { src: DNS, dst: 40001, checksum: 0 }, 9);
     expect(passed(silent)).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001, checksum: 0 }, 9));
     expect(passed([first as Uint8Array, ...others])).toEqual(inFragments(RESOLVER, { src: 53, dst: 40001 }, 8));
   });
 
   test("fragments of what is no answer are left alone, also under the id of an answer", () => {
     for (const packet of opened.after) runner().run(packet);
-    runner().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
-    const other = inFragments(A.hostAddress, { src: 5000, dst: 40001 }, 7);
+    runner().run(inFragments(A.gateway, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    const other = inFragments(A.gateway, { src: 5000, dst: 40001 }, 7);
     expect(passed(other)).toEqual(other);
-    runner().run(inFragments(A.hostAddress, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
+    runner().run(inFragments(A.gateway, { src: DNS, dst: 40001 }, 7)[0] as Uint8Array, toContainer);
     const [, ...ping] = fragments(
       { dst: A.mac, src: HOST_PEER_MAC },
-      { src: A.hostAddress, dst: A.address, id: 7 },
+      { src: A.gateway, dst: A.address, id: 7 },
       icmp({ type: IcmpType.echoReply }, "x".repeat(64)),
       [24, 48],
     );
     expect(passed(ping)).toEqual(ping);
     const connection = fragments(
       { dst: A.mac, src: HOST_PEER_MAC },
-      { src: A.hostAddress, dst: A.address, id: 8 },
+      { src: A.gateway, dst: A.address, id: 8 },
       tcp({ src: TCP, dst: 40000 }, "x".repeat(64)),
       [24, 48],
     );
@@ -815,35 +827,35 @@ describe("with room for two flows in a container", () => {
       after: [syn(), syn({ src: 40001 })],
       packet: syn({ src: 40002 }),
       verdict: "drop",
-      counts: dropped(A.hostPeer, "flows"),
+      counts: dropped(A.id, "flows"),
     },
     {
       it: "a third, of datagrams, is dropped: flows",
       after: [syn(), syn({ src: 40001 })],
       packet: sent(udp({ src: 40002, dst: 53 })),
       verdict: "drop",
-      counts: dropped(A.hostPeer, "flows"),
+      counts: dropped(A.id, "flows"),
     },
     {
       it: "those there are go on",
       after: [syn(), syn({ src: 40001 }), syn({ src: 40002 })],
       packet: syn({ flags: "A" }),
       verdict: "next",
-      out: syn({ flags: "A", dst: TCP }, { dst: A.hostAddress }),
+      out: syn({ flags: "A", dst: TCP }, { dst: A.gateway }),
     },
     {
       it: "another container is not concerned",
       after: [syn(), syn({ src: 40001 }), syn({ src: 40002 })],
       packet: syn({}, {}, B),
       verdict: "next",
-      out: syn({ dst: TCP }, { dst: B.hostAddress }, B),
+      out: syn({ dst: TCP }, { dst: B.gateway }, B),
     },
     {
       it: "a count that went below 0 is no limit",
-      given: (maps) => maps.set("dp_veth_pairs", A.address, { ...vethPairOf(A, maps.netnsCookie), flows: -1 }),
+      given: (maps) => maps.set("dp_flow_counts", A.id, { flows: -1 }),
       packet: syn(),
       verdict: "next",
-      out: syn({ dst: TCP }, { dst: A.hostAddress }),
+      out: syn({ dst: TCP }, { dst: A.gateway }),
     },
   ]);
 
@@ -865,10 +877,10 @@ describe("with room for two flows in all containers together", () => {
   test("a third is dropped, leaves nothing behind, and is not counted as one", () => {
     for (const src of [40000, 40001]) full().run(syn({ src }));
     for (const src of [40002, 40003]) {
-      expect(full().run(syn({ src })).counts).toEqual({ [`${A.hostPeer} drop flows`]: 1 });
+      expect(full().run(syn({ src })).counts).toEqual({ [`${A.id} drop flows`]: 1 });
     }
-    expect(origins(full()).map(([key]) => key)).toEqual([`${A.address}:40000/6`, `${A.address}:40001/6`]);
-    expect(full().get("dp_veth_pairs", A.address).flows).toBe(2);
+    expect(origins(full()).map(([key]) => key)).toEqual([`${A.id}:40000/6`, `${A.id}:40001/6`]);
+    expect(full().get("dp_flow_counts", A.id).flows).toBe(2);
   });
 });
 
@@ -891,7 +903,7 @@ describe("with short lives", () => {
     await Bun.sleep(1700);
     expect(brief().entries("dp_flows")).toEqual([]);
     expect(brief().entries("dp_origins")).toEqual([]);
-    expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(brief().get("dp_flow_counts", A.id).flows).toBe(0);
   });
 
   test("datagrams keep their flow, which is written at most once a second", async () => {
@@ -914,7 +926,7 @@ describe("with short lives", () => {
     for (let src = 1; src <= 2000; src++) expect(brief().run(syn({ src })).verdict).toBe("next");
     while (brief().entries("dp_origins").length > 0) await Bun.sleep(50);
     expect(brief().entries("dp_flows")).toEqual([]);
-    expect(brief().get("dp_veth_pairs", A.address).flows).toBe(0);
+    expect(brief().get("dp_flow_counts", A.id).flows).toBe(0);
   }, 60_000);
 
   test("an established connection has no end", async () => {
