@@ -1,6 +1,7 @@
 import { type ContainerPeerProgram, type HostInterfaceProgram, type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
 import { removeBy, repairBy, type Problem, problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
+import { isStillUp } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
 /**
@@ -37,9 +38,7 @@ export function interfaceOf({ ifindex, name }: ServerRecord["hostPeer"]): { inde
 }
 
 function detach({ objects, host, record }: Removal, program: InterfaceProgram): void {
-  const { ifindex, name } = record.hostPeer;
-  if (objects.hostPeers.get(record.id) === ifindex && host.link(ifindex) !== undefined) return;
-  objects.attachments.detach(program, name);
+  if (!isStillUp(objects, host, record)) objects.attachments.detach(program, record.hostPeer.name);
 }
 
 function check(view: View, record: ServerRecord, program: HostInterfaceProgram): Problem[] {
