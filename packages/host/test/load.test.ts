@@ -50,7 +50,10 @@ test("a load plans for the host without stray interfaces, and deletes them once 
     steps.push(step);
     if (steps.length > at) throw new DatapathError("FAILED", step, "injected");
   };
-  const isDone = (at: number) => load({ ...options, onStep: failAt(at) }).then(() => true).catch(() => false);
+  const isDone = (at: number) =>
+    load({ ...options, onStep: failAt(at) })
+      .then(() => true)
+      .catch(() => false);
   for (let at = 0; !(await isDone(at)); at++) {
     expect([steps.at(-1), sandbox.observe()]).toEqual([steps.at(-1), before]);
     steps.length = 0;
