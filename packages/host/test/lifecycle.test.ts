@@ -531,7 +531,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { hostSubnet: "239.1.0.0/16" }, "224.0.0.0/4 is reserved and cannot be used for servers"],
       ["BAD_USAGE", { portRange: [30000, 20000] }, "ends before it begins"],
       ["BAD_USAGE", { portRange: [0, 20000] }, "the first port of the range"],
-      ["BAD_USAGE", { httpPort: 9053 }, "need different ports"],
+      ["BAD_USAGE", { httpPort: 9053 }, "different ports"],
       ["BAD_USAGE", { tcpPort: 70000 }, "the TCP port"],
       ["BAD_USAGE", { cgroup: "/proc" }, "not a folder of a cgroup2 mount"],
       ["BAD_USAGE", { maxServers: 0 }, "maxServers"],

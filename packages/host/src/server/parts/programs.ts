@@ -12,7 +12,9 @@ export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").m
   const name = row.name as HostInterfaceProgram;
   return {
     name: `attach ${name}`,
-    add: ({ objects, record }) => objects.attachments.attach(name, interfaceOf(record.hostPeer)),
+    add({ objects, record }) {
+      objects.attachments.attach(name, interfaceOf(record.hostPeer));
+    },
     remove: (removal) => detach(removal, name),
     check: (view, record) => check(view, record, name),
     orphans: (view) => orphans(view, name),
