@@ -35,9 +35,9 @@ import {
   snapshotPins,
   VerifierError,
 } from "../src/index.ts";
-import { BpfMap, Link, MapOfMaps, pinnedKind, type Program } from "../src/libbpf/index.ts";
+import { BpfMap, bytes, Link, pinnedKind, type Program } from "../src/libbpf/index.ts";
 import { requirePin } from "../src/libbpf/pin.ts";
-import { openRaw, type RawMap } from "../src/libbpf/raw-map.ts";
+import { openRaw, openRawById, type RawMap } from "../src/libbpf/raw-map.ts";
 import { openAnyLayout } from "../src/objects/maps.ts";
 import { PinRoot } from "../src/objects/programs/pin-root.ts";
 import { loadBuild, openPinned, openPrevious } from "../src/objects/upgrade/open.ts";
@@ -101,7 +101,7 @@ const CHANGED = [
 ];
 
 /** Smaller tables of players. */
-const OTHER_PLAYERS: Edits = { "maps/players.h": [["#define DP_PLAYER_BITS 13", "#define DP_PLAYER_BITS 12"]] };
+const OTHER_PLAYERS: Edits = { "maps/players.h": [["#define DP_PLAYER_SLOTS 8064", "#define DP_PLAYER_SLOTS 4000"]] };
 
 /** A server as the older build can keep it. */
 const RECORD: ServerRecord = { ...LOBBY, owner: "" };
@@ -112,12 +112,14 @@ const ENTRY = { ...entryOf(RECORD, 0), netnsCookie: RECORD.netns.cookie };
 /** dp_endpoint of the older build has no `open`, which is then zero. */
 const ENDPOINTS = entriesOf(RECORD).map(([endpoint, entry]) => [endpoint, { ...entry, open: false }] as const);
 
-/** A slot of the server's table of players, and when that player sent something. */
-const SLOT = 4000;
+/** What the server's table of players has in its first slot: when a player sent something. */
 const SEEN = 0x8000_0123;
+/** Bytes of a table. */
+const TABLE_SIZE = mapLayouts.dp_players.inner.value.size;
+const OTHER_TABLE_SIZE = 4000 * 4;
 
-/** @param slots of the older build's tables of players */
-function fill(objects: Objects, slots: number = mapLayouts.dp_players.inner.maxEntries): void {
+/** @param tableSize of the older build's tables of players */
+function fill(objects: Objects, tableSize = TABLE_SIZE): void {
   objects.config.set(CONFIG);
   objects.settings.set(SETTINGS);
   objects.hostAddresses.set([{ address: "198.51.100.7", ifindex: 3 }]);
@@ -128,10 +130,12 @@ function fill(objects: Objects, slots: number = mapLayouts.dp_players.inner.maxE
   objects.counters.claim(COUNTER, SERVER);
   objects.drops.start();
   objects.drops.add(SERVER);
-  using tables = MapOfMaps.fromPin(bpffs.join("maps/dp_players"), mapLayouts.dp_players);
-  using table = BpfMap.create({ name: "dp_players", type: "array", maxEntries: slots }, u32, u32);
-  tables.set(SERVER, table);
-  table.set(SLOT, SEEN);
+  using tables = pinnedMap("maps/dp_players");
+  using table = BpfMap.create({ name: "dp_players", type: "array", maxEntries: 1 }, u32, bytes(tableSize));
+  const seen = new Uint8Array(tableSize);
+  seen.set(u32.write(SEEN));
+  table.set(0, seen);
+  tables.set(u32.write(SERVER), [u32.write(table.fd)]);
 }
 
 function contents(objects: Objects): unknown {
@@ -166,10 +170,10 @@ const FILLED = {
 };
 
 /** An older build is loaded, with a server. */
-function loadOlder(edits: Edits = OLDER, options: Parameters<typeof loadOther>[2] & { slots?: number } = {}): void {
+function loadOlder(edits: Edits = OLDER, options: Parameters<typeof loadOther>[2] & { tableSize?: number } = {}): void {
   loadOther(bpffs.path, otherBuild(edits), options);
   using objects = previous();
-  fill(objects, options.slots);
+  fill(objects, options.tableSize);
 }
 
 function previous(layouts = ONE_ON): Objects {
@@ -194,11 +198,16 @@ function whyLoad(): string | undefined {
 }
 
 /** The server's table of players in a pinned outer map. */
-function playersOf(path: string): BpfMap<number, number> {
-  using outer = MapOfMaps.fromPin(bpffs.join(path), mapLayouts.dp_players);
-  const table = outer.get(SERVER);
-  if (table === undefined) throw new Error("it has no table");
-  return table;
+function playersOf(path: string): RawMap {
+  using tables = pinnedMap(path);
+  const [id] = tables.get(u32.write(SERVER)) ?? [];
+  if (id === undefined) throw new Error("the server has no table");
+  return openRawById(u32.read(id));
+}
+
+function firstSlot(table: RawMap): number | undefined {
+  const [value] = table.get(u32.write(0)) ?? [];
+  return value === undefined ? undefined : u32.read(value.subarray(0, 4));
 }
 
 /** What is pinned, with the kernel's numbers. */
@@ -318,7 +327,7 @@ describe("maps of another layout", () => {
     expect(objects.finishUpgrade()).toEqual(expect.arrayContaining(["dp_names", "dp_players", "dp_records"]));
     expect(contents(objects)).toMatchObject(FILLED);
     using table = playersOf("maps/dp_players");
-    expect(table.get(SLOT)).toBe(SEEN);
+    expect(firstSlot(table)).toBe(SEEN);
   });
 
   test("and of this build's own are the same: nothing is replaced", () => {
@@ -480,8 +489,10 @@ describe("what programs write while they are replaced", () => {
 
 test("an upgrade that was killed before any of its changes is done by the next load", () => {
   const modules = join(import.meta.dirname, "../src/objects/upgrade");
-  const script = `
+  const script = (at: number) => `
+    import { injectFaults } from "@dp/sys/fault";
     import { loadBuild } from "${modules}/open.ts";
+    injectFaults("kill:${at}");
     const layouts = ${JSON.stringify(ONE_ON)};
     const objects = loadBuild({ pinRoot: "${bpffs.path}", maxServers: 5000 }, { layouts });
     objects.finishUpgrade();
@@ -492,8 +503,7 @@ test("an upgrade that was killed before any of its changes is done by the next l
     using old = pinnedProgram(bpffs.path, "dp_snat");
     drop(old, 3);
     const drops = pinnedId("maps/dp_drop_counts");
-    const env = { ...process.env, DP_FAULT: `kill:${at}` };
-    const child = Bun.spawnSync([process.execPath, "-e", script], { cwd: import.meta.dir, env });
+    const child = Bun.spawnSync([process.execPath, "-e", script(at)], { cwd: import.meta.dir });
     const killed = child.signalCode === "SIGKILL";
     if (!killed) expect([child.exitCode, child.stderr.toString()]).toEqual([0, ""]);
     // The end of an upgrade is for when no program of the older build runs: what one drops then is not counted.
@@ -505,7 +515,7 @@ test("an upgrade that was killed before any of its changes is done by the next l
       expect([at, contents(objects)]).toMatchObject([at, FILLED]);
       expect([at, objects.drops.read()?.unknownInterface]).toEqual([at, counted ? 5n : 3n]);
       using table = playersOf("maps/dp_players");
-      expect([at, table.get(SLOT)]).toEqual([at, SEEN]);
+      expect([at, firstSlot(table)]).toEqual([at, SEEN]);
       expect(whyLoad()).toBeUndefined();
       objects.unpinAll();
     }
@@ -549,7 +559,7 @@ describe("tables of players", () => {
     using old = playersOf(replaced as string);
     using now = playersOf("maps/dp_players");
     expect([old.info.id, now.info.id]).toEqual([before.info.id, before.info.id]);
-    expect(now.get(SLOT)).toBe(SEEN);
+    expect(firstSlot(now)).toBe(SEEN);
     objects.finishUpgrade();
     expect(objects.players.ids()).toEqual([SERVER]);
     expect(openPreviousConfig()?.playersFrom).toBe(0);
@@ -559,25 +569,25 @@ describe("tables of players", () => {
   });
 
   test("of another size are made anew, and everyone counts as a player at first", () => {
-    loadOlder(OTHER_PLAYERS, { slots: 4096 });
+    loadOlder(OTHER_PLAYERS, { tableSize: OTHER_TABLE_SIZE });
     using before = playersOf("maps/dp_players");
     using objects = load();
     expect(objects.players.ids()).toEqual([SERVER]);
     using now = playersOf("maps/dp_players");
     expect(now.info.id).not.toBe(before.info.id);
-    expect([before.info.maxEntries, now.info.maxEntries]).toEqual([4096, 8192]);
-    expect([before.get(SLOT), now.get(SLOT)]).toEqual([SEEN, 0]);
+    expect([before.info.valueSize, now.info.valueSize]).toEqual([OTHER_TABLE_SIZE, TABLE_SIZE]);
+    expect([firstSlot(before), firstSlot(now)]).toEqual([SEEN, 0]);
     expect(openPreviousConfig()?.playersFrom).toBeGreaterThanOrEqual(2 ** 31);
     expect(objects.finishUpgrade()).toEqual(["dp_players"]);
   });
 
   test("of another size are there again when the upgrade is undone", () => {
-    loadOlder(OTHER_PLAYERS, { slots: 4096 });
+    loadOlder(OTHER_PLAYERS, { tableSize: OTHER_TABLE_SIZE });
     using before = snapshotPins({ pinRoot: bpffs.path });
     load().close();
     before.restore();
     using table = playersOf("maps/dp_players");
-    expect([table.info.maxEntries, table.get(SLOT)]).toEqual([4096, SEEN]);
+    expect([table.info.valueSize, firstSlot(table)]).toEqual([OTHER_TABLE_SIZE, SEEN]);
     expect(bpffs.list().filter((path) => path.startsWith("replaced"))).toEqual([]);
   });
 
