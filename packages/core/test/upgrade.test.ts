@@ -362,14 +362,17 @@ describe("maps of another layout", () => {
       { "maps/control.h": [["forwards[DP_FORWARDS]", "forwards[DP_FORWARDS + 1]"]] },
       "map dp_records forwards[32].public_addr is struct dp_addr, this build needs absent",
     ],
-  ] as [string, Edits, string][])("with a field of %s are refused by name, and nothing changes", (_, edits, message) => {
-    loadOther(bpffs.path, otherBuild(edits));
-    const before = pins();
-    const error = thrown(LayoutError, load);
-    expect(error.message).toContain(message);
-    expect(error.hint).toContain("dp unload");
-    expect(pins()).toEqual(before);
-  });
+  ] as [string, Edits, string][])(
+    "with a field of %s are refused by name, and nothing changes",
+    (_, edits, message) => {
+      loadOther(bpffs.path, otherBuild(edits));
+      const before = pins();
+      const error = thrown(LayoutError, load);
+      expect(error.message).toContain(message);
+      expect(error.hint).toContain("dp unload");
+      expect(pins()).toEqual(before);
+    },
+  );
 
   test("that are another type of map are refused", () => {
     const hash =
@@ -721,7 +724,11 @@ describe("a layout that this build cannot open", () => {
     loadOther(bpffs.path, otherBuild({}), { layoutVersion });
     const before = pins();
     const pinRoot = bpffs.path;
-    for (const opening of [() => loadBuild({ pinRoot }), () => openPrevious({ pinRoot }), () => openPinned({ pinRoot })]) {
+    for (const opening of [
+      () => loadBuild({ pinRoot }),
+      () => openPrevious({ pinRoot }),
+      () => openPinned({ pinRoot }),
+    ]) {
       expect(thrown(DatapathError, opening)).toMatchObject({ code: "CONFLICT", reason, hint });
     }
     expect(pins()).toEqual(before);
