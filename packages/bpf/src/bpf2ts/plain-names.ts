@@ -26,5 +26,5 @@ export function refuseOddNames(
 }
 
 function odd(name: string): ModelError {
-  return new ModelError(`${JSON.stringify(name)} is no name in C`, "the object is damaged, or not to be trusted");
+  return new ModelError(`${JSON.stringify(name)} is not a name in C`, "the object is damaged, or not to be trusted");
 }
