@@ -37,8 +37,6 @@ export interface WatchOptions extends HostOptions {
 
 const OP = "watch";
 
-/** How often notifications are read: the runtime cannot wait for a netlink socket. */
-const POLL_MS = 100;
 /** Notifications come in bursts: a check starts this long after the last one, */
 const QUIET_MS = 300;
 /** and at most this long after the first one. */
@@ -67,8 +65,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   onEvent({ event: "watching", pinRoot: pinRootOf(options) });
   const reporter = new Reporter(onEvent);
   const schedule = new Schedule(checkMs);
-  while (!signal.aborted) {
-    const news = changes.read();
+  for await (const news of changes.news({ signal, idle: true })) {
     if (news.overrun) onEvent({ event: "overrun" });
     if (concerns(news)) schedule.notified(performance.now());
     const due = schedule.due(performance.now());
@@ -85,7 +82,6 @@ export async function watch(options: WatchOptions): Promise<void> {
         schedule.failed(performance.now());
       }
     }
-    await sleep(POLL_MS, signal);
   }
 }
 
@@ -188,18 +184,4 @@ class Reporter {
     this.#lastWarnings = this.#warnings;
     this.#warnings = new Set();
   }
-}
-
-/** Ends early when `signal` is aborted. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, milliseconds);
-    signal.addEventListener("abort", wake);
-  });
 }

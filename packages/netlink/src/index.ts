@@ -27,6 +27,7 @@ export type { NetlinkSocket } from "./socket.ts";
 export {
   type Change,
   type News,
+  type NewsOptions,
   type Notification,
   Subscription,
   type SubscriptionOptions,
