@@ -6,7 +6,7 @@ export function describeFinding({ server, what }: Finding): string {
   return server === undefined ? what : `server ${server.port} (${server.name}): ${what}`;
 }
 
-/** What is wrong, and below each what to do about it. */
+/** The findings, each with its fix below it. */
 export function renderFindings(findings: readonly Finding[], { bold, red, yellow }: Style): string {
   return findings
     .map((finding) => {

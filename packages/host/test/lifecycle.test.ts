@@ -252,10 +252,10 @@ describe("a step that fails", () => {
     const uplink = () => {
       using objects = openPinned({ pinRoot: sandbox.pinRoot });
       using netlink = Netlink.open();
-      const doors = objects.attachments().filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0);
+      const attached = objects.attachments().filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0);
       return {
-        on: doors.map(({ ifindex }) => netlink.link(ifindex)?.name),
-        old: doors.every(({ programId }) => programId === old),
+        on: attached.map(({ ifindex }) => netlink.link(ifindex)?.name),
+        old: attached.every(({ programId }) => programId === old),
         leaves: objects.uplinks().map((ifindex) => netlink.link(ifindex)?.name),
       };
     };

@@ -21,9 +21,10 @@ export class WatchCommand extends ServiceCommand {
 
   protected override async serve(log: LineWriter): Promise<void> {
     const { watch } = await hostLibrary();
+    using interruption = this.context.interruption();
     await watch({
       ...this.hostOptions(),
-      signal: this.context.interruption(),
+      signal: interruption.signal,
       onEvent: (event) => log.write(this.json ? this.#document(event) : `${this.time()} ${this.#describe(event)}`),
     });
     const time = this.time();
