@@ -349,7 +349,7 @@ describe("iterators", () => {
     return open.load();
   }
 
-  /** Some hardened kernels give nobody a program that may write into the maps it walks. */
+  /** Some hardened kernels load no program that may write into the maps it walks. */
   const refusal = (() => {
     try {
       load("each_entry").close();

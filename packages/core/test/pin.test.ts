@@ -58,7 +58,7 @@ test("unpinning says whether there was a pin", () => {
 
 test("nothing but a pin is ever unpinned", () => {
   const path = `${bpffs.path}-file`;
-  writeFileSync(path, "somebody's");
+  writeFileSync(path, "an ordinary file");
   try {
     expect(() => unpin(path)).toThrow("it is not on a bpffs");
   } finally {

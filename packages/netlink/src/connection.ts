@@ -98,7 +98,7 @@ export class Connection implements Disposable {
     return this.#read(request, NLM_F_DUMP, describe);
   }
 
-  /** Closes the socket. */
+  /** Closes the socket. Throws nothing. */
   close(): void {
     this.#socket.close();
   }

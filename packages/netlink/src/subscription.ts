@@ -132,7 +132,7 @@ export class Subscription implements AsyncIterable<News>, Disposable {
     return this.#buffer.slice(0, this.#socket.receive(this.#buffer, MSG_DONTWAIT, op));
   }
 
-  /** Closes the socket, and ends an iteration at its next look. */
+  /** Closes the socket, and ends an iteration at its next look. Throws nothing. */
   close(): void {
     this.#closed = true;
     this.#socket.close();
