@@ -1,4 +1,7 @@
-/** Attaching where the kernel has no TCX: filters beside those of other programs, on a qdisc that another program may own. */
+/**
+ * Attaching where the kernel has no TCX: filters beside those of other programs, on a qdisc that another program may
+ * own.
+ */
 import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";

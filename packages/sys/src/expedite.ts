@@ -16,8 +16,8 @@ const LOCK_NB = 4;
  * Has the kernel expedite its RCU grace periods until this is disposed of.
  *
  * Attaching a program to a TCX hook waits for a grace period, and so does deleting an interface: 7 to 15 ms each at 250
- * Hz, with the kernel's networking lock held. An expedited one takes a fraction of a millisecond and sends an interrupt to
- * each busy processor; the kernel itself uses them when it takes interfaces down (`synchronize_net`). The setting is
+ * Hz, with the kernel's networking lock held. An expedited one takes a fraction of a millisecond and sends an interrupt
+ * to each busy processor; the kernel itself uses them when it takes interfaces down (`synchronize_net`). The setting is
  * global: the last process that asked for it resets it, and the next process resets what a killed one has left. A value
  * that another program has set stays. Where the setting cannot be written, changes take longer.
  *

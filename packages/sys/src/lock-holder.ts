@@ -8,8 +8,8 @@ export interface LockHolder {
 }
 
 /**
- * The process that holds the flock(2) of a directory, by the kernel's list of locks; undefined when no process holds it,
- * or a process of another process namespace. Throws when the directory does not exist.
+ * The process that holds the flock(2) of a directory, by the kernel's list of locks; undefined when no process holds
+ * it, or a process of another process namespace. Throws when the directory does not exist.
  */
 export function lockHolder(directory: string): LockHolder | undefined {
   const { dev, ino } = statSync(directory, { bigint: true });
@@ -19,7 +19,8 @@ export function lockHolder(directory: string): LockHolder | undefined {
 
 /** The process that holds an exclusive flock(2) of a file, from the text of /proc/locks. */
 export function holderIn(locks: string, device: bigint, inode: bigint): number | undefined {
-  // NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END, the device in hex (proc(5)). A waiting process has "->".
+  // NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END, the device in hex (proc(5)). A waiting process has
+  // "->".
   for (const line of locks.split("\n")) {
     const row = /^\d+: FLOCK +ADVISORY +WRITE +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line);
     const [, pid, major, minor, file] = row ?? [];

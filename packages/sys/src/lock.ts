@@ -13,8 +13,8 @@ const REPORT_AFTER_MS = 1000;
 const LONGEST_SLEEP_MS = 250;
 
 /**
- * Takes the exclusive flock(2) of a directory, and waits while another process holds it. The kernel releases a lock when
- * its process ends, so there are no stale locks.
+ * Takes the exclusive flock(2) of a directory, and waits while another process holds it. The kernel releases a lock
+ * when its process ends, so there are no stale locks.
  *
  * It polls: a thread that sleeps in flock(2) could neither time out nor be interrupted.
  *

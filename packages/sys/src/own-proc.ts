@@ -9,8 +9,8 @@ const FSMOUNT_CLOEXEC = 1;
  * Runs `body` with the path of a procfs mount of its own, which exists while `body` runs.
  *
  * The kernel caches each name that is looked up under /proc/sys/net, for each network namespace, and compares later
- * look-ups of this name with all of them. So a look-up in the machine's /proc takes a microsecond longer for each namespace
- * that was configured through it: ten milliseconds with ten thousand. An own mount has an empty cache.
+ * look-ups of this name with all of them. So a look-up in the machine's /proc takes a microsecond longer for each
+ * namespace that was configured through it: ten milliseconds with ten thousand. An own mount has an empty cache.
  *
  * Where it cannot be mounted (glibc before 2.36, missing privileges), the path is /proc. Throws what `body` throws.
  *

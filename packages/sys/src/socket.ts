@@ -26,8 +26,8 @@ export function setSocketOption(fd: Fd | number, level: number, name: number, va
 }
 
 /**
- * getsockopt(2) on a descriptor that the caller does not own. Fills `value` and returns the length written, or a negative
- * errno: callers expect that an option has no value. It throws nothing.
+ * getsockopt(2) on a descriptor that the caller does not own. Fills `value` and returns the length written, or a
+ * negative errno: callers expect that an option has no value. It throws nothing.
  */
 export function getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
   const length = new Uint32Array([value.byteLength]);

@@ -1,6 +1,6 @@
 /**
- * The runtime of modules that bpf2ts writes. It contains no program of this package: users with BPF objects of their own
- * need nothing else of @dp/bpf.
+ * The runtime of modules that bpf2ts writes. It contains no program of this package: users with BPF objects of their
+ * own need nothing else of @dp/bpf.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What core needs of libc: bpf(2) for TCX, which libbpf 1.1 lacks; vsnprintf for libbpf's messages; memory for the verifier's
- * log and memory shared with the kernel; the monotonic clock; ioctl for an interface's index and address.
+ * What core needs of libc: bpf(2) for TCX, which libbpf 1.1 lacks; vsnprintf for libbpf's messages; memory for the
+ * verifier's log and memory shared with the kernel; the monotonic clock; ioctl for an interface's index and address.
  */
 import koffi from "koffi";
 

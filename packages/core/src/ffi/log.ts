@@ -7,8 +7,8 @@ const LIBBPF_INFO = 1;
 let prototype: ReturnType<typeof koffi.pointer> | undefined;
 
 /**
- * Runs `body` and collects libbpf's messages meanwhile (warnings and notes, one line each, without "libbpf: ") in the array
- * that `body` is given.
+ * Runs `body` and collects libbpf's messages meanwhile (warnings and notes, one line each, without "libbpf: ") in the
+ * array that `body` is given.
  *
  * The callback exists during one synchronous call only, so nothing else can run meanwhile, and no engine has to keep it
  * alive through a garbage collection.

@@ -66,8 +66,8 @@ function roundUp(value: number, multiple: number): number {
 }
 
 /**
- * Everything that an undisposed NativeStruct points to. An engine may free memory that only an address, a number, refers
- * to; so a reference is kept here until the structure is disposed.
+ * Everything that an undisposed NativeStruct points to. An engine may free memory that only an address, a number,
+ * refers to; so a reference is kept here until the structure is disposed.
  */
 const held = new Set<unknown>();
 

@@ -105,8 +105,8 @@ export function detachClsact(slot: ClsactSlot): boolean {
 }
 
 /**
- * Removes an interface's clsact qdisc with every filter on it, also those of other programs. False when there is none. Throws
- * `SyscallError`.
+ * Removes an interface's clsact qdisc with every filter on it, also those of other programs. False when there is none.
+ * Throws `SyscallError`.
  */
 export function destroyClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {

@@ -1,6 +1,6 @@
 /**
- * What the running kernel can do, found out by trying: distributions add features to old kernels and leave them out of new
- * ones, so version numbers do not tell.
+ * What the running kernel can do, found out by trying: distributions add features to old kernels and leave them out of
+ * new ones, so version numbers do not tell.
  *
  * A probe answers true or false, and remembers it. It throws when it cannot tell, as without the privileges.
  */

@@ -137,8 +137,8 @@ export class Link extends Resource {
   }
 
   /**
-   * Whether the interface or cgroup that it was attached to still exists. A link outlives it, and then does nothing: close
-   * and unpin it, and attach again.
+   * Whether the interface or cgroup that it was attached to still exists. A link outlives it, and then does nothing:
+   * close and unpin it, and attach again.
    */
   get attached(): boolean {
     const info = this.info();

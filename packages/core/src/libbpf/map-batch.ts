@@ -38,8 +38,8 @@ export interface MapShape {
 export type RawEntry = readonly [key: Uint8Array, value: Uint8Array];
 
 /**
- * Yields every entry once, and ends, also while other processes change the map. The bytes are valid until the next entry
- * is asked for.
+ * Yields every entry once, and ends, also while other processes change the map. The bytes are valid until the next
+ * entry is asked for.
  */
 export function* walkEntries(map: MapShape): Generator<RawEntry, void, undefined> {
   // Batches of maps of maps end at the first index without a map, with EINTR (before Linux 6.14).
@@ -89,8 +89,8 @@ function* walkInBatches(map: MapShape): Generator<RawEntry, boolean, undefined> 
 }
 
 /**
- * BPF_MAP_GET_NEXT_KEY. For the key after a deleted one the kernel returns the first key: known keys are skipped, and the
- * steps are bounded, so that constant change cannot keep the walk from ending.
+ * BPF_MAP_GET_NEXT_KEY. For the key after a deleted one the kernel returns the first key: known keys are skipped, and
+ * the steps are bounded, so that constant change cannot keep the walk from ending.
  */
 function* walkByKey(map: MapShape): Generator<RawEntry, void, undefined> {
   const op = `list map ${map.name}`;

@@ -316,8 +316,9 @@ export class BpfMap<K, V> extends Resource {
   }
 
   /**
-   * All entries as bytes, for callers that decode a part of each; see {@link entries}. The bytes are good until the next
-   * entry is asked for: their memory is used again. A per-CPU map's value has every CPU's, each rounded up to 8 bytes.
+   * All entries as bytes, for callers that decode a part of each; see {@link entries}. The bytes are good until the
+   * next entry is asked for: their memory is used again. A per-CPU map's value has every CPU's, each rounded up to 8
+   * bytes.
    */
   rawEntries(): Generator<RawEntry, void, undefined> {
     const { type, keySize, maxEntries } = this.info;
@@ -351,8 +352,8 @@ export class BpfMap<K, V> extends Resource {
 }
 
 /**
- * Makes a map as a layout has it (one of a generated module's `mapLayouts`), which ends with the last descriptor or pin of
- * it. Throws `SyscallError`: EINVAL for what the type does not allow.
+ * Makes a map as a layout has it (one of a generated module's `mapLayouts`), which ends with the last descriptor or pin
+ * of it. Throws `SyscallError`: EINVAL for what the type does not allow.
  */
 export function createMap<K, V, const T extends number>(
   layout: CreateTypedMapOptions<K, V, T>,

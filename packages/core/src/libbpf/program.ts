@@ -96,8 +96,8 @@ export class Program extends Resource {
   }
 
   /**
-   * Binds a map that its code does not use (BPF_PROG_BIND_MAP, Linux 5.10): the map then lives as long as the program and
-   * is among its `mapIds`.
+   * Binds a map that its code does not use (BPF_PROG_BIND_MAP, Linux 5.10): the map then lives as long as the program
+   * and is among its `mapIds`.
    */
   bindMap<K, V>(map: BpfMap<K, V>): void {
     const result = libbpf.programBindMap(this.fd, map.fd, null);

@@ -28,8 +28,8 @@ export class VerifierError extends DatapathError {
 const STATISTICS = /^(processed \d+ insns|verification time|stack depth|insns_state|-- )/;
 
 /**
- * The last line of a verifier log before the closing statistics, which says what is wrong; undefined when there is none,
- * because the kernel refused the program before the verifier ran.
+ * The last line of a verifier log before the closing statistics, which says what is wrong; undefined when there is
+ * none, because the kernel refused the program before the verifier ran.
  */
 export function verifierSummary(log: string): string | undefined {
   const lines = log.split("\n").map((line) => line.trim());

@@ -5,8 +5,8 @@ import { hasTcx } from "../libbpf/feature.ts";
 export type MechanismName = "tcx" | "clsact";
 
 /**
- * What was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another word, `SyscallError`
- * without the privileges to ask the kernel.
+ * What was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another word,
+ * `SyscallError` without the privileges to ask the kernel.
  */
 export function chooseMechanism(asked?: MechanismName): MechanismName {
   if (asked === undefined) return hasTcx() ? "tcx" : "clsact";

@@ -79,8 +79,8 @@ export interface VethEnd {
   /** Default 1500. */
   mtu?: number | undefined;
   /**
-   * The most queues it may have in each direction. By default the kernel makes one for each CPU, then stops using all but
-   * the first, for which it waits until no processor uses them.
+   * The most queues it may have in each direction. By default the kernel makes one for each CPU, then stops using all
+   * but the first, for which it waits until no processor uses them.
    */
   queues?: number | undefined;
 }
