@@ -54,6 +54,7 @@ export function parseServer(word: string): ServerSelector {
     throw wrong(word, "it cannot be a name, which begins with a letter or a digit");
   }
   if (colon < 0) throw wrong(word, "it has a protocol, but no port");
+  if (endpoint.endsWith("]")) throw wrong(word, "it has an address, but no port");
   const address = parseAddress(endpoint.slice(0, colon), word);
   return { port: parsePort(endpoint.slice(colon + 1), word), address, protocol };
 }
