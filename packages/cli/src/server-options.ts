@@ -111,7 +111,10 @@ export const SERVER_OPTIONS: Readonly<Record<ServerOptionKey, ServerOption>> = {
 };
 
 /** All of them, with their keys. */
-export const SERVER_OPTION_LIST = Object.entries(SERVER_OPTIONS) as readonly (readonly [ServerOptionKey, ServerOption])[];
+export const SERVER_OPTION_LIST = Object.entries(SERVER_OPTIONS) as readonly (readonly [
+  ServerOptionKey,
+  ServerOption,
+])[];
 
 /** The option that has this key in a batch. */
 export function serverOption(key: string): ServerOption | undefined {

@@ -42,7 +42,9 @@ describe("a batch", () => {
     ["netsn", "netns"],
   ])("%s is answered with the key %s, and all keys", (key, meant) => {
     const parse = () => parseBatch(JSON.stringify({ port: 1, [key]: 1 }));
-    expect(parse).toThrow(expect.objectContaining({ hint: expect.stringContaining(`did you mean ${meant}?`) as string }));
+    expect(parse).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(`did you mean ${meant}?`) as string }),
+    );
     for (const option of Object.keys(SERVER_OPTIONS)) {
       expect(parse).toThrow(expect.objectContaining({ hint: expect.stringContaining(option) as string }));
     }

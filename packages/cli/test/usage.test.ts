@@ -139,7 +139,11 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["add-server", "--port", "1", "--netns", "a", "--game-port", "0"], "the container port is 0", ""],
     [["add-server", "--port", "1", "--netns", "a", "--container-ip", "nonsense"], "not an IPv4 address", ""],
     [["del-server"], "SERVER is missing", "--all"],
-    [["del-server", "--port", "1", "--all"], "--all and a server exclude each other", "SERVER, --name S, --port N or --all"],
+    [
+      ["del-server", "--port", "1", "--all"],
+      "--all and a server exclude each other",
+      "SERVER, --name S, --port N or --all",
+    ],
     [["del-server", "lobby", "--all"], "--all and a server exclude each other", "--all"],
     [["show", "--port", "1", "--name", "a"], "--name and --port exclude each other", ""],
     [["show", "lobby", "--port", "1"], "SERVER and --port exclude each other", "SERVER is NAME"],
@@ -147,8 +151,8 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["freeze", "--address", "192.0.2.1"], "--address needs --port", "--port N --address IP"],
     [["freeze", "lobby", "--address", "192.0.2.1"], "--address needs --port", "ADDRESS:PORT"],
     [["show", "70000"], "the port is 70000: expected a whole number from 1 to 65535", ""],
-    [["show", "25570/udp/x"], "the protocol \"udp/x\" is not tcp or udp", "SERVER is NAME"],
-    [["show", "192.0.2:25570"], "the public address \"192.0.2\" is not an IPv4 address", ""],
+    [["show", "25570/udp/x"], 'the protocol "udp/x" is not tcp or udp', "SERVER is NAME"],
+    [["show", "192.0.2:25570"], 'the public address "192.0.2" is not an IPv4 address', ""],
     [["show", "id:0"], "the id is 0: expected a whole number from 1 to", ""],
     [["thaw", "--port", "1", "--address", "192.0.2"], "the public address", ""],
     [

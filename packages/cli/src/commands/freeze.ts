@@ -3,8 +3,8 @@ import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
-import { SERVER_HELP } from "../server-selector.ts";
 import { serverLabel } from "../server-label.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { renderFields } from "../table.ts";
 
 const FreezeBase = selectingServer(ChangeCommand);

@@ -50,7 +50,9 @@ export class LoadCommand extends ChangeCommand {
   hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
   containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
   portRange = Option.String("--port-range", { description: "the ports for --port auto (default 25565-30564)" });
-  maxServers = Option.String("--max-servers", { description: "the number of servers there is room for (default 4096)" });
+  maxServers = Option.String("--max-servers", {
+    description: "the number of servers there is room for (default 4096)",
+  });
 
   override async perform(): Promise<LoadResult> {
     const options = {

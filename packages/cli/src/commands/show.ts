@@ -40,7 +40,10 @@ export class ShowCommand extends selectingServer(DpCommand) {
           ["id", String(server.id)],
           ...server.forwards.flatMap(forwardFields),
           ["container", container === null ? server.netns : `${container.engine}:${container.name}, ${server.netns}`],
-          ["container peer", `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} in the container`],
+          [
+            "container peer",
+            `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} in the container`,
+          ],
           ["host peer", `${hostPeer.name}, ${hostPeer.mac}, interface ${hostPeer.ifindex} on the host`],
           ["gateway", gateways.join(", ")],
           ["network", server.network],
