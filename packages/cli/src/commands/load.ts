@@ -13,8 +13,9 @@ export class LoadCommand extends ChangeCommand {
     category: "Host",
     description: "load the programs and attach them to the uplinks; when loaded, upgrade in place",
     details:
-      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' packets " +
-      "arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their values.",
+      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' " +
+      "packets arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their " +
+      "values.",
     examples: [
       ["On the default route's interface, with its address", "dp load"],
       ["Two uplinks, another range for --port auto", "dp load --iface eth0 --iface eth1 --port-range 25565-26000"],
