@@ -32,6 +32,18 @@ while data := os.read(reader, 4096):
     time.sleep(0.01)
 sys.exit(child.wait())`;
 
+/** Runs a command with a pipe that is not read. Prints when it is full and how the command ended; passes SIGTERM on. */
+const STALLED_READER = `
+import fcntl, os, signal, struct, subprocess, sys, termios, time
+reader, writer = os.pipe()
+fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+child = subprocess.Popen(sys.argv[1:], stdout=writer, stderr=subprocess.DEVNULL)
+os.close(writer)
+signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+while struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"    "))[0] < 4096: time.sleep(0.01)
+print("full", flush=True)
+print("ended", child.wait(), flush=True)`;
+
 /** So many that their list is larger than a pipe. */
 const SERVERS = 150;
 
@@ -80,6 +92,19 @@ describe.each(PROGRAMS)("%s", (_, program) => {
       expect([slow.code, slow.stderr]).toEqual([code, ""]);
       expect(slow.stdout).toBe(stdout);
     }
+  });
+
+  test("a signal ends a batch whose result is not read", async () => {
+    const batch = join(host.folder, "refused.jsonl");
+    writeFileSync(batch, '{"port": 25998, "netns": "none"}\n'.repeat(200));
+    await using stalled = new Running(
+      inside("python3", "-c", STALLED_READER, ...program, "add-server", "--batch", batch, "--json"),
+      env(),
+    );
+    await stalled.written(1);
+    stalled.kill("SIGTERM");
+    await stalled.written(2);
+    expect(stalled.lines).toEqual(["full", "ended -15"]);
   });
 
   test("a reader that has read enough is no failure", async () => {

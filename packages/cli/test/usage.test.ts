@@ -204,3 +204,9 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     expect(stderr).not.toContain(".ts:");
   });
 });
+
+test("an unknown mechanism in DP_ATTACH is refused before anything is opened", async () => {
+  const { code, stdout, stderr } = await dp(["list"], { env: { DP_ATTACH: "nonsense" } });
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toBe('dp: list: DP_ATTACH is "nonsense"\nhint: it can be tcx, clsact or empty\n');
+});

@@ -22,9 +22,10 @@ export class AgentCommand extends ServiceCommand {
 
   protected override async serve(log: LineWriter): Promise<void> {
     const { runAgent } = await hostLibrary();
+    using interruption = this.context.interruption();
     await runAgent({
       ...this.hostOptions(),
-      signal: this.context.interruption(),
+      signal: interruption.signal,
       onEvent: (event) => log.write(this.json ? this.#document(event) : `${this.time()} ${this.#describe(event)}`),
     });
     const time = this.time();

@@ -95,7 +95,8 @@ export class ProxyCommand extends ServiceCommand {
     new Policy(policy);
     for (const resolver of this.dns ?? []) parseResolver(resolver);
 
-    const interruption = this.context.interruption();
+    using listening = this.context.interruption();
+    const interruption = listening.signal;
     using servers = await this.#openServers(interruption, warn);
     if (servers === undefined) return;
     await warnOfFewDescriptors(limits, warn);
