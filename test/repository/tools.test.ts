@@ -87,7 +87,9 @@ test("tools/leftovers says that it belongs into a sandbox", () => {
 describe("a step of a tool", () => {
   const step = (...command: string[]) => {
     const script = `set -euo pipefail; . ${ROOT}/tools/tool.sh; step "$@"; echo went on`;
-    const { status, stdout, stderr } = spawnSync("bash", ["-c", script, join(ROOT, "tools/test"), ...command], { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", script, join(ROOT, "tools/test"), ...command], {
+      encoding: "utf8",
+    });
     return { status, stdout, stderr };
   };
 
@@ -151,7 +153,14 @@ describe("tools/test-failures", () => {
     rmSync(folder, { recursive: true });
     const printed = failures(stdout);
     expect(stdout).toContain("(pass) passes");
-    for (const text of ["mixed.test.ts:", "own output", "Expected: 2", "(fail) fails", "between tests", "\n 1 fail\n"]) {
+    for (const text of [
+      "mixed.test.ts:",
+      "own output",
+      "Expected: 2",
+      "(fail) fails",
+      "between tests",
+      "\n 1 fail\n",
+    ]) {
       expect(printed).toContain(text);
     }
     for (const text of ["(pass)", "good.test.ts"]) expect(printed).not.toContain(text);

@@ -1,12 +1,13 @@
 import { nearest } from "./nearest.ts";
 
-/** The words of other programs for what `dp` calls otherwise. */
+/** The words of other programs, and of earlier versions of `dp`, for what `dp` calls otherwise. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   add: "add-server",
   check: "doctor",
   create: "add-server",
   del: "del-server",
   delete: "del-server",
+  gc: "repair",
   get: "show",
   info: "show",
   inspect: "show",
@@ -15,10 +16,11 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   remove: "del-server",
   rm: "del-server",
   version: "--version",
+  watch: "agent",
   "-V": "--version",
 };
 
-/** The command, or the option without a command, that was probably meant: by another program's word for it, or a typing error. */
+/** The command or the option that was probably meant: by another program's word for it, or by the nearest spelling. */
 export function suggestCommand(word: string, known: readonly string[]): string | undefined {
   return OTHER_WORDS[word] ?? suggestOption(word, known);
 }

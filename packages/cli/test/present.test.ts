@@ -221,6 +221,7 @@ describe("errors", () => {
     ["NO_SUCH_SERVER", 4],
     ["CONFLICT", 5],
     ["UNSUPPORTED", 6],
+    ["BUSY", 7],
   ] as const)("%s ends with %p", (code, exit) => expect(exitCodeOf(new DatapathError(code, "x", "y"))).toBe(exit));
 
   test("a bug ends with 1, and shows its stack only when asked", () => {

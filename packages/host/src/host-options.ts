@@ -1,9 +1,11 @@
+import { isAbsolute, resolve } from "node:path";
 import { DEFAULT_PIN_ROOT } from "@dp/core";
+import { DatapathError } from "@dp/sys";
 import type { StepListener } from "./transaction.ts";
 
 /** What every function of this package takes. */
 export interface HostOptions {
-  /** The bpffs folder everything is pinned under. Default /sys/fs/bpf. */
+  /** The bpffs folder everything is pinned under, an absolute path. Default /sys/fs/bpf. */
   pinRoot?: string | undefined;
   /** Told of what is odd but no reason to fail. */
   warn?: ((message: string) => void) | undefined;
@@ -17,6 +19,9 @@ export interface HostOptions {
 
 export const LOCK_TIMEOUT_MS = 30_000;
 
-export function pinRootOf(options: HostOptions): string {
-  return options.pinRoot ?? DEFAULT_PIN_ROOT;
+/** Throws `DatapathError` BAD_USAGE for a relative path: the next command may run in another folder. */
+export function pinRootOf({ pinRoot = DEFAULT_PIN_ROOT }: HostOptions): string {
+  if (isAbsolute(pinRoot)) return pinRoot;
+  const reason = `${JSON.stringify(pinRoot)} is not an absolute path`;
+  throw new DatapathError("BAD_USAGE", "find the pin root", reason, { hint: `did you mean ${resolve(pinRoot)}?` });
 }

@@ -15,7 +15,7 @@ test("it tells the whole story, twice in a row, from any directory", async () =>
     const { code, stdout, stderr } = await demo.finished();
     expect(stderr).toBe("");
     expect(stdout).toContain("the server saw the player's own address, 198.51.100.10");
-    expect(stdout).toMatch(/lobby:25570 http 10\.2\.0\.1:\d+ -> 192\.0\.2\.80:80 closed host=www\.example\.test /);
+    expect(stdout).toMatch(/lobby http 10\.2\.0\.1:\d+ -> 192\.0\.2\.80:80 closed host=www\.example\.test /);
     expect(stdout).toContain("All as it should be");
     expect(stdout).not.toContain("\x1b[");
     expect(code).toBe(0);

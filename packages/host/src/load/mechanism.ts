@@ -2,7 +2,7 @@ import type { Objects } from "@dp/core";
 import { chooseMechanism } from "@dp/core/internal";
 import type { LoadOptions } from "./options.ts";
 
-/** Half of the programs one way and half the other would run in another order: whoever was first decides. */
+/** Mixing both mechanisms would change the order of programs: the first load decides. */
 export function warnOfMechanism({ mechanism }: Objects, { warn }: LoadOptions): void {
   const forced = process.env["DP_ATTACH"] ?? "";
   if (forced === "" || chooseMechanism() === mechanism) return;

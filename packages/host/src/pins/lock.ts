@@ -1,0 +1,25 @@
+import { expediteGracePeriods, type Fd, lockDirectory, type LockHolder } from "@dp/sys";
+import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
+
+/** Takes the exclusive lock of an existing pin root. Closing the lock releases it. */
+export function lock(path: string, options: HostOptions): Promise<Fd> {
+  const onWait = (holder: LockHolder | undefined) => {
+    const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
+    options.warn?.(`waiting for ${who}, which is changing ${path}`);
+  };
+  return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
+}
+
+/**
+ * Shortens the kernel's grace periods, which are most of a change's time. DP_EXPEDITE=off keeps them long, for hosts
+ * where the interrupts this takes do more harm.
+ */
+export function expedite(): Disposable {
+  return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
+}
+
+/** Runs `body` under the lock of an existing pin root. */
+export async function withLock<T>(options: HostOptions, body: () => T): Promise<T> {
+  using _lock = await lock(pinRootOf(options), options);
+  return body();
+}
