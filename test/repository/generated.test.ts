@@ -9,7 +9,7 @@ const GENERATED = {
   "@dp/bench": "docs/benchmarks",
   "@dp/bpf": "packages/bpf/src/layout.gen.ts",
   "@dp/docs": "test/docs/surface.txt",
-  "@dp/e2e": "docs/escape-attempts.md",
+  "@dp/e2e": "test/e2e/escape/attempts.md",
 };
 
 interface Plan {

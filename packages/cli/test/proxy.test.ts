@@ -187,7 +187,7 @@ async function listening(host: HostNamespace): Promise<void> {
     if (stdout !== "") return;
     await Bun.sleep(20);
   }
-  throw new Error("nobody listens");
+  throw new Error("the proxy does not listen");
 }
 
 test("says what is in the way, with the exit code of its kind", async () => {

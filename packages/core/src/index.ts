@@ -26,7 +26,7 @@ export {
   type ContainerPlace,
 } from "./objects/programs/attachments.ts";
 export type { LoadedProgram } from "./objects/programs/loaded-programs.ts";
-export { type AttachTarget, defaultMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
+export { type AttachTarget, chooseMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
 export { DEFAULT_PIN_ROOT, PROG_PIN_PATH } from "./objects/programs/pin-root.ts";
 export {
   type CgroupProgram,

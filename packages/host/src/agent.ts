@@ -38,8 +38,6 @@ export interface AgentOptions extends HostOptions {
 
 const OP = "run the agent";
 
-/** How often notifications are read: the runtime cannot wait for a netlink socket. */
-const POLL_MS = 100;
 /** Notifications come in bursts: a check starts this long after the last one, */
 const QUIET_MS = 300;
 /** and at most this long after the first one. */
@@ -68,8 +66,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   onEvent({ event: "started", pinRoot: pinRootOf(options) });
   const reporter = new Reporter(onEvent);
   const schedule = new Schedule(checkMs);
-  while (!signal.aborted) {
-    const news = changes.read();
+  for await (const news of changes.news({ signal, idle: true })) {
     if (news.overrun) onEvent({ event: "overrun" });
     if (concerns(news)) schedule.notified(performance.now());
     const due = schedule.due(performance.now());
@@ -86,7 +83,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         schedule.failed(performance.now());
       }
     }
-    await sleep(POLL_MS, signal);
   }
 }
 
@@ -189,18 +185,4 @@ class Reporter {
     this.#lastWarnings = this.#warnings;
     this.#warnings = new Set();
   }
-}
-
-/** Ends early when `signal` is aborted. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, milliseconds);
-    signal.addEventListener("abort", wake);
-  });
 }

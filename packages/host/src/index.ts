@@ -4,6 +4,9 @@
  *
  * @module @dp/host
  */
+export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
+export { LayoutError, LibbpfError, MapFullError, VerifierError } from "@dp/core";
+export { InterruptedDumpError, MalformedMessageError, NetlinkError } from "@dp/netlink";
 export {
   type AddedServer,
   addServer,

@@ -35,7 +35,7 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
   return withLock(options, () => {
-    using _expedited = expedite();
+    using _expedited = expedite(options);
     using objects = openPreviousLoad(options);
     if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
     return { pinRoot, unloaded: true, removed: takeDown(objects, options) };

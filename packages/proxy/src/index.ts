@@ -3,7 +3,7 @@
  *
  * @module @dp/proxy
  */
-export { DatapathError, type ErrorCode } from "@dp/sys";
+export { DatapathError, type ErrorCode, SyscallError } from "@dp/sys";
 export { parseResolver } from "./dns/resolver-list.ts";
 export type { Endpoint } from "./endpoint.ts";
 export { completeLimits, type ProxyLimits } from "./limits/limits.ts";

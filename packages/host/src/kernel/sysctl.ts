@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
-import { beforeChange, Errno, SyscallError } from "@dp/sys";
+import { Errno, SyscallError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 
 /**
  * A sysctl below net/, of the calling thread's network namespace: the kernel uses the namespace of the thread that

@@ -10,12 +10,9 @@ export function lock(path: string, options: HostOptions): Promise<Fd> {
   return lockDirectory(path, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, onWait, options.signal);
 }
 
-/**
- * Shortens the kernel's grace periods, which are most of a change's time. DP_EXPEDITE=off keeps them long, for hosts
- * where the interrupts this takes do more harm.
- */
-export function expedite(): Disposable {
-  return process.env["DP_EXPEDITE"] === "off" ? { [Symbol.dispose]() {} } : expediteGracePeriods();
+/** Shortens the kernel's grace periods, which are most of a change's time, unless the options say otherwise. */
+export function expedite({ expedite: wanted = true }: HostOptions): Disposable {
+  return wanted ? expediteGracePeriods() : { [Symbol.dispose]() {} };
 }
 
 /** Runs `body` under the lock of an existing pin root. */

@@ -4,7 +4,7 @@ import { loadBpf, type Objects, openPinned } from "@dp/core";
 import { openPrevious } from "@dp/core/internal";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { during } from "../during.ts";
-import { type HostOptions, pinRootOf } from "../host-options.ts";
+import { type HostOptions, pinnedOptions, pinRootOf } from "../host-options.ts";
 import { expedite, lock } from "./lock.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
 import { CHECK_PIN_ROOT, lookAtRootFolder } from "./root-folder.ts";
@@ -24,9 +24,9 @@ export async function withLoaded<T>(
     const path = pinRootOf(options);
     if (!isBpffs(path)) throw notLoaded(path);
     using _lock = await lock(path, options);
-    using objects = open(path);
+    using objects = open(options);
     requireUpToDate(objects);
-    using _expedited = expedite();
+    using _expedited = expedite(options);
     return await body(objects);
   });
 }
@@ -43,7 +43,7 @@ export function withLoadedUnlocked<T>(options: HostOptions, op: string, body: (o
 export function openLoaded(options: HostOptions): Objects {
   const path = pinRootOf(options);
   if (!isBpffs(path)) throw notLoaded(path);
-  return open(path);
+  return open(options);
 }
 
 /**
@@ -54,7 +54,7 @@ export function openLoaded(options: HostOptions): Objects {
  */
 export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
-  const previous = openHere(path, () => openPrevious({ pinRoot: path }));
+  const previous = openHere(path, () => openPrevious(pinnedOptions(options)));
   if (previous === undefined || previous.needsLoad !== undefined) return previous;
   const missing = previous.missing();
   if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
@@ -67,11 +67,10 @@ export function openPreviousLoad(options: HostOptions): Objects | undefined {
  * @throws DatapathError `NOT_LOADED` when it has to be loaded again
  */
 export function openOrRepair(options: HostOptions): Objects | undefined {
-  const path = pinRootOf(options);
   using previous = openPreviousLoad(options);
   if (previous === undefined) return undefined;
   requireUpToDate(previous);
-  return previous.missing().length === 0 ? openPinned({ pinRoot: path }) : loadBpf({ pinRoot: path });
+  return previous.missing().length === 0 ? openPinned(pinnedOptions(options)) : loadBpf(pinnedOptions(options));
 }
 
 function requireUpToDate(objects: Objects): void {
@@ -84,7 +83,7 @@ function requireUpToDate(objects: Objects): void {
 export function openIfLoaded(options: HostOptions): Objects | undefined {
   try {
     const path = pinRootOf(options);
-    return openHere(path, () => openPinned({ pinRoot: path }));
+    return openHere(path, () => openPinned(pinnedOptions(options)));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") return undefined;
     throw error;
@@ -102,9 +101,10 @@ export function hasPins(path: string): boolean {
   });
 }
 
-function open(path: string): Objects {
+function open(options: HostOptions): Objects {
+  const path = pinRootOf(options);
   try {
-    return openHere(path, () => openPinned({ pinRoot: path }));
+    return openHere(path, () => openPinned(pinnedOptions(options)));
   } catch (error) {
     if (error instanceof DatapathError && error.code === "NOT_LOADED") throw notLoaded(path, error);
     throw error;

@@ -1,5 +1,6 @@
 import { mkdirSync, readlinkSync, rmdirSync } from "node:fs";
-import { beforeChange, DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { during } from "../during.ts";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
@@ -22,7 +23,7 @@ export async function withPreparedPinRoot<T>(options: HostOptions, op: string, b
     const prepared = await prepare(path, options);
     try {
       using _lock = await lock(path, options);
-      using _expedited = expedite();
+      using _expedited = expedite(options);
       return body();
     } catch (error) {
       // Only now: an open lock keeps the filesystem busy.
