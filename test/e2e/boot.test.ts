@@ -15,7 +15,7 @@ import { converse, serve } from "./traffic/traffic.ts";
 
 const DP = "/usr/local/bin/dp";
 const SERVICES = ["datapath.service", "datapath-proxy.service", "datapath-watch.service"];
-/** The tests' addresses are documentation's, which the proxy takes for nobody's. */
+/** The tests use addresses that are reserved for documentation, which the proxy refuses unless they are allowed. */
 const SETTINGS = [`PROXY_OPTIONS=--allow ${NEIGHBOUR_ADDRESS} --dns ${NEIGHBOUR_ADDRESS}`];
 
 async function addServer(host: Booted, container: string): Promise<void> {
@@ -123,7 +123,7 @@ test("a proxy that dies comes back; a server whose container dies is collected, 
   await host.must(DP, "add-server", "--port", "25571", "--netns", net.container().name);
   await net.container("other")[Symbol.asyncDispose]();
   await until("the server of the dead container is collected", async () => (await servers(host)).length === 1);
-  await net.host.ip("link set dp25571 down");
+  await net.host.ip("link set ${hostPeer} down");
   await until("the interface is up again", async () => (await host.run(DP, "status")).code === 0);
   await serve(net.container());
   await using playing = await converse(net.player(), { port: 25571 });

@@ -33,7 +33,7 @@ async function stateOfNamespace(namespace: NetworkNamespace): Promise<State> {
     json(["ip", "-n", name, "-d", "-j", "link"]),
     json(["ip", "-n", name, "-d", "-j", "address"]),
     json(["ip", "-4", "-n", name, "-d", "-j", "route", "show", "table", "all"]),
-    // Only neighbours that somebody has set: the kernel's own come and go.
+    // Only neighbours that were set: those that the kernel found come and go.
     json(["ip", "-n", name, "-d", "-j", "neighbour", "show", "nud", "permanent"]),
     json(["tc", "-n", name, "-j", "qdisc"]),
   ]);
@@ -125,7 +125,7 @@ export function mapUnder(pinRoot: string, name: string): string[] {
   return entries(join(pinRoot, "maps", name)).sort();
 }
 
-/** The kernel prints a pinned map that has BTF as text to whoever reads the file, but for those of devices. */
+/** The kernel prints a pinned map that has BTF as text to a reader of the file, but not those of devices and of maps. */
 function entries(path: string): string[] {
   try {
     const lines = readFileSync(path, "utf8").split("\n");
