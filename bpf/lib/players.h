@@ -54,10 +54,14 @@ static __always_inline __u32 dp_player_hash(const struct dp_config *config, __u3
 static __always_inline __u32 *dp_player_slot(const struct dp_config *config, __u32 server,
 					     const struct dp_addr *player)
 {
-	__u32 slot = dp_player_hash(config, server, player);
 	void *table = bpf_map_lookup_elem(&dp_players, &server);
+	__u32 zero = 0;
+	__u32 *slots;
 
-	return table ? bpf_map_lookup_elem(table, &slot) : NULL;
+	if (!table)
+		return NULL;
+	slots = bpf_map_lookup_elem(table, &zero);
+	return slots ? &slots[dp_player_hash(config, server, player)] : NULL;
 }
 
 /* A packet came from this address. Written once for each step. */

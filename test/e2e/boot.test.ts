@@ -14,7 +14,7 @@ import { Internet, NEIGHBOUR_ADDRESS } from "./topology/internet.ts";
 import { converse, serve } from "./traffic/traffic.ts";
 
 const DP = "/usr/local/bin/dp";
-const SERVICES = ["datapath.service", "datapath-proxy.service", "datapath-watch.service"];
+const SERVICES = ["datapath.service", "datapath-proxy.service", "datapath-agent.service"];
 /** The tests use addresses that are reserved for documentation, which the proxy refuses unless they are allowed. */
 const SETTINGS = [`PROXY_OPTIONS=--allow ${NEIGHBOUR_ADDRESS} --dns ${NEIGHBOUR_ADDRESS}`];
 
@@ -96,7 +96,7 @@ test("players stay through a reload, a restart and the end of every service", as
   };
   for (const verb of [
     ["reload", "datapath"],
-    ["restart", "datapath-proxy", "datapath-watch"],
+    ["restart", "datapath-proxy", "datapath-agent"],
     ["stop", ...SERVICES],
   ]) {
     await host.must("systemctl", ...verb);

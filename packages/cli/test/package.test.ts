@@ -52,7 +52,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const UNITS = ["datapath-proxy.service", "datapath-watch.service", "datapath.service", "datapath.slice"];
+const UNITS = ["datapath-proxy.service", "datapath-agent.service", "datapath.service", "datapath.slice"];
 const SERVICES = UNITS.filter((name) => name.endsWith(".service"));
 const EXAMPLES = readdirSync(join(TOOLS, "../examples"), { withFileTypes: true })
   .filter((entry) => entry.isFile())

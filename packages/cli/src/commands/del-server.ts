@@ -4,6 +4,7 @@ import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
 import { serverLabel } from "../server-label.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { UsageError } from "../usage-error.ts";
 
 const HINT = "SERVER, --name S, --port N or --all";
@@ -14,7 +15,8 @@ export class DelServerCommand extends selectingServer(ChangeCommand) {
     category: "Servers",
     description: "remove a server from the host",
     details:
-      "The reverse of add-server: from the first step on no packet of a player passes. It also works when the container is gone.",
+      "The reverse of add-server: from the first step on no packet of a player passes. It also works when the " +
+      `container is gone. ${SERVER_HELP}`,
     examples: [
       ["By its public port", "dp del-server 25570"],
       ["By its name, in a script that may run twice", "dp del-server lobby --if-exists"],

@@ -13,8 +13,9 @@ export class LoadCommand extends ChangeCommand {
     category: "Host",
     description: "load the programs and attach them to the uplinks; when loaded, upgrade in place",
     details:
-      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' packets " +
-      "arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their values.",
+      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' " +
+      "packets arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their " +
+      "values.",
     examples: [
       ["On the default route's interface, with its address", "dp load"],
       ["Two uplinks, another range for --port auto", "dp load --iface eth0 --iface eth1 --port-range 25565-26000"],
@@ -50,7 +51,9 @@ export class LoadCommand extends ChangeCommand {
   hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
   containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
   portRange = Option.String("--port-range", { description: "the ports for --port auto (default 25565-30564)" });
-  maxServers = Option.String("--max-servers", { description: "the number of servers there is room for (default 4096)" });
+  maxServers = Option.String("--max-servers", {
+    description: "the number of servers there is room for (default 4096)",
+  });
 
   override async perform(): Promise<LoadResult> {
     const options = {

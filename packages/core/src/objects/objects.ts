@@ -275,6 +275,11 @@ export class Objects implements Disposable {
     return needsLoad(this.#root);
   }
 
+  /** The pins of programs and maps that are missing: what is loaded has to be completed by loading it again. */
+  missingPins(): string[] {
+    return missingPins(this.#root);
+  }
+
   /**
    * Ends an upgrade that replaced maps, once all programs are swapped: what programs wrote into the old maps meanwhile
    * (counts, flows) is carried over, then those go. Returns their names; none when no map was replaced. Killed halfway,

@@ -71,12 +71,12 @@ const verdictOf = (...args: Parameters<typeof answers>) => answers(...args).verd
 /** When a player of server A last sent something, in steps. */
 function stepOf(player: string, { playerKey } = CONFIG): number {
   using table = uplink.playerTables().get(A.id);
-  return table?.get(playerSlot(playerKey, A.id, player)) ?? 0;
+  return table?.get(0)?.[playerSlot(playerKey, A.id, player)] ?? 0;
 }
 
 function setStep(player: string, step: number): void {
   using table = uplink.playerTables().get(A.id);
-  table?.set(playerSlot(CONFIG.playerKey, A.id, player), step);
+  table?.set(0, (table.get(0) ?? []).with(playerSlot(CONFIG.playerKey, A.id, player), step));
 }
 
 test.each(["SA", "A", "PA", "FA", "R", "RA", "", "FPU"])(
