@@ -265,7 +265,8 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   test("a container peer whose pair was made anew gets its program again", () => {
     using container = NetworkNamespace.withPair();
     const attach = (objects: Objects) =>
-      objects.attachments.attach("tproxy_container", 
+      objects.attachments.attach(
+        "tproxy_container",
         container.inside(() => readInterface("dp0")),
         { netns: container.fd, hostPeerName: "dp7" },
       );
@@ -276,7 +277,9 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     expect(attach(objects)).toBe("attached");
     const missing = { index: 9999, name: "nosuch", mac: "02:00:00:00:00:01" };
     const elsewhere = { netns: container.fd, hostPeerName: "dp8" };
-    expect(thrown(SyscallError, () => objects.attachments.attach("tproxy_container", missing, elsewhere)).errno).toBe(Errno.ENODEV);
+    expect(thrown(SyscallError, () => objects.attachments.attach("tproxy_container", missing, elsewhere)).errno).toBe(
+      Errno.ENODEV,
+    );
   });
 
   test("unloading detaches and unpins everything, also twice, and leaves the pins of other software", () => {

@@ -87,7 +87,14 @@ export const PROGRAM_TABLE = [
   { name: "tproxy_host", object: "tproxy", hook: "tc", place: "host peer", direction: "egress", order: 1 },
   // The end of a flow is watched for before a proxy can ask where the flow was going.
   { name: "sockops", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "sockOps", loadedBy: "load" },
-  { name: "getsockopt", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "getsockopt", loadedBy: "load" },
+  {
+    name: "getsockopt",
+    object: "proxy_socket",
+    hook: "cgroup",
+    place: "cgroup",
+    attachType: "getsockopt",
+    loadedBy: "load",
+  },
   { name: "guard", object: "guard", hook: "netfilter", place: "host", needs: NETFILTER },
   {
     name: "block_connect4",
