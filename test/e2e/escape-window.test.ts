@@ -24,7 +24,7 @@ function contraband({ addresses, hostPeer, containerPeer }: Server): Uint8Array[
   return [
     ethernet(outer, ipv4({ src: "10.2.0.99", dst: "192.0.2.1" }, udp({ src: 40_000, dst: 443 }, MARK))),
     ethernet(outer, ipv4({ src: self, dst: "192.0.2.1" }, udp({ src: 40_000, dst: 443 }, MARK))),
-    ethernet(outer, ipv4({ src: self, dst: hostPeer.address }, tcp({ src: 40_000, dst: 22, flags: "S" }, MARK))),
+    ethernet(outer, ipv4({ src: self, dst: gateway }, tcp({ src: 40_000, dst: 22, flags: "S" }, MARK))),
     ethernet({ ...outer, src: "02:00:00:00:00:99" }, ipv6(udp({ src: 40_000, dst: 53 }, MARK))),
     ethernet(outer, raw(0x88b5, MARK)),
     Uint8Array.from([
@@ -85,7 +85,7 @@ test("an interface that the container has deleted and made again leads nowhere",
   await using world = await World.create();
   const { net, namespace, ground, attacker } = world;
   await world.check();
-  const port = `${attacker.port}`;
+  const [{ port }] = attacker.forwards;
   await namespace.ip(
     "link delete eth0",
     `link add eth0 address ${ground.outer.src} type veth peer name other`,
@@ -104,8 +104,8 @@ test("an interface that the container has deleted and made again leads nowhere",
     }
   }
   // The host is rid of it as of one whose container has died, and takes it in again.
-  await net.dp.must("del-server", port);
+  await net.dp.must("del-server", `${port}`);
   await namespace.ip("link delete eth0");
-  await net.dp.addServer(attacker.port, namespace, "--group", "g");
-  expect((await net.dp.list()).map(({ port: each }) => each)).toContain(attacker.port);
+  await net.dp.addServer(port, namespace, "--group", "g");
+  expect((await net.dp.list()).map(({ forwards: [each] }) => each.port)).toContain(port);
 });

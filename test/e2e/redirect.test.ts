@@ -216,7 +216,7 @@ test("a server that is added again, with the address it had, has nothing to do w
   expect((await net.host.run(["ss", "-HtnK", ...old])).stdout).toContain("10.2.0.1:40000");
   expect((await net.host.run(["ss", "-Htn", ...old])).stdout).toBe("");
   using datapath = openPinned({ pinRoot: net.dp.pinRoot });
-  expect(datapath.flows()).toMatchObject([{ port: 40_000, expires: undefined }]);
+  expect(datapath.flows.all()).toMatchObject([{ port: 40_000, expires: undefined }]);
   await again.event("word", again.events.length + 3);
 });
 
