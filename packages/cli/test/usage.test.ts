@@ -173,7 +173,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["completion"], "which shell?", "bash, zsh or fish"],
     [["completion", "tcsh"], 'there are no completions for "tcsh"', "bash, zsh or fish"],
     [["completion", "bash", "extra"], 'unexpected "extra"', "dp completion --help"],
-    [["load", "--http-port", "0"], "the http port is 0", ""],
+    [["load", "--http-port", "0"], "the HTTP port is 0", ""],
   ])("%j", async (argv, message, hint) => {
     const { code, stdout, stderr } = await dp(argv);
     expect([code, stdout]).toEqual([2, ""]);
