@@ -532,7 +532,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { portRange: [30000, 20000] }, "ends before it begins"],
       ["BAD_USAGE", { portRange: [0, 20000] }, "the first port of the range"],
       ["BAD_USAGE", { httpPort: 9053 }, "three different ports"],
-      ["BAD_USAGE", { tcpPort: 70000 }, "the tcp port"],
+      ["BAD_USAGE", { tcpPort: 70000 }, "the TCP port"],
       ["BAD_USAGE", { cgroup: "/proc" }, "not a folder of a cgroup2 mount"],
       ["BAD_USAGE", { maxServers: 0 }, "maxServers"],
     ];
