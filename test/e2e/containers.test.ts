@@ -152,7 +152,7 @@ describe("a container that is not clear", () => {
     const byId = await add(net, [podman, runc], id, "--port", "25570", "--name", "lobby");
     expect([byId.code, byId.stderr]).toEqual([0, ""]);
     const { code, stderr } = await add(net, [podman], "lobby", "--port", "25571");
-    expect([code, stderr]).toEqual([5, expect.stringContaining("is already server lobby (id 1)")]);
+    expect([code, stderr]).toEqual([5, expect.stringContaining("already belongs to server lobby (id 1)")]);
     await net.dp.must("del-server", "--all");
   });
 });
