@@ -87,16 +87,17 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   });
 
   test("attaching that was killed before any of its changes is done by the next command", () => {
-    const script = `
+    const script = (at: number) => `
+      import { injectFaults } from "@dp/sys/fault";
       import { openPinned, readInterface } from "@dp/core";
+      injectFaults("kill:${at}");
       openPinned({ pinRoot: "${bpffs.path}", mechanism: "${mechanism}" }).attachAndPinDnat(readInterface("dp0"));
     `;
     const [dnat] = programIds();
     namespace.inside(() => {
       const dp0 = readInterface("dp0");
       for (let at = 1; ; at++) {
-        const env = { ...process.env, DP_FAULT: `kill:${at}` };
-        const child = Bun.spawnSync([process.execPath, "-e", script], { cwd: import.meta.dir, env });
+        const child = Bun.spawnSync([process.execPath, "-e", script(at)], { cwd: import.meta.dir });
         const killed = child.signalCode === "SIGKILL";
         if (!killed) expect([child.exitCode, child.stderr.toString()]).toEqual([0, ""]);
         using objects = open();
@@ -265,7 +266,8 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
   test("a container peer whose pair was made anew gets its program again", () => {
     using container = NetworkNamespace.withPair();
     const attach = (objects: Objects) =>
-      objects.attachments.attach("tproxy_container", 
+      objects.attachments.attach(
+        "tproxy_container",
         container.inside(() => readInterface("dp0")),
         { netns: container.fd, hostPeerName: "dp7" },
       );
@@ -276,7 +278,9 @@ describe.each(["tcx", "clsact"] as const)("attaching by %s", (mechanism) => {
     expect(attach(objects)).toBe("attached");
     const missing = { index: 9999, name: "nosuch", mac: "02:00:00:00:00:01" };
     const elsewhere = { netns: container.fd, hostPeerName: "dp8" };
-    expect(thrown(SyscallError, () => objects.attachments.attach("tproxy_container", missing, elsewhere)).errno).toBe(Errno.ENODEV);
+    expect(thrown(SyscallError, () => objects.attachments.attach("tproxy_container", missing, elsewhere)).errno).toBe(
+      Errno.ENODEV,
+    );
   });
 
   test("unloading detaches and unpins everything, also twice, and leaves the pins of other software", () => {

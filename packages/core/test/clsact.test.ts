@@ -150,7 +150,9 @@ test("a filter of another kind in our place is a conflict that says where to loo
   const before = tc("filter", "show", "dev", "dp0", "ingress");
   using objects = load("clsact");
   const pins = bpffs.list();
-  const error = namespace.inside(() => thrown(DatapathError, () => objects.attachments.attach("dnat", readInterface("dp0"))));
+  const error = namespace.inside(() =>
+    thrown(DatapathError, () => objects.attachments.attach("dnat", readInterface("dp0"))),
+  );
   expect(error.code).toBe("CONFLICT");
   expect(error.message).toContain("has priority 1 a filter of another kind?");
   expect(error.hint).toBe("see: tc filter show dev dp0 ingress");
@@ -169,7 +171,9 @@ test.each([false, true])("a filter whose pin was removed is ours to replace, aft
     }
     using objects = load("clsact");
     expect(objects.attachments.attach("dnat", dp0)).toBe(upgraded ? "attached" : "updated");
-    expect(objects.attachments.all()).toMatchObject([{ iface: "dp0", programId: objects.attachments.programId("dnat") }]);
+    expect(objects.attachments.all()).toMatchObject([
+      { iface: "dp0", programId: objects.attachments.programId("dnat") },
+    ]);
     objects.unpinAll();
   });
   expect(hasQdisc("dp0")).toBe(false);

@@ -115,7 +115,8 @@ describe("loading", () => {
       expect([name, sizeFor(name, servers) ?? maxEntries]).toEqual([name, maxEntries]);
     }
     load().close();
-    for (const { name, maxEntries } of Object.values(mapLayouts)) expect([name, room(name)]).toEqual([name, maxEntries]);
+    for (const { name, maxEntries } of Object.values(mapLayouts))
+      expect([name, room(name)]).toEqual([name, maxEntries]);
   });
 
   test("with more servers than before makes room for them, and keeps those there are", () => {

@@ -203,7 +203,7 @@ describe("players", () => {
     players.add(7);
     using table = maps.players.get(7);
     expect(table?.get(0)?.[5]).toBe(0);
-    expect(table?.info).toMatchObject({ maxEntries: 1, valueSize: 4 * 8192 });
+    expect(table?.info).toMatchObject({ maxEntries: 1, valueSize: 4 * 8064 });
     expect([players.delete(7), players.delete(7), players.ids()]).toEqual([true, false, [4]]);
   });
 });

@@ -50,9 +50,14 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
   recoverServers(objects, netlink, objects.records.all(), options);
   const records = objects.records.all();
   if (records.length > 0 && !options.force) {
-    throw new DatapathError("CONFLICT", undefined, `there ${records.length === 1 ? "is" : "are"} ${serverLabels(records)}`, {
-      hint: "delete them first: dp del-server --all; or with the unload: dp unload --force",
-    });
+    throw new DatapathError(
+      "CONFLICT",
+      undefined,
+      `there ${records.length === 1 ? "is" : "are"} ${serverLabels(records)}`,
+      {
+        hint: "delete them first: dp del-server --all; or with the unload: dp unload --force",
+      },
+    );
   }
   const removed = removeServers(objects, netlink, records, options, OP);
   // Killed from here on, it leaves what a load that did not finish leaves.

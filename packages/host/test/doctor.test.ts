@@ -12,7 +12,16 @@ import { openNamespace } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
-import { addServer, doctor, type DoctorCheck, type DoctorReport, load, repair, type Server, unload } from "../src/index.ts";
+import {
+  addServer,
+  doctor,
+  type DoctorCheck,
+  type DoctorReport,
+  load,
+  repair,
+  type Server,
+  unload,
+} from "../src/index.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();

@@ -64,7 +64,7 @@ describe("the files", () => {
   test.each([
     ["OriginalName=*", true],
     ["OriginalName=eth* dp*", true],
-    ["OriginalName=dp?????", true],
+    ["OriginalName=dp?", true],
     ["OriginalName=dp[!0-9]*", false],
     ["OriginalName=!dp*", false],
     ["OriginalName=!eth* wl*", true],

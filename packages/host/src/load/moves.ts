@@ -64,7 +64,12 @@ function conflict(
   const links = owners.flatMap(({ ifindex }) => host.link(ifindex) ?? []);
   const names = [...uplinks, ...links].map(({ name }) => name);
   const records = [...new Set(stranded.map(({ record }) => record))];
-  return new DatapathError("CONFLICT", undefined, `the uplink of ${serverLabels(records)} is not among those to load on`, {
-    hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
-  });
+  return new DatapathError(
+    "CONFLICT",
+    undefined,
+    `the uplink of ${serverLabels(records)} is not among those to load on`,
+    {
+      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
+    },
+  );
 }

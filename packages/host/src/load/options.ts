@@ -31,7 +31,8 @@ export const DEFAULT_PARAMETERS: LoadParameters = {
 export const LISTENER_PORTS = ["httpPort", "dnsPort", "tcpPort"] as const satisfies (keyof LoadParameters)[];
 
 /** An option that is left out stays as at the last load; at the first load it has its default. */
-export interface LoadOptions extends HostOptions, Partial<{ [K in keyof LoadParameters]: LoadParameters[K] | undefined }> {
+export interface LoadOptions
+  extends HostOptions, Partial<{ [K in keyof LoadParameters]: LoadParameters[K] | undefined }> {
   /** The interfaces players come in by. Default: those of the default route. */
   ifaces?: readonly string[] | undefined;
   /** Addresses of the host that players connect to; servers get the first unless they are given another. */

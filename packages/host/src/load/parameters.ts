@@ -32,7 +32,7 @@ function requireDifferentPorts(parameters: LoadParameters): void {
   const ports = LISTENER_PORTS.map((key) => parameters[key]);
   if (new Set(ports).size === ports.length) return;
   const listed = LISTENER_PORTS.map((key) => `${listenerName(key)} has ${parameters[key]}`).join(", ");
-  throw new DatapathError("BAD_USAGE", undefined, `the proxy's listeners need different ports: ${listed}`);
+  throw new DatapathError("BAD_USAGE", undefined, `the proxy's listeners need three different ports: ${listed}`);
 }
 
 /** "HTTP" */

@@ -5,7 +5,9 @@ import { openPreviousLoad } from "../pins/open.ts";
 import type { LoadOptions } from "./options.ts";
 
 /**
- * First stage: opens what is loaded in the pin root, whatever is left of it. The caller closes it.
+ * First stage: opens what is loaded in the pin root, whatever is left of it. The caller closes it. Filters that lost
+ * their pins are pinned again, and stay so when the load fails: packets go the same way, and the next command finds
+ * them.
  *
  * @returns undefined for a first load
  */
