@@ -151,9 +151,9 @@ describe("results", () => {
         { name: "eth0", ifindex: 2, mac: "02:00:00:00:00:01" },
         { name: "eth1", ifindex: 3, mac: "02:00:00:00:00:02" },
       ],
-      publicAddress: "203.0.113.10",
-      hostSubnet: "10.1.0.0/16",
-      containerSubnet: "10.2.0.0/16",
+      publicAddresses: { ipv4: "203.0.113.10" },
+      hostSubnets: { ipv4: "10.1.0.0/16" },
+      containerSubnets: { ipv4: "10.2.0.0/16" },
       portRange: [25565, 30564],
       httpPort: 9080,
       dnsPort: 9053,
@@ -162,7 +162,7 @@ describe("results", () => {
       servers: 0,
       programs: [{ name: "dp_dnat", id: 7, tag: "0123456789abcdef" }],
       migrated: [],
-      mended: [],
+      repaired: [],
       remaining: [],
     };
     expect(presented(new LoadCommand(), result).split("\n")[0]).toBe("loaded on eth0, eth1");

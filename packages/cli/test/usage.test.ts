@@ -173,7 +173,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["completion"], "which shell?", "bash, zsh or fish"],
     [["completion", "tcsh"], 'there are no completions for "tcsh"', "bash, zsh or fish"],
     [["completion", "bash", "extra"], 'unexpected "extra"', "dp completion --help"],
-    [["load", "--http-port", "0"], "the http port is 0", ""],
+    [["load", "--http-port", "0"], "the HTTP port is 0", ""],
   ])("%j", async (argv, message, hint) => {
     const { code, stdout, stderr } = await dp(argv);
     expect([code, stdout]).toEqual([2, ""]);
@@ -203,4 +203,10 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     expect(stderr).toContain("code: BAD_USAGE");
     expect(stderr).not.toContain(".ts:");
   });
+});
+
+test("an unknown mechanism in DP_ATTACH is refused before anything is opened", async () => {
+  const { code, stdout, stderr } = await dp(["list"], { env: { DP_ATTACH: "nonsense" } });
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toBe('dp: list: DP_ATTACH is "nonsense"\nhint: it can be tcx, clsact or empty\n');
 });

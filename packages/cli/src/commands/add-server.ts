@@ -87,7 +87,7 @@ export class AddServerCommand extends ChangeCommand {
     }
     const servers = readBatch(path);
     const { addServers } = await hostLibrary();
-    const results = await addServers(servers, { ...this.hostOptions(), signal: this.context.interruption() });
+    const results = await this.#interruptibly((signal) => addServers(servers, { ...this.hostOptions(), signal }));
     const failures = results.flatMap((result, index) => ("error" in result ? [{ entry: index + 1, ...result }] : []));
     for (const { error } of failures) {
       this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
@@ -98,6 +98,12 @@ export class AddServerCommand extends ChangeCommand {
       added: results.flatMap((result) => ("server" in result ? [result.server] : [])),
       failed: failures.map(({ entry, error }) => ({ entry, error: plain(error) })),
     };
+  }
+
+  /** Only while the work lasts: a signal must end the process while it waits for the reader of its output. */
+  async #interruptibly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    using interruption = this.context.interruption();
+    return await work(interruption.signal);
   }
 
   protected override exitCode(): number {
