@@ -349,11 +349,7 @@ describe("iterators", () => {
     return open.load();
   }
 
-<<<<<<< HEAD
-  /** Some hardened kernels refuse every program that may write into the maps it walks. */
-=======
   /** Some hardened kernels load no program that may write into the maps it walks. */
->>>>>>> i-cli
   const refusal = (() => {
     try {
       load("each_entry").close();
@@ -386,11 +382,7 @@ describe("iterators", () => {
     });
   } else {
     // test/vm walks them in Debian's kernels.
-<<<<<<< HEAD
-    test("over a given map are refused by this kernel, and the error does not blame the verifier", () => {
-=======
     test("over a given map are not loaded by this kernel, and the error does not blame the verifier", () => {
->>>>>>> i-cli
       expect(refusal).toMatchObject({ name: "SyscallError", errno: Errno.EPERM, code: "UNSUPPORTED" });
       expect(refusal).toMatchObject({ hint: expect.stringContaining("this kernel does not load such a program") });
     });
