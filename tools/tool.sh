@@ -75,8 +75,9 @@ step() {
   local what=$1 start=$SECONDS log status=0 announcer
   shift
   log=$(mktemp)
-  # `read` waits on a pipe without a writer: a `sleep` would live on, and hold standard error open.
-  { read -rt 1 _ <> <(:) || printf '%s: %s ... ' "${0##*/}" "$what" >&2; } &
+  # `read` waits on a pipe without a writer: a `sleep` would live on, and hold standard error open. After a signal the
+  # tool may have ended meanwhile.
+  { read -rt 1 _ <> <(:) || ! kill -0 $$ 2>/dev/null || printf '%s: %s ... ' "${0##*/}" "$what" >&2; } &
   announcer=$!
   "$@" >"$log" 2>&1 </dev/null || status=$?
   kill "$announcer" 2>/dev/null || true

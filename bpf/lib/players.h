@@ -46,18 +46,27 @@ static __always_inline __u32 dp_player_hash(const struct dp_config *config, __u3
 	const __be32 *words = player->words;
 	__u64 first = (__u64)words[0] << 32 | words[1];
 	__u64 second = (__u64)(words[2] ^ server) << 32 | words[3];
+	__u64 product = (first * config->player_key ^ second) * config->player_key;
 
-	return ((first * config->player_key ^ second) * config->player_key) >>
-	       (64 - DP_PLAYER_BITS);
+	/* Its upper half says where in the table: at this fraction. */
+	__u64 slot = (product >> 32) * DP_PLAYER_SLOTS >> 32;
+
+	/* Merged with the scaling by the size of a slot, the verifier would not know the bound. */
+	barrier_var(slot);
+	return slot;
 }
 
 static __always_inline __u32 *dp_player_slot(const struct dp_config *config, __u32 server,
 					     const struct dp_addr *player)
 {
-	__u32 slot = dp_player_hash(config, server, player);
 	void *table = bpf_map_lookup_elem(&dp_players, &server);
+	__u32 zero = 0;
+	__u32 *slots;
 
-	return table ? bpf_map_lookup_elem(table, &slot) : NULL;
+	if (!table)
+		return NULL;
+	slots = bpf_map_lookup_elem(table, &zero);
+	return slots ? &slots[dp_player_hash(config, server, player)] : NULL;
 }
 
 /* A packet came from this address. Written once for each step. */

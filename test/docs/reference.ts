@@ -6,8 +6,8 @@ import { Application, type ProjectReflection, type TypeDocOptions } from "typedo
 import { entryPoints } from "./surface.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** Not for people: what siblings need, and what generated modules import. */
-const UNSEEN = new Set(["@dp/core/internal", "@dp/bpf/layout"]);
+/** Not for people: what generated modules import. */
+const UNSEEN = new Set(["@dp/bpf/layout"]);
 const packages = entryPoints().filter(({ module }) => !UNSEEN.has(module));
 
 const OPTIONS: Partial<TypeDocOptions> = {

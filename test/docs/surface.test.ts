@@ -2,6 +2,6 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { SURFACE, surface } from "./surface.ts";
 
-test("what the packages export is what was decided: `bun test/docs/surface.ts` writes a change down", () => {
+test("the exports of the packages are those of surface.txt; `bun run generate` writes it", () => {
   expect(surface()).toBe(readFileSync(SURFACE, "utf8"));
 });

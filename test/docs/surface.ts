@@ -1,7 +1,7 @@
 /**
  * What the packages export, by their `exports`: the names and what they are, in the order of the alphabet.
  *
- *   bun test/docs/surface.ts    writes it down, in surface.txt: a change of it is a change of the API
+ *   bun run generate    writes it into surface.txt: a change of it is a change of the API
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -130,7 +130,7 @@ describe("a container that is not clear", () => {
     expect([code, stderr]).toEqual([
       5,
       "dp: add server 25570: podman and runc each have a container lobby\n" +
-        "hint: say whose: --container podman:lobby or --container runc:lobby\n",
+        "hint: name the engine: --container podman:lobby or --container runc:lobby\n",
     ]);
     expect(await added(net, podman, "podman:lobby", "--port", "25570")).toMatchObject({ name: "lobby" });
     expect(await added(net, runc, "runc:lobby", "--port", "25571")).toMatchObject({ name: "server-25571" });

@@ -1,12 +1,26 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { PROBES } from "./escape/arrangement.ts";
 import { ARRANGEMENTS, DETACHED } from "./escape/arrangements.ts";
 import { TOPICS } from "./escape/attempts/index.ts";
 import { DOCUMENT, render } from "./escape/document.ts";
 
-test("docs/escape-attempts.md tells of the attempts that are made (bun escape/document.ts writes it)", () => {
+test("escape/attempts.md lists the attempts that are made (`bun run generate` writes it)", () => {
   expect(readFileSync(DOCUMENT, "utf8")).toBe(render());
+});
+
+test("docs/escape-attempts.md has every topic, with the number of its attempts and its counters", () => {
+  const summary = readFileSync(join(import.meta.dirname, "../../docs/escape-attempts.md"), "utf8");
+  const rows = [...summary.matchAll(/^\| ([^|]+) \| (\d+) \| ([^|]+) \|$/gm)].map(([, ...cells]) => cells);
+  expect(rows).toEqual(
+    TOPICS.map(({ title, attempts }) => {
+      const reasons = new Set(attempts.flatMap(({ drops = {} }) => Object.keys(drops)));
+      return [title, `${attempts.length}`, [...reasons].map((reason) => `\`${reason}\``).join(", ")];
+    }),
+  );
+  const arrangements = ARRANGEMENTS.length + 1;
+  expect(summary).toContain(`${PROBES.length} kinds of packets from ${arrangements} arrangements`);
 });
 
 test("no two attempts of a topic have one name, and an arrangement's differences are about probes there are", () => {

@@ -111,7 +111,7 @@ test("who waits in vain for another change is told which process it is, at once 
   ];
   for (const args of changes) {
     const { code, stdout, stderr } = await net.dp.run(...args, "--wait", "0");
-    expect([args, code, stdout]).toEqual([args, 5, ""]);
+    expect([args, code, stdout]).toEqual([args, 7, ""]);
     expect(stderr).toContain(`${net.dp.pinRoot}: ${who} is changing it\nhint: `);
   }
   const { stderr } = await net.dp.run("del-server", "--all", "--wait", "2");

@@ -159,7 +159,7 @@ export class ProgramRunner implements ServerMaps, Disposable {
   }
 
   /** dp_players, with the tables in it. */
-  playerTables(): MapOfMaps<number, number, number> {
+  playerTables(): MapOfMaps<number, number, readonly number[]> {
     return this.#object.mapOfMaps(mapLayouts.dp_players);
   }
 

@@ -90,7 +90,11 @@ describe("is refused, with a hint,", () => {
 
   test("without a registry", () => refused([], "to which registry\\?"));
   test("a registry that is no URL", () => refused(["--registry", "npm"], "--registry npm: not the URL of a registry"));
-  test("an unknown option", () => refused([...to, "--force"], "--force means nothing here"));
+  test("an unknown option", async () => {
+    const { status, stdout, stderr } = await clone.release([...to, "--force"]);
+    const message = "release: unknown option --force\nhint: tools/release --help\n";
+    expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: "", stderr: message });
+  });
 
   test("in a dirty tree", async () => {
     const file = join(clone.folder, "packages/core/src/forgotten.ts");
@@ -105,8 +109,8 @@ describe("is refused, with a hint,", () => {
       "ask who is logged in: cannot reach http://127.0.0.1:1/ \\(ECONNREFUSED",
     ));
 
-  test("when nobody is logged in", () =>
-    refused(to, `ask who is logged in: at ${registry.url} nobody is logged in`, { HOME: stranger }));
+  test("when no user is logged in", () =>
+    refused(to, `ask who is logged in: at ${registry.url} no user is logged in`, { HOME: stranger }));
 
   test("with a token that the registry does not know", () =>
     refused(to, "ask who is logged in: .*\\n.*another token in NPM_TOKEN", { HOME: stranger, NPM_TOKEN: "wrong" }));
@@ -144,7 +148,7 @@ test("while one is running, another one is refused", async () => {
   while (spawnSync("flock", ["--nonblock", file, "true"]).status === 0) await Bun.sleep(10);
   const { status, stderr } = await clone.release(to);
   process.kill(-(running.pid as number), "SIGKILL");
-  expect({ status, stderr }).toEqual({ status: 1, stderr: "release: another one is running in this clone\n" });
+  expect({ status, stderr }).toEqual({ status: 1, stderr: "release: another release is running in this clone\n" });
 });
 
 test("killed before the commit, it leaves the clone as it was", async () => {

@@ -66,8 +66,21 @@ describe("between packages", () => {
     });
   }
 
-  test("nobody reaches into another package's folder", () => {
+  test("no package reaches into another package's folder", () => {
     expect(accepts("packages/netlink/src/file.ts", imports("../../sys/src/libc.ts"))).toBe(false);
+  });
+
+  test("no source imports the test kit", () => {
+    const paths = PACKAGES.map((name) => `packages/${name}/src/file.ts`);
+    for (const path of paths) expect([path, accepts(path, imports("@dp/test-kit/run.ts"))]).toEqual([path, false]);
+  });
+
+  test("tests import the test kit, and nothing from another package's tests", () => {
+    const path = "packages/host/test/support/file.ts";
+    expect(accepts(path, imports("@dp/test-kit/run.ts"))).toBe(true);
+    expect(accepts(path, imports("../other.ts"))).toBe(true);
+    expect(accepts(path, imports("../../../core/test/support/fixture.ts"))).toBe(false);
+    expect(accepts(path, imports("../../../../packages/core/test/support/fixture.ts"))).toBe(false);
   });
 
   test("what is within one package is its own business", () => {

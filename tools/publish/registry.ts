@@ -29,7 +29,7 @@ export class Registry {
     this.#directory = directory;
   }
 
-  /** Who publishes. Throws `Failure` when nobody is logged in. */
+  /** The user that publishes. Throws `Failure` when no user is logged in. */
   async user(): Promise<string> {
     const answer = await this.#npm(["whoami"]);
     if (!("error" in answer)) return String(answer.value);
@@ -94,7 +94,7 @@ export class Registry {
     }
     if (NOT_LOGGED_IN.test(code)) {
       const why =
-        code === "ENEEDAUTH" ? "nobody is logged in" : `it refuses (${code}: ${summary.trim().split("\n")[0]})`;
+        code === "ENEEDAUTH" ? "no user is logged in" : `it refuses (${code}: ${summary.trim().split("\n")[0]})`;
       const token = process.env["NPM_TOKEN"]
         ? "another token in NPM_TOKEN: it does not take this one"
         : "a token in NPM_TOKEN";

@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import { Failure } from "./failure.ts";
 
 export interface Request {
@@ -8,17 +9,13 @@ export interface Request {
 
 const USAGE = "tools/release --registry URL [--dry-run]";
 
-/** What the command line asks for. */
+/** What the command line asks for. tools/release has refused unknown options. */
 export function parseRequest(args: readonly string[]): Request {
-  let registry: string | undefined;
-  let dryRun = false;
-  for (let index = 0; index < args.length; index++) {
-    const arg = args[index] as string;
-    if (arg === "--dry-run") dryRun = true;
-    else if (arg === "--registry") registry = args[++index] ?? "";
-    else if (arg.startsWith("--registry=")) registry = arg.slice("--registry=".length);
-    else throw new Failure(`${arg} means nothing here`, `usage: ${USAGE}`);
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: { registry: { type: "string" }, "dry-run": { type: "boolean", default: false } },
+  });
+  const { registry, "dry-run": dryRun } = values;
   if (registry === undefined) {
     throw new Failure(
       "to which registry?",

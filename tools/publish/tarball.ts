@@ -46,7 +46,7 @@ function unpack(file: string, directory: string): Tarball {
   return { file, size: bytes.byteLength, integrity, directory, files, manifest: readManifest(directory) };
 }
 
-/** Which files are not the same in a tarball that somebody else packed, another version of bun for one. */
+/** The files that differ in a tarball that was packed elsewhere, for example by another version of Bun. */
 export function differences(ours: Tarball, theirs: string): string[] {
   const directory = mkdtempSync(join(tmpdir(), "published-"));
   try {

@@ -1581,14 +1581,19 @@ export const mapLayouts = {
     value: wire.u32,
     inner: {
       type: 2,
-      maxEntries: 8192,
+      maxEntries: 1,
       flags: 0,
       keyType: "__u32",
       key: wire.u32,
-      valueType: "__u32",
-      value: wire.u32,
+      valueType: "__u32[8064]",
+      value: wire.codec<readonly number[]>(
+        32256,
+        "map dp_players.inner: value",
+        (view) => wire.getArray(8064, (i0) => view.getUint32(i0 * 4, true)),
+        (view, value) => wire.setArray(8064, value, "map dp_players.inner: value", (element0, i0, what0) => wire.setU32(view, i0 * 4, element0, what0)),
+      ),
     },
-  } as const satisfies wire.MapOfMapsLayout<number, number, number>,
+  } as const satisfies wire.MapOfMapsLayout<number, number, readonly number[]>,
   dp_records: {
     name: "dp_records",
     type: 1,

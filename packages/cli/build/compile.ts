@@ -61,7 +61,7 @@ const embedKoffi: BunPlugin = {
 };
 
 /**
- * clipanion makes the process's three streams while it is imported, for a default context that is used by nobody here.
+ * clipanion opens the process's three streams while it is imported, for a default context that is not used here.
  * They and what they need (tty, net, stream) take 4 ms.
  */
 const leaveStreamsAlone: BunPlugin = {

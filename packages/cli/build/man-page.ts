@@ -16,6 +16,7 @@ const EXIT_STATUS = [
   [4, "There is no such server."],
   [5, "Conflict: the port, name, address or namespace is taken."],
   [6, "The kernel, the machine or the privileges lack something; the message names it."],
+  [7, "Busy: another process is changing the same pin root. Try again."],
 ] as const;
 
 export function manPage(commands: readonly CommandHelp[], { version, date }: Edition): string {

@@ -10,12 +10,9 @@ export interface DpContext extends BaseContext {
   now: () => Date;
   /** Starts to listen for the request to stop. Only commands that may run for long call it, once. */
   interruption: () => AbortSignal;
-  /** Standard output and standard error for a command that runs until it is stopped. Only such a command calls it, once. */
-  serviceOutput: () => ServiceOutput;
-}
-
-/** Writes to these do not block the process. */
-export interface ServiceOutput {
-  stdout: Sink;
-  stderr: Sink;
+  /**
+   * Standard output and standard error for a command that runs until it is stopped: writes do not block the process.
+   * Only such a command calls it, once.
+   */
+  serviceOutput: () => { stdout: Sink; stderr: Sink };
 }

@@ -80,8 +80,17 @@ export abstract class DpCommand extends Command<DpContext> {
     const { dim } = style(this.context.color.stderr);
     return {
       pinRoot: this.pinRoot === "" ? undefined : this.pinRoot,
+      mechanism: mechanismOf(this.context.env["DP_ATTACH"]),
+      expedite: this.context.env["DP_EXPEDITE"] !== "off",
       warn: (message) => this.warn(message),
       onStep: this.verbose ? (step) => this.tell(dim(`dp: step: ${step}`)) : undefined,
     };
   }
+}
+
+/** DP_ATTACH chooses the mechanism: for tests, which run both on one machine. */
+function mechanismOf(text: string | undefined): HostOptions["mechanism"] {
+  if (text === undefined || text === "") return undefined;
+  if (text === "tcx" || text === "clsact") return text;
+  throw new UsageError(`DP_ATTACH is ${JSON.stringify(text)}`, { hint: "it can be tcx, clsact or empty" });
 }

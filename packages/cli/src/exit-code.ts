@@ -8,6 +8,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   NO_SUCH_SERVER: 4,
   CONFLICT: 5,
   UNSUPPORTED: 6,
+  BUSY: 7,
 };
 
 export const EXIT_DONE = 0;

@@ -1,10 +1,10 @@
 import type { ProxyLimits } from "@dp/proxy";
 import { proxyLibrary } from "./host-library.ts";
 
-/** With descriptors for fewer servers than these, each with all it may have open, a warning is due. */
+/** Warn when fewer servers than this can have all their connections and queries open at once. */
 const FEW_SERVERS = 4;
 
-/** Raises the limit of open files as far as it goes, and says so when that is not far. */
+/** Raises the limit of open files to the hard limit, and warns when that is low. */
 export async function warnOfFewDescriptors(
   limits: Partial<ProxyLimits>,
   warn: (message: string) => void,
@@ -15,7 +15,7 @@ export async function warnOfFewDescriptors(
   const { connectionsPerServer, queriesPerServer } = completeLimits(limits);
   if (most >= FEW_SERVERS * (2 * connectionsPerServer + queriesPerServer)) return;
   warn(
-    `it may open ${most} files, two for each connection: too few for ${FEW_SERVERS} servers with ` +
+    `the proxy may open ${most} files, two for each connection: too few for ${FEW_SERVERS} servers with ` +
       `${connectionsPerServer} connections; raise the hard limit (ulimit -Hn, LimitNOFILE= of a systemd unit)`,
   );
 }

@@ -2,58 +2,63 @@ import type { ServerDirectory } from "@dp/host";
 import type { ListenerPorts, Proxy } from "@dp/proxy";
 import { isDatapathError } from "./exit-code.ts";
 
-/** How often it is looked whether `dp load` redirects to other ports. */
+/** How often to check whether `dp load` redirects to other ports. */
 const CHECK_MS = 1000;
 
-/** Has the proxy listen where connections are redirected to, from now on. Returns what ends that. */
+/** Moves the proxy's listeners when `dp load` redirects to other ports. Returns a function that ends this. */
 export function followPorts(
   servers: ServerDirectory,
   proxy: Proxy,
   onMove: () => void,
   warn: (message: string) => void,
 ): () => void {
-  let complaint = "";
-  const complain = (message: string) => {
-    if (message !== complaint) warn(message);
-    complaint = message;
+  let lastWarning = "";
+  const warnOnce = (message: string) => {
+    if (message !== lastWarning) warn(message);
+    lastWarning = message;
   };
-  const look = async () => {
+  const check = async () => {
     let wanted: ListenerPorts | undefined;
     try {
-      wanted = redirectedTo(servers);
+      wanted = currentPorts(servers);
     } catch (error) {
-      complain(`${(error as Error).message}; if dp was upgraded, start dp proxy anew`);
+      warnOnce(`${(error as Error).message}; if dp was upgraded, restart dp proxy`);
       return;
     }
     if (wanted === undefined || portsText(wanted) === portsText(proxy.ports)) return;
     try {
       await proxy.moveTo(wanted);
-      complaint = "";
+      lastWarning = "";
       onMove();
     } catch (error) {
-      complain(`dp load redirects to ${portsText(wanted)}, but ${(error as Error).message}`);
+      warnOnce(`dp load redirects to ${portsText(wanted)}, but ${(error as Error).message}`);
     }
   };
-  let looking = false;
+  let checking = false;
   const follow = async () => {
-    if (looking) return;
-    looking = true;
-    await look();
-    looking = false;
+    if (checking) return;
+    checking = true;
+    await check();
+    checking = false;
   };
   const timer = setInterval(() => void follow(), CHECK_MS);
   return () => clearInterval(timer);
 }
 
-/** Undefined while nothing is loaded: nothing is redirected anywhere. */
-function redirectedTo(servers: ServerDirectory): ListenerPorts | undefined {
+/** Undefined while the datapath is not loaded. */
+function currentPorts(servers: ServerDirectory): ListenerPorts | undefined {
   try {
-    const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
-    return { http: httpPort, dns: dnsPort, tcp: tcpPort };
+    return listenerPorts(servers);
   } catch (error) {
     if (isDatapathError(error) && error.code === "NOT_LOADED") return undefined;
     throw error;
   }
+}
+
+/** The ports that `dp load` redirects to. Throws `DatapathError` `NOT_LOADED`. */
+export function listenerPorts(servers: ServerDirectory): ListenerPorts {
+  const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
+  return { http: httpPort, dns: dnsPort, tcp: tcpPort };
 }
 
 export function portsText({ http, dns, tcp }: ListenerPorts): string {

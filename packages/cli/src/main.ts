@@ -17,6 +17,10 @@ const stdout = new Output(STDOUT);
 const stderr = new Output(STDERR);
 let isService = false;
 
+// Tests have a change fail, or kill the process before one.
+const faults = env["DP_FAULT"];
+if (faults !== undefined) (await import("@dp/sys/fault")).injectFaults(faults);
+
 let code = await run(process.argv.slice(2), {
   get stdin() {
     return process.stdin;

@@ -18,7 +18,7 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   "-V": "--version",
 };
 
-/** The command, or the option without a command, that was probably meant: by another program's word for it, or a typing error. */
+/** The command or the option that was probably meant: by another program's word for it, or by the nearest spelling. */
 export function suggestCommand(word: string, known: readonly string[]): string | undefined {
   return OTHER_WORDS[word] ?? suggestOption(word, known);
 }

@@ -56,7 +56,7 @@ describe("when the machine lacks something", () => {
     expect([code, stdout, stderr]).toEqual([
       6,
       "",
-      "dp: list servers: this takes root\nhint: run it as root: sudo dp ...\n",
+      "dp: list servers: this needs root\nhint: run it as root: sudo dp ...\n",
     ]);
   });
 
@@ -125,7 +125,7 @@ describe("on a host", () => {
       expect(outcome.stderr.split("\n").length).toBeLessThanOrEqual(3);
       return outcome.stderr;
     };
-    expect(await fails(3, "list")).toContain("hint: run `dp load` first");
+    expect(await fails(3, "list")).toContain("run `dp load` first");
     await fails(3, "add-server", "--port", "1", "--netns", one);
     await fails(2, "load", "--iface", "nope0");
     await host.dp(["load"]);

@@ -70,7 +70,7 @@ test("what all commands have is said once, and every exit code", () => {
     expect(oneLine(text).split(description)).toHaveLength(2);
     expect(text).toContain(names.join(", "));
   }
-  const codes = ["FAILED", "BAD_USAGE", "NOT_LOADED", "NO_SUCH_SERVER", "CONFLICT", "UNSUPPORTED"] as const;
+  const codes = ["FAILED", "BAD_USAGE", "NOT_LOADED", "NO_SUCH_SERVER", "CONFLICT", "UNSUPPORTED", "BUSY"] as const;
   const status = text.slice(text.indexOf("\nEXIT STATUS\n"));
   for (const code of codes) {
     const number = exitCodeOf(Object.assign(new Error(), { code, op: "", reason: "" }));

@@ -17,7 +17,7 @@ const PROGRAMS = [
   ["Bun", [process.execPath, join(PACKAGE, "src/main.ts")]],
 ] as const;
 
-/** Runs a command with a pipe of one page for standard output, and reads it slowly, also after the command could exit. */
+/** Runs a command with a pipe of one page for standard output. Reads nothing at first, then slowly. */
 const SLOW_READER = `
 import fcntl, os, subprocess, sys, time
 reader, writer = os.pipe()

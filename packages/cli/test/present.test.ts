@@ -171,13 +171,13 @@ describe("findings", () => {
       pinRoot: "/sys/fs/bpf",
       dryRun: false,
       collected: [GONE],
-      removed: [{ ...stray, what: "there is an interface dp9 of nobody" }],
+      removed: [{ ...stray, what: "the interface dp9 has no server" }],
       mended: [{ ...GONE_FINDING, what: "dp25570 is down" }],
       remaining: [],
     };
     expect(presented(new GcCommand(), result)).toBe(
       "collected server 80 (a-longer-name)\n" +
-        "cleared there is an interface dp9 of nobody\n" +
+        "cleared the interface dp9 has no server\n" +
         "mended server 25570 (lobby): dp25570 is down\n",
     );
     const dry = presented(new GcCommand(), { ...result, dryRun: true, remaining: [GONE_FINDING] });
@@ -221,6 +221,7 @@ describe("errors", () => {
     ["NO_SUCH_SERVER", 4],
     ["CONFLICT", 5],
     ["UNSUPPORTED", 6],
+    ["BUSY", 7],
   ] as const)("%s ends with %p", (code, exit) => expect(exitCodeOf(new DatapathError(code, "x", "y"))).toBe(exit));
 
   test("a bug ends with 1, and shows its stack only when asked", () => {

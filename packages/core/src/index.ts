@@ -26,11 +26,12 @@ export {
   type ContainerPlace,
 } from "./objects/programs/attachments.ts";
 export type { LoadedProgram } from "./objects/programs/loaded-programs.ts";
-export { type AttachTarget, defaultMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
-export { missingPins } from "./objects/programs/missing-pins.ts";
+export { type AttachTarget, chooseMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
 export { DEFAULT_PIN_ROOT, PROG_PIN_PATH } from "./objects/programs/pin-root.ts";
 export {
+  CGROUP_PROGRAMS,
   type CgroupProgram,
+  type CgroupProgramRow,
   type ContainerPeerProgram,
   functionName,
   type HostInterfaceProgram,

@@ -1,5 +1,5 @@
-/** Attaching where the kernel has no TCX: filters beside other people's, on a qdisc that may be theirs. */
-import { afterEach, describe, expect, test } from "bun:test";
+/** Attaching where the kernel has no TCX: filters beside those of other software, on a qdisc that may be theirs. */
+import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -44,14 +44,14 @@ describe("the clsact qdisc", () => {
     using objects = load("clsact");
     const dp0 = iface("dp0");
     namespace.inside(() => {
-      objects.attachAndPinArp(dp0);
-      objects.attachAndPinSnat(dp0);
-      objects.attachTproxyHostEgress(dp0);
-      objects.detach("arp", dp0);
-      objects.detach("snat", dp0);
+      objects.attachments.attach("arp", dp0);
+      objects.attachments.attach("snat", dp0);
+      objects.attachments.attach("tproxy_host", dp0);
+      objects.attachments.detach("arp", dp0.name);
+      objects.attachments.detach("snat", dp0.name);
     });
     expect(hasQdisc("dp0")).toBe(true);
-    namespace.inside(() => objects.detach("tproxy_host", dp0));
+    namespace.inside(() => objects.attachments.detach("tproxy_host", dp0.name));
     expect(hasQdisc("dp0")).toBe(false);
     expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
   });
@@ -59,7 +59,7 @@ describe("the clsact qdisc", () => {
   test("goes when everything does, after another process has attached", () => {
     {
       using objects = load("clsact");
-      namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+      namespace.inside(() => objects.attachments.attach("dnat", readInterface("dp0")));
     }
     using objects = openPinned({ pinRoot: bpffs.path });
     namespace.inside(() => objects.unpinAll());
@@ -70,33 +70,33 @@ describe("the clsact qdisc", () => {
   test("leaves no pin behind when its interface goes first", () => {
     using objects = load("clsact");
     namespace.inside(() => {
-      objects.attachAndPinArp(readInterface("dp0"));
-      objects.attachAndPinSnat(readInterface("dp0"));
+      objects.attachments.attach("arp", readInterface("dp0"));
+      objects.attachments.attach("snat", readInterface("dp0"));
       namespace.ip("link", "delete", "dp0");
-      objects.detach("snat", "dp0");
-      objects.detach("arp", "dp0");
+      objects.attachments.detach("snat", "dp0");
+      objects.attachments.detach("arp", "dp0");
     });
     expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
   });
 
-  test("stays when it was there before, though nobody has a filter in it", () => {
+  test("stays when it was there before, though it has no filters", () => {
     tc("qdisc", "add", "dev", "dp0", "clsact");
     using objects = load("clsact");
     namespace.inside(() => {
-      objects.attachAndPinDnat(readInterface("dp0"));
-      objects.detach("dnat", "dp0");
+      objects.attachments.attach("dnat", readInterface("dp0"));
+      objects.attachments.detach("dnat", "dp0");
     });
     expect(hasQdisc("dp0")).toBe(true);
   });
 
-  test("stays when it is another one than was made for us", () => {
+  test("stays when it is another one than was made here", () => {
     using objects = load("clsact");
-    namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
+    namespace.inside(() => objects.attachments.attach("dnat", readInterface("dp0")));
     tc("qdisc", "delete", "dev", "dp0", "clsact");
     tc("qdisc", "add", "dev", "dp0", "clsact");
     namespace.inside(() => {
-      expect(objects.attachAndPinDnat(readInterface("dp0"))).toBe("attached");
-      objects.detach("dnat", "dp0");
+      expect(objects.attachments.attach("dnat", readInterface("dp0"))).toBe("attached");
+      objects.attachments.detach("dnat", "dp0");
     });
     expect(hasQdisc("dp0")).toBe(true);
   });
@@ -105,12 +105,12 @@ describe("the clsact qdisc", () => {
     namespace.inside(() => {
       {
         using objects = load("clsact");
-        objects.attachAndPinDnat(readInterface("dp0"));
+        objects.attachments.attach("dnat", readInterface("dp0"));
       }
       namespace.ip("link", "set", "dp0", "name", "renamed");
       // As an upgrade does it.
       using objects = load("clsact");
-      objects.attachAndPinDnat(readInterface("renamed"));
+      objects.attachments.attach("dnat", readInterface("renamed"));
       expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
       objects.unpinAll();
     });
@@ -121,20 +121,20 @@ describe("the clsact qdisc", () => {
     tc("qdisc", "add", "dev", "dp0", "clsact");
     namespace.inside(() => {
       using objects = load("clsact");
-      objects.attachAndPinDnat(readInterface("dp0"));
+      objects.attachments.attach("dnat", readInterface("dp0"));
       namespace.ip("link", "set", "dp0", "name", "renamed");
-      objects.attachAndPinDnat(readInterface("renamed"));
+      objects.attachments.attach("dnat", readInterface("renamed"));
       objects.unpinAll();
     });
     expect(hasQdisc("renamed")).toBe(true);
   });
 
-  test.each(["ingress", "egress"] as const)("stays with the filters that others have on its %s", (direction) => {
+  test.each(["ingress", "egress"] as const)("stays with filters of other software on its %s", (direction) => {
     using other = BpfObject.open(fixture("packet"), { name: "packet" }).load();
     using objects = load("clsact");
     const slot = { ifindex: namespace.index("dp0"), direction, priority: 7, handle: 1 };
     namespace.inside(() => {
-      objects.attachAndPinDnat(readInterface("dp0"));
+      objects.attachments.attach("dnat", readInterface("dp0"));
       attachClsact(other.program("pass_on"), slot);
       objects.unpinAll();
       expect(queryClsact(slot)).toBe(other.program("pass_on").id);
@@ -150,7 +150,9 @@ test("a filter of another kind in our place is a conflict that says where to loo
   const before = tc("filter", "show", "dev", "dp0", "ingress");
   using objects = load("clsact");
   const pins = bpffs.list();
-  const error = namespace.inside(() => thrown(DatapathError, () => objects.attachAndPinDnat(readInterface("dp0"))));
+  const error = namespace.inside(() =>
+    thrown(DatapathError, () => objects.attachments.attach("dnat", readInterface("dp0"))),
+  );
   expect(error.code).toBe("CONFLICT");
   expect(error.message).toContain("has priority 1 a filter of another kind?");
   expect(error.hint).toBe("see: tc filter show dev dp0 ingress");
@@ -163,13 +165,15 @@ test.each([false, true])("a filter whose pin was removed is ours to replace, aft
     const dp0 = readInterface("dp0");
     {
       using objects = load("clsact");
-      objects.attachAndPinDnat(dp0);
+      objects.attachments.attach("dnat", dp0);
       rmSync(join(bpffs.path, "progs/dp_dnat_dp0"));
-      if (!upgraded) expect(objects.attachAndPinDnat(dp0)).toBe("attached");
+      if (!upgraded) expect(objects.attachments.attach("dnat", dp0)).toBe("attached");
     }
     using objects = load("clsact");
-    expect(objects.attachAndPinDnat(dp0)).toBe(upgraded ? "attached" : "updated");
-    expect(objects.attachments()).toMatchObject([{ iface: "dp0", programId: objects.programId("dnat") }]);
+    expect(objects.attachments.attach("dnat", dp0)).toBe(upgraded ? "attached" : "updated");
+    expect(objects.attachments.all()).toMatchObject([
+      { iface: "dp0", programId: objects.attachments.programId("dnat") },
+    ]);
     objects.unpinAll();
   });
   expect(hasQdisc("dp0")).toBe(false);
@@ -180,10 +184,10 @@ test("a filter of another pin root's is not ours to replace", () => {
   using theirs = loadBpf({ pinRoot: other.path, mechanism: "clsact" });
   using objects = load("clsact");
   namespace.inside(() => {
-    theirs.attachAndPinDnat(readInterface("dp0"));
-    const error = thrown(DatapathError, () => objects.attachAndPinDnat(readInterface("dp0")));
+    theirs.attachments.attach("dnat", readInterface("dp0"));
+    const error = thrown(DatapathError, () => objects.attachments.attach("dnat", readInterface("dp0")));
     expect(error.code).toBe("CONFLICT");
-    expect(theirs.attachments()).toMatchObject([{ programId: theirs.programId("dnat") }]);
+    expect(theirs.attachments.all()).toMatchObject([{ programId: theirs.attachments.programId("dnat") }]);
     theirs.unpinAll();
   });
 });
@@ -194,16 +198,16 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
       ? queryTcx(ifindex, "ingress").entries[0]?.programId
       : queryClsact({ ifindex, direction: "ingress", priority: 1, handle: 0xd9 });
 
-  test("is left for the one that has its name now", () => {
+  test("is left for the interface that has its name now", () => {
     namespace.inside(() => {
       using objects = load(mechanism);
       const before = readInterface("dp0");
-      objects.attachAndPinDnat(before);
+      objects.attachments.attach("dnat", before);
       namespace.ip("link", "set", "dp0", "name", "renamed");
-      expect(objects.attachments()).toMatchObject([{ iface: "dp0", ifindex: before.index }]);
+      expect(objects.attachments.all()).toMatchObject([{ iface: "dp0", ifindex: before.index }]);
       namespace.addPair("dp0", "dp2");
       const now = readInterface("dp0");
-      expect(objects.attachAndPinDnat(now)).toBe("attached");
+      expect(objects.attachments.attach("dnat", now)).toBe("attached");
       expect(programOn(before.index)).toBeUndefined();
       expect(programOn(now.index)).toBeDefined();
     });
@@ -213,24 +217,24 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
     namespace.inside(() => {
       {
         using objects = load(mechanism);
-        objects.attachAndPinDnat(readInterface("dp0"));
+        objects.attachments.attach("dnat", readInterface("dp0"));
       }
       namespace.ip("link", "set", "dp0", "name", "renamed");
       using objects = load(mechanism);
       const renamed = readInterface("renamed");
-      expect(objects.attachAndPinDnat(renamed)).toBe("updated");
-      expect(objects.attachments()).toMatchObject([{ iface: "renamed", ifindex: renamed.index }]);
+      expect(objects.attachments.attach("dnat", renamed)).toBe("updated");
+      expect(objects.attachments.all()).toMatchObject([{ iface: "renamed", ifindex: renamed.index }]);
       expect(programOn(renamed.index)).toBeDefined();
       objects.unpinAll();
       expect(programOn(renamed.index)).toBeUndefined();
     });
   });
 
-  test("is taken leave of", () => {
+  test("loses what is attached to it when everything is unpinned", () => {
     namespace.inside(() => {
       using objects = load(mechanism);
       const { index } = readInterface("dp0");
-      objects.attachAndPinDnat(readInterface("dp0"));
+      objects.attachments.attach("dnat", readInterface("dp0"));
       namespace.ip("link", "set", "dp0", "name", "renamed");
       objects.unpinAll();
       expect(programOn(index)).toBeUndefined();
@@ -238,33 +242,41 @@ describe.each(["tcx", "clsact"] as const)("an interface that was renamed, by %s"
   });
 });
 
-describe("DP_ATTACH", () => {
-  const before = process.env["DP_ATTACH"];
-
-  afterEach(() => {
-    if (before === undefined) delete process.env["DP_ATTACH"];
-    else process.env["DP_ATTACH"] = before;
+describe("the mechanism", () => {
+  test.each(["tcx", "clsact"] as const)("is as was asked for where nothing is attached: %s", (mechanism) => {
+    using objects = load(mechanism);
+    expect(objects.attachments.mechanism).toBe(mechanism);
+    namespace.inside(() => objects.attachments.attach("dnat", readInterface("dp0")));
+    expect(namespace.inside(() => objects.attachments.all())).toMatchObject([{ mechanism }]);
   });
 
-  test.each(["tcx", "clsact"] as const)("says %s", (mechanism) => {
-    process.env["DP_ATTACH"] = mechanism;
+  test.each([
+    ["tcx", "clsact"],
+    ["clsact", "tcx"],
+  ] as const)("stays %s where programs are attached by it, though %s is asked for", (first, then) => {
+    using before = load(first);
+    namespace.inside(() => before.attachments.attach("snat", readInterface("dp0")));
+    using objects = load(then);
+    expect(objects.attachments.mechanism).toBe(first);
+    namespace.inside(() => {
+      expect(objects.attachments.attach("snat", readInterface("dp0"))).toBe("updated");
+      expect(objects.attachments.attach("arp", readInterface("dp0"))).toBe("attached");
+      expect(objects.attachments.all()).toMatchObject([{ mechanism: first }, { mechanism: first }]);
+    });
+  });
+
+  test("is told by an uplink's pin", () => {
+    using before = load("clsact");
+    namespace.inside(() => {
+      before.attachments.attach("dnat", readInterface("dp0"));
+      before.uplinks.set(readInterface("dp0").index);
+      using objects = load("tcx");
+      expect(objects.attachments.mechanism).toBe("clsact");
+    });
+  });
+
+  test("is what this kernel has where nothing is asked for", () => {
     using objects = load();
-    expect(objects.mechanism).toBe(mechanism);
-    namespace.inside(() => objects.attachAndPinDnat(readInterface("dp0")));
-    expect(namespace.inside(() => objects.attachments())).toMatchObject([{ mechanism }]);
-  });
-
-  test("says nothing to a caller that does", () => {
-    process.env["DP_ATTACH"] = "clsact";
-    using objects = load("tcx");
-    expect(objects.mechanism).toBe("tcx");
-  });
-
-  test("is refused when it says anything else", () => {
-    process.env["DP_ATTACH"] = "nonsense";
-    using objects = load();
-    const error = thrown(DatapathError, () => objects.mechanism);
-    expect(error.code).toBe("BAD_USAGE");
-    expect(error.message).toContain('DP_ATTACH is "nonsense"');
+    expect(objects.attachments.mechanism).toBe("tcx");
   });
 });

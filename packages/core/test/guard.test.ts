@@ -18,6 +18,7 @@ requireRoot();
 
 const CONTAINER = "10.2.0.1";
 const GATEWAY = "10.1.0.1";
+const SERVER = 7;
 
 let bpffs: Bpffs;
 let namespace: NetworkNamespace;
@@ -73,7 +74,7 @@ function pingsDelivered(): number {
 
 /** Sends a ping and waits until it was delivered, or counted. */
 function fate(objects: Objects): "delivered" | "dropped" {
-  const counted = () => objects.counters(hostPeer.index)?.drops.around ?? 0n;
+  const counted = () => bypasses(objects);
   const [delivered, dropped] = [pingsDelivered(), counted()];
   sendFrame(pingFrame());
   for (let tries = 0; tries < 5000; tries++) {
@@ -81,34 +82,41 @@ function fate(objects: Objects): "delivered" | "dropped" {
     if (counted() > dropped) return "dropped";
     sleepSync(1);
   }
-  throw new Error("it is lost");
+  throw new Error("the ping was neither delivered nor counted");
 }
 
-const SNAT = {
-  containerAddress: CONTAINER,
-  hostPeerAddress: GATEWAY,
-  publicAddress: "203.0.113.10",
-  publicPort: 25570,
-  gamePort: 25565,
-  uplink: 1,
-  group: 0,
-};
+/** What makes dp0 the host peer of a server, with drop counts. */
+function addServer(objects: Objects): void {
+  objects.drops.add(SERVER);
+  objects.servers.set(hostPeer.index, {
+    id: SERVER,
+    group: 0,
+    netnsCookie: 1n,
+    addresses: { ipv4: { container: CONTAINER, gateway: GATEWAY } },
+    containerMac: containerPeer.mac,
+    forwards: [],
+  });
+}
+
+function bypasses(objects: Objects): bigint {
+  return objects.drops.read(SERVER)?.bypass ?? 0n;
+}
 
 test("what comes from no host peer is delivered", () => {
   inside((objects) => {
-    expect(objects.attachAndPinGuard()).toBe("attached");
+    expect(objects.attachments.attachToHost()).toBe("attached");
     expect(fate(objects)).toBe("delivered");
   });
 });
 
 test("what comes from a host peer and has not passed dp_snat is dropped and counted, whatever else runs there", () => {
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     expect(fate(objects)).toBe("delivered");
-    objects.attachAndPinGuard();
+    objects.attachments.attachToHost();
     expect(fate(objects)).toBe("dropped");
     expect(fate(objects)).toBe("dropped");
-    expect(objects.counters(hostPeer.index)?.drops.around).toBe(2n);
+    expect(bypasses(objects)).toBe(2n);
   });
 });
 
@@ -116,22 +124,21 @@ for (const mechanism of ["tcx", "clsact"] as const) {
   test(`what dp_snat let through is delivered, attached by ${mechanism}`, () => {
     using objects = loadBpf({ pinRoot: bpffs.path, mechanism });
     namespace.inside(() => {
-      objects.addCounters(hostPeer.index);
-      objects.addSnatTarget(hostPeer.index, { ...SNAT, containerMac: containerPeer.mac });
-      objects.attachAndPinGuard();
-      objects.attachAndPinSnat(hostPeer);
+      addServer(objects);
+      objects.attachments.attachToHost();
+      objects.attachments.attach("snat", hostPeer);
       expect(fate(objects)).toBe("delivered");
-      objects.detach("snat", hostPeer);
+      objects.attachments.detach("snat", hostPeer.name);
       expect(fate(objects)).toBe("dropped");
     });
   });
 }
 
-test("a later load puts its own in the other's place, and a detached one is gone", () => {
+test("a later load attaches its own in place of the one before, and a detached one is gone", () => {
   const ids = Array.from({ length: 3 }, () =>
     inside((objects) => {
-      objects.addCounters(hostPeer.index);
-      const attached = objects.attachAndPinGuard();
+      addServer(objects);
+      const attached = objects.attachments.attachToHost();
       expect(fate(objects)).toBe("dropped");
       using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
       return [attached, link.info().id] as const;
@@ -140,8 +147,8 @@ test("a later load puts its own in the other's place, and a detached one is gone
   expect(ids.map(([attached]) => attached)).toEqual(["attached", "updated", "updated"]);
   expect(new Set(ids.map(([, id]) => id)).size).toBe(3);
   inside((objects) => {
-    expect(objects.detachGuard()).toBe(true);
-    expect(objects.detachGuard()).toBe(false);
+    expect(objects.attachments.detachFromHost()).toBe(true);
+    expect(objects.attachments.detachFromHost()).toBe(false);
     expect(fate(objects)).toBe("delivered");
   });
 });
@@ -149,31 +156,31 @@ test("a later load puts its own in the other's place, and a detached one is gone
 test("IPv6 is dropped and counted as well, where it is on", () => {
   setIpv6("dp0", true);
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
-    objects.attachAndPinGuard();
+    addServer(objects);
+    objects.attachments.attachToHost();
     sendFrame(ethernet(outer(), ipv6(raw(59, ""))));
-    while (objects.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
+    while (bypasses(objects) !== 1n) sleepSync(1);
   });
 });
 
-test("roots beside each other have their own", () => {
+test("each pin root has its own", () => {
   using other = new Bpffs();
   inside((objects) => {
     using others = loadBpf({ pinRoot: other.path });
-    for (const each of [objects, others, objects, others]) each.attachAndPinGuard();
-    others.addCounters(hostPeer.index);
+    for (const each of [objects, others, objects, others]) each.attachments.attachToHost();
+    addServer(others);
     sendFrame(pingFrame());
-    while (others.counters(hostPeer.index)?.drops.around !== 1n) sleepSync(1);
+    while (bypasses(others) !== 1n) sleepSync(1);
     others.unpinAll();
-    objects.addCounters(hostPeer.index);
+    addServer(objects);
     expect(fate(objects)).toBe("dropped");
   });
 });
 
-test("taking everything out takes it out", () => {
+test("unpinning everything detaches it", () => {
   inside((objects) => {
-    objects.addCounters(hostPeer.index);
-    objects.attachAndPinGuard();
+    addServer(objects);
+    objects.attachments.attachToHost();
     using link = Link.fromPin(bpffs.join("progs", "dp_guard_ipv4"));
     objects.unpinAll();
     const before = pingsDelivered();

@@ -10,22 +10,23 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { objects as images } from "@dp/bpf";
 import { Errno, netnsCookie } from "@dp/sys";
 import { Bpffs } from "@dp/test-kit/bpffs.ts";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import { type Objects, readInterface } from "../src/index.ts";
+import { entryOf, type HostConfig, type Objects, readInterface, type ServerRecord, toVethPeer } from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
-import { loadImages } from "../src/objects/upgrade/open.ts";
-import { CONFIG } from "./support/lobby.ts";
+import { loadBuild } from "../src/objects/upgrade/open.ts";
+import { CONFIG, LOBBY } from "./support/lobby.ts";
 
 requireRoot();
 
 const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
 const CONTAINER_MAC = "02:00:00:00:00:0a";
 const WEB = "198.51.100.80";
+/** The id of the container's server. */
+const SERVER = LOBBY.id;
 const MILLISECOND = 1_000_000n;
 
 const SOL_SOCKET = 1;
@@ -83,17 +84,16 @@ let container: NetworkNamespace;
 let objects: Objects;
 const children: ChildProcess[] = [];
 
-const brief = (family: string, object: OpenObject) => {
-  if (family !== "tproxy") return;
+/** Short times, in the objects that have flows. */
+const brief = (name: string, object: OpenObject) => {
+  if (name !== "tproxy" && name !== "proxy_socket") return;
   object.setVariable("dp_closing_ns", u64, 500n * MILLISECOND);
   object.setVariable("dp_udp_ns", u64, 500n * MILLISECOND);
   object.setVariable("dp_sweep_ns", u64, 100n * MILLISECOND);
 };
 
 function load(prepare?: typeof brief): Objects {
-  const { dnat, snat, arp, tproxy } = images;
-  const programs = { dnat: dnat(), snat: snat(), arp: arp(), tproxy: tproxy() };
-  return host.inside(() => loadImages(programs, { pinRoot: bpffs.path }, prepare));
+  return host.inside(() => loadBuild({ pinRoot: bpffs.path }, prepare === undefined ? {} : { prepare }));
 }
 
 function nsenter(namespace: NetworkNamespace, ...command: string[]): [string, string[]] {
@@ -131,22 +131,18 @@ beforeAll(async () => {
   objects = load(brief);
   const hostPeer = host.inside(() => readInterface("hp0"));
   const ctrPeer = container.inside(() => readInterface("eth0"));
-  objects.setConfig({ ...CONFIG, uplink: 1 });
-  objects.addCounters(hostPeer.index);
-  objects.addSnatTarget(hostPeer.index, {
-    containerAddress: "10.2.0.2",
-    hostPeerAddress: "10.1.0.2",
-    publicAddress: "203.0.113.10",
-    publicPort: 25570,
-    gamePort: 25565,
-    uplink: 1,
-    group: 0,
-    containerMac: CONTAINER_MAC,
-  });
-  objects.addVethPairEntry(
-    { hostPeer: { iface: hostPeer, addr: "10.1.0.2" }, podPeer: { iface: ctrPeer, addr: "10.2.0.2" } },
-    { gamePort: 25565, group: 0, netnsCookie: netnsCookie(container.fd) },
-  );
+  const record: ServerRecord = {
+    ...LOBBY,
+    hostPeer: toVethPeer(hostPeer),
+    containerPeer: toVethPeer(ctrPeer),
+    netns: { ...LOBBY.netns, cookie: netnsCookie(container.fd) },
+  };
+  objects.config.set(CONFIG);
+  objects.drops.add(SERVER);
+  objects.players.add(SERVER);
+  objects.servers.set(hostPeer.index, entryOf(record, 0));
+  objects.containers.set("10.2.0.2", { server: SERVER, hostPeer: hostPeer.index });
+  host.inside(() => objects.hostPeers.set(SERVER, hostPeer.index));
   attach(objects);
   await startProxy(cgroup.path);
 });
@@ -297,7 +293,7 @@ describe("SO_ORIGINAL_DST of a redirected connection", () => {
   });
 });
 
-describe("what is not ours keeps the kernel's answer", () => {
+describe("what dp did not redirect keeps the kernel's answer", () => {
   let stranger: Cgroup;
 
   let alone: AsyncDisposable;
@@ -360,7 +356,7 @@ describe("what is not ours keeps the kernel's answer", () => {
   });
 
   test("a connection in another namespace, whatever addresses it has made itself", async () => {
-    await until(() => objects.flows().length === 0);
+    await until(() => objects.flows.all().length === 0);
     // A neighbour in the same cgroup, with the container's address and a listener like the proxy's.
     using neighbour = NetworkNamespace.withPair();
     neighbour.ip("link", "set", "lo", "up");
@@ -377,7 +373,7 @@ describe("what is not ours keeps the kernel's answer", () => {
       expect([answer.remoteAddress.replace("::ffff:", ""), answer.remotePort]).toEqual(["10.2.0.2", localPort]);
       expect(resultsOf(answer, original(LENGTHS)).map(({ result }) => result < 0)).not.toContain(false);
       // Nor does its end end the flow of the container.
-      const [flow] = objects.flows().filter(({ destination }) => destination.port === port);
+      const [flow] = objects.flows.all().filter(({ destination }) => destination.port === port);
       expect(flow).toMatchObject({ portAtProxy: localPort, expires: undefined });
     }
   });
@@ -404,12 +400,12 @@ describe("what is not ours keeps the kernel's answer", () => {
 
 describe("the flow of a connection", () => {
   test("lives as long as the proxy's socket, then a little longer, then is gone", async () => {
-    await until(() => objects.flows().length === 0);
+    await until(() => objects.flows.all().length === 0);
     {
       await using kept = new Kept({ host: WEB, port: 443, localPort: 42000 });
       await kept.answer();
       const flow = {
-        containerAddress: "10.2.0.2",
+        server: SERVER,
         protocol: "tcp",
         port: 42000,
         portAtProxy: 42000,
@@ -417,58 +413,58 @@ describe("the flow of a connection", () => {
         listener: 9111,
         expires: undefined,
       } as const;
-      expect(objects.flows()).toEqual([flow]);
-      expect(objects.flows("10.2.0.9")).toEqual([]);
-      expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(1);
+      expect(objects.flows.all()).toEqual([flow]);
+      expect(objects.flows.of(9)).toEqual([]);
+      expect(objects.flows.count(SERVER)).toBe(1);
       // Longer than anything but an established flow is kept here.
       await Bun.sleep(1200);
-      expect(objects.flows()).toEqual([flow]);
+      expect(objects.flows.all()).toEqual([flow]);
     }
-    expect(objects.flows()[0]?.expires).toBeGreaterThan(0n);
-    await until(() => objects.flows().length === 0, 2000);
-    expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
+    expect(objects.flows.all()[0]?.expires).toBeGreaterThan(0n);
+    await until(() => objects.flows.all().length === 0, 2000);
+    expect(objects.flows.count(SERVER)).toBe(0);
   });
 
   test("of the IPv6 listener as well", async () => {
     {
       await using kept = new Kept({ host: WEB, port: 80 });
       await kept.answer();
-      expect(objects.flows()).toMatchObject([{ listener: 9080, expires: undefined }]);
+      expect(objects.flows.all()).toMatchObject([{ listener: 9080, expires: undefined }]);
     }
-    await until(() => objects.flows().length === 0, 2000);
+    await until(() => objects.flows.all().length === 0, 2000);
   });
 
-  test("that nobody accepts ends with the refusal", () => {
-    objects.setConfig({ ...(objects.config() as NonNullable<ReturnType<Objects["config"]>>), tcpPort: 9112 });
+  test("that no proxy accepts ends with the refusal", () => {
+    objects.config.set({ ...(objects.config.get() as HostConfig), tcpPort: 9112 });
     try {
       expect(talk({ host: WEB, port: 443 })).toBe("ECONNREFUSED");
-      expect(objects.flows()).toEqual([]);
+      expect(objects.flows.all()).toEqual([]);
     } finally {
-      objects.setConfig({ ...(objects.config() as NonNullable<ReturnType<Objects["config"]>>), tcpPort: 9111 });
+      objects.config.set({ ...(objects.config.get() as HostConfig), tcpPort: 9111 });
     }
   });
 
   test("ends when the proxy is killed", async () => {
     const child = await startProxy(cgroup.path, [9211]);
-    const config = objects.config() as NonNullable<ReturnType<Objects["config"]>>;
-    objects.setConfig({ ...config, tcpPort: 9211 });
+    const config = objects.config.get() as HostConfig;
+    objects.config.set({ ...config, tcpPort: 9211 });
     try {
       await using kept = new Kept({ host: WEB, port: 443 });
       await kept.answer();
-      expect(objects.flows()).toMatchObject([{ listener: 9211, expires: undefined }]);
+      expect(objects.flows.all()).toMatchObject([{ listener: 9211, expires: undefined }]);
       child.kill("SIGKILL");
-      await until(() => objects.flows().length === 0, 2000);
+      await until(() => objects.flows.all().length === 0, 2000);
     } finally {
-      objects.setConfig(config);
+      objects.config.set(config);
     }
   });
 
   test("thousands of short ones leave nothing behind", async () => {
     const said = JSON.parse(talk({ host: WEB, port: 443, times: 3000 })) as { answered: number };
     expect(said).toEqual({ answered: 3000 });
-    await until(() => objects.flows().length === 0, 3000);
-    expect(objects.getVethPairEntry("10.2.0.2")?.flows).toBe(0);
-    const { drops } = objects.counters(host.index("hp0")) ?? {};
+    await until(() => objects.flows.all().length === 0, 3000);
+    expect(objects.flows.count(SERVER)).toBe(0);
+    const drops = objects.drops.read(SERVER);
     expect(drops?.flows).toBe(0n);
     expect(drops?.tcp).toBe(0n);
   }, 60_000);
@@ -476,7 +472,7 @@ describe("the flow of a connection", () => {
 
 describe("replacing the programs", () => {
   test("keeps connections and flows, and flows still end", async () => {
-    await until(() => objects.flows().length === 0);
+    await until(() => objects.flows.all().length === 0);
     const before = objects;
     let kept: Kept | undefined = new Kept({ host: WEB, port: 443, localPort: 43000 });
     try {
@@ -484,12 +480,12 @@ describe("replacing the programs", () => {
       objects = load();
       expect(attach(objects)).toEqual(["updated", "updated", "updated", "updated", "updated"]);
       before.close();
-      expect(objects.flows()).toMatchObject([{ port: 43000, expires: undefined }]);
+      expect(objects.flows.all()).toMatchObject([{ port: 43000, expires: undefined }]);
       // Established under the old programs, closed under the new, which keep it for half a minute.
       await kept[Symbol.asyncDispose]();
       kept = undefined;
-      expect(objects.flows()).toMatchObject([{ port: 43000 }]);
-      const left = Number(objects.flows()[0]?.expires ?? 0n) / 1e9 - Number(readUptime());
+      expect(objects.flows.all()).toMatchObject([{ port: 43000 }]);
+      const left = Number(objects.flows.all()[0]?.expires ?? 0n) / 1e9 - Number(readUptime());
       expect(left).toBeGreaterThan(20);
       expect(left).toBeLessThan(31);
     } finally {
@@ -501,35 +497,33 @@ describe("replacing the programs", () => {
     objects.close();
     objects = next;
     talk({ host: WEB, port: 444 });
-    await until(() => objects.flows().every(({ port }) => port === 43000), 2000);
-    expect(objects.flows()).toHaveLength(1);
+    await until(() => objects.flows.all().every(({ port }) => port === 43000), 2000);
+    expect(objects.flows.all()).toHaveLength(1);
   });
 
   test("lets the timers the old ones have set go off", async () => {
     talk({ host: WEB, port: 443 });
-    const [flow] = objects.flows().filter(({ port }) => port !== 43000);
+    const [flow] = objects.flows.all().filter(({ port }) => port !== 43000);
     expect(flow?.expires).toBeGreaterThan(0n);
     const next = load();
     attach(next);
     objects.close();
     objects = next;
-    await until(() => objects.flows().every(({ port }) => port === 43000), 2000);
+    await until(() => objects.flows.all().every(({ port }) => port === 43000), 2000);
   });
 
   test("a removed container's flows can be forgotten, whatever state they are in", async () => {
     const kept = new Kept({ host: WEB, port: 443 });
     await kept.answer();
-    expect(objects.flows().length).toBeGreaterThan(1);
-    const count = objects.flows().length;
-    expect(objects.delVethPairEntry("10.2.0.2")).toBe(true);
-    expect(objects.delVethPairEntry("10.2.0.2")).toBe(false);
-    expect(objects.delFlows("10.2.0.3")).toBe(0);
-    expect(objects.delFlows("10.2.0.2")).toBe(count);
-    expect(objects.flows()).toEqual([]);
-    expect(objects.vethPairEntries()).toEqual([]);
+    expect(objects.flows.all().length).toBeGreaterThan(1);
+    const count = objects.flows.all().length;
+    expect(objects.containers.delete("10.2.0.2")).toBe(true);
+    expect(objects.flows.delete(9)).toBe(0);
+    expect(objects.flows.delete(SERVER)).toBe(count);
+    expect([objects.flows.all(), objects.flows.count(SERVER)]).toEqual([[], 0]);
     // It cannot end its connection any more.
     await kept.kill();
-    expect(objects.flows()).toEqual([]);
+    expect(objects.flows.all()).toEqual([]);
   });
 });
 

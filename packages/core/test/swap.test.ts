@@ -74,7 +74,7 @@ test.each(["tcx", "clsact"] as const)(
     using second = load();
     const attach = (objects: Objects) => {
       const dp0 = readInterface("dp0");
-      return [objects.attachAndPinArp(dp0), objects.attachAndPinSnat(dp0)];
+      return [objects.attachments.attach("arp", dp0), objects.attachments.attach("snat", dp0)];
     };
     host.inside(() => attach(first));
     const before = received();
@@ -91,7 +91,7 @@ test.each(["tcx", "clsact"] as const)(
     expect(received()).toBe(before);
 
     // Without the guard they do get there.
-    host.inside(() => second.detach("snat", "dp0"));
+    host.inside(() => second.attachments.detach("snat", "dp0"));
     await until(() => received() > before);
   },
   60_000,

@@ -4,24 +4,24 @@ import { DatapathError, netnsCookie } from "@dp/sys";
 import { changed, type ContainerNamespace, containerNamespace } from "./container/namespace.ts";
 import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
+import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoaded } from "./pins/open.ts";
-import { checkAddress, checkInterfaceName, checkName, checkNumber, checkPort } from "./server/check-input.ts";
+import { checkAddress, checkInterfaceName, checkName, checkNumber, checkOwner, checkPort, checkServerName } from "./server/check-input.ts";
 import { connectServer } from "./server/connect.ts";
 import type { ServerOptions } from "./server/options.ts";
 import { planServer } from "./server/plan.ts";
-import { recoverChanges } from "./server/remove.ts";
-import type { Server } from "./server/server.ts";
+import { recoverChanges } from "./server/recover.ts";
+import { type Server, toServer } from "./server/server.ts";
 
 export interface AddServerOptions extends ServerOptions, HostOptions {}
 
-/** What IPv4 asks of a link at least, and what an IPv4 packet has at most. */
+/** The smallest MTU of IPv4 (RFC 791), and the longest IPv4 packet. */
 const MTU_RANGE = [68, 65535] as const;
 
 /**
- * Puts a container behind a host port, and returns what players and operators need to know.
- *
- * It happens as a whole or not at all. Players get through from the very last step on.
+ * Adds a server: connects its container to the host and opens its forward. It happens whole or not at all. Players
+ * reach the server from the last step on.
  *
  * @throws DatapathError `BAD_USAGE` for values that cannot be, `CONFLICT` for a port, name, address, namespace or
  *   interface name that is taken, `NOT_LOADED`, `UNSUPPORTED` without the privileges, `FAILED` when there is no such
@@ -52,8 +52,9 @@ interface Addition {
 function add({ objects, host, options, found, op }: Addition): Server {
   using namespace = openAsked(options, found);
   using inside = Netlink.open({ netns: namespace.fd });
-  const plan = planServer({ objects, host, inside, namespace, options, op });
-  return connectServer(plan, { objects, host, inside, options, op });
+  const plan = planServer({ objects, host, inside, namespace, container: found?.container, options, op });
+  const record = connectServer(plan, { objects, host, inside, options }, op);
+  return toServer(record, host.link(record.hostPeer.ifindex), namesOf(host));
 }
 
 export interface AddServersOptions extends HostOptions {
@@ -120,14 +121,15 @@ function opOf({ port }: ServerOptions): string {
 }
 
 function checkOptions(options: ServerOptions, op: string): void {
-  const { port, name, group, address, containerIp, hostIp, ifname, gamePort, mtu } = options;
+  const { port, name, group, owner, address, containerAddress, gatewayAddress, ifname, containerPort, mtu } = options;
   if (port !== "auto") checkPort(port, "the port", op);
-  if (gamePort !== undefined) checkPort(gamePort, "the game port", op);
-  if (name !== undefined) checkName(name, "the name", op);
+  if (containerPort !== undefined) checkPort(containerPort, "the container port", op);
+  if (name !== undefined) checkServerName(name, op);
+  if (owner !== undefined) checkOwner(owner, op);
   if (group !== undefined) checkName(group, "the group", op);
   if (address !== undefined) checkAddress(address, "the public address", op);
-  if (containerIp !== undefined) checkAddress(containerIp, "the container address", op);
-  if (hostIp !== undefined) checkAddress(hostIp, "the host peer's address", op);
+  if (containerAddress !== undefined) checkAddress(containerAddress, "the container address", op);
+  if (gatewayAddress !== undefined) checkAddress(gatewayAddress, "the gateway's address", op);
   if (ifname !== undefined) checkInterfaceName(ifname, op);
   if (mtu !== undefined) checkNumber(mtu, ...MTU_RANGE, "the MTU", op);
   if ((options.netns === undefined) === (options.container === undefined)) {

@@ -2,24 +2,26 @@ import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import type { HostOptions } from "./host-options.ts";
+import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoaded } from "./pins/open.ts";
 import { findHostPeer } from "./server/present.ts";
-import { recoverChanges, removeServer } from "./server/remove.ts";
+import { recoverChanges } from "./server/recover.ts";
+import { removeServer } from "./server/remove.ts";
 import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./server/select.ts";
 import { type Server, toServer } from "./server/server.ts";
 import { tidyRecords } from "./server/tidy-records.ts";
 
 export interface DelServerOptions extends HostOptions {
-  /** One that is not there is no failure. Default false. */
+  /** Succeed if the server does not exist. Default false. */
   ifExists?: boolean | undefined;
 }
 
 /**
- * Takes servers out, whatever is left of them: it also works when the container is gone.
+ * Removes servers, whatever is left of them: it also works when the container is gone.
  *
  * @returns those that were removed, as they were
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of several servers; `FAILED` when
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a selector that several servers match; `FAILED` when
  *   something could not be removed, after everything else was
  */
 export async function delServer(
@@ -32,7 +34,7 @@ export async function delServer(
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using netlink = Netlink.open();
-    const chosen = all ? objects.netData() : select(objects, selector, options.ifExists ?? false, op);
+    const chosen = all ? objects.records.all() : select(objects, selector, options.ifExists ?? false, op);
     const removed = removeServers(objects, netlink, chosen, options, op);
     recoverChanges(objects, netlink, options);
     if (all) tidyRecords(objects, options);
@@ -57,7 +59,7 @@ export function removeServers(
   const failures: unknown[] = [];
   const removed: Server[] = [];
   for (const record of records) {
-    const server = toServer(record, findHostPeer(objects, record, netlink));
+    const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
     try {
       removeServer(objects, netlink, record, options);
       removed.push(server);

@@ -1,17 +1,19 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Objects, ServerRecord } from "@dp/core";
+import { type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
 import { openServerNetns, processesIn } from "./container/processes.ts";
 import type { HostOptions } from "./host-options.ts";
+import { namesOf } from "./list.ts";
 import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoaded } from "./pins/open.ts";
 import { findHostPeer } from "./server/present.ts";
-import { recoverChanges } from "./server/remove.ts";
+import { writeEndpoints } from "./server/parts/endpoints.ts";
+import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
-import { blockName, label, type Server, toServer } from "./server/server.ts";
+import { blockName, type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {
@@ -59,7 +61,7 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     objects.requireSockDestroy();
     using netns = openServerNetns(record);
     const cgroup = chooseCgroup(record, options, op);
-    return carryOut({ objects, record, hostPeer, netns, cgroup, options, op });
+    return carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op });
   });
 }
 
@@ -73,8 +75,8 @@ export function presentServer(
   const record = requireServer(objects, selector, op);
   const hostPeer = findHostPeer(objects, record, host);
   if (hostPeer !== undefined) return { record, hostPeer };
-  throw new DatapathError("FAILED", op, `the container of ${label(record)} is gone, and its interface with it`, {
-    hint: `take it out: dp del-server --name ${record.name}`,
+  throw new DatapathError("FAILED", op, `the container of ${serverLabel(record)} is gone, and its interface with it`, {
+    hint: `take it out: dp del-server ${record.name}`,
   });
 }
 
@@ -86,7 +88,7 @@ function checkCgroup(cgroup: string | undefined, op: string): void {
 }
 
 function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOptions, op: string): string {
-  const processes = processesIn(record.netnsInode).flatMap((pid) => {
+  const processes = processesIn(record.netns.inode).flatMap((pid) => {
     const path = cgroupOfProcess(pid);
     return path === undefined ? [] : [{ pid, path }];
   });
@@ -95,15 +97,15 @@ function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOption
     if (outside.length > 0) warn?.(`${list(outside)}: outside of ${cgroup}, their connections are not refused`);
     return cgroup;
   }
-  const hint = `name the container's cgroup: dp freeze --name ${record.name} --cgroup PATH`;
+  const hint = `name the container's cgroup: dp freeze ${record.name} --cgroup PATH`;
   const common = commonCgroup(processes.map(({ path }) => path));
   if (common === undefined) {
-    throw new DatapathError("FAILED", op, `no process is in ${record.netns} to tell the container's cgroup by`, {
+    throw new DatapathError("FAILED", op, `no process is in ${record.netns.path} to tell the container's cgroup by`, {
       hint,
     });
   }
   if (common === "/") {
-    const reason = `the processes in ${record.netns} have no cgroup to themselves: ${list(processes)}`;
+    const reason = `the processes in ${record.netns.path} have no cgroup to themselves: ${list(processes)}`;
     throw new DatapathError("FAILED", op, reason, { hint });
   }
   return cgroupFolder(common);
@@ -127,6 +129,7 @@ function list(processes: readonly { pid: number; path: string }[]): string {
 
 interface Plan {
   objects: Objects;
+  host: Netlink;
   record: ServerRecord;
   hostPeer: Link;
   netns: Fd;
@@ -135,26 +138,21 @@ interface Plan {
   op: string;
 }
 
-/** The doors are shut before the house is cleared. */
-function carryOut({ objects, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
+/** New connections are blocked first, then existing ones are destroyed. */
+function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
   const frozen: ServerRecord = { ...record, state: "frozen" };
-  const endpoint = { address: record.publicAddress, port: record.hostPort };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
-    // First: whoever finds it half done knows what it was to be.
+    // First: after a kill, the record says what the server was to become.
     transaction.step(
       "record frozen",
-      () => objects.addNetData(frozen, "replace"),
-      () => objects.addNetData(record, "replace"),
+      () => objects.records.set(frozen, "replace"),
+      () => objects.records.set(record, "replace"),
     );
     transaction.step(
-      "take out dnat entry",
-      () => {
-        const target = objects.getDnatTarget(endpoint);
-        objects.delDnatTarget(endpoint);
-        return target;
-      },
-      (target) => target !== undefined && objects.addDnatTarget(endpoint, target),
+      "close endpoints",
+      () => writeEndpoints(objects, frozen),
+      () => writeEndpoints(objects, record),
     );
     transaction.step(
       "refuse IPv4 connections",
@@ -168,6 +166,6 @@ function carryOut({ objects, record, hostPeer, netns, cgroup, options, op }: Pla
     );
     const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
     const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
-    return { ...toServer(frozen, hostPeer), cgroup, destroyed: { tcp, udp } };
+    return { ...toServer(frozen, hostPeer, namesOf(host)), cgroup, destroyed: { tcp, udp } };
   });
 }

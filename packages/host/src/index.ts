@@ -4,6 +4,9 @@
  *
  * @module @dp/host
  */
+export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
+export { LayoutError, LibbpfError, MapFullError, VerifierError } from "@dp/core";
+export { InterruptedDumpError, MalformedMessageError, NetlinkError } from "@dp/netlink";
 export {
   type AddedServer,
   addServer,
@@ -11,23 +14,23 @@ export {
   addServers,
   type AddServersOptions,
 } from "./add-server.ts";
+export { type AgentEvent, type AgentOptions, runAgent } from "./agent.ts";
 export { delServer, type DelServerOptions } from "./del-server.ts";
 export type { DoctorCheck } from "./doctor/check.ts";
 export { doctor, type DoctorReport } from "./doctor.ts";
 export { type Finding, isHealthy } from "./repair/finding.ts";
 export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./freeze-server.ts";
-export { gc, type GcOptions, type GcResult } from "./gc.ts";
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load } from "./load.ts";
 export type { LoadOptions } from "./load/options.ts";
 export type { LoadResult, UplinkInfo } from "./load/result.ts";
+export { repair, type RepairOptions, type RepairResult } from "./repair.ts";
 export type { ServerSelector } from "./server/select.ts";
 export { type KnownServer, type ProxyPorts, ServerDirectory } from "./server-directory.ts";
 export type { ServerOptions } from "./server/options.ts";
-export type { Server, ServerCounters, ServerDetails, ServerPeer } from "./server/server.ts";
+export type { ForwardDetails, Server, ServerDetails, ServerForward, TrafficCount } from "./server/server.ts";
 export { status, type Status } from "./status.ts";
-export { watch, type WatchEvent, type WatchOptions } from "./watch.ts";
 export { thawServer, type ThawedServer } from "./thaw-server.ts";
 export type { StepListener } from "./transaction.ts";
 export { unload, type UnloadOptions, type UnloadResult } from "./unload.ts";

@@ -1,28 +1,31 @@
+import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoadedUnlocked } from "./pins/open.ts";
 import { findHostPeer, presentHostPeer } from "./server/present.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
-import { type Server, type ServerCounters, type ServerDetails, toCounters, toServer } from "./server/server.ts";
+import { type Server, type ServerDetails, toCount, toServer } from "./server/server.ts";
 
-/** All servers, by port. Throws `DatapathError` `NOT_LOADED`. */
+/** All servers, by id. Throws `DatapathError` `NOT_LOADED`. */
 export async function list(options: HostOptions = {}): Promise<Server[]> {
   const op = "list servers";
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
     using netlink = Netlink.open();
     const links = new Map(netlink.links().map((link) => [link.index, link]));
-    return objects.netData().map((record) => {
-      const link = links.get(record.veth.hostPeer.iface.index);
-      return toServer(record, presentHostPeer(objects, record, link));
-    });
+    const uplinkName = (ifindex: number) => links.get(ifindex)?.name;
+    return objects.records
+      .all()
+      .map((record) =>
+        toServer(record, presentHostPeer(objects, record, links.get(record.hostPeer.ifindex)), uplinkName),
+      );
   });
 }
 
 /**
- * One server with its counters. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a port of
- * several servers.
+ * One server with its traffic and drops. Throws `DatapathError` `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a
+ * selector that several servers match.
  */
 export async function show(selector: ServerSelector, options: HostOptions = {}): Promise<ServerDetails> {
   const op = `show ${describeSelector(selector)}`;
@@ -31,15 +34,25 @@ export async function show(selector: ServerSelector, options: HostOptions = {}):
   return withLoadedUnlocked(options, op, (objects) => {
     const record = requireServer(objects, selector, op);
     using netlink = Netlink.open();
-    const { index } = record.veth.hostPeer.iface;
-    const counters = index === 0 ? undefined : objects.counters(index);
-    return {
-      ...toServer(record, findHostPeer(objects, record, netlink)),
-      flows: objects.getVethPairEntry(record.veth.podPeer.addr)?.flows ?? 0,
-      counters: counters === undefined ? NO_COUNTERS : toCounters(counters),
-    };
+    return details(objects, record, netlink);
   });
 }
 
-/** Of a server that is half added, or half removed. */
-const NO_COUNTERS: ServerCounters = { in: { packets: 0, bytes: 0 }, out: { packets: 0, bytes: 0 }, drops: {} };
+function details(objects: Objects, record: ServerRecord, netlink: Netlink): ServerDetails {
+  const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
+  const traffic = objects.counters.readMany(record.forwards.map(({ counter }) => counter));
+  const forwards = server.forwards.map((forward, index) => {
+    const counter = record.forwards[index]?.counter;
+    const found = counter === undefined ? undefined : traffic.get(counter);
+    return { ...forward, in: toCount(found?.in ?? NONE), out: toCount(found?.out ?? NONE) };
+  });
+  const drops = Object.entries(objects.drops.read(record.id) ?? {}).map(([reason, packets]) => [reason, Number(packets)]);
+  return { ...server, forwards, flows: objects.flows.count(record.id), drops: Object.fromEntries(drops) };
+}
+
+const NONE = { packets: 0n, bytes: 0n };
+
+/** Names interfaces of the host, each by a look-up of its own. */
+export function namesOf(netlink: Netlink): (ifindex: number) => string | undefined {
+  return (ifindex) => netlink.link(ifindex)?.name;
+}

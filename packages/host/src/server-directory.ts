@@ -17,7 +17,7 @@ export interface KnownServer {
 /** The ports a transparent proxy has to listen on. */
 export type ProxyPorts = Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort">;
 
-/** How often, at most, the pins are opened anew for an address nobody has, in milliseconds. */
+/** At most this often, in milliseconds, are the pins opened again for an address without a server. */
 const REOPEN_MS = 1000;
 
 /** Nothing is loaded at the moment; or a newer build's, of maps this one cannot read. */
@@ -27,7 +27,8 @@ const NOT_READABLE = new Set<string>(["NOT_LOADED", "CONFLICT"]);
  * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
  * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up. It
  * takes no lock, and goes on when the datapath is unloaded and loaded again.
- * What it cannot look up is nobody's: it throws nothing but `BAD_USAGE` for what is no IPv4 address.
+ * An address that cannot be looked up has no server. It throws only `BAD_USAGE`, for a text that is not an IPv4
+ * address.
  */
 export class ServerDirectory implements Disposable {
   readonly #op: string;

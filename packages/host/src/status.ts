@@ -1,15 +1,15 @@
-import type { Objects, ServerRecord, ServerState } from "@dp/core";
-import { pinnedRecords } from "@dp/core/internal";
+import { type Objects, pinnedRecords, type ServerRecord, type ServerState, type Settings } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import type { UplinkInfo } from "./load/result.ts";
-import { openIfLoaded, withLock } from "./pins/open.ts";
+import { withLock } from "./pins/lock.ts";
+import { openIfLoaded } from "./pins/open.ts";
 import { type Finding, isHealthy } from "./repair/finding.ts";
 import { inspect } from "./repair/inspect.ts";
 import { pinsMissing } from "./repair/pins-missing.ts";
-import { Scene } from "./repair/scene.ts";
+import { View } from "./repair/view.ts";
 import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
 
 /** All of it can be written as JSON. */
@@ -22,11 +22,11 @@ export interface Status {
   mechanism: "tcx" | "clsact" | null;
   /** Those that are there. */
   uplinks: UplinkInfo[];
-  /** What servers get unless they are given another; null when nothing is loaded. */
-  publicAddress: string | null;
-  /** How many there are, by what their records say. */
+  /** The default public address of each family; null when nothing is loaded. */
+  publicAddresses: Settings["publicAddresses"] | null;
+  /** The number of servers, by the state in their records. */
   servers: { total: number; active: number; frozen: number; pending: number };
-  /** Packets that were dropped, of all servers there are and of none, by reason. */
+  /** Packets that were dropped, of all servers and of no server, by reason. */
   drops: Record<string, number>;
   findings: Finding[];
 }
@@ -50,17 +50,17 @@ export async function status(options: HostOptions = {}): Promise<Status> {
 
 function look(objects: Objects, options: HostOptions): Status {
   using netlink = Netlink.open();
-  const scene = new Scene(objects, netlink, options);
-  const findings = inspect(scene).map(({ finding }) => finding);
+  const view = new View(objects, netlink, options);
+  const findings = inspect(view).map(({ finding }) => finding);
   return {
     loaded: true,
     healthy: isHealthy(findings),
     pinRoot: pinRootOf(options),
-    mechanism: objects.mechanism,
-    uplinks: scene.uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
-    publicAddress: scene.config?.publicAddress ?? null,
-    servers: count(scene.records),
-    drops: sumDrops(objects, scene.counted),
+    mechanism: objects.attachments.mechanism,
+    uplinks: view.uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
+    publicAddresses: view.settings?.publicAddresses ?? null,
+    servers: count(view.records),
+    drops: sumDrops(objects, view.counted),
     findings,
   };
 }
@@ -75,7 +75,7 @@ function notLoaded(options: HostOptions): Status {
     pinRoot,
     mechanism: null,
     uplinks: [],
-    publicAddress: null,
+    publicAddresses: null,
     servers: count(records ?? []),
     drops: {},
   };
@@ -97,15 +97,15 @@ function count(records: readonly ServerRecord[]): Status["servers"] {
   return { total: records.length, active: of("active"), frozen: of("frozen"), pending: of("pending") };
 }
 
-function sumDrops(objects: Objects, hostPeers: Iterable<number>): Record<string, number> {
+function sumDrops(objects: Objects, ids: Iterable<number>): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const hostPeer of [NOBODY, ...hostPeers]) {
-    for (const [reason, packets] of Object.entries(objects.counters(hostPeer)?.drops ?? {})) {
+  for (const id of [NO_SERVER, ...ids]) {
+    for (const [reason, packets] of Object.entries(objects.drops.read(id) ?? {})) {
       if (packets > 0n) sums[reason] = (sums[reason] ?? 0) + Number(packets);
     }
   }
   return sums;
 }
 
-/** Whose drops are counted that belong to no server. */
-const NOBODY = 0;
+/** The id that drops of no server are counted under. */
+const NO_SERVER = 0;

@@ -1,11 +1,14 @@
 import { Netlink } from "@dp/netlink";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
+import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoaded } from "./pins/open.ts";
-import { recoverChanges } from "./server/remove.ts";
+import { allowConnections } from "./server/parts/connection-blocks.ts";
+import { writeEndpoints } from "./server/parts/endpoints.ts";
+import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, type ServerSelector } from "./server/select.ts";
-import { blockName, type Server, toServer } from "./server/server.ts";
+import { type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 /** All of it can be written as JSON. */
@@ -30,34 +33,23 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
     const { record, hostPeer } = presentServer(objects, host, selector, op);
-    const name = blockName(record);
-    if (record.state !== "frozen") return { ...toServer(record, hostPeer), thawed: false };
+    const uplinkName = namesOf(host);
+    if (record.state !== "frozen") return { ...toServer(record, hostPeer, uplinkName), thawed: false };
 
-    const endpoint = { address: record.publicAddress, port: record.hostPort };
     const active = { ...record, state: "active" } as const;
     Transaction.run(op, options.onStep, (transaction) => {
       transaction.step(
-        "dnat entry",
-        () => {
-          if (objects.getDnatTarget(endpoint) !== undefined) return false;
-          objects.addDnatTarget(endpoint, {
-            hostPeer: hostPeer.index,
-            containerAddress: record.veth.podPeer.addr,
-            gamePort: record.gamePort,
-            containerMac: record.veth.podPeer.iface.mac,
-          });
-          return true;
-        },
-        (added) => added && objects.delDnatTarget(endpoint),
+        "open endpoints",
+        () => writeEndpoints(objects, active),
+        () => writeEndpoints(objects, record),
       );
-      // Last, and in one: connections that are allowed again could not be refused anew without knowing the cgroup. The
-      // record goes after them, so that a server whose connections are refused never looks active.
+      // Last, and in one step: connections that are allowed again cannot be blocked again without knowing the cgroup. The
+      // record follows, so that a server whose connections are blocked never looks active.
       transaction.step("allow connections", () => {
-        objects.unblockIp4Connections({ name });
-        objects.unblockIp6Connections({ name });
-        objects.addNetData(active, "replace");
+        allowConnections({ objects, record });
+        objects.records.set(active, "replace");
       });
     });
-    return { ...toServer(active, hostPeer), thawed: true };
+    return { ...toServer(active, hostPeer, uplinkName), thawed: true };
   });
 }

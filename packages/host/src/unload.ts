@@ -4,7 +4,8 @@ import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
-import { expedite, openPreviousLoad, withLock } from "./pins/open.ts";
+import { expedite, withLock } from "./pins/lock.ts";
+import { openPreviousLoad } from "./pins/open.ts";
 import { recoverServers } from "./server/remove.ts";
 import { labels, type Server } from "./server/server.ts";
 
@@ -34,7 +35,7 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
   return withLock(options, () => {
-    using _expedited = expedite();
+    using _expedited = expedite(options);
     using objects = openPreviousLoad(options);
     if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
     return { pinRoot, unloaded: true, removed: takeDown(objects, options) };

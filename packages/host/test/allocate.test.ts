@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { containerMac, isHostIndex, lowestFree } from "../src/allocate/lowest-free.ts";
+import { isHostPosition, lowestFree } from "../src/allocate/lowest-free.ts";
 import { Subnet } from "../src/allocate/subnet.ts";
+import { containerMac } from "../src/interfaces/veth-pair.ts";
 
 const value = fc.integer({ min: 1, max: 40 });
 const range = fc.tuple(value, value).map(([one, other]) => [Math.min(one, other), Math.max(one, other)] as const);
 
 describe("the lowest that is free", () => {
-  test("is in the range, nobody's, and nothing lower is", () => {
+  test("is in the range and free, and nothing lower is", () => {
     fc.assert(
       fc.property(range, fc.array(value), fc.array(value), (within, servers, others) => {
         const owner = (each: number) =>
@@ -18,7 +19,7 @@ describe("the lowest that is free", () => {
     );
   });
 
-  test("once it is taken, the next search may begin where it says: all below is servers'", () => {
+  test("once it is taken, the next search may begin where it says: all below is taken by servers", () => {
     fc.assert(
       fc.property(range, fc.array(value), fc.array(value), (within, servers, others) => {
         const taken = new Set(servers);
@@ -36,9 +37,9 @@ describe("the lowest that is free", () => {
   });
 });
 
-test("the network's own and the broadcast address are no host's", () => {
+test("a container has neither the network's own nor the broadcast address", () => {
   const subnet = Subnet.parse("10.1.0.0/28", "test");
-  expect([undefined, 0, 1, 14, 15].map((index) => isHostIndex(subnet, index))).toEqual([
+  expect([undefined, 0, 1, 14, 15].map((index) => isHostPosition(subnet, index))).toEqual([
     false,
     false,
     true,
@@ -47,7 +48,7 @@ test("the network's own and the broadcast address are no host's", () => {
   ]);
 });
 
-test("a container's MAC is locally administered and ends in its address", () => {
-  expect(containerMac("10.2.0.1")).toBe("0a:58:0a:02:00:01");
-  expect(containerMac("192.168.255.254")).toBe("0a:58:c0:a8:ff:fe");
+test("a container's MAC is locally administered and ends in the server's id", () => {
+  expect(containerMac(1)).toBe("0a:58:00:00:00:01");
+  expect(containerMac(0x0102fffe)).toBe("0a:58:01:02:ff:fe");
 });

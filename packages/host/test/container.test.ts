@@ -91,7 +91,7 @@ describe("a container's network namespace", () => {
     install("runc", `echo '{"pid": ${other.pid}}'`);
     const error = await failure("lobby");
     expect([error.code, error.reason]).toEqual(["CONFLICT", "podman and runc each have a container lobby"]);
-    expect(error.hint).toBe("say whose: --container podman:lobby or --container runc:lobby");
+    expect(error.hint).toBe("name the engine: --container podman:lobby or --container runc:lobby");
     expect(await containerNamespace("podman:lobby")).toEqual(namespace);
     expect(await containerNamespace("runc:lobby")).toEqual(other.namespace);
     // Nor when one of them is stopped: which is meant would change when it is started.
@@ -118,9 +118,16 @@ describe("a container's network namespace", () => {
     expect(stopped.reason).toBe("podman says the container lobby is not running");
     expect(stopped.hint).toBe("start it: podman start lobby");
     install("podman", 'echo "Cannot connect to the daemon" >&2; exit 125');
-    expect((await failure("lobby")).reason).toContain("podman: Cannot connect to the daemon");
+    const down = await failure("lobby");
+    expect(down.reason).toBe(
+      "podman cannot be asked about container lobby: Cannot connect to the daemon; docker and runc know no container lobby",
+    );
+    expect(down.hint).toBe("does podman run? Otherwise see docker ps --all, runc list");
+    const alone = await failure("podman:lobby");
+    expect(alone.reason).toBe("podman cannot be asked about container lobby: Cannot connect to the daemon");
+    expect(alone.hint).toBe("does podman run?");
     install("ctr", 'echo "ctr: failed to dial \\"/run/c.sock\\": no such file or directory" >&2; exit 1');
-    expect((await failure("lobby")).reason).toContain("ctr: ctr: failed to dial");
+    expect((await failure("lobby")).reason).toContain("ctr cannot be asked about container lobby: ctr: failed to dial");
   });
 
   test("is not taken of a process that was the container's a moment ago", async () => {
@@ -129,11 +136,11 @@ describe("a container's network namespace", () => {
     // Started anew between the two questions.
     install("podman", `if [ -e ${folder}/asked ]; then echo ${other.pid}; else : >${folder}/asked; echo ${pid}; fi`);
     const error = await failure("lobby");
-    expect(error.reason).toBe("the container lobby was stopped or started anew meanwhile");
+    expect(error.reason).toBe("the container lobby was stopped or restarted in the meantime");
     expect(await containerNamespace("lobby")).toEqual(other.namespace);
     // Ended before its namespace was opened.
     install("podman", `if [ -e ${folder}/again ]; then echo 0; else : >${folder}/again; echo 4194304; fi`);
-    expect((await failure("lobby")).reason).toContain("meanwhile");
+    expect((await failure("lobby")).reason).toContain("in the meantime");
   });
 
   test("what cannot be a name is not passed on", async () => {

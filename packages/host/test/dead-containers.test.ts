@@ -1,6 +1,6 @@
 /**
- * Servers whose container, interface, uplink, programs or records went away: what is said of them, what mends it, and
- * that no packet of theirs gets to a stranger. Each in the running kernel, by both ways of attaching.
+ * Servers whose container, interface, uplink, programs or records went away: what status says, what repairs it, and
+ * that no packet of theirs reaches another container. Each in the running kernel, by both ways of attaching.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { run } from "@dp/test-kit/run.ts";
 import {
   addServer,
   freezeServer,
-  gc,
+  repair,
   list,
   load,
   type Server,
@@ -49,9 +49,9 @@ async function refusal(change: Promise<unknown>): Promise<DatapathError> {
   throw new Error(`it was not refused by an error of ours: ${String(error)}`);
 }
 
-/** "host-peer-gone 25570", "uplink-gone"... */
+/** "host-peer-gone mortal", "uplink-gone"... */
 function codes({ findings }: Pick<Status, "findings">): string[] {
-  return findings.map(({ code, server }) => (server === undefined ? code : `${code} ${server.port}`)).sort();
+  return findings.map(({ code, server }) => (server === undefined ? code : `${code} ${server.name}`)).sort();
 }
 
 describe.each(MECHANISMS)("attached by %s", (mechanism) => {
@@ -75,7 +75,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     await unload({ ...sandbox.options, force: true });
   }
 
-  /** Players knock at the server's door all the time; nothing of that may arrive in the namespace. */
+  /** Players connect all the time; none of their packets may arrive in the namespace. */
   async function nothingArrives(namespace: string, body: () => Promise<void>): Promise<void> {
     using seen = new PacketSocket(namespace);
     knock(sandbox);
@@ -84,27 +84,27 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     expect(seen.tcp()).toEqual([]);
   }
 
-  /** The dead server is named, gc takes it out, and all is as if it had never been. */
-  async function collected(code: string): Promise<void> {
+  /** Status names the dead server, repair removes it, and all is as if it had never been added. */
+  async function removed(code: string): Promise<void> {
     const { options } = sandbox;
     const found = await status(options);
     expect(found.healthy).toBe(false);
-    expect(codes(found)).toEqual([`${code} ${PORT}`]);
-    expect(found.findings[0]?.server).toEqual({ port: PORT, name: "mortal" });
-    const result = await gc(options);
-    expect(result.collected.map(({ port }) => port)).toEqual([PORT]);
-    expect(result).toMatchObject({ removed: [], mended: [], remaining: [] });
+    expect(codes(found)).toEqual([`${code} mortal`]);
+    expect(found.findings[0]?.server).toEqual({ id: server.id, name: "mortal" });
+    const result = await repair(options);
+    expect(result.removedServers.map(({ name }) => name)).toEqual(["mortal"]);
+    expect(result).toMatchObject({ removed: [], repaired: [], remaining: [] });
     expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
     expect((await list(options)).map(({ name }) => name)).toEqual(["alive"]);
   }
 
-  /** The living server is mended, and all is as it was. */
-  async function mended(found: string[], how: "gc" | "load" = "gc"): Promise<void> {
+  /** The server is repaired, and all is as it was. */
+  async function repaired(found: string[], how: "repair" | "load" = "repair"): Promise<void> {
     const { options } = sandbox;
     const look = await status(options);
     expect(codes(look)).toEqual(found);
     expect(look.healthy).toBe(false);
-    if (how === "gc") expect(await gc(options)).toMatchObject({ collected: [], removed: [], remaining: [] });
+    if (how === "repair") expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], remaining: [] });
     else await load(options);
     expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
     await reached();
@@ -114,31 +114,31 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
   async function reached(address = PUBLIC_ADDRESS): Promise<void> {
     using own = new PacketSocket(mortal);
     knock(sandbox, PORT, address);
-    expect(own.tcp()).toContain(`203.0.113.1 > ${server.containerAddress}:25565`);
+    expect(own.tcp()).toContain(`203.0.113.1 > ${server.addresses.ipv4?.container}:25565`);
   }
 
   test("its namespace goes away", () =>
     withSandbox(async () => {
       await sandbox.kill(mortal);
-      await collected("host-peer-gone");
+      await removed("host-peer-gone");
       expect(sandbox.observe()).toEqual({ ...(before as object), containers: expect.anything() });
     }));
 
   test("its interface is deleted inside", () =>
     withSandbox(async () => {
       run("ip", "-n", mortal, "link", "delete", "eth0");
-      await nothingArrives(mortal, () => collected("host-peer-gone"));
+      await nothingArrives(mortal, () => removed("host-peer-gone"));
       expect(sandbox.observe()).toEqual(before);
     }));
 
   test("its interface is deleted outside", () =>
     withSandbox(async () => {
-      run("ip", "link", "delete", `dp${PORT}`);
-      await nothingArrives(mortal, () => collected("host-peer-gone"));
+      run("ip", "link", "delete", server.hostPeer.name);
+      await nothingArrives(mortal, () => removed("host-peer-gone"));
       expect(sandbox.observe()).toEqual(before);
     }));
 
-  test("a stranger's interface has its index", () =>
+  test("another interface has its index", () =>
     withSandbox(async () => {
       await sandbox.kill(mortal);
       const stranger = sandbox.container();
@@ -146,48 +146,51 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       run("ip", "link", "add", "stranger", "index", index, "type", "veth", "peer", "name", "eth0", "netns", stranger);
       run("ip", "link", "set", "stranger", "up");
       run("ip", "-n", stranger, "link", "set", "eth0", "up");
-      await nothingArrives(stranger, () => collected("host-peer-replaced"));
+      await nothingArrives(stranger, () => removed("host-peer-replaced"));
       expect(JSON.parse(run("ip", "-j", "link", "show", "stranger"))).toMatchObject([{ ifindex: Number(index) }]);
     }));
 
   test("another server's interface has its index, name and MAC but for one", () =>
     withSandbox(async () => {
       const { ifindex, mac } = server.hostPeer;
-      run("ip", "link", "delete", `dp${PORT}`);
+      run("ip", "link", "delete", server.hostPeer.name);
       const stranger = sandbox.container();
-      const name = `dp${PORT + 9}`;
+      const name = "dp99";
       const peer = ["type", "veth", "peer", "name", "eth0", "netns", stranger];
       run("ip", "link", "add", name, "index", `${ifindex}`, "address", mac, ...peer);
       run("ip", "link", "set", name, "up");
       run("ip", "-n", stranger, "link", "set", "eth0", "up");
       await nothingArrives(stranger, async () => {
-        expect(codes(await status(sandbox.options))).toEqual([`host-peer-replaced ${PORT}`]);
-        expect((await gc(sandbox.options)).collected.map(({ port }) => port)).toEqual([PORT]);
+        expect(codes(await status(sandbox.options))).toEqual(["host-peer-replaced mortal"]);
+        expect((await repair(sandbox.options)).removedServers.map(({ name: removedName }) => removedName)).toEqual([
+          "mortal",
+        ]);
       });
       expect((await list(sandbox.options)).map(({ name: left }) => left)).toEqual(["alive"]);
     }));
 
   test("its host peer gets another name, MAC and state, and loses its address, route and neighbour", () =>
     withSandbox(async () => {
-      const name = `dp${PORT}`;
+      const { name } = server.hostPeer;
       run("ip", "neighbour", "flush", "dev", name, "nud", "permanent");
       run("ip", "address", "flush", "dev", name);
       run("ip", "link", "set", name, "address", "02:00:00:00:00:99");
       run("ip", "link", "set", name, "down");
       run("ip", "link", "set", name, "name", "renamed");
-      const what = ["address-missing", "down", "mac", "renamed"].map((each) => `host-peer-${each} ${PORT}`);
+      const what = ["host-peer-down", "host-peer-renamed", "missing-gateway-address", "wrong-host-peer-mac"];
+      const lost = ["missing-neighbour", "missing-route"];
       const found = codes(await status(sandbox.options));
-      expect(found).toEqual(expect.arrayContaining([...what, `neighbour-missing ${PORT}`, `route-missing ${PORT}`]));
-      const whole = await gc(sandbox.options);
-      expect(whole).toMatchObject({ collected: [], remaining: [] });
+      expect(found).toEqual(expect.arrayContaining([...what, ...lost].map((each) => `${each} mortal`)));
+      const whole = await repair(sandbox.options);
+      expect(whole).toMatchObject({ removedServers: [], remaining: [] });
       expect(await status(sandbox.options)).toMatchObject({ healthy: true, findings: [] });
       await reached();
     }));
 
-  test("its host peer has another name and MAC: nobody takes it for dead, and a newer build's programs come in step", () =>
+  test("its host peer has another name and MAC: it does not count as gone, and a newer build's programs replace its programs in step", () =>
     withSandbox(async () => {
       const { options } = sandbox;
-      const name = `dp${PORT}`;
+      const { name } = server.hostPeer;
       run("ip", "link", "set", name, "down");
       run("ip", "link", "set", name, "address", "02:00:00:00:00:99");
       run("ip", "link", "set", name, "name", "renamed");
@@ -201,14 +204,14 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       expect((await refusal(freezeServer({ port: PORT }, options))).hint).toContain("--cgroup");
       expect(await thawServer({ port: PORT }, options)).toMatchObject({ state: "active", thawed: false });
 
-      const { mended: later, remaining } = await load(options);
+      const { repaired: later, remaining } = await load(options);
       expect(codes({ findings: later }).filter((code) => code.startsWith("program-"))).toEqual([]);
       expect(remaining).toEqual([]);
       expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
       await reached();
     }));
 
-  test("the uplink is down, or its cable is out: that is said, and left to whoever did it", () =>
+  test("the uplink is down, or its cable is out: that is reported, and left to the operator", () =>
     withSandbox(async () => {
       const { options, internet } = sandbox;
       const found = async () => {
@@ -217,7 +220,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       };
       run("ip", "link", "set", "up0", "down");
       expect(await found()).toEqual({ healthy: false, findings: ["error uplink-down"] });
-      expect(await gc(options)).toMatchObject({ collected: [], removed: [], mended: [] });
+      expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], repaired: [] });
       run("ip", "link", "set", "up0", "up");
       expect(await found()).toEqual({ healthy: true, findings: [] });
       run("ip", "-n", internet, "link", "set", "net0", "down");
@@ -226,7 +229,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       expect(await found()).toEqual({ healthy: true, findings: [] });
     }));
 
-  test.each(["gc", "load"] as const)(
+  test.each(["repair", "load"] as const)(
     "its uplink gets another MTU: %s gives it to both ends, unless it has its own",
     (how) =>
       withSandbox(async () => {
@@ -234,15 +237,15 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         const own = await addServer({ ...options, port: PORT + 2, netns: sandbox.container(), mtu: 1400 });
         run("ip", "link", "set", "up0", "mtu", "1280");
         const found = await status(options);
-        expect(codes(found)).toEqual([`mtu-outdated ${PORT}`, `mtu-outdated ${PORT + 1}`]);
+        expect(codes(found)).toEqual(["mtu-outdated alive", "mtu-outdated mortal"]);
         expect(found).toMatchObject({ healthy: true });
-        expect(found.findings[0]?.what).toBe("its interfaces have an MTU of 1500, and its uplink up0 has 1280");
-        if (how === "gc") expect((await gc(options)).mended).toHaveLength(2);
-        else expect((await load(options)).mended).toEqual([]);
+        expect(found.findings[0]?.what).toBe("its peers have an MTU of 1500, and by its uplinks it should be 1280");
+        if (how === "repair") expect((await repair(options)).repaired).toHaveLength(2);
+        else expect((await load(options)).repaired).toEqual([]);
         expect((await status(options)).findings).toEqual([]);
         const mtus = [
           ["-n", mortal, "link", "show", "eth0"],
-          ["link", "show", `dp${PORT}`],
+          ["link", "show", server.hostPeer.name],
           ["link", "show", own.hostPeer.name],
         ];
         expect(mtus.map((args) => / mtu (\d+) /.exec(run("ip", ...args))?.[1])).toEqual(["1280", "1280", "1400"]);
@@ -253,10 +256,13 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     withSandbox(async () => {
       run("ip", "-n", mortal, "address", "flush", "dev", "eth0");
       run("ip", "-n", mortal, "link", "set", "eth0", "down", "address", "02:00:00:00:00:99");
-      await mended(
-        ["container-address-missing", "container-peer-down", "container-peer-mac", "container-route-missing"].map(
-          (code) => `${code} ${PORT}`,
-        ),
+      await repaired(
+        [
+          "container-peer-down",
+          "missing-container-address",
+          "missing-container-route",
+          "wrong-container-peer-mac",
+        ].map((code) => `${code} mortal`),
       );
     }));
 
@@ -264,24 +270,26 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     withSandbox(async () => {
       const other = sandbox.container();
       run("ip", "-n", mortal, "link", "set", "eth0", "netns", other);
-      expect(codes(await gc(sandbox.options).then(({ remaining }) => ({ findings: remaining })))).toContain(
-        `container-peer-moved ${PORT}`,
+      expect(codes(await repair(sandbox.options).then(({ remaining }) => ({ findings: remaining })))).toContain(
+        "container-peer-moved mortal",
       );
       expect(await list(sandbox.options)).toHaveLength(2);
     }));
 
-  test.each(["gc", "load"] as const)("somebody takes the programs off: %s puts them back", (how) =>
+  test.each(["repair", "load"] as const)("another program detaches all programs: %s attaches them again", (how) =>
     withSandbox(async () => {
       detachAll();
       using own = new PacketSocket(mortal);
       knock(sandbox);
       expect(own.tcp()).toEqual([]);
-      await mended(
+      await repaired(
         [
           "program-detached",
           "program-detached",
-          ...Array.from({ length: 4 }, () => `program-detached ${PORT}`),
-          ...Array.from({ length: 4 }, () => `program-detached ${PORT + 1}`),
+          ...["alive", "mortal"].flatMap((name) => [
+            `container-program-detached ${name}`,
+            ...Array.from({ length: 3 }, () => `program-detached ${name}`),
+          ]),
         ].sort(),
         how,
       );
@@ -291,43 +299,56 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
   /** By other means than datapath's own: every program of it, from whatever it is on. */
   function detachAll(): void {
     using objects = openPinned({ pinRoot: sandbox.pinRoot });
-    for (const { path } of objects.cgroupAttachments()) {
+    for (const { path } of objects.attachments.onCgroup()) {
       using link = Link.fromPin(path);
       link.detach();
     }
-    for (const { path, iface, program, mechanism: by } of objects.attachments()) {
+    for (const { path, iface, program, mechanism: by } of objects.attachments.all()) {
       if (by === "tcx") {
         using link = Link.fromPin(path);
         link.detach();
       } else if (program === "tproxy_container") {
-        const record = objects.netData().find(({ veth }) => veth.hostPeer.iface.name === iface);
-        run("tc", "-n", record?.netns.replace("/run/netns/", "") ?? "", "qdisc", "delete", "dev", "eth0", "clsact");
+        const record = objects.records.all().find(({ hostPeer }) => hostPeer.name === iface);
+        run("tc", "-n", record?.netns.path.replace("/run/netns/", "") ?? "", "qdisc", "delete", "dev", "eth0", "clsact");
       } else run("tc", "filter", "delete", "dev", iface, program === "tproxy_host" ? "egress" : "ingress");
     }
   }
 
-  test.each(["gc", "load"] as const)("entries are lost, changed and made up: %s puts them right", (how) =>
+  test.each(["repair", "load"] as const)("entries are lost and changed: %s puts them right", (how) =>
     withSandbox(async () => {
-      const { hostPeer, containerAddress } = server;
-      const endpoint = { address: PUBLIC_ADDRESS, port: PORT };
+      const { id, hostPeer, addresses } = server;
+      const containerAddress = addresses.ipv4?.container ?? "";
+      const endpoint = { protocol: "tcp", address: PUBLIC_ADDRESS, port: PORT } as const;
       {
         using objects = openPinned({ pinRoot: sandbox.pinRoot });
-        const snat = objects.getSnatTarget(hostPeer.ifindex);
-        if (snat === undefined) throw new Error("there is no SNAT target");
-        objects.delDnatTarget(endpoint);
-        objects.addSnatTarget(hostPeer.ifindex, { ...snat, publicPort: 1 });
-        objects.delVethPairEntry(containerAddress);
-        objects.delCounters(hostPeer.ifindex);
-        objects.delHostPeer(containerAddress);
-        for (const uplink of objects.uplinks()) objects.delUplink(uplink);
+        const entry = objects.servers.get(hostPeer.ifindex);
+        if (entry === undefined) throw new Error("there is no server entry");
+        objects.endpoints.delete(endpoint);
+        objects.servers.set(hostPeer.ifindex, { ...entry, forwards: [] });
+        objects.containers.delete(containerAddress);
+        objects.drops.delete(id);
+        objects.players.delete(id);
+        for (const [counter] of objects.counters.all()) objects.counters.release(counter);
+        objects.hostPeers.delete(id);
+        for (const uplink of objects.uplinks.all()) objects.uplinks.delete(uplink);
       }
       writeSysctl(RESERVED, "1\n");
-      const lost = ["counters-missing", "dnat-entry", "host-peer-entry", "port-not-reserved", "snat-target"];
-      await mended(
+      const lost = [
+        "missing-container-entry",
+        "missing-counter",
+        "missing-drop-counts",
+        "missing-host-peer-entry",
+        "missing-players",
+        "port-not-reserved",
+        "wrong-endpoint",
+        "wrong-server-entry",
+      ];
+      await repaired(
         [
-          ...[...lost, "veth-pair-entry"].map((code) => `${code} ${PORT}`),
-          `port-not-reserved ${PORT + 1}`,
-          "uplink-entry-missing",
+          ...lost.map((code) => `${code} mortal`),
+          "missing-counter alive",
+          "port-not-reserved alive",
+          "missing-uplink-entry",
         ].sort(),
         how,
       );
@@ -342,50 +363,48 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       const whole = sandbox.observe();
       {
         using objects = openPinned({ pinRoot: sandbox.pinRoot });
-        const [snat] = objects.snatTargets();
-        const [pair] = objects.vethPairEntries();
-        const record = objects.netData()[0];
-        if (snat === undefined || pair === undefined || record === undefined) throw new Error("entries are missing");
-        const { hostPeer, ...target } = snat;
-        objects.addDnatTarget(
-          { address: "192.0.2.9", port: PORT },
-          { hostPeer, containerAddress: "10.2.0.1", gamePort: 1, containerMac: target.containerMac },
+        const record = objects.records.all()[0];
+        const entry = objects.servers.all()[0]?.[1];
+        if (entry === undefined || record === undefined) throw new Error("entries are missing");
+        const target = { containerAddress: "10.2.0.1", containerPort: 1, containerMac: entry.containerMac, open: true };
+        objects.endpoints.set(
+          { protocol: "tcp", address: "192.0.2.9", port: PORT },
+          { server: 77, counter: 70, ...target },
         );
-        objects.addSnatTarget(77_777, target);
-        objects.addVethPairEntry(
-          { ...record.veth, podPeer: { ...record.veth.podPeer, addr: "10.2.9.9" } },
-          { gamePort: 1, group: 0, netnsCookie: 1n },
-        );
-        objects.addCounters(77_777);
-        objects.addHostPeer("10.2.9.9", hostPeer);
+        objects.servers.set(77_777, { ...entry, id: 77 });
+        objects.containers.set("10.2.9.9", { server: 77, hostPeer: 77_777 });
+        objects.drops.add(77);
+        objects.players.add(77);
+        objects.counters.claim(70, 77);
+        objects.hostPeers.set(77, record.hostPeer.ifindex);
         sandbox.addInterface("other0");
         const other = readInterface("other0").index;
-        objects.addUplink(other);
-        objects.attachTproxyHostEgress({ index: other, name: "other0", mac: "02:00:00:00:00:01" });
+        objects.uplinks.set(other);
+        objects.attachments.attach("tproxy_host", { index: other, name: "other0" });
       }
       const found = await status(options);
       expect(found.healthy).toBe(false);
-      const entries = ["counters", "dnat-entry", "host-peer-entry", "snat-target", "uplink", "veth-pair-entry"];
-      const orphans = ["attachment", ...entries].map((each) => `orphaned-${each}`);
+      const entries = ["container-entry", "counter", "drop-counts", "endpoint", "host-peer", "players", "server-entry"];
+      const orphans = ["attachment", ...entries, "uplink"].map((each) => `orphaned-${each}`);
       expect(codes(found)).toEqual(orphans);
-      const result = await gc(options);
+      const result = await repair(options);
       expect(result.removed.map(({ code }) => code).sort()).toEqual(orphans);
       run("ip", "link", "delete", "other0");
       expect(sandbox.observe()).toEqual(whole);
     }));
 
-  test.each(["gc", "load"] as const)("the uplink is made again, with another index and address: %s follows it", (how) =>
+  test.each(["repair", "load"] as const)("the uplink is made again, with another index and address: %s follows it", (how) =>
     withSandbox(async () => {
       const { options, host, internet } = sandbox;
       run("ip", "link", "delete", "up0");
       const gone = await status(options);
       expect(codes(gone)).toContain("uplink-gone");
       expect(codes(gone)).toEqual(
-        expect.arrayContaining([`public-address-gone ${PORT}`, `public-address-gone ${PORT + 1}`]),
+        expect.arrayContaining(["public-address-gone alive", "public-address-gone mortal"]),
       );
-      expect((await gc(options)).collected).toEqual([]);
+      expect((await repair(options)).removedServers).toEqual([]);
 
-      // Whoever gets the old index is sent no replies.
+      // Replies are not sent to an interface that gets the old index.
       const address = "203.0.113.77";
       run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", internet);
       run("ip", "-n", host, "address", "add", `${address}/24`, "dev", "up0");
@@ -394,16 +413,16 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       run("ip", "-n", internet, "link", "set", "net0", "up");
       run("ip", "route", "add", "default", "via", "203.0.113.1");
       expect((await status(options)).healthy).toBe(false);
-      if (how === "gc") expect(await gc(options)).toMatchObject({ collected: [], remaining: [] });
+      if (how === "repair") expect(await repair(options)).toMatchObject({ removedServers: [], remaining: [] });
       else await load(options);
-      expect(await status(options)).toMatchObject({ healthy: true, publicAddress: address, findings: [] });
-      expect((await list(options)).map((each) => each.address)).toEqual([address, address]);
+      expect(await status(options)).toMatchObject({ healthy: true, publicAddresses: { ipv4: address }, findings: [] });
+      expect((await list(options)).map((each) => each.forwards[0]?.address)).toEqual([address, address]);
       await reached(address);
     }),
   );
 
   if (mechanism === "tcx") {
-    test.each(["gc", "load"] as const)("the bpffs is unmounted: %s clears what is left", (how) =>
+    test.each(["repair", "load"] as const)("the bpffs is unmounted: %s clears what is left", (how) =>
       withSandbox(async () => {
         const { options, pinRoot } = sandbox;
         unmount(pinRoot);
@@ -418,13 +437,13 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         }
         expect(found).toMatchObject({ loaded: false, healthy: false, mechanism: null });
         expect(codes(found)).toEqual(["orphaned-interface", "orphaned-interface"]);
-        expect(found.findings.map(({ what }) => what).join()).toContain("dp25570");
-        if (how === "gc") {
-          const { removed } = await gc(options);
+        expect(found.findings.map(({ what }) => what).join()).toContain(server.hostPeer.name);
+        if (how === "repair") {
+          const { removed } = await repair(options);
           expect(removed.map(({ code }) => code)).toEqual(["orphaned-interface", "orphaned-interface"]);
         }
         await load(options);
-        expect(sandbox.warnings).toHaveLength(how === "gc" ? 0 : 2);
+        expect(sandbox.warnings).toHaveLength(how === "repair" ? 0 : 2);
         expect(await status(options)).toMatchObject({ healthy: true, servers: { total: 0 }, findings: [] });
         server = await addServer({ ...options, port: PORT, netns: mortal, name: "mortal" });
         await reached();
@@ -439,15 +458,15 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         const found = await status(options);
         expect(found).toMatchObject({ loaded: false, healthy: false });
         expect(codes(found)).toEqual(["record-out-of-sight", "record-out-of-sight"]);
-        const { collected, removed, remaining } = await gc(options);
-        expect({ collected, removed }).toEqual({ collected: [], removed: [] });
+        const { removedServers, removed: orphans, remaining } = await repair(options);
+        expect({ removedServers, orphans }).toEqual({ removedServers: [], orphans: [] });
         expect(remaining.map(({ code }) => code)).toEqual(["record-out-of-sight", "record-out-of-sight"]);
         await reached();
 
         const servers = await load(options).then(() => list(options));
         expect(servers.map(({ name, group }) => [name, group])).toEqual([
-          ["mortal", "games"],
           ["alive", "games"],
+          ["mortal", "games"],
         ]);
         expect(await status(options)).toMatchObject({ healthy: true, mechanism, findings: [] });
         await reached();

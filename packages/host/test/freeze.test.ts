@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { openPinned, type ServerRecord } from "@dp/core";
+import { entriesOf, openPinned, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
@@ -18,10 +18,10 @@ import {
   delServer,
   freezeServer,
   type FreezeServerOptions,
-  gc,
   type HostOptions,
   list,
   load,
+  repair,
   show,
   status,
   thawServer,
@@ -125,7 +125,7 @@ test(
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("connected");
 
     const frozen = await freeze();
-    expect(frozen).toMatchObject({ port: LOBBY, state: "frozen", cgroup: cgroup.path, destroyed: { udp: 1 } });
+    expect(frozen).toMatchObject({ forwards: [{ port: LOBBY }], state: "frozen", cgroup: cgroup.path, destroyed: { udp: 1 } });
     // A connection to itself ends on both sides when one is destroyed.
     expect(frozen.destroyed.tcp).toBeGreaterThanOrEqual(2);
     await lobby.waitFor({ what: "error", name: "game.0", code: "ECONNABORTED" });
@@ -143,7 +143,7 @@ test(
     expect(await attempt(games, "127.0.0.1", 25565)).toBe("connected");
     expect(await attempt(player, PUBLIC_ADDRESS, GAMES)).toBe("connected");
 
-    expect(await thaw()).toMatchObject({ port: LOBBY, state: "active", thawed: true });
+    expect(await thaw()).toMatchObject({ forwards: [{ port: LOBBY }], state: "active", thawed: true });
     expect(await attempt(player, PUBLIC_ADDRESS, LOBBY)).toBe("connected");
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("connected");
     expect(await attempt(lobby, "::1", 25565)).toBe("connected");
@@ -157,13 +157,13 @@ test(
 
 const FREEZING = [
   "record frozen",
-  "take out dnat entry",
+  "close endpoints",
   "refuse IPv4 connections",
   "refuse IPv6 connections",
   "destroy TCP sockets",
   "destroy UDP sockets",
 ];
-const THAWING = ["dnat entry", "allow connections"];
+const THAWING = ["open endpoints", "allow connections"];
 
 describe("as a whole or not at all", () => {
   async function stepsOf(change: (more: object) => Promise<unknown>): Promise<string[]> {
@@ -284,7 +284,7 @@ describe("a frozen server", () => {
     for (const change of [freeze, thaw]) {
       const error = await failure(change());
       expect(error.message).toContain("is gone, and its interface with it");
-      expect(error.hint).toBe(`take it out: dp del-server --name server-${LOBBY}`);
+      expect(error.hint).toBe(`take it out: dp del-server server-${LOBBY}`);
     }
     expect(await list(sandbox.options)).toMatchObject([{ state: "gone" }]);
   });
@@ -367,31 +367,21 @@ test(
     await addListening(LOBBY, netns, cgroup);
     await freeze();
     expect(await status(options)).toMatchObject({ healthy: true, servers: { total: 1, frozen: 1 }, findings: [] });
-    expect(await gc(options)).toMatchObject({ collected: [], removed: [], mended: [], remaining: [] });
+    expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], repaired: [], remaining: [] });
 
     const other = makeCgroup();
     {
       using objects = openPinned({ pinRoot });
-      const { veth, gamePort, publicAddress } = objects
-        .netData()
-        .find(({ hostPort }) => hostPort === LOBBY) as ServerRecord;
-      objects.addDnatTarget(
-        { address: publicAddress, port: LOBBY },
-        {
-          hostPeer: veth.hostPeer.iface.index,
-          containerAddress: veth.podPeer.addr,
-          gamePort,
-          containerMac: veth.podPeer.iface.mac,
-        },
-      );
-      objects.unblockIp6Connections({ name: `dp${LOBBY}` });
+      const record = objects.records.find({ name: `server-${LOBBY}` }) as ServerRecord;
+      objects.endpoints.setMany(entriesOf(record, true));
+      objects.unblockIp6Connections({ name: record.hostPeer.name });
       objects.blockIp4Connections(other.path, { name: "999" });
     }
     const found = (await status(options)).findings.map(({ code }) => code).sort();
-    expect(found).toEqual(["dnat-entry", "freeze-incomplete", "orphaned-block"]);
-    const { removed, mended, remaining } = await gc(options);
+    expect(found).toEqual(["freeze-incomplete", "orphaned-block", "wrong-endpoint"]);
+    const { removed, repaired, remaining } = await repair(options);
     expect(removed.map(({ code }) => code)).toEqual(["orphaned-block"]);
-    expect(mended.map(({ code }) => code)).toEqual(["dnat-entry"]);
+    expect(repaired.map(({ code }) => code)).toEqual(["wrong-endpoint"]);
     expect(remaining.map(({ code }) => code)).toEqual(["freeze-incomplete"]);
     await freeze();
     expect(await status(options)).toMatchObject({ healthy: true, findings: [] });

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { openPinned } from "@dp/core";
+import { entriesOf, openPinned } from "@dp/core";
 import { Netlink, openNamespace } from "@dp/netlink";
 import { DatapathError, type ErrorCode } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
@@ -63,28 +63,41 @@ describe("the way of a server", () => {
     const empty = sandbox.observe();
 
     const loaded = await load(options);
-    expect(loaded).toMatchObject({ upgraded: false, publicAddress: PUBLIC_ADDRESS, servers: 0 });
+    expect(loaded).toMatchObject({ upgraded: false, publicAddresses: { ipv4: PUBLIC_ADDRESS }, servers: 0 });
     expect(loaded.uplinks.map(({ name }) => name)).toEqual(["up0"]);
     const before = sandbox.observe();
 
     const server = await addServer({ ...options, port: PORT, netns: container, name: "lobby", group: "games" });
     expect(server).toMatchObject({
-      port: PORT,
-      address: PUBLIC_ADDRESS,
+      id: 1,
       name: "lobby",
       group: "games",
-      gamePort: 25565,
       state: "active",
+      owner: "cli",
+      network: "own",
+      container: null,
       netns: `/run/netns/${container}`,
-      containerAddress: "10.2.0.1",
-      hostPeer: { name: `dp${PORT}`, mac: "7e:90:c4:ed:df:d0", address: "10.1.0.1" },
-      containerPeer: { name: "eth0", mac: "0a:58:0a:02:00:01", address: "10.2.0.1" },
+      forwards: [
+        {
+          protocol: "tcp",
+          address: PUBLIC_ADDRESS,
+          port: PORT,
+          count: 1,
+          containerAddress: "10.2.0.1",
+          containerPort: 25565,
+          uplink: "up0",
+          mtu: 1500,
+        },
+      ],
+      addresses: { ipv4: { container: "10.2.0.1", gateway: "10.1.0.1" } },
+      hostPeer: { name: "dp1", mac: "7e:90:c4:ed:df:d0" },
+      containerPeer: { name: "eth0", mac: "0a:58:00:00:00:01" },
     });
     expect(Date.now() - Date.parse(server.createdAt)).toBeWithin(0, 10_000);
     expect(await list(options)).toEqual([server]);
     const details = await show({ port: PORT }, options);
     expect(details).toMatchObject(server);
-    expect(details.counters).toMatchObject({ in: { packets: 0, bytes: 0 }, out: { packets: 0, bytes: 0 } });
+    expect(details.forwards).toMatchObject([{ in: { packets: 0, bytes: 0 }, out: { packets: 0, bytes: 0 } }]);
     expect(readSysctl("ipv4/ip_local_reserved_ports")).toBe(String(PORT));
 
     expect(await delServer({ port: PORT }, options)).toEqual([server]);
@@ -124,14 +137,14 @@ describe("the way of a server", () => {
       ["10.1.0.1/32", undefined],
       ["default", "10.1.0.1"],
     ]);
-    expect(host.link(`dp${PORT}`)).toMatchObject({ index: hostPeer.ifindex, mac: hostPeer.mac, mtu: 1400, up: true });
+    expect(host.link("dp1")).toMatchObject({ index: hostPeer.ifindex, mac: hostPeer.mac, mtu: 1400, up: true });
     // No IPv6 on either end.
     expect(host.addresses({ ifindex: hostPeer.ifindex })).toMatchObject([{ address: "10.1.0.1", prefix: 32 }]);
     expect(host.routes({ ifindex: hostPeer.ifindex, family: "inet" })).toMatchObject([
       { destination: "10.2.0.1/32", scope: "link", source: "10.1.0.1" },
     ]);
     expect(host.neighbours({ ifindex: hostPeer.ifindex, family: "inet" })).toMatchObject([
-      { address: "10.2.0.1", mac: "0a:58:0a:02:00:01", state: "permanent" },
+      { address: "10.2.0.1", mac: "0a:58:00:00:00:01", state: "permanent" },
     ]);
     await unload({ ...options, force: true });
   });
@@ -142,7 +155,7 @@ describe("the way of a server", () => {
     await load(sandbox.options);
     await addServer({ ...sandbox.options, port: PORT, netns: sandbox.container() });
     using host = Netlink.open();
-    expect(host.link(`dp${PORT}`)?.mtu).toBe(1444);
+    expect(host.link("dp1")?.mtu).toBe(1444);
     await unload({ ...sandbox.options, force: true });
   });
 
@@ -165,9 +178,9 @@ describe("the way of a server", () => {
         `require("net").connect(${PORT}, "${PUBLIC_ADDRESS}").on("data", (d) => process.stdout.write(d)).setTimeout(5000, () => process.exit(1));`,
       );
       expect((await new Response(client.stdout).text()).trim()).toBe("203.0.113.1");
-      const { counters } = await show({ port: PORT }, options);
-      expect(counters.in.packets).toBeGreaterThan(2);
-      expect(counters.out.bytes).toBeGreaterThan(60);
+      const [forward] = (await show({ port: PORT }, options)).forwards;
+      expect(forward?.in.packets).toBeGreaterThan(2);
+      expect(forward?.out.bytes).toBeGreaterThan(60);
     } finally {
       server.kill();
       await server.exited;
@@ -186,7 +199,7 @@ describe("a step that fails", () => {
     const steps = await stepsOf(add);
     await delServer({ all: true }, options);
     expect(steps[0]).toBe("note the change");
-    expect(steps.slice(-2)).toEqual(["dnat entry", "end the change"]);
+    expect(steps.slice(-2)).toEqual(["open endpoints", "end the change"]);
     run("ip", "-n", container, "link", "set", "lo", "down");
     const before = sandbox.observe();
     for (const [at, step] of [...steps.entries(), ...steps.entries()]) {
@@ -252,22 +265,22 @@ describe("a step that fails", () => {
     const uplink = () => {
       using objects = openPinned({ pinRoot: sandbox.pinRoot });
       using netlink = Netlink.open();
-      const doors = objects.attachments().filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0);
+      const uplinks = objects.attachments.all().filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0);
       return {
-        on: doors.map(({ ifindex }) => netlink.link(ifindex)?.name),
-        old: doors.every(({ programId }) => programId === old),
-        leaves: objects.uplinks().map((ifindex) => netlink.link(ifindex)?.name),
+        on: uplinks.map(({ ifindex }) => netlink.link(ifindex)?.name),
+        old: uplinks.every(({ programId }) => programId === old),
+        leaves: objects.uplinks.all().map((ifindex) => netlink.link(ifindex)?.name),
       };
     };
     const old = (() => {
       using objects = openPinned({ pinRoot: sandbox.pinRoot });
-      return objects.programId("dnat");
+      return objects.attachments.programId("dnat");
     })();
     for (let at = 0; ; at++) {
       const loaded = await load({ ...options, onStep: failing(at) }).catch(() => undefined);
       if (loaded !== undefined) {
         expect(at).toBeGreaterThan(6);
-        expect(loaded).toMatchObject({ uplinks: [{ name: "wan0" }], mended: [] });
+        expect(loaded).toMatchObject({ uplinks: [{ name: "wan0" }], repaired: [] });
         break;
       }
       expect(uplink()).toEqual({ on: ["wan0"], old: true, leaves: ["wan0"] });
@@ -326,7 +339,7 @@ describe("killed in the middle", () => {
       if (command === "del") await add();
       killed(command, step, sandbox, container);
       await addServer({ ...options, port: PORT + 1, netns: other });
-      expect(await list(options)).toMatchObject([{ port: PORT + 1 }]);
+      expect(await list(options)).toMatchObject([{ forwards: [{ port: PORT + 1 }] }]);
       await delServer({ port: PORT + 1 }, options);
       expect([command, step, sandbox.observe()]).toEqual([command, step, before]);
     }
@@ -336,7 +349,7 @@ describe("killed in the middle", () => {
 });
 
 describe("what was not finished", () => {
-  test("a server that lacks nothing but its DNAT entry gets it with the next change", async () => {
+  test("a server whose endpoints alone are closed: the next change opens them", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     const container = sandbox.container();
@@ -344,9 +357,11 @@ describe("what was not finished", () => {
     await addServer({ ...options, port: PORT, netns: container });
     const before = sandbox.observe();
     using objects = openPinned({ pinRoot: sandbox.pinRoot });
-    // As a thaw, or a move to another address, leaves it.
-    objects.records.beginChange("10.2.0.1");
-    expect(objects.delDnatTarget({ address: PUBLIC_ADDRESS, port: PORT })).toBe(true);
+    // As a killed thaw, or a killed move to another address, leaves it.
+    objects.records.changes.begin(1);
+    const [record] = objects.records.all();
+    if (record === undefined) throw new Error("there is no record");
+    objects.endpoints.setMany(entriesOf(record, false));
     await delServer({ name: "none" }, { ...options, ifExists: true });
     expect(sandbox.observe()).toEqual(before);
     expect(sandbox.warnings).toHaveLength(1);
@@ -361,10 +376,10 @@ describe("what was not finished", () => {
     run("rm", join(sandbox.pinRoot, "progs", "dp_snat"));
     await refusal("NOT_LOADED", list(options));
     expect(await load(options)).toMatchObject({ upgraded: true, servers: 1 });
-    expect(await list(options)).toMatchObject([{ port: PORT, state: "active" }]);
+    expect(await list(options)).toMatchObject([{ forwards: [{ port: PORT }], state: "active" }]);
     run("rm", join(sandbox.pinRoot, "progs", "dp_dnat"));
     await refusal("CONFLICT", unload(options));
-    expect(await unload({ ...options, force: true })).toMatchObject({ unloaded: true, removed: [{ port: PORT }] });
+    expect(await unload({ ...options, force: true })).toMatchObject({ unloaded: true, removed: [{ name: `server-${PORT}` }] });
     expect(sandbox.observe()).toMatchObject({ pinRoot: [] });
   });
 });
@@ -379,9 +394,9 @@ describe("many at once", () => {
       containers.map((netns) => addServer({ pinRoot: sandbox.pinRoot, port: "auto" as const, netns })),
     );
     const different = (of: (server: Server) => unknown) => new Set(added.map(of)).size;
-    expect(different(({ port }) => port)).toBe(20);
-    expect(different(({ containerAddress }) => containerAddress)).toBe(20);
-    expect(different(({ hostPeer }) => hostPeer.address)).toBe(20);
+    expect(different(({ forwards }) => forwards[0]?.port)).toBe(20);
+    expect(different(({ addresses }) => addresses.ipv4?.container)).toBe(20);
+    expect(different(({ addresses }) => addresses.ipv4?.gateway)).toBe(20);
     expect(different(({ hostPeer }) => hostPeer.ifindex)).toBe(20);
     expect(await list(options)).toHaveLength(20);
     expect(readSysctl("ipv4/ip_local_reserved_ports")).toBe("25565-25584");
@@ -409,13 +424,13 @@ describe("a container that died", () => {
     const container = sandbox.container();
     await addServer({ ...options, port: PORT, netns: container });
     await sandbox.kill(container);
-    expect(await list(options)).toMatchObject([{ port: PORT, state: "gone" }]);
+    expect(await list(options)).toMatchObject([{ forwards: [{ port: PORT }], state: "gone" }]);
     expect(await show({ port: PORT }, options)).toMatchObject({ state: "gone" });
     expect(await load(options)).toMatchObject({ upgraded: true, servers: 1 });
     await delServer({ port: PORT }, options);
     expect(sandbox.observe()).toMatchObject({ ...(before as object), pinRoot: expect.anything() });
     const next = await addServer({ ...options, port: PORT, netns: sandbox.container() });
-    expect(next.containerAddress).toBe("10.2.0.1");
+    expect(next.addresses.ipv4?.container).toBe("10.2.0.1");
     await unload({ ...options, force: true });
     expect(sandbox.leakedFds).toEqual([]);
   });
@@ -450,7 +465,6 @@ describe("bad input changes nothing", () => {
     await refusal("NOT_LOADED", add({}));
     await load(options);
     await addServer({ ...options, port: PORT, netns: taken, name: "lobby" });
-    sandbox.addInterface("dp25601");
     sandbox.addInterface("notup");
     run("ip", "addr", "add", "198.51.100.7/24", "dev", "notup");
 
@@ -458,11 +472,11 @@ describe("bad input changes nothing", () => {
     const cases: [ErrorCode, Partial<AddServerOptions>, string][] = [
       ["BAD_USAGE", { port: 0 }, "from 1 to 65535"],
       ["BAD_USAGE", { port: 65536 }, "from 1 to 65535"],
-      ["CONFLICT", { port: PORT }, "port 25570 is taken by server 25570 (lobby)"],
+      ["CONFLICT", { port: PORT }, "203.0.113.10:25570/tcp is taken by server lobby (id 1)"],
       ["CONFLICT", { port: 25999 }, "listens on port 25999 of the host"],
       ["FAILED", { netns: "hosttest-none" }, "there is none of that name"],
       ["FAILED", { netns: "pid:4194399" }, "there is no process"],
-      ["CONFLICT", { netns: taken }, "is already server 25570 (lobby)"],
+      ["CONFLICT", { netns: taken }, "already belongs to server lobby (id 1)"],
       ["CONFLICT", { netns: sandbox.host }, "the host's own network namespace"],
       ["CONFLICT", { netns: "pid:self".replace("self", String(process.pid)) }, "the host's own network namespace"],
       ["CONFLICT", { netns: crowded }, "already has an interface eth0"],
@@ -470,23 +484,24 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { container: "x" }, "either a network namespace or a container"],
       ["BAD_USAGE", { netns: undefined, container: "--help" }, "not a container's name"],
       ["FAILED", { netns: undefined, container: "hosttest-none" }, "container"],
-      ["CONFLICT", { name: "lobby" }, "the name lobby is taken by server 25570"],
+      ["CONFLICT", { name: "lobby" }, "the name lobby is taken by server lobby (id 1)"],
       ["BAD_USAGE", { name: "-lobby" }, "other characters"],
       ["BAD_USAGE", { group: "a b" }, "other characters"],
-      ["BAD_USAGE", { containerIp: "10.3.0.5" }, "is outside 10.2.0.0/16"],
-      ["BAD_USAGE", { containerIp: "10.2.0.0" }, "the network's own or the broadcast address"],
-      ["BAD_USAGE", { containerIp: "10.2.255.255" }, "the network's own or the broadcast address"],
-      ["BAD_USAGE", { hostIp: "10.2.0.5" }, "is outside 10.1.0.0/16"],
-      ["CONFLICT", { containerIp: "10.2.0.1" }, "the address 10.2.0.1 is taken by server 25570 (lobby)"],
-      ["CONFLICT", { hostIp: "10.1.0.1" }, "the address 10.1.0.1 is taken by server 25570 (lobby)"],
-      ["CONFLICT", { containerIp: "10.2.0.9", hostIp: "10.1.0.1" }, "is taken by server 25570 (lobby)"],
+      ["BAD_USAGE", { containerAddress: "10.3.0.5" }, "is outside 10.2.0.0/16"],
+      ["BAD_USAGE", { containerAddress: "10.2.0.0" }, "the network's own or the broadcast address"],
+      ["BAD_USAGE", { containerAddress: "10.2.255.255" }, "the network's own or the broadcast address"],
+      ["BAD_USAGE", { gatewayAddress: "10.2.0.5" }, "is outside 10.1.0.0/16"],
+      ["CONFLICT", { containerAddress: "10.2.0.1" }, "the address 10.2.0.1 is taken by server lobby (id 1)"],
+      ["CONFLICT", { gatewayAddress: "10.1.0.1" }, "the address 10.1.0.1 is taken by server lobby (id 1)"],
+      ["CONFLICT", { containerAddress: "10.2.0.9", gatewayAddress: "10.1.0.1" }, "is taken by server lobby (id 1)"],
       ["BAD_USAGE", { address: "198.51.100.1" }, "is not an address of this host"],
       ["BAD_USAGE", { address: "198.51.100.7" }, "is on notup, which is no uplink"],
-      ["BAD_USAGE", { gamePort: 0 }, "the game port"],
+      ["BAD_USAGE", { containerPort: 0 }, "the container port"],
       ["BAD_USAGE", { mtu: 67 }, "the MTU"],
       ["BAD_USAGE", { ifname: "a/b" }, "no name for an interface"],
       ["CONFLICT", { ifname: "lo" }, "already has an interface lo"],
-      ["CONFLICT", { port: 25601 }, "has an interface dp25601 already"],
+      ["BAD_USAGE", { name: "25600" }, "is a number"],
+      ["BAD_USAGE", { owner: "me" }, "is not cli, file:NAME or cni:NETWORK"],
     ];
     for (const [code, options_, message] of cases) {
       const error = await refusal(code, add(options_));
@@ -556,7 +571,7 @@ describe("loading again", () => {
     expect(server).toMatchObject({ port: 30000, address: SECOND_ADDRESS });
     expect(await load(options)).toMatchObject({
       upgraded: true,
-      publicAddress: SECOND_ADDRESS,
+      publicAddresses: { ipv4: SECOND_ADDRESS },
       portRange: [30000, 30010],
       dnsPort: 5353,
       servers: 1,
@@ -597,19 +612,19 @@ describe("loading again", () => {
     await addServer({ ...options, port: PORT, netns: sandbox.container(), name: "lobby" });
     const before = sandbox.observe();
     for (const more of [{ containerSubnet: "10.9.0.0/16" }, { hostSubnet: "10.9.0.0/16" }, { ifaces: ["up1"] }]) {
-      expect((await refusal("CONFLICT", load({ ...options, ...more }))).message).toContain("25570 (lobby)");
+      expect((await refusal("CONFLICT", load({ ...options, ...more }))).message).toContain("server lobby (id 1)");
       expect(sandbox.observe()).toEqual(before);
     }
-    for (const ifaces of [[`dp${PORT}`], ["up0", `dp${PORT}`]]) {
+    for (const ifaces of [["dp1"], ["up0", "dp1"]]) {
       const error = await refusal("BAD_USAGE", load({ ...options, ifaces }));
-      expect(error.message).toContain(`dp${PORT} is a server's: its container would get in as a player`);
+      expect(error.message).toContain(`dp1 is a server's: its container would get in as a player`);
       expect(sandbox.observe()).toEqual(before);
     }
     // Of a thousand servers, the thousand interfaces are none to choose from.
     expect((await refusal("BAD_USAGE", load({ ...options, ifaces: ["nope0"] }))).hint).toBe("there are up0, up1x, up1");
     const stranded = await refusal("CONFLICT", load({ ...options, ifaces: ["up1"] }));
     expect(stranded.hint).toBe("name it too, or delete them first: dp load --iface up1 --iface up0");
-    expect((await refusal("CONFLICT", unload(options))).message).toContain("25570 (lobby)");
+    expect((await refusal("CONFLICT", unload(options))).message).toContain("server lobby (id 1)");
     expect(sandbox.observe()).toEqual(before);
     await unload({ ...options, force: true });
   });
@@ -622,7 +637,7 @@ describe("loading again", () => {
     expect(await uplinks(load({ ...options, ifaces: ["up0", "up1"] }))).toEqual(["up0", "up1"]);
     expect(await uplinks(load(options))).toEqual(["up0", "up1"]);
     expect(await uplinks(load({ ...options, ifaces: ["up0"] }))).toEqual(["up0"]);
-    expect(sandbox.observe()).toMatchObject({ pinRoot: { links: [{ program: "dnat", iface: "up0" }], vethPairs: [] } });
+    expect(sandbox.observe()).toMatchObject({ pinRoot: { links: [{ program: "dnat", iface: "up0" }], containers: [] } });
 
     await addServer({ ...options, port: PORT, netns: sandbox.container() });
     run("ip", "link", "delete", "up0");
@@ -631,7 +646,7 @@ describe("loading again", () => {
     run("ip", "addr", "add", `${PUBLIC_ADDRESS}/24`, "dev", "up0");
     const again = await load(options);
     const index = again.uplinks[0]?.ifindex;
-    expect(sandbox.observe()).toMatchObject({ pinRoot: { snat: [{ uplink: index }], config: { uplink: index } } });
+    expect(sandbox.observe()).toMatchObject({ pinRoot: { records: [{ forwards: [{ uplink: index }] }], settings: { uplink: index } } });
     await unload({ ...options, force: true });
   });
 });
@@ -660,10 +675,10 @@ describe("groups", () => {
       await addServer({ ...options, port: PORT + at, netns: sandbox.container(), group });
     }
     using objects = openPinned({ pinRoot: sandbox.pinRoot });
-    const groups = new Map(objects.snatTargets().map(({ publicPort, group }) => [publicPort - PORT, group]));
-    expect(groups.get(0)).toBe(groups.get(2) as number);
-    expect(new Set([groups.get(0), groups.get(1), groups.get(3)]).size).toBe(3);
-    expect(groups.get(3)).toBe(0);
+    const groups = new Map(objects.servers.all().map(([, { id, group }]) => [id, group]));
+    expect(groups.get(1)).toBe(groups.get(3) as number);
+    expect(new Set([groups.get(1), groups.get(2), groups.get(4)]).size).toBe(3);
+    expect(groups.get(4)).toBe(0);
     await unload({ ...options, force: true });
   });
 });

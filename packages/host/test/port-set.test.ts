@@ -14,18 +14,20 @@ describe("a set of ports", () => {
     expect(PortSet.parse("5-9,x,7-70000,3-1,-4").toString()).toBe("5-65535");
   });
 
-  test("is what is added and taken out, in whatever order", () => {
+  test("has what was added and not deleted, in whatever order", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.boolean(), port)), (changes) => {
+      fc.property(fc.array(fc.tuple(fc.boolean(), fc.array(port))), (changes) => {
         const set = new PortSet();
         const model = new Set<number>();
-        for (const [add, each] of changes) {
-          if (add) {
-            set.add(each);
-            model.add(each);
-          } else expect(set.delete(each)).toBe(model.delete(each));
+        for (const [add, ports] of changes) {
+          if (add) set.addMany(ports);
+          else set.deleteMany(ports);
+          for (const each of ports) {
+            if (add) model.add(each);
+            else model.delete(each);
+          }
           expect([...set]).toEqual(ascending(model));
-          expect(set.has(each)).toBe(add);
+          for (const each of ports) expect(set.has(each)).toBe(add);
         }
         expect([...PortSet.parse(set.toString())]).toEqual(ascending(model));
       }),
@@ -34,18 +36,18 @@ describe("a set of ports", () => {
 
   test("neighbours are one range: ten thousand servers cost no more than ten", () => {
     const set = new PortSet();
-    for (let each = 35_564; each >= 25_565; each--) set.add(each);
+    set.addMany(Array.from({ length: 10_000 }, (_, index) => 35_564 - index));
     expect(set.toString()).toBe("25565-35564");
   });
 
-  test("adding a port and taking it out again leaves the text as it was", () => {
+  test("adding a port and deleting it again leaves the text as it was", () => {
     fc.assert(
       fc.property(fc.uniqueArray(port), port, (others, one) => {
         fc.pre(!others.includes(one));
         const before = PortSet.parse(others.join(",")).toString();
         const set = PortSet.parse(before);
-        set.add(one);
-        expect(set.delete(one)).toBe(true);
+        set.addMany([one]);
+        set.deleteMany([one]);
         expect(set.toString()).toBe(before);
       }),
     );

@@ -1,4 +1,5 @@
-import { beforeChange, Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
+import { Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { type Acknowledgement, readAcknowledgement } from "./codec/acknowledgement.ts";
 import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "./codec/frame.ts";
 import { InterruptedDumpError, NetlinkError } from "./error.ts";

@@ -3,6 +3,7 @@
  *
  * @module @dp/netlink
  */
+export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
 export { Netlink } from "./netlink.ts";
 export { InterruptedDumpError, NetlinkError, type NetlinkErrorDetails } from "./error.ts";
 export { type Namespace, openNamespace } from "./namespace.ts";
@@ -26,6 +27,7 @@ export type { NetlinkSocket } from "./socket.ts";
 export {
   type Change,
   type News,
+  type NewsOptions,
   type Notification,
   Subscription,
   type SubscriptionOptions,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Errno, type Fd, MSG_PEEK, SyscallError } from "@dp/sys";
 import { ControlType, type Frame, readFrames } from "./codec/frame.ts";
 import { linkMessage } from "./codec/link.ts";
@@ -8,34 +9,44 @@ import { type Neighbour, readNeighbour } from "./operations/neighbour.ts";
 import { readRoute, type Route } from "./operations/route.ts";
 import { type NetlinkSocket, openRouteSocket } from "./socket.ts";
 
-/** What can be subscribed to. */
+/** A kind of object that can be subscribed to. */
 export type Topic = "link" | "address" | "route" | "neighbour";
 
-/** "set": it is new, or changed. "deleted": it is as it was before. */
+/** "set": the object is new or was changed. "deleted": the object has its last state. */
 export type Change = "set" | "deleted";
 
-/** Something that changed. */
+/** One change. */
 export type Notification =
   | { topic: "link"; change: Change; link: Link }
   | { topic: "address"; change: Change; address: Address }
   | { topic: "route"; change: Change; route: Route }
   | { topic: "neighbour"; change: Change; neighbour: Neighbour };
 
-/** What came since the last time. */
+/** The notifications since the last read. */
 export interface News {
-  /** In the order it happened. */
+  /** In the kernel's order. */
   notifications: Notification[];
-  /** More happened than there was room for: what was known has to be read anew. */
+  /** The kernel dropped notifications for lack of room: the state that was known has to be read again. */
   overrun: boolean;
 }
 
-/** What to hear of. */
+/** Which notifications to receive. */
 export interface SubscriptionOptions {
   topics: readonly Topic[];
-  /** The network namespace to hear of. Default: the calling thread's. Needed only during the call. */
+  /** The network namespace. Default: the calling thread's. Needed only during the call. */
   netns?: Fd | undefined;
-  /** Bytes of notifications that may wait (SO_RCVBUF; the kernel has a limit of its own). Default 1 MiB. */
+  /** Bytes of notifications that may wait (SO_RCVBUF; the kernel limits it). Default 1 MiB. */
   room?: number | undefined;
+}
+
+/** How to wait for notifications. */
+export interface NewsOptions {
+  /** Ends the iteration, without an error. */
+  signal?: AbortSignal | undefined;
+  /** How often to look, in milliseconds: the runtime cannot wait for a netlink socket. Default 100. */
+  pollMs?: number | undefined;
+  /** Whether to yield each time, also without notifications. Default false. */
+  idle?: boolean | undefined;
 }
 
 /** enum rtnetlink_groups (linux/rtnetlink.h). */
@@ -50,16 +61,17 @@ const GROUPS: Readonly<Record<Topic, readonly number[]>> = {
 const MSG_DONTWAIT = 0x40;
 
 /**
- * Hears of what changes in a network namespace, whoever changes it.
+ * Receives a notification of each change in a network namespace, by any process.
  *
  *     using changes = Subscription.open({ topics: ["link"] });
- *     const { notifications, overrun } = changes.read(); // at once, empty when nothing has happened
+ *     for await (const { notifications, overrun } of changes) console.log(notifications, overrun);
  *
  * The kernel drops notifications for which there is no room and says so once: `overrun`.
- * What the kernel refuses is a `SyscallError`; a subscription that was closed throws when it is used.
+ * What the kernel refuses is a `SyscallError`.
  */
-export class Subscription implements Disposable {
+export class Subscription implements AsyncIterable<News>, Disposable {
   readonly #socket: NetlinkSocket;
+  #closed = false;
   #buffer = new Uint8Array(32 * 1024);
 
   /** Takes ownership of a socket that has joined its groups. Most callers want {@link Subscription.open}. */
@@ -67,13 +79,32 @@ export class Subscription implements Disposable {
     this.#socket = socket;
   }
 
-  /** What happens from now on is heard of. Throws `SyscallError`. */
+  /** Subscribes: no change from now on is missed. Throws `SyscallError`. */
   static open({ topics, netns, room }: SubscriptionOptions): Subscription {
     const groups = topics.flatMap((topic) => GROUPS[topic]);
     return new Subscription(openRouteSocket({ netns, timeoutMs: 0, room, groups }));
   }
 
-  /** Everything there is to hear, without waiting for more. Throws `SyscallError`. */
+  /** As {@link news}, without options. */
+  [Symbol.asyncIterator](): AsyncGenerator<News, void, undefined> {
+    return this.news();
+  }
+
+  /**
+   * The notifications as they come, until the signal is aborted or the subscription is closed. The first look is at once.
+   * Throws `SyscallError`.
+   */
+  async *news({ signal, pollMs = 100, idle = false }: NewsOptions = {}): AsyncGenerator<News, void, undefined> {
+    const isOver = () => this.#closed || signal?.aborted === true;
+    while (!isOver()) {
+      const news = this.read();
+      const isEmpty = !news.overrun && news.notifications.length === 0;
+      if (!isEmpty || idle) yield news;
+      if (isEmpty || idle) await interruptible(pollMs, signal);
+    }
+  }
+
+  /** The notifications that are there, without waiting for more. Throws `SyscallError`, and once it is closed `Error`. */
   read(): News {
     const news: News = { notifications: [], overrun: false };
     for (;;) {
@@ -101,8 +132,9 @@ export class Subscription implements Disposable {
     return this.#buffer.slice(0, this.#socket.receive(this.#buffer, MSG_DONTWAIT, op));
   }
 
-  /** Closes the socket. */
+  /** Closes the socket, and ends an iteration at its next look. */
   close(): void {
+    this.#closed = true;
     this.#socket.close();
   }
 
@@ -111,15 +143,23 @@ export class Subscription implements Disposable {
   }
 }
 
+async function interruptible(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, signal && { signal });
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+  }
+}
+
 const { RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR } = RtnlType;
 const { RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWNEIGH, RTM_DELNEIGH } = RtnlType;
 
-/** None for what is of no topic. */
+/** Empty for a message of no topic. */
 function readNotification(frame: Frame): Notification[] {
   switch (frame.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK: {
-      // Bridges tell of their ports in the same group: one that is "deleted" there is still an interface.
+      // Bridges report their ports in the same group: a port that is "deleted" there is still an interface.
       if (linkMessage.read(frame.payload).header.ifi_family !== 0) return [];
       return [{ topic: "link", change: changeOf(frame, RTM_DELLINK), link: readLink(frame, {}) }];
     }

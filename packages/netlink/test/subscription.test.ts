@@ -84,6 +84,50 @@ describe("reading", () => {
   });
 });
 
+describe("iterating", () => {
+  test("yields notifications as they come, until the signal is aborted", async () => {
+    const queue: (Uint8Array | number)[] = [linkFrame(3), linkFrame(4), Errno.EAGAIN, Errno.EAGAIN, linkFrame(5)];
+    const stop = new AbortController();
+    const seen: number[][] = [];
+    for await (const news of new Subscription(scripted(...queue)).news({ signal: stop.signal, pollMs: 1 })) {
+      seen.push(indexes(news));
+      if (seen.length === 2) stop.abort();
+    }
+    expect(seen).toEqual([[3, 4], [5]]);
+  });
+
+  test("is over at once when the signal is aborted while it waits, or before it begins", async () => {
+    const stop = new AbortController();
+    const waiting = new Subscription(scripted()).news({ signal: stop.signal, pollMs: 3_600_000 }).next();
+    stop.abort();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    const aborted = new Subscription(scripted(linkFrame(3))).news({ signal: stop.signal });
+    expect(await aborted.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test("ends when the subscription is closed", async () => {
+    const changes = new Subscription(scripted(linkFrame(3)));
+    for await (const news of changes) {
+      expect(indexes(news)).toEqual([3]);
+      changes.close();
+    }
+  });
+
+  test("yields each look, empty or not, for callers that have more to do", async () => {
+    const seen: number[][] = [];
+    for await (const news of new Subscription(scripted(linkFrame(3))).news({ pollMs: 1, idle: true })) {
+      seen.push(indexes(news));
+      if (seen.length === 3) break;
+    }
+    expect(seen).toEqual([[3], [], []]);
+  });
+
+  test("passes on what the kernel refuses", async () => {
+    const first = new Subscription(scripted(Errno.EPERM)).news().next();
+    expect(await first.catch((error: unknown) => error)).toBeInstanceOf(SyscallError);
+  });
+});
+
 describe("the kernel", () => {
   function subscribe({ path }: NetworkNamespace, topics: Topic[], room?: number): Subscription {
     using namespace = openNamespace(path);

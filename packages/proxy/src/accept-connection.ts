@@ -1,49 +1,52 @@
 import type { Socket } from "node:net";
-import type { Endpoint } from "./ipv4.ts";
-import type { ConnectionLog, ListenerKind, Outcome, ServerIdentity } from "./log/connection-log.ts";
-import { EntryClock } from "./log/stopwatch.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { ConnectionLog, ListenerKind, Outcome } from "./log/connection-log.ts";
+import { Stopwatch } from "./log/stopwatch.ts";
 import { originalDestination } from "./original-destination.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 
-/** An accepted connection that knows where it comes from and where it was going. */
-export interface Admitted {
+/** An accepted connection whose source and original destination are known. */
+export interface AcceptedConnection {
   readonly client: Socket;
   readonly destination: Endpoint;
   /** The log entry so far. */
   readonly entry: Omit<ConnectionLog, "bytesOut" | "bytesIn" | "durationMs" | "outcome">;
-  readonly clock: EntryClock;
+  readonly stopwatch: Stopwatch;
 }
 
 /**
- * The checks every accepted connection has to pass, whichever listener took it: it was redirected here, by a container
- * of a known server, and not on its way to the proxy itself. Undefined when it was refused (reset and logged).
+ * The checks that each connection must pass, on every listener: it was redirected to the proxy, its source is the
+ * container of a known server, and its destination is not the proxy itself. Undefined when it was refused: then it is
+ * reset and logged.
  */
-export function admit(context: ProxyContext, kind: ListenerKind, client: Socket): Admitted | undefined {
-  const clock = new EntryClock();
+export function acceptConnection(
+  context: ProxyContext,
+  kind: ListenerKind,
+  client: Socket,
+): AcceptedConnection | undefined {
+  const stopwatch = new Stopwatch();
   const source = { address: client.remoteAddress ?? "0.0.0.0", port: client.remotePort ?? 0 };
   const destination = originalDestination(client);
-  const server = context.admit(source.address);
-  const admitted = {
+  const found = context.serverAt(source.address);
+  const server = found === "refused" ? undefined : found;
+  const time = stopwatch.startedAt;
+  const connection = {
     client,
-    clock,
-    entry: { time: clock.time, kind, transport: "tcp", server: known(server), source, destination },
+    stopwatch,
+    entry: { time, kind, transport: "tcp", server, source, destination },
   } as const;
-  // Until somebody cares, an error of this socket is nobody's: without a listener it would end the process.
+  // Without a listener an error of this socket would end the process. The relay adds its own listener later.
   client.on("error", () => {});
-  if (destination === undefined) return refuse(context, admitted, "refused:no-original-destination");
-  if (server === "refused") return refuse(context, admitted, "refused:unknown-source");
-  if (context.isSelf(destination)) return refuse(context, admitted, "refused:self");
-  return { ...admitted, destination };
+  if (destination === undefined) return refuseConnection(context, connection, "refused:no-original-destination");
+  if (found === "refused") return refuseConnection(context, connection, "refused:unknown-source");
+  if (context.isSelf(destination)) return refuseConnection(context, connection, "refused:self");
+  return { ...connection, destination };
 }
 
-function known(server: ServerIdentity | undefined | "refused"): ServerIdentity | undefined {
-  return server === "refused" ? undefined : server;
-}
-
-/** Resets the connection, so that its client sees it at once, and logs why. */
-export function refuse(
+/** Resets the connection, so that its client notices at once, and logs the reason. */
+export function refuseConnection(
   context: ProxyContext,
-  { client, entry, clock }: Pick<Admitted, "client" | "entry" | "clock">,
+  { client, entry, stopwatch }: Pick<AcceptedConnection, "client" | "entry" | "stopwatch">,
   outcome: Outcome,
   rule?: string,
 ): undefined {
@@ -53,7 +56,7 @@ export function refuse(
     ...(rule === undefined ? {} : { rule }),
     bytesOut: 0,
     bytesIn: 0,
-    durationMs: clock.durationMs,
+    durationMs: stopwatch.durationMs,
     outcome,
   });
 }

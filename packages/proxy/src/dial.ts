@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { Endpoint } from "./ipv4.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { Outcome } from "./log/connection-log.ts";
 
 export interface DialOptions {
@@ -9,8 +9,8 @@ export interface DialOptions {
 }
 
 /**
- * Connects to an address. One of the two callbacks is called, once, unless `cancel` comes first. The socket arrives
- * paused, half-open allowed, and without an `error` listener.
+ * Connects to an address. One of the two callbacks is called, once, unless `cancel` is called first. The socket is
+ * paused, may be half-open, and has no `error` listener.
  */
 export function dial(
   { address, port }: Endpoint,
@@ -21,7 +21,7 @@ export function dial(
   const settle = () => {
     clearTimeout(timer);
     socket.off("connect", connected);
-    // An error after the cancellation has nobody to tell; without a listener it would end the process.
+    // Errors after the cancellation are ignored; without a listener they would end the process.
     socket.off("error", failed).on("error", () => {});
   };
   const connected = () => {

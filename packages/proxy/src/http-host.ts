@@ -1,20 +1,20 @@
-/** What stands in the log when a request names no host, or none that can be believed. */
+/** Logged for a request without a host, or with an invalid one. */
 export const NO_HOST = "-";
 
-/** Bytes of a request head that are looked at. Servers commonly refuse longer ones. */
+/** The bytes of a request head that are read. Servers commonly refuse longer heads. */
 const MAX_HEAD = 8192;
 const LF = 10;
 
-// RFC 9112 3 and RFC 3986 3.2.2; user information in front of the host is not taken.
+// RFC 9112 3 and RFC 3986 3.2.2. A host with user information in front is invalid.
 const REQUEST_LINE = /^(?<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) (?<target>[^\s]+) HTTP\/1\.[0-9]$/;
 const ABSOLUTE_FORM = /^https?:\/\/(?<host>[^/?#@]+)(?:[/?#].*)?$/i;
 const HEADER = /^(?<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?<value>.*?)[ \t]*$/;
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 
 /**
- * Finds the host name of the first request on a connection while its bytes pass by. It only looks: whatever it
- * thinks of the head, the bytes go on unchanged. The absolute form of the target wins over the Host header (RFC 9112
- * 3.2.2); two Host headers that differ name no host.
+ * Reads the host name of the first request on a connection while its bytes pass. It never changes the bytes. The
+ * absolute form of the target takes precedence over the Host header (RFC 9112 3.2.2). Two Host headers that differ
+ * count as no host.
  */
 export class HttpHostReader {
   #lines: "request" | "headers" | "done" = "request";
@@ -23,12 +23,12 @@ export class HttpHostReader {
   #fromTarget: string | undefined;
   #fromHeader: string | undefined;
 
-  /** Nothing more can be learned; further bytes need not be pushed. */
+  /** The result is final; further bytes need not be pushed. */
   get done(): boolean {
     return this.#lines === "done";
   }
 
-  /** The host (lower case, with its port if it has one), as far as it is known; `NO_HOST` otherwise. */
+  /** The host in lower case, with its port if it has one; `NO_HOST` while it is not known. */
   get host(): string {
     return this.#fromTarget ?? this.#fromHeader ?? NO_HOST;
   }
@@ -55,14 +55,14 @@ export class HttpHostReader {
   }
 
   #requestLine(line: string): void {
-    if (line === "") return; // RFC 9112 2.2: empty lines in front of a request are skipped
+    if (line === "") return; // RFC 9112 2.2: empty lines before a request are skipped
     const { method, target = "" } = REQUEST_LINE.exec(line)?.groups ?? {};
     if (method === undefined) {
       this.#lines = "done";
       return;
     }
     this.#lines = "headers";
-    this.#fromTarget = believable(method === "CONNECT" ? target : ABSOLUTE_FORM.exec(target)?.groups?.["host"]);
+    this.#fromTarget = validHost(method === "CONNECT" ? target : ABSOLUTE_FORM.exec(target)?.groups?.["host"]);
   }
 
   #headerLine(line: string): void {
@@ -72,11 +72,11 @@ export class HttpHostReader {
     }
     const { name, value } = HEADER.exec(line)?.groups ?? {};
     if (name?.toLowerCase() !== "host") return;
-    const host = believable(value) ?? NO_HOST;
+    const host = validHost(value) ?? NO_HOST;
     this.#fromHeader = this.#fromHeader === undefined || this.#fromHeader === host ? host : NO_HOST;
   }
 }
 
-function believable(host: string | undefined): string | undefined {
+function validHost(host: string | undefined): string | undefined {
   return host !== undefined && HOST.test(host) ? host.toLowerCase() : undefined;
 }

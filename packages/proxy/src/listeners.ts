@@ -3,23 +3,21 @@ import type { DnsUdpListener } from "./dns/udp-listener.ts";
 import type { ListenerKind } from "./log/connection-log.ts";
 import { listenTcp, type TcpListener } from "./tcp-listener.ts";
 
-/** Which port each listener has. */
+/** The port of each listener: `tcp` for TCP, `http` for connections to port 80, `dns` for DNS over TCP and UDP. */
 export type ListenerPorts = Readonly<Record<ListenerKind, number>>;
-
-export const DEFAULT_PORTS: ListenerPorts = { http: 9080, dns: 9053, tcp: 9111 };
 
 const KINDS = ["http", "dns", "tcp"] as const;
 
 export interface ListenersOptions {
   readonly address: string;
   readonly onConnection: (kind: ListenerKind, socket: Socket) => void;
-  readonly openDatagrams: (port: number) => Promise<DnsUdpListener>;
-  /** How long a datagram socket that was given up stays: answers on their way leave from where they were asked. */
+  readonly openUdp: (port: number) => Promise<DnsUdpListener>;
+  /** How long an old UDP socket stays open after a move: pending answers must leave from the port that was asked. */
   readonly lingerMs: number;
   readonly warn: (message: string) => void;
 }
 
-/** The sockets the proxy listens on. They can move to other ports while it runs. */
+/** The sockets the proxy listens on. They can move to other ports while the proxy runs. */
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #tcp = new Map<number, TcpListener>();
@@ -32,20 +30,21 @@ export class Listeners {
     this.#options = options;
   }
 
-  /** Zeros before the first move. */
+  /** The current ports; zeros before the first `moveTo`. */
   get ports(): ListenerPorts {
     return this.#ports;
   }
 
   /**
-   * Listens on these ports (0: any that is free) and no others. Throws `DatapathError` when one cannot be had, and then
-   * listens where it did.
+   * Listens on these ports and no others; 0 takes any free port. When a port cannot be opened, nothing changes.
+   *
+   * @throws DatapathError `CONFLICT` for a port in use, `FAILED` otherwise
    */
   async moveTo(wanted: ListenerPorts): Promise<void> {
     const opened: TcpListener[] = [];
     try {
       const ports = await this.#openTcp(wanted, opened);
-      if (!this.#udp.has(ports.dns)) this.#udp.set(ports.dns, await this.#options.openDatagrams(ports.dns));
+      if (!this.#udp.has(ports.dns)) this.#udp.set(ports.dns, await this.#options.openUdp(ports.dns));
       for (const listener of opened) this.#tcp.set(listener.port, listener);
       this.#ports = ports;
     } catch (error) {
@@ -53,10 +52,10 @@ export class Listeners {
       throw error;
     }
     if (this.#stopped) this.close();
-    else this.#leave();
+    else this.#closeUnused();
   }
 
-  /** Takes no connections and no queries any more. Answers can still be sent. */
+  /** Accepts no more connections and queries. Answers can still be sent. */
   stopAccepting(): void {
     this.#stopped = true;
     for (const listener of this.#tcp.values()) listener.close();
@@ -71,7 +70,7 @@ export class Listeners {
     this.#udp.clear();
   }
 
-  /** Opens what is not open yet; the ports it came to. One that two kinds exchange stays open. */
+  /** Opens the ports that are not open yet, and returns all ports. A port that only changes its kind stays open. */
   async #openTcp(wanted: ListenerPorts, opened: TcpListener[]): Promise<ListenerPorts> {
     const { address, warn } = this.#options;
     const ports = { ...wanted };
@@ -88,14 +87,14 @@ export class Listeners {
     return ports;
   }
 
-  /** `openedFor`: what it is until the move that opened it is done. */
+  /** `openedFor`: the kind of a port whose move is not finished. */
   #accept(port: number, openedFor: ListenerKind, socket: Socket): void {
     const kind = KINDS.find((each) => this.#ports[each] === port) ?? openedFor;
     this.#options.onConnection(kind, socket);
   }
 
-  /** Gives up what is open and no longer wanted. */
-  #leave(): void {
+  /** Closes the sockets of earlier ports. */
+  #closeUnused(): void {
     for (const [port, listener] of this.#tcp) {
       if (KINDS.some((kind) => this.#ports[kind] === port)) continue;
       listener.close();

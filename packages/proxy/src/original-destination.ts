@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { getSocketOption } from "@dp/sys";
-import type { Endpoint } from "./ipv4.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { socketFd } from "./socket-fd.ts";
 
 const SOL_IP = 0;
@@ -8,8 +8,8 @@ const SO_ORIGINAL_DST = 80;
 const AF_INET = 2;
 
 /**
- * Where an accepted connection was going before it was redirected here: `SO_ORIGINAL_DST`, answered by dp_getsockopt or
- * by nftables. Undefined when nobody redirected it, that is when somebody connected to the proxy itself.
+ * The destination of an accepted connection before it was redirected to the proxy: `SO_ORIGINAL_DST`, answered by
+ * dp_getsockopt or by nftables. Undefined when the connection was not redirected.
  */
 export function originalDestination(socket: Socket): Endpoint | undefined {
   const fd = socketFd(socket);

@@ -1,71 +1,71 @@
 import type { Socket } from "node:net";
-import { type Admitted, refuse } from "./accept-connection.ts";
+import { type AcceptedConnection, refuseConnection } from "./accept-connection.ts";
 import { dial } from "./dial.ts";
 import { HttpHostReader } from "./http-host.ts";
-import type { Account } from "./limits/container-usage.ts";
+import type { ContainerUsage } from "./limits/container-usage.ts";
 import { limitSocketBuffers } from "./limits/socket-buffers.ts";
 import type { Outcome } from "./log/connection-log.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { failureOutcome, Relay } from "./relay.ts";
 
 /**
- * One connection of a container, passed through to where it was going: policy, limit, connect, relay, log. Everything
- * of the HTTP listener is this too, with a look at the host name as it passes.
+ * A container's connection that is passed on to its original destination: policy, limit, connect, relay, log. The HTTP
+ * listener does the same, and reads the host name while the bytes pass.
  */
 export class Passthrough {
   readonly #context: ProxyContext;
-  readonly #admitted: Admitted;
-  readonly #account: Account;
+  readonly #accepted: AcceptedConnection;
+  readonly #usage: ContainerUsage;
   readonly #host: HttpHostReader | undefined;
   readonly #onDone: (connection: Passthrough) => void;
   #dialing: { cancel(): void } | undefined;
   #relay: Relay | undefined;
   #done = false;
 
-  /** Starts one, or refuses the connection and returns undefined. `onDone` is called once for one that started. */
+  /** Starts a connection, or refuses it and returns undefined. `onDone` is called once for each that started. */
   static start(
     context: ProxyContext,
-    admitted: Admitted,
+    accepted: AcceptedConnection,
     onDone: (connection: Passthrough) => void,
   ): Passthrough | undefined {
-    const { destination, entry } = admitted;
-    const decision = context.policy.decide(destination, context.whose(destination.address));
-    if (!decision.allowed) return refuse(context, admitted, "refused:policy", decision.rule);
-    const account = context.accounts.openConnection(entry.source.address);
-    if (account === undefined) return refuse(context, admitted, "refused:limit");
-    return new Passthrough(context, admitted, account, onDone);
+    const { destination, entry } = accepted;
+    const decision = context.policy.decide(destination, context.destinationKind(destination.address));
+    if (!decision.allowed) return refuseConnection(context, accepted, "refused:policy", decision.rule);
+    const usage = context.usage.openConnection(entry.source.address);
+    if (usage === undefined) return refuseConnection(context, accepted, "refused:limit");
+    return new Passthrough(context, accepted, usage, onDone);
   }
 
   private constructor(
     context: ProxyContext,
-    admitted: Admitted,
-    account: Account,
+    accepted: AcceptedConnection,
+    usage: ContainerUsage,
     onDone: (connection: Passthrough) => void,
   ) {
     this.#context = context;
-    this.#admitted = admitted;
-    this.#account = account;
-    this.#host = admitted.entry.kind === "http" ? new HttpHostReader() : undefined;
+    this.#accepted = accepted;
+    this.#usage = usage;
+    this.#host = accepted.entry.kind === "http" ? new HttpHostReader() : undefined;
     this.#onDone = onDone;
-    admitted.client
+    accepted.client
       .once("error", (error) => {
-        if (this.#relay === undefined) this.#giveUp(failureOutcome(error, "client"));
+        if (this.#relay === undefined) this.#endBeforeRelay(failureOutcome(error, "client"));
       })
       .once("close", () => {
-        if (this.#relay === undefined) this.#giveUp("reset:client");
+        if (this.#relay === undefined) this.#endBeforeRelay("reset:client");
       });
-    this.#dialing = dial(admitted.destination, {
+    this.#dialing = dial(accepted.destination, {
       timeoutMs: context.limits.connectTimeoutMs,
       onConnect: (upstream) => this.#connected(upstream),
-      onFailure: (outcome) => this.#giveUp(outcome),
+      onFailure: (outcome) => this.#endBeforeRelay(outcome),
     });
   }
 
-  get entry(): Admitted["entry"] {
-    return this.#admitted.entry;
+  get entry(): AcceptedConnection["entry"] {
+    return this.#accepted.entry;
   }
 
-  /** Closes it if nothing has moved for too long. */
+  /** Closes the connection when it was idle for too long. */
   checkIdle(now: number): void {
     if (this.#relay !== undefined && this.#relay.idleFor(now) >= this.#context.limits.idleTimeoutMs) {
       this.#relay.abort("timeout:idle");
@@ -74,23 +74,23 @@ export class Passthrough {
 
   /** Resets both sides at once. */
   abort(outcome: Outcome): void {
-    if (this.#relay === undefined) this.#giveUp(outcome);
+    if (this.#relay === undefined) this.#endBeforeRelay(outcome);
     else this.#relay.abort(outcome);
   }
 
   #connected(upstream: Socket): void {
     this.#dialing = undefined;
     upstream.on("error", () => {});
-    const refusal = this.#secondThoughts(upstream);
-    if (refusal !== undefined) {
+    const rule = this.#refusedByRule(upstream);
+    if (rule !== undefined) {
       upstream.resetAndDestroy();
-      this.#giveUp("refused:policy", refusal);
+      this.#endBeforeRelay("refused:policy", rule);
       return;
     }
-    const { client } = this.#admitted;
-    const share = this.#account.bufferShare;
+    const { client } = this.#accepted;
+    const limit = this.#usage.socketBufferLimit;
     for (const socket of [client, upstream]) {
-      if (share !== undefined) limitSocketBuffers(socket, share);
+      if (limit !== undefined) limitSocketBuffers(socket, limit);
       socket.setNoDelay(true);
       socket.setKeepAlive(true, this.#context.limits.keepAliveMs);
     }
@@ -98,40 +98,39 @@ export class Passthrough {
     this.#relay = new Relay({
       client,
       upstream,
-      account: this.#account,
+      usage: this.#usage,
       onBytesOut: host && ((bytes) => host.done || host.push(bytes)),
       onDone: (outcome) => this.#finish(outcome),
     });
   }
 
   /**
-   * A connection whose two ends have one address is to this host, whatever the list of its addresses said: the address
-   * may be newer than the list. Returns the rule that refuses it.
+   * Checks the policy again for a connection to the host itself, which has the same address at both ends. The host may
+   * have got this address after its addresses were listed. Returns the rule that refuses the connection.
    */
-  #secondThoughts(upstream: Socket): string | undefined {
+  #refusedByRule(upstream: Socket): string | undefined {
     if (upstream.localAddress !== upstream.remoteAddress) return undefined;
-    const { allowed, rule } = this.#context.policy.decide(this.#admitted.destination, "host");
+    const { allowed, rule } = this.#context.policy.decide(this.#accepted.destination, "host");
     return allowed ? undefined : rule;
   }
 
-  /** Ends what never became a relay. */
-  #giveUp(outcome: Outcome, rule?: string): void {
+  #endBeforeRelay(outcome: Outcome, rule?: string): void {
     this.#dialing?.cancel();
-    this.#admitted.client.resetAndDestroy();
+    this.#accepted.client.resetAndDestroy();
     this.#finish(outcome, rule);
   }
 
   #finish(outcome: Outcome, rule?: string): void {
     if (this.#done) return;
     this.#done = true;
-    this.#context.accounts.closeConnection(this.#account);
+    this.#context.usage.closeConnection(this.#usage);
     this.#context.record({
-      ...this.#admitted.entry,
+      ...this.#accepted.entry,
       ...(this.#host === undefined ? {} : { host: this.#host.host }),
       ...(rule === undefined ? {} : { rule }),
       bytesOut: this.#relay?.bytesOut ?? 0,
       bytesIn: this.#relay?.bytesIn ?? 0,
-      durationMs: this.#admitted.clock.durationMs,
+      durationMs: this.#accepted.stopwatch.durationMs,
       outcome,
     });
     this.#onDone(this);

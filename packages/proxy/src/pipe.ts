@@ -1,37 +1,37 @@
 import type { Socket } from "node:net";
-import type { Account } from "./limits/container-usage.ts";
+import type { ContainerUsage, ThrottledReader } from "./limits/container-usage.ts";
 
 export interface PipeHooks {
-  /** Something moved: bytes came, went, or one side finished. */
+  /** Called when bytes were read or written, and when a side finished. */
   readonly onActivity: () => void;
-  /** Sees the bytes as they pass. */
+  /** Called with the bytes that pass. */
   readonly onBytes?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /**
- * One direction of a connection: every byte read from one socket is written to the other one, and the end after them.
+ * One direction of a connection: every byte read from one socket is written to the other one, and then the end.
  *
- * While the other side does not take what was written, nothing is read, so what the proxy holds for a direction is at
- * most one read waiting to be written and one read ahead by the runtime: twice 512 KiB in Bun, twice 64 KiB in Node.
- * The kernel's own socket buffers come on top of that.
+ * The pipe does not read while the other side has not taken what was written. So it holds at most one read that waits
+ * to be written and one read ahead by the runtime: twice 512 KiB in Bun, twice 64 KiB in Node. The kernel's socket
+ * buffers come on top of that.
  */
-export class Pipe {
+export class Pipe implements ThrottledReader {
   readonly #from: Socket;
-  readonly #account: Account;
+  readonly #usage: ContainerUsage;
   #bytes = 0;
-  #held = 0;
+  #unwritten = 0;
   #throttled = false;
 
-  /** `from` has to be paused; it is read from once `start` is called. */
-  constructor(from: Socket, to: Socket, account: Account, { onActivity, onBytes }: PipeHooks) {
+  /** `from` must be paused; the pipe reads from it after `start`. */
+  constructor(from: Socket, to: Socket, usage: ContainerUsage, { onActivity, onBytes }: PipeHooks) {
     this.#from = from;
-    this.#account = account;
+    this.#usage = usage;
     from.on("data", (chunk: Buffer) => {
       onActivity();
       this.#bytes += chunk.length;
       onBytes?.(chunk);
-      // Bytes for a side that is gone have nowhere to go; its close or error is on the way.
-      if (to.writable && !to.write(chunk)) this.#hold(to.writableLength);
+      // When the other side is closed, the bytes are dropped; its `close` or `error` event follows.
+      if (to.writable && !to.write(chunk)) this.#setUnwritten(to.writableLength);
     });
     from.on("end", () => {
       onActivity();
@@ -39,9 +39,9 @@ export class Pipe {
     });
     to.on("drain", () => {
       onActivity();
-      this.#hold(0);
+      this.#setUnwritten(0);
     });
-    to.on("close", () => this.#hold(0));
+    to.on("close", () => this.#setUnwritten(0));
   }
 
   /** Payload bytes read so far. */
@@ -50,32 +50,32 @@ export class Pipe {
   }
 
   start(): void {
-    this.#account.join(this);
-    this.#flow();
+    this.#usage.addReader(this);
+    this.#pauseOrResume();
   }
 
-  /** Stops counting and being throttled; the sockets are closed or about to be. */
+  /** Stops counting and throttling. To be called when the sockets are closed or about to be. */
   finish(): void {
-    this.#account.leave(this);
-    this.#hold(0);
+    this.#usage.removeReader(this);
+    this.#setUnwritten(0);
   }
 
   throttle(on: boolean): void {
     this.#throttled = on;
-    this.#flow();
+    this.#pauseOrResume();
   }
 
-  #hold(bytes: number): void {
-    const change = bytes - this.#held;
-    this.#held = bytes;
-    // Before the account: it may throttle this pipe, which must not resume it.
-    this.#flow();
-    if (change !== 0) this.#account.buffer(change);
+  #setUnwritten(bytes: number): void {
+    const change = bytes - this.#unwritten;
+    this.#unwritten = bytes;
+    // Before the count: it may throttle this pipe, which must not resume afterwards.
+    this.#pauseOrResume();
+    if (change !== 0) this.#usage.addBufferedBytes(change);
   }
 
-  #flow(): void {
+  #pauseOrResume(): void {
     if (this.#from.destroyed) return;
-    if (this.#held > 0 || this.#throttled) this.#from.pause();
+    if (this.#unwritten > 0 || this.#throttled) this.#from.pause();
     else this.#from.resume();
   }
 }

@@ -1,41 +1,37 @@
 import type { Socket } from "node:net";
-import { admit } from "./accept-connection.ts";
+import { acceptConnection } from "./accept-connection.ts";
 import { deferred } from "./deferred.ts";
 import { DnsConnection } from "./dns/connection.ts";
 import { DnsForwarder } from "./dns/forwarder.ts";
 import { ResolverList } from "./dns/resolver-list.ts";
 import { DnsUdpListener } from "./dns/udp-listener.ts";
-import { Accounts, type Usage } from "./limits/container-usage.ts";
 import { completeLimits, type ProxyLimits } from "./limits/limits.ts";
-import { DEFAULT_PORTS, type ListenerPorts, Listeners } from "./listeners.ts";
+import { type Usage, UsageTable } from "./limits/usage-table.ts";
+import { type ListenerPorts, Listeners } from "./listeners.ts";
 import type { ConnectionLog, ListenerKind, ServerIdentity } from "./log/connection-log.ts";
-import { LogGate } from "./log/refusal-rate-limit.ts";
-import { quietly } from "./log/repeated-warnings.ts";
+import { RefusalRateLimit } from "./log/refusal-rate-limit.ts";
+import { limitRepeatedWarnings } from "./log/repeated-warnings.ts";
 import { Passthrough } from "./passthrough.ts";
-import { OwnAddresses } from "./policy/host-addresses.ts";
-import { Policy, type PolicyOptions } from "./policy/policy.ts";
+import { HostAddresses } from "./policy/host-addresses.ts";
+import { type DestinationKind, Policy, type PolicyOptions } from "./policy/policy.ts";
 import type { ProxyContext } from "./proxy-context.ts";
-import { Departures } from "./removed-servers.ts";
+import { RemovedServers } from "./removed-servers.ts";
 
-/** What {@link startProxy} is told. */
+/** The options of {@link startProxy}. */
 export interface ProxyOptions {
-  /** Which server has a container address; asked once for each connection and query. */
+  /** The ports to listen on, those that `dp load` redirects to; 0 takes a free port. */
+  readonly ports: ListenerPorts;
+  /** The server whose container has this address. It is called once for each connection and each query. */
   readonly identify: (address: string) => ServerIdentity | undefined;
-  /** Whether an address is a container's, to be asked for destinations. Default: what `identify` finds somebody at. */
+  /** Whether a destination address is a container's. Default: whether `identify` finds a server. */
   readonly isContainer?: ((address: string) => boolean) | undefined;
-  /** Called for each connection that ended and each query that was answered. */
+  /** Called when a connection ended, and when a query was answered or refused. */
   readonly log: (entry: ConnectionLog) => void;
-  /** Something an operator should know that belongs to no connection. */
+  /** Called with warnings for the operator that belong to no connection. */
   readonly warn?: ((message: string) => void) | undefined;
-  /** Where to listen. Default 0.0.0.0. */
+  /** The address to listen on. Default 0.0.0.0. */
   readonly address?: string | undefined;
-  /** Where connections to port 80 arrive. Default 9080; 0 takes a free port. */
-  readonly httpPort?: number | undefined;
-  /** Where DNS arrives, TCP and UDP. Default 9053. */
-  readonly dnsPort?: number | undefined;
-  /** Where all other TCP connections arrive. Default 9111. */
-  readonly tcpPort?: number | undefined;
-  /** Where containers may connect to. Default: the internet, see `Policy`. */
+  /** Where containers may connect to. Default: the internet, see {@link Policy}. */
   readonly policy?: PolicyOptions | undefined;
   readonly limits?: Partial<ProxyLimits> | undefined;
   /** Resolvers to forward DNS queries to, "IP" or "IP:port". Default: the host's. */
@@ -43,58 +39,65 @@ export interface ProxyOptions {
   /** The host's resolver configuration. Default /etc/resolv.conf. */
   readonly resolvConf?: string | undefined;
   /**
-   * What to do with sources no server has. Default "refuse": the ports are open on every interface, and a proxy that
-   * serves strangers is an open relay and an open resolver.
+   * What to do with sources that belong to no server. Default "refuse": the listeners are open on every interface, and
+   * without this check the proxy is an open relay and an open resolver.
    */
   readonly unknownSources?: "refuse" | "serve" | undefined;
   /** Stops the proxy, as `stop` does. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the proxy is doing, and what it has done. */
+/** The current state of the proxy, and totals since it started. */
 export interface ProxyStats {
   /** Connections open now, DNS over TCP included. */
   readonly connections: number;
   /** Bytes held in memory for them. */
   readonly bufferedBytes: number;
-  /** DNS queries waiting for an answer. */
+  /** DNS queries that wait for an answer. */
   readonly queries: number;
-  /** Payload bytes of everything that ended, from and to the containers. */
+  /** Payload bytes from the containers, of all connections and queries that ended. */
   readonly bytesOut: number;
+  /** Payload bytes to the containers, of all connections and queries that ended. */
   readonly bytesIn: number;
-  /** How many connections and queries ended in each way, those too that were not logged. */
+  /** How many connections and queries ended with each outcome, logged or not. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Lines left out of the log: more refusals than a hundred in a second for one server, than ten for strangers. */
+  /** Refusals left out of the log: over 100 per second for one server, over 10 for all unknown sources. */
   readonly unlogged: number;
   /** What each container uses now. */
   readonly servers: readonly (Usage & { readonly server: ServerIdentity | undefined })[];
 }
 
-/** A proxy that runs. */
+/** A running proxy. */
 export interface Proxy extends AsyncDisposable {
-  /** The ports listened on. */
+  /** The ports of the listeners. */
   readonly ports: ListenerPorts;
   /**
-   * Listens on these ports from now on; what is open stays open. Throws `DatapathError` CONFLICT for a port in use, and
-   * listens where it did then.
+   * Moves the listeners to other ports. Open connections stay open. When a port cannot be opened, nothing changes.
+   *
+   * @throws DatapathError `CONFLICT` for a port in use, `FAILED` otherwise
    */
   readonly moveTo: (ports: ListenerPorts) => Promise<void>;
-  /** What it is doing now. */
+  /** The current state, and totals since the start. */
   readonly stats: () => ProxyStats;
-  /** Takes nothing new, lets what is there finish for `drainMs`, then resets the rest. Resolves when all is closed. */
+  /**
+   * Accepts nothing new, gives open connections `drainMs` to finish, then resets the rest. Resolves when all sockets
+   * are closed.
+   */
   readonly stop: (options?: { drainMs?: number }) => Promise<void>;
-  /** Resolves once the proxy has stopped, whoever stopped it. */
+  /** Resolves when the proxy has stopped, by `stop` or by its signal. */
   readonly stopped: Promise<void>;
 }
 
-/** How often connections are looked for that are idle, or whose server has gone. */
+/** How often idle connections and removed servers are looked for. */
 const SWEEP_MS = 1000;
 
-type Session = Passthrough | DnsConnection;
+type Connection = Passthrough | DnsConnection;
 
 /**
- * Starts the transparent proxy: three listeners for what dp_tproxy_container redirects. Throws `DatapathError`:
- * BAD_USAGE for options that cannot be read, CONFLICT for a port in use.
+ * Starts the transparent proxy: the listeners that dp_tproxy_container redirects connections and queries to.
+ *
+ * @throws DatapathError `BAD_USAGE` for options that cannot be parsed, `CONFLICT` for a port in use, `FAILED` for
+ * another failure to listen
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const running = new RunningProxy(options);
@@ -110,12 +113,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 class RunningProxy implements Proxy {
   readonly #options: ProxyOptions;
   readonly #context: ProxyContext;
-  readonly #accounts: Accounts;
+  readonly #usage: UsageTable;
   readonly #limits: ProxyLimits;
-  readonly #sessions = new Set<Session>();
+  readonly #connections = new Set<Connection>();
   readonly #listeners: Listeners;
-  readonly #gate = new LogGate();
-  readonly #own = new OwnAddresses();
+  readonly #refusalRateLimit = new RefusalRateLimit();
+  readonly #hostAddresses = new HostAddresses();
   readonly #stopped = deferred<void>();
   readonly #outcomes: Record<string, number> = {};
   readonly #onAbort = () => void this.stop();
@@ -128,40 +131,41 @@ class RunningProxy implements Proxy {
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#limits = completeLimits(options.limits);
-    this.#accounts = new Accounts(this.#limits);
-    const own = this.#own;
-    const { address = "0.0.0.0", dnsPort = DEFAULT_PORTS.dns } = options;
+    this.#usage = new UsageTable(this.#limits);
+    const hostAddresses = this.#hostAddresses;
+    const { address = "0.0.0.0" } = options;
     this.#listeners = new Listeners({
       address,
       onConnection: (kind, socket) => this.#accept(kind, socket),
-      openDatagrams: (port) => DnsUdpListener.open(this.#context, { address, port }, this.#warn),
+      openUdp: (port) => DnsUdpListener.open(this.#context, { address, port }, this.#warn),
       lingerMs: this.#limits.queryTimeoutMs,
       warn: this.#warn,
     });
     const resolvers = new ResolverList({
       given: options.resolvers,
       resolvConf: options.resolvConf,
-      exclude: (resolver) => resolver.port === (this.ports.dns || dnsPort) && own.has(resolver.address),
+      exclude: (resolver) =>
+        resolver.port === (this.ports.dns || options.ports.dns) && hostAddresses.has(resolver.address),
     });
     this.#context = {
       limits: this.#limits,
       policy: new Policy(options.policy),
-      whose: (address) => (own.has(address) ? "host" : this.#isContainer(address) ? "server" : undefined),
-      accounts: this.#accounts,
+      destinationKind: (address) => this.#destinationKind(address),
+      usage: this.#usage,
       forwarder: new DnsForwarder(resolvers, this.#limits),
-      admit: (address) => this.#admit(address),
-      isSelf: (destination) => Object.values(this.ports).includes(destination.port) && own.has(destination.address),
+      serverAt: (address) => this.#serverAt(address),
+      isSelf: ({ address, port }) => Object.values(this.ports).includes(port) && hostAddresses.has(address),
       record: (entry) => this.#record(entry),
     };
-    const departures = new Departures(options.identify);
+    const removedServers = new RemovedServers(options.identify);
     this.#sweep = setInterval(() => {
       const now = performance.now();
-      this.#accounts.forget();
-      const gone = departures.look(now);
-      for (const session of this.#sessions) {
-        const { source, server } = session.entry;
-        if (gone(source.address, server)) session.abort("server-removed");
-        else session.checkIdle(now);
+      this.#usage.removeIdle();
+      const isRemoved = removedServers.startCheck(now);
+      for (const connection of this.#connections) {
+        const { source, server } = connection.entry;
+        if (isRemoved(source.address, server)) connection.abort("server-removed");
+        else connection.checkIdle(now);
       }
     }, SWEEP_MS);
     this.#sweep.unref();
@@ -176,12 +180,8 @@ class RunningProxy implements Proxy {
   }
 
   async listen(): Promise<void> {
-    const { httpPort, dnsPort, tcpPort, signal } = this.#options;
-    await this.moveTo({
-      http: httpPort ?? DEFAULT_PORTS.http,
-      dns: dnsPort ?? DEFAULT_PORTS.dns,
-      tcp: tcpPort ?? DEFAULT_PORTS.tcp,
-    });
+    const { ports, signal } = this.#options;
+    await this.moveTo(ports);
     if (signal?.aborted === true) void this.stop();
     else signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -191,7 +191,7 @@ class RunningProxy implements Proxy {
   }
 
   stats(): ProxyStats {
-    const usage = this.#accounts.usage();
+    const usage = this.#usage.usage();
     const sum = (of: (one: Usage) => number) => usage.reduce((total, one) => total + of(one), 0);
     return {
       connections: sum((one) => one.connections),
@@ -219,16 +219,16 @@ class RunningProxy implements Proxy {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#listeners.stopAccepting();
     const deadline = performance.now() + drainMs;
-    const busy = () => this.#sessions.size > 0 || this.#accounts.usage().length > 0;
+    const busy = () => this.#connections.size > 0 || this.#usage.usage().length > 0;
     while (busy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const session of this.#sessions) session.abort("stopped");
-    // Their close events come with the next turns of the loop.
-    for (let turn = 0; turn < 50 && this.#sessions.size > 0; turn++) {
+    for (const connection of this.#connections) connection.abort("stopped");
+    // Their close events arrive in the next turns of the event loop.
+    for (let turn = 0; turn < 50 && this.#connections.size > 0; turn++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     this.#listeners.close();
     clearInterval(this.#sweep);
-    this.#own[Symbol.dispose]();
+    this.#hostAddresses[Symbol.dispose]();
     this.#stopped.resolve();
   }
 
@@ -237,14 +237,14 @@ class RunningProxy implements Proxy {
       client.resetAndDestroy();
       return;
     }
-    const admitted = admit(this.#context, kind, client);
-    if (admitted === undefined) return;
+    const accepted = acceptConnection(this.#context, kind, client);
+    if (accepted === undefined) return;
     const start = kind === "dns" ? DnsConnection.start : Passthrough.start;
-    const session: Session | undefined = start(this.#context, admitted, (done) => this.#sessions.delete(done));
-    if (session !== undefined) this.#sessions.add(session);
+    const connection: Connection | undefined = start(this.#context, accepted, (done) => this.#connections.delete(done));
+    if (connection !== undefined) this.#connections.add(connection);
   }
 
-  #admit(address: string): ServerIdentity | undefined | "refused" {
+  #serverAt(address: string): ServerIdentity | undefined | "refused" {
     const server = this.#identify(address);
     return server === undefined && this.#options.unknownSources !== "serve" ? "refused" : server;
   }
@@ -253,9 +253,16 @@ class RunningProxy implements Proxy {
     try {
       return this.#options.identify(address);
     } catch (error) {
-      this.#warn(`cannot find out which server is at an address, so it is refused: ${(error as Error).message}`);
+      this.#warn(
+        `cannot look up the server of a source address, so connections are refused: ${(error as Error).message}`,
+      );
       return undefined;
     }
+  }
+
+  #destinationKind(address: string): DestinationKind {
+    if (this.#hostAddresses.has(address)) return "host";
+    return this.#isContainer(address) ? "container" : "external";
   }
 
   #isContainer(address: string): boolean {
@@ -264,8 +271,8 @@ class RunningProxy implements Proxy {
     try {
       return isContainer(address);
     } catch (error) {
-      // Not knowing must not open one server to another.
-      this.#warn(`cannot find out whether an address is a container's, so it is refused: ${(error as Error).message}`);
+      // Unknown counts as a container: a failed lookup must not open one server to another.
+      this.#warn(`cannot look up whether a destination is a container, so it is refused: ${(error as Error).message}`);
       return true;
     }
   }
@@ -274,7 +281,7 @@ class RunningProxy implements Proxy {
     this.#outcomes[entry.outcome] = (this.#outcomes[entry.outcome] ?? 0) + 1;
     this.#bytesOut += entry.bytesOut;
     this.#bytesIn += entry.bytesIn;
-    const passed = this.#gate.pass(entry);
+    const passed = this.#refusalRateLimit.filter(entry);
     if (passed === undefined) {
       this.#unlogged++;
       return;
@@ -282,10 +289,10 @@ class RunningProxy implements Proxy {
     try {
       this.#options.log(passed);
     } catch (error) {
-      // A log that fails must not take the connections with it.
-      this.#warn(`cannot log: ${(error as Error).message}`);
+      // A failing log must not end the connections.
+      this.#warn(`cannot write the log: ${(error as Error).message}`);
     }
   }
 
-  readonly #warn = quietly((message) => this.#options.warn?.(message));
+  readonly #warn = limitRepeatedWarnings((message) => this.#options.warn?.(message));
 }

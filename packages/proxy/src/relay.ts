@@ -1,22 +1,22 @@
 import type { Socket } from "node:net";
-import type { Account } from "./limits/container-usage.ts";
+import type { ContainerUsage } from "./limits/container-usage.ts";
 import type { Outcome } from "./log/connection-log.ts";
 import { Pipe } from "./pipe.ts";
 import { resetWhenDelivered } from "./reset-when-delivered.ts";
 
 export interface RelayOptions {
-  /** The container's side. Paused; has an `error` listener. */
+  /** The container's side. It is paused and has an `error` listener. */
   readonly client: Socket;
-  /** The other side, connected. Has an `error` listener. */
+  /** The other side, connected. It has an `error` listener. */
   readonly upstream: Socket;
-  readonly account: Account;
-  /** Sees what the container sends. */
+  readonly usage: ContainerUsage;
+  /** Called with the bytes that the container sends. */
   readonly onBytesOut?: ((bytes: Uint8Array) => void) | undefined;
-  /** Both sides are closed. Called once. */
+  /** Called once, when both sides are closed. */
   readonly onDone: (outcome: Outcome) => void;
 }
 
-/** Two established connections, joined until both are closed. */
+/** Relays between two established connections until both are closed. */
 export class Relay {
   readonly #client: Socket;
   readonly #upstream: Socket;
@@ -26,19 +26,19 @@ export class Relay {
   #open = 2;
   #lastActivity = performance.now();
 
-  constructor({ client, upstream, account, onBytesOut, onDone }: RelayOptions) {
+  constructor({ client, upstream, usage, onBytesOut, onDone }: RelayOptions) {
     this.#client = client;
     this.#upstream = upstream;
     const onActivity = () => {
       this.#lastActivity = performance.now();
     };
-    this.#out = new Pipe(client, upstream, account, { onActivity, onBytes: onBytesOut });
-    this.#in = new Pipe(upstream, client, account, { onActivity });
+    this.#out = new Pipe(client, upstream, usage, { onActivity, onBytes: onBytesOut });
+    this.#in = new Pipe(upstream, client, usage, { onActivity });
     client.on("error", (error) => this.#fail(failureOutcome(error, "client"), upstream));
     upstream.on("error", (error) => this.#fail(failureOutcome(error, "upstream"), client));
     const onClose = (side: "client" | "upstream", other: Socket) => {
       this.#open--;
-      // An orderly close comes after the end of both directions. Anything else would leave the other side waiting.
+      // An orderly close follows the end of both directions. After any other close the other side would wait for ever.
       if (!client.readableEnded || !upstream.readableEnded) this.#fail(`reset:${side}`, other);
       if (this.#open > 0) return;
       this.#out.finish();
@@ -59,7 +59,7 @@ export class Relay {
     return this.#in.bytes;
   }
 
-  /** Milliseconds since anything moved. */
+  /** Milliseconds since the last activity. */
   idleFor(now: number): number {
     return now - this.#lastActivity;
   }
@@ -77,7 +77,7 @@ export class Relay {
   }
 }
 
-/** How an error of an established connection reads in the log. */
+/** The outcome to log for an error of an established connection. */
 export function failureOutcome(error: Error, side: "client" | "upstream"): Outcome {
   const code = (error as NodeJS.ErrnoException).code ?? "UNKNOWN";
   if (code === "ECONNRESET" || code === "EPIPE") return `reset:${side}`;

@@ -9,25 +9,25 @@ const TCPI_UNACKED = 24;
 const TCPI_NOTSENT_BYTES = 144;
 
 const POLL_MS = 20;
-const PATIENCE_MS = 5000;
+const TIMEOUT_MS = 5000;
 
 /**
- * Resets a connection once everything written to it has arrived, or after five seconds.
+ * Resets a connection once everything written to it is acknowledged, or after five seconds.
  *
- * A reset throws away what is still on its way. When a server answers and then resets (as many do that close with
- * something unread), the answer would be lost here although it would have arrived without a proxy in between.
+ * A reset discards what is still on its way. When a destination answers and then resets (as programs do that close a
+ * socket with unread data), the answer would be lost here, although without a proxy it would have arrived.
  */
 export function resetWhenDelivered(socket: Socket): void {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + TIMEOUT_MS;
   const poll = () => {
     if (socket.destroyed) return;
-    if (delivered(socket) || performance.now() > deadline) socket.resetAndDestroy();
+    if (isDelivered(socket) || performance.now() > deadline) socket.resetAndDestroy();
     else setTimeout(poll, POLL_MS);
   };
   poll();
 }
 
-function delivered(socket: Socket): boolean {
+function isDelivered(socket: Socket): boolean {
   const fd = socketFd(socket);
   if (fd === undefined) return true;
   if (socket.writableLength > 0) return false;

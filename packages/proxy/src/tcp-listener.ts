@@ -1,17 +1,21 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { deferred } from "./deferred.ts";
-import type { Endpoint } from "./ipv4.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { listenError } from "./listen-error.ts";
 
 const BACKLOG = 1024;
 
 export interface TcpListener {
   readonly port: number;
-  /** Takes no more connections; those there are stay. */
+  /** Accepts no more connections; open ones stay open. */
   close(): void;
 }
 
-/** Listens; sockets arrive paused with half-open allowed. Throws `DatapathError` when the port cannot be had. */
+/**
+ * Listens. Accepted sockets are paused and may be half-open.
+ *
+ * @throws DatapathError `CONFLICT` for a port in use, `FAILED` otherwise
+ */
 export async function listenTcp(
   endpoint: Endpoint,
   onConnection: (socket: Socket) => void,

@@ -1,4 +1,4 @@
-/** The package as it is published: the compiled JavaScript, under Node. */
+/** Runs the compiled JavaScript of the published package under Node. */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { connectFrom, listenIn, Sandbox } from "./sandbox.ts";
 
 test("under Node the built package relays, half-closes, refuses, logs and stops", async () => {
   if (!existsSync(join(import.meta.dir, "../dist/index.js"))) {
-    throw new Error("there is no dist/ yet: `bunx turbo run build --filter=@dp/proxy` makes it");
+    throw new Error("dist/ does not exist: build it with `bunx turbo run build --filter=@dp/proxy`");
   }
   using sandbox = new Sandbox();
   await using proxy = await ProxyUnderTest.start(sandbox, {}, "node");

@@ -1,4 +1,4 @@
-/** DNS messages for the tests, built from their fields. */
+/** Builds DNS messages for the tests from their fields. */
 
 interface Question {
   id?: number;
@@ -32,7 +32,7 @@ export function query({ id = 1, name = "", labels, type = 1, edns = false }: Que
 interface Answer {
   rcode?: number;
   truncated?: boolean;
-  /** The data of one TXT record, at most 64 kB; none by default. */
+  /** The text of one TXT record, at most 64 kB. Without it the answer has no record. */
   text?: string;
 }
 

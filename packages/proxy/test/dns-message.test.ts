@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { screenQuery } from "../src/dns/forwarder.ts";
+import { checkQuery } from "../src/dns/check-query.ts";
 import { DnsFrameReader, dnsFrame } from "../src/dns/frames.ts";
 import {
   answersQuery,
@@ -14,7 +14,7 @@ import {
 import { answerTo, query } from "./dns-builder.ts";
 
 describe("a DNS message", () => {
-  test("as dig sends it is read", () => {
+  test("of dig is parsed", () => {
     // `dig example.org A`, captured: id 0x9af1, RD and AD set, one question, one OPT record.
     const hex = "9af101200001000000000001076578616d706c65036f726700000100010000291000000000000000";
     const message = Buffer.from(hex, "hex");
@@ -29,7 +29,7 @@ describe("a DNS message", () => {
     expect(readDnsQuestion(message)).toEqual({ name: "example.org", type: 1, class: 1, end: 29 });
   });
 
-  test("has the name it was made with", () => {
+  test("has the name of its labels", () => {
     const label = fc.string({ unit: fc.constantFrom(..."abcXYZ019-_"), minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(fc.array(label, { minLength: 1, maxLength: 8 }), (labels) => {
@@ -39,7 +39,7 @@ describe("a DNS message", () => {
     expect(readDnsQuestion(query({ name: "" }))?.name).toBe(".");
   });
 
-  test("names are escaped: dots, blanks, control characters and bytes above 127", () => {
+  test("has its name escaped: dots, spaces, control characters and bytes above 127", () => {
     const name = [Uint8Array.from([0x61, 0x2e, 0x62]), Uint8Array.from([10, 32, 0x22, 0xff, 0x5c])];
     expect(readDnsQuestion(query({ labels: name }))?.name).toBe('a\\.b.\\010\\032\\"\\255\\\\');
   });
@@ -54,14 +54,14 @@ describe("a DNS message", () => {
     expect(readDnsQuestion(query({ labels: octets(128) }))).toBeUndefined();
   });
 
-  test("cut anywhere is malformed, and never read beyond its end", () => {
+  test("truncated at any byte is malformed, and not read beyond its end", () => {
     const whole = query({ name: "www.example.org" });
     for (let length = 0; length < whole.length; length++) {
       expect(readDnsQuestion(whole.subarray(0, length))).toBeUndefined();
     }
   });
 
-  test("of any bytes is read or not, without an exception, and its name is printable", () => {
+  test("of any bytes causes no exception, and its name is printable", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
         readDnsHeader(bytes);
@@ -70,8 +70,8 @@ describe("a DNS message", () => {
           expect(question.name).toMatch(/^[!-~]+$/);
           expect(question.end).toBeLessThanOrEqual(bytes.length);
         }
-        const screened = screenQuery(bytes);
-        const answer = screened.reply?.answer;
+        const checked = checkQuery(bytes);
+        const answer = checked.reply?.answer;
         if (answer !== undefined) expect(readDnsHeader(answer)?.response).toBe(true);
         answersQuery(bytes, bytes);
       }),
@@ -79,7 +79,7 @@ describe("a DNS message", () => {
     );
   });
 
-  test("types have their names", () => {
+  test("has a name for its type", () => {
     expect([1, 28, 65, 12345].map(typeName)).toEqual(["A", "AAAA", "HTTPS", "TYPE12345"]);
   });
 });
@@ -96,7 +96,7 @@ describe("an error answer", () => {
     expect((answer[2] as number) & 1).toBe(1); // RD is copied
   });
 
-  test("to a question that cannot be read has none", () => {
+  test("to a malformed question has no question", () => {
     const cut = query({ name: "a.example" }).subarray(0, 15);
     expect(readDnsHeader(errorAnswer(cut, Rcode.FORMERR))).toMatchObject({ rcode: 1, questions: 0 });
     expect(errorAnswer(cut, Rcode.FORMERR).length).toBe(12);
@@ -105,12 +105,12 @@ describe("an error answer", () => {
 
 describe("an answer is taken", () => {
   const asked = query({ id: 7, name: "a.example" });
-  test("under the id and question that were asked, whatever case the name has", () => {
+  test("with the id and the question of the query, in upper or lower case", () => {
     expect(answersQuery(asked, answerTo(asked))).toBe(true);
     expect(answersQuery(asked, answerTo(query({ id: 7, name: "A.Example" })))).toBe(true);
   });
 
-  test("not under another id, name or type, and not when it is a query itself", () => {
+  test("not with another id, name or type, and not when it is a query itself", () => {
     expect(answersQuery(asked, answerTo(withDnsId(asked, 8)))).toBe(false);
     expect(answersQuery(asked, answerTo(query({ id: 7, name: "b.example" })))).toBe(false);
     expect(answersQuery(asked, answerTo(query({ id: 7, name: "a.example", type: 28 })))).toBe(false);
@@ -128,7 +128,7 @@ describe("an answer is taken", () => {
 
 describe("a message before it is forwarded", () => {
   const rcodeOf = (message: Uint8Array) => {
-    const answer = screenQuery(message).reply?.answer;
+    const answer = checkQuery(message).reply?.answer;
     return answer === undefined ? undefined : readDnsHeader(answer)?.rcode;
   };
   const changed = (at: number, value: number) => {
@@ -137,16 +137,16 @@ describe("a message before it is forwarded", () => {
     return message;
   };
 
-  test("is let through when it is a query with one question", () => {
-    expect(screenQuery(query({ name: "a.example" })).reply).toBeUndefined();
+  test("is forwarded when it is a query with one question", () => {
+    expect(checkQuery(query({ name: "a.example" })).reply).toBeUndefined();
   });
 
-  test("gets no answer when it is one, or too short", () => {
-    expect(screenQuery(answerTo(query({ name: "a" }))).reply).toMatchObject({ answer: undefined });
-    expect(screenQuery(new Uint8Array(11)).reply).toMatchObject({ answer: undefined });
+  test("gets no answer when it is an answer itself, or too short", () => {
+    expect(checkQuery(answerTo(query({ name: "a" }))).reply).toMatchObject({ answer: undefined });
+    expect(checkQuery(new Uint8Array(11)).reply).toMatchObject({ answer: undefined });
   });
 
-  test("is told why not: opcode, count of questions, malformed question, zone transfer", () => {
+  test("gets an error: for its opcode, number of questions, malformed question, zone transfer", () => {
     expect(rcodeOf(changed(2, 0x28))).toBe(Rcode.NOTIMP);
     expect(rcodeOf(changed(5, 0))).toBe(Rcode.FORMERR);
     expect(rcodeOf(changed(5, 2))).toBe(Rcode.FORMERR);
@@ -156,7 +156,7 @@ describe("a message before it is forwarded", () => {
 });
 
 describe("DNS messages over TCP", () => {
-  test("come out as they went in, however they are cut", () => {
+  test("are the same when they are read, however the bytes are split", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 6 }),
@@ -172,7 +172,7 @@ describe("DNS messages over TCP", () => {
     );
   });
 
-  test("longer than the limit are not collected", () => {
+  test("longer than the limit are not read", () => {
     const reader = new DnsFrameReader(100);
     expect(reader.push(Buffer.concat([dnsFrame(new Uint8Array(100)), dnsFrame(new Uint8Array(101))])).length).toBe(1);
     expect(reader.oversized).toBe(true);

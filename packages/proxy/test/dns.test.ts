@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DnsFrameReader, dnsFrame } from "../src/dns/frames.ts";
 import { Rcode, readDnsHeader, readDnsQuestion, withDnsId } from "../src/dns/message.ts";
-import type { Endpoint } from "../src/ipv4.ts";
+import type { Endpoint } from "../src/endpoint.ts";
 import { answerTo, query } from "./dns-builder.ts";
 import { ProxyUnderTest } from "./proxy-under-test.ts";
 import { connectFrom, listenIn, type Place, PORTS, Sandbox, udpIn, VANISHING } from "./sandbox.ts";
@@ -12,7 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => sandbox?.[Symbol.dispose]());
 
-/** What a container believes its resolver to be; nobody listens there. */
+/** The resolver that the containers are configured with. No program listens there. */
 const ASKED: Endpoint = { address: "203.0.113.12", port: 53 };
 const A = "203.0.113.10:53";
 const B = "203.0.113.11:53";
@@ -25,7 +25,7 @@ interface Received {
   readonly reply: (message: Uint8Array) => void;
 }
 
-/** A DNS server in the world; whatever it is asked is handed over and kept. */
+/** A DNS server in the namespace "w". Each query is passed to `onQuery` and kept in `seen`. */
 async function resolver(at: string, onQuery: (received: Received) => void): Promise<{ seen: Received[] } & Disposable> {
   const [address = "", port] = at.split(":");
   const endpoint = { address, port: Number(port) };
@@ -63,7 +63,7 @@ interface Answer {
   readonly from: Endpoint;
 }
 
-/** Sends datagrams from a container, and collects what comes back in `time` milliseconds, or until there are enough. */
+/** Sends datagrams from a container. Returns the answers of `time` milliseconds, or earlier when all have arrived. */
 async function ask(messages: Uint8Array[], time = 4000, to = ASKED, place: Place = "c1"): Promise<Answer[]> {
   const answers: Answer[] = [];
   const socket = await udpIn(sandbox, place, { address: "0.0.0.0", port: 0 }, (_, message, from) => {
@@ -80,7 +80,7 @@ const start = (resolvers: string[], limits = {}) =>
   ProxyUnderTest.start(sandbox, { resolvers, limits: { resolverTimeoutMs: 300, queryTimeoutMs: 1500, ...limits } });
 
 describe("a DNS query over UDP", () => {
-  test("is answered from where it was sent to, under its own id, and logged", async () => {
+  test("is answered from the address it was sent to, with its own id, and logged", async () => {
     await using proxy = await start([A]);
     using server = await resolver(A, answering("hello"));
     const [answer] = await ask([query({ id: 0x4242, name: "www.example.org", type: 16 })]);
@@ -104,7 +104,7 @@ describe("a DNS query over UDP", () => {
     });
   });
 
-  test("sent to the host peer itself is answered from that address, of the many the host has", async () => {
+  test("to the host peer itself is answered from the host peer's address", async () => {
     await using _ = await start([A]);
     using __ = await resolver(A, answering("hello"));
     for (const [place, address] of [
@@ -117,7 +117,7 @@ describe("a DNS query over UDP", () => {
     }
   });
 
-  test("is asked under a fresh id and from a fresh port each time", async () => {
+  test("is forwarded with a new random id, from a new port", async () => {
     await using _ = await start([A]);
     using server = await resolver(A, answering("x"));
     const queries = Array.from({ length: 40 }, () => query({ id: 7, name: "a.example" }));
@@ -126,11 +126,11 @@ describe("a DNS query over UDP", () => {
     expect(new Set(server.seen.map(({ from }) => from.port)).size).toBeGreaterThan(35);
   });
 
-  test("takes only the answer that fits: sender, id, question", async () => {
+  test("accepts only an answer with the right sender, id and question", async () => {
     await using proxy = await start([A]);
-    const forger = await udpIn(sandbox, "w", { address: "203.0.113.11", port: 53 }, () => {});
+    const otherSender = await udpIn(sandbox, "w", { address: "203.0.113.11", port: 53 }, () => {});
     using _ = await resolver(A, ({ message, from, reply }) => {
-      forger.send(answerTo(message, { text: "forged sender" }), from.port, from.address);
+      otherSender.send(answerTo(message, { text: "forged sender" }), from.port, from.address);
       reply(answerTo(withDnsId(message, (readDnsHeader(message)?.id as number) ^ 1), { text: "forged id" }));
       reply(answerTo(query({ id: readDnsHeader(message)?.id as number, name: "b.example" }), { text: "forged name" }));
       reply(message);
@@ -138,12 +138,12 @@ describe("a DNS query over UDP", () => {
       setTimeout(() => reply(answerTo(message, { text: "genuine" })), 50);
     });
     const answers = await ask([query({ name: "a.example" })]);
-    forger.close();
+    otherSender.close();
     expect(answers.map(({ message }) => message.toString("latin1").slice(-7))).toEqual(["genuine"]);
     expect(await proxy.nextLog()).toMatchObject({ outcome: "answered" });
   });
 
-  test("with a truncated answer: the client gets it as it is, and asks again over TCP", async () => {
+  test("gets a truncated answer unchanged, and the client asks again over TCP", async () => {
     await using proxy = await start([A]);
     const text = "long ".repeat(2000);
     using _ = await resolver(A, ({ message, transport, reply }) => {
@@ -171,7 +171,7 @@ describe("a DNS query over UDP", () => {
     expect(line.bytesIn).toBeGreaterThan(10_000);
   });
 
-  test("of a stranger gets no answer at all", async () => {
+  test("from an unknown source gets no answer at all", async () => {
     await using proxy = await start([A]);
     using server = await resolver(A, answering("hello"));
     const to = { address: "203.0.113.1", port: PORTS.dns };
@@ -180,7 +180,7 @@ describe("a DNS query over UDP", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "refused:unknown-source", server: null, bytesIn: 0 });
   });
 
-  test("that is none gets no answer; one that cannot be forwarded is told so", async () => {
+  test("gets no answer when it is no query, and an error when it cannot be forwarded", async () => {
     await using proxy = await start([A]);
     using server = await resolver(A, answering("hello"));
     expect(await ask([new Uint8Array(5), answerTo(query({ name: "a.example" }))], 300)).toEqual([]);
@@ -190,7 +190,7 @@ describe("a DNS query over UDP", () => {
     expect((await proxy.stats()).outcomes).toEqual({ "refused:malformed": 3 });
   });
 
-  test("more of them at a time than a container may have are refused; the other container's are not", async () => {
+  test("over the limit of a container is refused; another container has its own limit", async () => {
     await using proxy = await start([A], { queriesPerServer: 4 });
     const waiting: Received[] = [];
     using _ = await resolver(A, (received) => void waiting.push(received));
@@ -206,7 +206,7 @@ describe("a DNS query over UDP", () => {
     expect((await proxy.stats()).outcomes).toEqual({ answered: 5, "refused:limit": 2 });
   });
 
-  test("of a container that does not wait for the answer takes nothing from the other containers", async () => {
+  test("is answered while another container does not wait for its answers", async () => {
     await using proxy = await start([A]);
     using _ = await resolver(A, (received) => void setTimeout(() => answering("x")(received), 20));
     for (let round = 0; round < 20; round++) {
@@ -225,7 +225,7 @@ describe("a DNS query over UDP", () => {
     expect(proxy.warnings).toEqual([]);
   });
 
-  test("thousands of them leave nothing behind", async () => {
+  test("leaks nothing, after thousands of queries", async () => {
     await using proxy = await start([A], { ratePerServer: 10_000 });
     using _ = await resolver(A, answering("x"));
     const round = async () => {
@@ -244,9 +244,9 @@ describe("a DNS query over UDP", () => {
 describe("a resolver", () => {
   const rcodeOf = (answer: Answer | undefined) => answer && readDnsHeader(answer.message)?.rcode;
 
-  test("that is silent is passed over for the next one, and asked last from then on", async () => {
+  test("that does not answer is followed by the next one, and asked last from then on", async () => {
     await using proxy = await start([A, B]);
-    using silent = await resolver(A, () => {});
+    using failing = await resolver(A, () => {});
     using _ = await resolver(B, answering("from B"));
     const [first] = await ask([query({ name: "a.example" })]);
     expect(first?.message.toString("latin1")).toContain("from B");
@@ -254,12 +254,12 @@ describe("a resolver", () => {
     expect(line).toMatchObject({ resolver: B, outcome: "answered" });
     expect(line.durationMs).toBeGreaterThan(280);
     await ask([query({ name: "a.example" })]);
-    expect(silent.seen.length).toBe(1);
+    expect(failing.seen.length).toBe(1);
   });
 
-  test("that is the only one is waited for longer, and asked again", async () => {
+  test("that is the only one gets more time, and is asked again", async () => {
     await using proxy = await start([A]);
-    // Silent the first time.
+    // The first query is not answered.
     const late = (received: Received) => void setTimeout(() => answering("late")(received), 500);
     using server = await resolver(A, (received) => server.seen.length > 1 && late(received));
     const [answer] = await ask([query({ name: "a.example" })]);
@@ -272,14 +272,14 @@ describe("a resolver", () => {
     ["refuses", "203.0.113.12:54"],
     ["cannot be reached", "198.51.100.7"],
     ["has no route", "2001:db8::53"],
-  ])("that %s is passed over at once", async (_, address) => {
+  ])("that %s is followed by the next one at once", async (_, address) => {
     await using proxy = await start([address, B], { resolverTimeoutMs: 60_000, queryTimeoutMs: 120_000 });
     using __ = await resolver(B, answering("from B"));
     expect(rcodeOf((await ask([query({ name: "a.example" })], 30_000))[0])).toBe(Rcode.NOERROR);
     expect(await proxy.nextLog()).toMatchObject({ resolver: B });
   });
 
-  test("that says SERVFAIL is passed over; when all do, the first one's answer is passed on", async () => {
+  test("that answers SERVFAIL is followed by the next one; when all do, the first answer is passed on", async () => {
     await using proxy = await start([A, B]);
     using _ = await resolver(A, ({ message, reply }) => reply(answerTo(message, { rcode: Rcode.SERVFAIL })));
     {
@@ -292,7 +292,7 @@ describe("a resolver", () => {
     expect(await proxy.nextLog()).toMatchObject({ resolver: A, rcode: "SERVFAIL", outcome: "answered" });
   });
 
-  test("that says NXDOMAIN has answered", async () => {
+  test("that answers NXDOMAIN has answered", async () => {
     await using proxy = await start([A, B]);
     using _ = await resolver(A, ({ message, reply }) => reply(answerTo(message, { rcode: Rcode.NXDOMAIN })));
     using other = await resolver(B, answering("from B"));
@@ -301,7 +301,7 @@ describe("a resolver", () => {
     expect(other.seen).toEqual([]);
   });
 
-  test("none of which answers makes a SERVFAIL in bounded time", async () => {
+  test("that does not answer, like all others, leads to SERVFAIL in bounded time", async () => {
     await using proxy = await start([VANISHING, "203.0.113.10:54"]);
     const [answer] = await ask([query({ id: 5, name: "a.example" })]);
     expect(readDnsHeader(answer?.message as Buffer)).toMatchObject({ id: 5, rcode: Rcode.SERVFAIL });
@@ -323,7 +323,7 @@ describe("DNS over TCP", () => {
     return { socket, answers };
   };
 
-  test("carries pipelined queries, cut anywhere; answers come when they are ready, also after the client's FIN", async () => {
+  test("carries pipelined queries, split anywhere, and sends answers as they arrive, also after FIN", async () => {
     await using proxy = await start([A]);
     using server = await resolver(A, (received) => {
       setTimeout(() => answering("x")(received), readDnsQuestion(received.message)?.name === "slow.example" ? 200 : 0);
@@ -348,7 +348,7 @@ describe("DNS over TCP", () => {
     expect(proxy.log.length).toBe(3);
   });
 
-  test("fails over like UDP", async () => {
+  test("asks the next resolver as UDP does", async () => {
     await using proxy = await start(["203.0.113.12:54", VANISHING, B]);
     using _ = await resolver(B, answering("from B"));
     const { socket, answers } = await open();
@@ -358,7 +358,7 @@ describe("DNS over TCP", () => {
     expect(await proxy.nextLog()).toMatchObject({ resolver: B });
   });
 
-  test("answers a hundred queries at once without forwarding more than sixteen at a time", async () => {
+  test("answers 100 pipelined queries, and forwards at most 16 at a time", async () => {
     await using _ = await start([A]);
     let now = 0;
     let most = 0;
@@ -378,7 +378,7 @@ describe("DNS over TCP", () => {
     expect(most).toBeWithin(2, 17);
   });
 
-  test("is read from no more while the container does not take its answers, or holds too much elsewhere", async () => {
+  test("is not read while the container does not take its answers, or is over its budget", async () => {
     await using proxy = await start([A], {
       bufferedBytesPerServer: 500_000,
       queryTimeoutMs: 6000,
@@ -395,7 +395,7 @@ describe("DNS over TCP", () => {
       idle = server.seen.length > asked ? 0 : idle + 1;
       asked = server.seen.length;
     }
-    // What the kernel's buffers took, sixteen on their way, and what the budget lets through.
+    // The kernel's buffers, sixteen pending answers, and the budget.
     expect((await proxy.stats()).bufferedBytes).toBeWithin(1, 2_000_000);
     expect(asked).toBeLessThan(400);
     socket.resume();
@@ -405,7 +405,7 @@ describe("DNS over TCP", () => {
     expect((await proxy.stats()).bufferedBytes).toBe(0);
   }, 30_000);
 
-  test("is closed when it is idle, or announces a query longer than any", async () => {
+  test("is closed when it is idle, or when a query is too long", async () => {
     await using proxy = await start([A], { dnsIdleTimeoutMs: 500 });
     const { socket: idle } = await open();
     expect(await idle.closed.promise).toBe("ECONNRESET");
@@ -417,7 +417,7 @@ describe("DNS over TCP", () => {
   });
 });
 
-test("stopping answers the queries that wait, and ends the process", async () => {
+test("stopping answers the pending queries, and ends the process", async () => {
   await using proxy = await start([A]);
   using server = await resolver(A, (received) => void setTimeout(() => answering("x")(received), 200));
   const asking = ask([query({ name: "a.example" })]);

@@ -44,7 +44,7 @@ async function portsInUse(): Promise<string[]> {
     .sort();
 }
 
-test("the listeners move to other ports; what is open stays open", async () => {
+test("the listeners move to other ports; open connections stay open", async () => {
   await using proxy = await ProxyUnderTest.start(sandbox, { limits: { queryTimeoutMs: 300 } });
   using _ = listenIn(sandbox, "w", ORIGIN, hello);
   const before = await greeted();
@@ -58,7 +58,7 @@ test("the listeners move to other ports; what is open stays open", async () => {
   for (let line = 0; line < 2; line++) expect(await proxy.nextLog()).toMatchObject({ kind: "tcp", bytesIn: 5 });
 });
 
-test("listeners can exchange their ports, and move back", async () => {
+test("the listeners can exchange their ports, and move back", async () => {
   await using proxy = await ProxyUnderTest.start(sandbox);
   using _ = listenIn(sandbox, "w", ORIGIN, hello);
   expect(await proxy.moveTo({ ...PORTS, http: PORTS.tcp, tcp: PORTS.http })).toMatchObject({ tcp: PORTS.http });
@@ -75,7 +75,7 @@ test("listeners can exchange their ports, and move back", async () => {
   expect(await portsInUse()).toEqual(["tcp 9053", "tcp 9080", "tcp 9111", "udp 5300", "udp 9053"]);
 });
 
-test("a port that is in use leaves them where they were", async () => {
+test("when a port is in use, the listeners do not move", async () => {
   await using proxy = await ProxyUnderTest.start(sandbox);
   using _ = listenIn(sandbox, "w", ORIGIN, hello);
   using __ = listenIn(sandbox, "h", { address: "0.0.0.0", port: 4001 }, () => {});
@@ -85,7 +85,7 @@ test("a port that is in use leaves them where they were", async () => {
   expect(await portsInUse()).toEqual(["tcp 4001", "tcp 9053", "tcp 9080", "tcp 9111", "udp 9053"]);
 });
 
-test("a query that was under way when they moved is answered from where it was asked", async () => {
+test("a query that is pending during a move is answered from the port it was sent to", async () => {
   await using proxy = await ProxyUnderTest.start(sandbox, { resolvers: ["203.0.113.11"] });
   const asked = Promise.withResolvers<() => void>();
   const resolver = await udpIn(sandbox, "w", { address: "203.0.113.11", port: 53 }, (socket, bytes, from) => {

@@ -7,7 +7,7 @@ const http: ConnectionLog = {
   time: new Date("2026-01-31T12:00:00.000Z"),
   kind: "http",
   transport: "tcp",
-  server: { name: "survival", port: 25565 },
+  server: { id: 7, name: "survival" },
   source: { address: "10.2.0.5", port: 40123 },
   destination: { address: "203.0.113.9", port: 80 },
   host: "example.org",
@@ -27,10 +27,10 @@ const dns: ConnectionLog = {
   outcome: "answered",
 };
 
-describe("a line for people", () => {
+describe("a line of text", () => {
   test("of a connection", () => {
     expect(formatLogLine(http)).toBe(
-      "2026-01-31T12:00:00.000Z survival:25565 http 10.2.0.5:40123 -> 203.0.113.9:80 closed host=example.org " +
+      "2026-01-31T12:00:00.000Z survival http 10.2.0.5:40123 -> 203.0.113.9:80 closed host=example.org " +
         "out=78 in=1256 0.042s",
     );
   });
@@ -38,25 +38,25 @@ describe("a line for people", () => {
   test("of a DNS query", () => {
     const { host: _, ...entry } = dns;
     expect(formatLogLine(entry)).toBe(
-      "2026-01-31T12:00:00.000Z survival:25565 dns/udp 10.2.0.5:40123 -> - answered question=example.org/AAAA " +
+      "2026-01-31T12:00:00.000Z survival dns/udp 10.2.0.5:40123 -> - answered question=example.org/AAAA " +
         "rcode=NOERROR resolver=9.9.9.9:53 out=78 in=1256 0.042s",
     );
   });
 
-  test("of a stranger that was refused", () => {
+  test("of a refused connection from an unknown source", () => {
     const entry = { ...http, server: undefined, outcome: "refused:policy", rule: "deny 10.0.0.0/8" } as const;
     expect(formatLogLine(entry)).toContain(" - http ");
     expect(formatLogLine(entry)).toContain('rule="deny 10.0.0.0/8" out=');
     expect(formatLogLine({ ...entry, unlogged: 7 })).toContain('rule="deny 10.0.0.0/8" unlogged=7 out=');
   });
 
-  test("stays one line of printable characters whatever its values are", () => {
+  test("is one line of printable characters, whatever its values are", () => {
     const text = fc.string({ unit: "binary" });
     fc.assert(
       fc.property(text, text, text, (name, host, question) => {
         const line = formatLogLine({
           ...http,
-          server: { name, port: 1 },
+          server: { id: 1, name },
           host,
           question: { name: question, type: "A" },
         });
@@ -66,21 +66,22 @@ describe("a line for people", () => {
     );
   });
 
-  test("cannot be forged by a name", () => {
-    const line = formatLogLine({ ...http, server: { name: "a out=9", port: 1 }, host: 'b"c' });
-    expect(line).toContain('"a out=9":1');
+  test("cannot be forged by a name, and a server named - is no unknown source", () => {
+    const line = formatLogLine({ ...http, server: { id: 1, name: "a out=9" }, host: 'b"c' });
+    expect(line).toContain(' "a out=9" http ');
     expect(line).toContain('host="b\\"c"');
+    expect(formatLogLine({ ...http, server: { id: 1, name: "-" } })).toContain(' "-" http ');
   });
 });
 
-describe("a line for machines", () => {
+describe("a line of JSON", () => {
   test("is one JSON document with every field", () => {
     expect(JSON.parse(toJson(http))).toEqual({
       time: "2026-01-31T12:00:00.000Z",
       kind: "http",
       transport: "tcp",
       server: "survival",
-      serverPort: 25565,
+      serverId: 7,
       source: "10.2.0.5",
       sourcePort: 40123,
       destination: "203.0.113.9",
@@ -101,7 +102,7 @@ describe("a line for machines", () => {
     expect(Object.keys(JSON.parse(toJson({ ...dns, server: undefined }))).length).toBe(20);
   });
 
-  test("has no newline whatever its values are", () => {
+  test("has no newline, whatever its values are", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (host) => {
         expect(toJson({ ...http, host })).not.toContain("\n");

@@ -1,7 +1,6 @@
 /**
- * A proxy in a process of its own, run inside a namespace by the tests: options as JSON in the first argument, log
- * entries as JSON lines on stdout, commands as lines on stdin. JavaScript, so that Node runs it too, with the built
- * package instead of the sources.
+ * The proxy process that the tests start in a namespace. Its options are JSON in the first argument, log entries are
+ * JSON lines on stdout, commands are lines on stdin. It is JavaScript, so that Node can run it with the built package.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -10,8 +9,8 @@ const underBun = process.versions.bun !== undefined;
 const { startProxy, toJson } = await import(underBun ? "../src/index.ts" : "../dist/index.js");
 
 const SERVERS = {
-  "10.2.0.2": { name: "one", port: 25565 },
-  "10.2.0.3": { name: "two", port: 25566 },
+  "10.2.0.2": { id: 1, name: "one" },
+  "10.2.0.3": { id: 2, name: "two" },
 };
 
 const print = (kind, value) => process.stdout.write(`${kind} ${JSON.stringify(value)}\n`);
@@ -29,7 +28,7 @@ input.on("line", (line) => {
   if (line === "stop") controller.abort();
   if (line === "gc" && underBun) Bun.gc(true);
   if (line === "remove") delete SERVERS["10.2.0.2"];
-  if (line === "replace") SERVERS["10.2.0.2"] = { name: "three", port: 25567 };
+  if (line === "replace") SERVERS["10.2.0.2"] = { id: 3, name: "three" };
   if (line.startsWith("move ")) {
     const moved = () => print("moved", proxy.ports);
     proxy.moveTo(JSON.parse(line.slice("move ".length))).then(moved, (error) => print("moved", error.message));
@@ -41,7 +40,7 @@ input.on("line", (line) => {
   print("stats", { ...proxy.stats(), memory, fds, cpuMs: (user + system) / 1000 });
 });
 print("ready", proxy.ports);
-// Nothing ends the process but an empty event loop: whatever the proxy left open would keep it.
+// The process ends when its event loop is empty. A timer or socket that the proxy left open would keep it running.
 await proxy.stopped;
 print("stopped", {});
 input.close();

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { ProxyOptions, ProxyStats } from "../src/index.ts";
-import type { Sandbox } from "./sandbox.ts";
+import { PORTS, type Sandbox } from "./sandbox.ts";
 
-/** One line of the log as `toJson` writes it. */
+/** One log entry, as `toJson` formats it. */
 export interface LogLine {
   kind: string;
   transport: string;
   server: string | null;
-  serverPort: number | null;
+  serverId: number | null;
   source: string;
   sourcePort: number;
   destination: string | null;
@@ -28,7 +28,7 @@ export type ProcessStats = ProxyStats & { memory: number; fds: number; cpuMs: nu
 
 const PATIENCE_MS = 20_000;
 
-/** The proxy of a test, in a process of its own in the sandbox's host namespace. */
+/** The proxy of a test: a process in the sandbox's host namespace. */
 export class ProxyUnderTest implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly log: LogLine[] = [];
@@ -41,12 +41,12 @@ export class ProxyUnderTest implements AsyncDisposable {
 
   static async start(
     sandbox: Sandbox,
-    options: Partial<Omit<ProxyOptions, "identify" | "log" | "signal">> = {},
+    options: Partial<Omit<ProxyOptions, "identify" | "log" | "ports" | "signal">> = {},
     runtime = process.env["DP_TEST_RUNTIME"] ?? process.execPath,
   ): Promise<ProxyUnderTest> {
-    // A test that ran out of time leaves its proxy behind; the next one needs the ports.
+    // A test that timed out leaves its proxy running; the next one needs the ports.
     await ProxyUnderTest.#last?.[Symbol.asyncDispose]();
-    const proxy = new ProxyUnderTest(sandbox, options, runtime);
+    const proxy = new ProxyUnderTest(sandbox, { ports: PORTS, ...options }, runtime);
     ProxyUnderTest.#last = proxy;
     await Promise.race([proxy.#ready.promise, proxy.exited.then(() => Promise.reject(new Error("the proxy ended")))]);
     return proxy;
@@ -96,7 +96,7 @@ export class ProxyUnderTest implements AsyncDisposable {
     return promise;
   }
 
-  /** Moves the listeners. The ports they have then, or why they cannot have these. */
+  /** Moves the listeners. Resolves to the ports, or to the message of the error. */
   moveTo(ports: { http: number; dns: number; tcp: number }): Promise<unknown> {
     this.#moved = Promise.withResolvers();
     this.#child.stdin.write(`move ${JSON.stringify(ports)}\n`);
@@ -104,13 +104,13 @@ export class ProxyUnderTest implements AsyncDisposable {
     return this.#moved.promise;
   }
 
-  /** `remove`: the server "one" is no longer there; `replace`: the server "three" is at its address. */
+  /** `remove` removes the server "one"; `replace` gives its address to the server "three". */
   command(line: "stop" | "gc" | "stats" | "remove" | "replace"): void {
     this.#child.stdin.write(`${line}\n`);
     void this.#child.stdin.flush();
   }
 
-  /** The next line of the log nobody has taken yet. */
+  /** Waits for the next log entry that no call has returned yet. */
   async nextLog(): Promise<LogLine> {
     const deadline = performance.now() + PATIENCE_MS;
     while (this.log.length <= this.#taken) {

@@ -1,6 +1,6 @@
 /**
- * The files of examples/, run by the programs they are for, unmodified but for the addresses they tell their reader to
- * change. A program that is not installed is skipped, and named.
+ * Runs the configurations of examples/ with their programs. Only those addresses are changed that the files tell the
+ * reader to change. The tests of a program that is not installed are skipped, with a warning.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -29,11 +29,11 @@ function testWith(program: string, name: string, body: () => Promise<void>): voi
   test.skipIf(missing)(`${program} ${name}`, body, 30_000);
 }
 
-/** An example, with parts of its text replaced. */
+/** Copies an example, with parts of its text replaced. */
 function example(file: string, changes: Record<string, string> = {}): string {
   let text = readFileSync(join(EXAMPLES, file), "utf8");
   for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${file} does not say ${from}`);
+    if (!text.includes(from)) throw new Error(`${file} does not contain ${from}`);
     text = text.replaceAll(from, to);
   }
   const path = join(folder, file);
@@ -56,7 +56,7 @@ class Running implements AsyncDisposable {
     for await (const bytes of stream) this.output += decoder.decode(bytes, { stream: true });
   }
 
-  /** Waits until it listens. */
+  /** Waits until the program listens. */
   async listening(place: Place, port: number): Promise<this> {
     for (let tries = 0; tries < 500; tries++) {
       if (this.#child.exitCode !== null) break;
@@ -64,10 +64,10 @@ class Running implements AsyncDisposable {
       if (stdout.length > 0) return this;
       await Bun.sleep(20);
     }
-    throw new Error(`it does not listen: ${this.output}`);
+    throw new Error(`the program does not listen: ${this.output}`);
   }
 
-  /** Waits until it has printed something that matches. */
+  /** Waits until the output matches. */
   async printed(pattern: RegExp): Promise<void> {
     for (let tries = 0; tries < 250 && !pattern.test(this.output); tries++) await Bun.sleep(20);
     expect(this.output).toMatch(pattern);
@@ -83,7 +83,7 @@ class Running implements AsyncDisposable {
 const serve = (port: number, onConnection: (socket: TestSocket) => void) =>
   listenIn(sandbox, "w", { address: "0.0.0.0", port }, onConnection);
 
-/** Asks a server that echoes; the answer, or how the connection ended without one. */
+/** Sends a message to an echo server. Returns its answer, or how the connection ended without one. */
 async function echo(address: string, port: number): Promise<string> {
   const client = connectFrom(sandbox, "c1", { address, port });
   await Promise.race([client.opened.promise.then(() => client.write("hello")), client.closed.promise]).catch(() => {});
@@ -132,7 +132,7 @@ const dig = async (...options: string[]) => {
   return (await new Response(Bun.spawn(command, { stdout: "pipe" }).stdout).text()).trim();
 };
 
-testWith("haproxy", "passes TCP on to where it was going, and refuses private destinations", async () => {
+testWith("haproxy", "passes TCP on to its original destination, and refuses private destinations", async () => {
   using _ = serve(7000, echoing);
   await using haproxy = await new Running("h", "haproxy", "-db", "-f", example("haproxy-tcp.cfg")).listening("h", 9111);
   expect(await echo(ORIGIN, 7000)).toBe("echo hello");
@@ -155,7 +155,7 @@ testWith("haproxy", "passes HTTP on, logs its host, and refuses by name", async 
 
 testWith("redsocks", "passes TCP on through a SOCKS proxy, with the original destination", async () => {
   const asked: string[] = [];
-  // As much of SOCKS5 (RFC 1928) as redsocks speaks: no authentication, CONNECT to IPv4. It is the origin, too.
+  // The parts of SOCKS5 (RFC 1928) that redsocks uses: no authentication, CONNECT to IPv4. It is also the destination.
   using _ = serve(1080, (socket) => {
     socket.onData = (bytes) => {
       if (bytes[0] === 5 && bytes.length <= 4) void socket.write(Uint8Array.from([5, 0]));
@@ -172,7 +172,7 @@ testWith("redsocks", "passes TCP on through a SOCKS proxy, with the original des
   await redsocks.printed(/10\.2\.0\.2:\d+->198\.51\.100\.77:4321/);
 });
 
-testWith("stunnel4", "wraps TCP in TLS and sends it to where it was going", async () => {
+testWith("stunnel4", "wraps TCP in TLS and sends it to its original destination", async () => {
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=a"];
   Bun.spawnSync(["openssl", ...request, "-keyout", key, "-out", certificate]);
@@ -186,19 +186,19 @@ testWith("stunnel4", "wraps TCP in TLS and sends it to where it was going", asyn
   client.reset();
 });
 
-testWith("squid", "intercepts HTTP, whatever Host says", async () => {
+testWith("squid", "intercepts HTTP, and ignores the Host header", async () => {
   using _ = serve(80, answeringHttp);
-  // It writes its logs as the user "proxy".
+  // Squid writes its logs as the user "proxy".
   chmodSync(folder, 0o777);
   const config = example("squid.conf", { "/var/log/squid/": `${folder}/` });
   await using _squid = await new Running("h", "squid", "-N", "-f", config).listening("h", 9080);
   expect(await get(ORIGIN, ORIGIN)).toBe("hello 200");
   const line = /10\.2\.0\.2:\d+ -> 203\.0\.113\.10:80 .*GET http:\/\/203\.0\.113\.10\/page/;
-  // Squid answers first and writes its log when it has time.
+  // Squid answers first and writes its log later.
   const log = join(folder, "dp.log");
   for (let tries = 0; tries < 50 && !line.test(readFileSync(log, "utf8")); tries++) await Bun.sleep(100);
   expect(readFileSync(log, "utf8")).toMatch(line);
-  // Host names a public address, the connection goes to a private one: its destination counts.
+  // The Host header has a public address, the connection a private destination. The destination decides.
   expect(await get("10.99.0.1", ORIGIN)).toContain("403");
 });
 

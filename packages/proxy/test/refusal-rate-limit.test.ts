@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import type { ConnectionLog } from "../src/log/connection-log.ts";
-import { LogGate } from "../src/log/refusal-rate-limit.ts";
+import { RefusalRateLimit } from "../src/log/refusal-rate-limit.ts";
 
-const stranger: ConnectionLog = {
+const unknownSource: ConnectionLog = {
   time: new Date(),
   kind: "tcp",
   transport: "tcp",
@@ -14,39 +14,39 @@ const stranger: ConnectionLog = {
   durationMs: 0,
   outcome: "refused:unknown-source",
 };
-const refused: ConnectionLog = { ...stranger, server: { name: "a", port: 1 }, outcome: "refused:limit" };
+const refused: ConnectionLog = { ...unknownSource, server: { id: 1, name: "a" }, outcome: "refused:limit" };
 const served: ConnectionLog = { ...refused, outcome: "closed" };
 
-function gate() {
+function rateLimit() {
   const clock = { now: 0 };
-  const one = new LogGate(() => clock.now);
+  const limit = new RefusalRateLimit(() => clock.now);
   const passed = (entry: ConnectionLog, count: number) =>
-    Array.from({ length: count }, () => one.pass(entry)).filter((each) => each !== undefined);
+    Array.from({ length: count }, () => limit.filter(entry)).filter((each) => each !== undefined);
   return { clock, passed };
 }
 
-test("lets ten lines a second through about strangers", () => {
-  const { clock, passed } = gate();
-  expect(passed(stranger, 50)).toHaveLength(10);
+test("passes ten lines per second about unknown sources", () => {
+  const { clock, passed } = rateLimit();
+  expect(passed(unknownSource, 50)).toHaveLength(10);
   clock.now += 1000;
-  expect(passed(stranger, 50)).toHaveLength(10);
+  expect(passed(unknownSource, 50)).toHaveLength(10);
 });
 
-test("lets a hundred through about what one server is refused, and holds none against another", () => {
-  const { passed } = gate();
+test("passes a hundred refusals of one server per second, and counts other servers separately", () => {
+  const { passed } = rateLimit();
   expect(passed(refused, 500)).toHaveLength(100);
-  expect(passed(stranger, 1)).toHaveLength(1);
-  expect(passed({ ...refused, server: { name: "b", port: 2 } }, 1)).toHaveLength(1);
+  expect(passed(unknownSource, 1)).toHaveLength(1);
+  expect(passed({ ...refused, server: { id: 2, name: "b" } }, 1)).toHaveLength(1);
 });
 
-test("lets every line through about what a server was given", () => {
-  const { passed } = gate();
+test("passes every line that is no refusal", () => {
+  const { passed } = rateLimit();
   passed(refused, 500);
   expect(passed(served, 500)).toEqual(Array.from({ length: 500 }, () => served));
 });
 
-test("says with the next line how many did not pass", () => {
-  const { clock, passed } = gate();
+test("counts the refusals left out in the next line", () => {
+  const { clock, passed } = rateLimit();
   expect(passed(refused, 107).every(({ unlogged }) => unlogged === undefined)).toBe(true);
   clock.now += 5000;
   expect(passed(refused, 2).map(({ unlogged }) => unlogged)).toEqual([7, undefined]);

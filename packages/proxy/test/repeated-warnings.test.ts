@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { quietly } from "../src/log/repeated-warnings.ts";
+import { limitRepeatedWarnings } from "../src/log/repeated-warnings.ts";
 
-test("the same warning is given once a minute, another one at once", () => {
+test("an equal warning is given once a minute, a different one at once", () => {
   let now = 0;
   const given: string[] = [];
-  const warn = quietly(
+  const warn = limitRepeatedWarnings(
     (message) => given.push(message),
     () => now,
   );

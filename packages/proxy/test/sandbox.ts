@@ -1,16 +1,16 @@
 import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import type { Endpoint } from "../src/ipv4.ts";
+import type { Endpoint } from "../src/endpoint.ts";
 
 /**
- * The topology every test with real traffic uses; `redirect` of nftables stands in for dp_tproxy_container:
+ * The topology of all tests with real traffic. `redirect` of nftables replaces dp_tproxy_container:
  *
  *     c1: eth0 10.2.0.2/32 --- hp1 10.1.0.2/32 \
  *                                               h (the proxy) up0 203.0.113.1/24 --- w0 w: 203.0.113.10, .11, .12/24
  *     c2: eth0 10.2.0.3/32 --- hp2 10.1.0.3/32 /                                           10.99.0.1, 169.254.169.254
  *
  * As in the datapath, a container's only route is its host peer, and the host's route to a container names the host
- * peer's address as source. 203.0.113.200 has a neighbour entry and no interface: packets to it vanish.
+ * peer's address as source. 203.0.113.200 has a neighbour entry, but no host has that address: packets to it are lost.
  * 198.51.100.0/24 is unreachable by route.
  */
 export type Place = "c1" | "c2" | "h" | "w";
@@ -91,12 +91,12 @@ export class Sandbox {
     if (exitCode !== 0) throw new Error(`nft: ${stderr}`);
   }
 
-  /** The start of a command line that runs in a namespace. */
+  /** The first arguments of a command line that runs in a namespace. */
   enter(place: Place): string[] {
     return this.#namespace(place).command();
   }
 
-  /** Runs something synchronous in a namespace: the sockets it makes stay there. */
+  /** Runs a synchronous function in a namespace. Sockets that it opens stay in that namespace. */
   in<T>(place: Place, body: () => T): T {
     const result: { value?: T } = {};
     this.#namespace(place).inside(() => {
@@ -114,17 +114,17 @@ export class Sandbox {
 type Native = Bun.Socket<undefined>;
 
 /**
- * One end of a connection of a test: Bun's native socket, which writes what the kernel takes and no more, and tells FIN
- * and RST apart. What arrives is handed to `onData`, or collected.
+ * One end of a test's connection: Bun's native socket, which does not buffer writes and distinguishes FIN from RST.
+ * Received bytes are passed to `onData`, by default to be collected.
  */
 export class TestSocket {
   #native: Native | undefined;
   readonly chunks: Buffer[] = [];
   onData: (bytes: Buffer) => void = (bytes) => this.chunks.push(bytes);
   received = 0;
-  /** How it ended: "fin" so far, then "closed" or an errno name. */
   readonly opened = Promise.withResolvers<void>();
   readonly fin = Promise.withResolvers<void>();
+  /** How the connection ended: "closed" or an error code. */
   readonly closed = Promise.withResolvers<string>();
   #drain = Promise.withResolvers<void>();
 
@@ -159,7 +159,7 @@ export class TestSocket {
     return this.#native?.localPort ?? 0;
   }
 
-  /** Writes all of it, waiting for the kernel to take it. */
+  /** Writes all bytes, and waits until the kernel has taken them. */
   async write(data: string | Uint8Array): Promise<void> {
     await this.opened.promise;
     let rest = typeof data === "string" ? Buffer.from(data, "latin1") : data;
@@ -172,7 +172,7 @@ export class TestSocket {
     }
   }
 
-  /** Writes what the kernel takes now; how much that was. */
+  /** Writes the bytes that the kernel takes at once, and returns their number. */
   writeSome(data: Uint8Array): number {
     return this.#native?.write(data) ?? 0;
   }
@@ -194,13 +194,13 @@ export class TestSocket {
     this.#native?.resume();
   }
 
-  /** Waits until that many bytes have arrived altogether. */
+  /** Waits until this number of bytes has arrived in total. */
   async until(bytes: number): Promise<void> {
     while (this.received < bytes) await Bun.sleep(2);
   }
 }
 
-/** Connects from a namespace. Resolves at once; see `opened` and `closed`. */
+/** Connects from a namespace. It returns at once; see `opened` and `closed`. */
 export function connectFrom(sandbox: Sandbox, place: Place, { address, port }: Endpoint): TestSocket {
   const socket = new TestSocket();
   sandbox.in(place, () => {
@@ -209,7 +209,7 @@ export function connectFrom(sandbox: Sandbox, place: Place, { address, port }: E
   return socket;
 }
 
-/** Listens in a namespace; each connection is handed over as it is accepted. */
+/** Listens in a namespace. Each accepted connection is passed to `onConnection`. */
 export function listenIn(
   sandbox: Sandbox,
   place: Place,

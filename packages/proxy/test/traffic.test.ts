@@ -29,7 +29,7 @@ async function sendRandom(socket: TestSocket, blocks: number): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The hash of everything that arrives, up to FIN. */
+/** The hash of all bytes that arrive before FIN. */
 async function hashReceived(socket: TestSocket): Promise<string> {
   const hash = createHash("sha256");
   socket.onData = (bytes) => hash.update(bytes);
@@ -38,7 +38,7 @@ async function hashReceived(socket: TestSocket): Promise<string> {
 }
 
 describe("a connection through the proxy", () => {
-  test("carries 64 MiB each way at the same time, unchanged, and says so in one line", async () => {
+  test("carries 64 MiB in both directions at once, unchanged, and is logged in one line", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     const origin = Promise.withResolvers<[string, string]>();
     using _ = listen(7000, (socket) => {
@@ -55,7 +55,7 @@ describe("a connection through the proxy", () => {
       kind: "tcp",
       transport: "tcp",
       server: "one",
-      serverPort: 25565,
+      serverId: 1,
       source: "10.2.0.2",
       destination: ORIGIN.address,
       destinationPort: ORIGIN.port,
@@ -67,7 +67,7 @@ describe("a connection through the proxy", () => {
     expect((await proxy.stats()).connections).toBe(0);
   }, 60_000);
 
-  test("stays open one way after FIN the other way, whoever sends it first", async () => {
+  test("stays open in one direction after FIN in the other, whichever side sends it first", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listen(7000, async (socket) => {
       await socket.fin.promise;
@@ -96,7 +96,7 @@ describe("a connection through the proxy", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "closed", bytesOut: 4, bytesIn: 12 });
   });
 
-  test("to a reader that does not read holds little, and loses nothing when it reads at last", async () => {
+  test("to a destination that does not read needs little memory, and loses no bytes", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     let origin: TestSocket | undefined;
     using _ = listen(7000, (socket) => {
@@ -107,7 +107,7 @@ describe("a connection through the proxy", () => {
     const clients = Array.from({ length: 16 }, () => connect("c1", ORIGIN.address, 7000));
     await Promise.all(clients.map((client) => client.opened.promise));
     const block = randomBytes(MIB);
-    // 64 MiB from each of sixteen, a GiB in all; the kernel's buffers take a few MiB of each, the proxy one or two.
+    // 64 MiB from each of 16 connections. Of each, the kernel's buffers take a few MiB and the proxy one or two.
     const sending = clients.map(async (client) => {
       for (let sent = 0; sent < 64; sent++) await client.write(block);
       client.shutdown();
@@ -129,7 +129,7 @@ describe("a connection through the proxy", () => {
     expect((await proxy.stats()).bufferedBytes).toBe(0);
   }, 60_000);
 
-  test("beside hundreds of its kind holds little: many stuck ones need no more memory than a few", async () => {
+  test("that is blocked needs less memory the more there are: 400 need no more than a few", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     const held: TestSocket[] = [];
     using _ = listen(7000, (socket) => {
@@ -141,7 +141,7 @@ describe("a connection through the proxy", () => {
     await Promise.all(clients.map((client) => client.opened.promise));
     const block = randomBytes(MIB);
     const moved = () => clients.reduce((sum, client) => sum + client.writeSome(block), 0);
-    // Until all buffers on the way are full.
+    // Writes until all buffers on the way are full.
     for (let idle = 0; idle < 5; await Bun.sleep(100)) idle = moved() > 0 ? 0 : idle + 1;
     const stuck = await proxy.stats();
     expect(stuck.connections).toBe(400);
@@ -149,7 +149,7 @@ describe("a connection through the proxy", () => {
     for (const client of clients) client.reset();
   }, 60_000);
 
-  test("of a container over its budget waits; the other container's do not", async () => {
+  test("of a container over its budget waits; those of another container do not", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { bufferedBytesPerServer: 1_000_000 } });
     const held: TestSocket[] = [];
     using _ = listen(7000, (socket) => {
@@ -161,13 +161,13 @@ describe("a connection through the proxy", () => {
       await socket.write("pong");
       socket.shutdown();
     });
-    const greedy = Array.from({ length: 40 }, () => connect("c1", ORIGIN.address, 7000));
+    const blocked = Array.from({ length: 40 }, () => connect("c1", ORIGIN.address, 7000));
     const block = randomBytes(MIB);
-    const flood = greedy.map(async (client) => {
+    const flood = blocked.map(async (client) => {
       for (;;) await client.write(block);
     });
     for (const one of flood) one.catch(() => {});
-    // Until the kernel's buffers behind the proxy are full too: then nothing moves any more.
+    // Waits until the kernel's buffers behind the proxy are full too, and the count no longer changes.
     for (let before = 0, still = 0; still < 10;) {
       await Bun.sleep(50);
       const { bufferedBytes } = await proxy.stats();
@@ -179,17 +179,17 @@ describe("a connection through the proxy", () => {
     await neighbour.write("ping");
     await neighbour.fin.promise;
     expect(neighbour.text).toBe("pong");
-    // The greedy one's own next connection waits, and goes on when the others are gone.
+    // The next connection of the same container waits until the blocked ones are closed.
     const own = connect("c1", ORIGIN.address, 7001);
     await own.write("ping");
     await Bun.sleep(300);
     expect(own.text).toBe("");
-    for (const client of greedy) client.reset();
+    for (const client of blocked) client.reset();
     await own.fin.promise;
     expect(own.text).toBe("pong");
   }, 30_000);
 
-  test("thousands of short ones leave no descriptor, no memory and no account behind", async () => {
+  test("leaks no descriptor, no memory and no usage entry, after thousands of short connections", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { ratePerServer: 10_000 } });
     using _ = listen(7000, async (socket) => {
       await socket.until(4);
@@ -224,7 +224,7 @@ describe("a connection through the proxy", () => {
     expect(proxy.log.length).toBe(4500);
   }, 60_000);
 
-  test("knows apart two containers with the same source port", async () => {
+  test("is not confused with another container's from the same source port", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listen(7000, (socket) => void socket.write("a").then(() => socket.shutdown()));
     using __ = listen(7000, (socket) => void socket.write("b").then(() => socket.shutdown()), "203.0.113.11");
@@ -244,7 +244,7 @@ s.connect((sys.argv[1],7000))\nsys.stdout.write(s.recv(9).decode())`;
 });
 
 describe("HTTP", () => {
-  test("passes unchanged, and the log has the host", async () => {
+  test("is passed on unchanged, and the log has the host", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     const seen: TestSocket[] = [];
     using _ = listen(80, async (socket) => {
@@ -276,24 +276,24 @@ describe("HTTP", () => {
   });
 });
 
-describe("what is refused", () => {
-  /** How the client sees a refused connection, and its line. */
+describe("a refused connection", () => {
+  /** How the connection ended for the client, and its log entry. */
   const attempt = async (proxy: ProxyUnderTest, address: string, port: number, place: Place = "c1") => {
     const client = connect(place, address, port);
     return { client: await client.closed.promise, ...(await proxy.nextLog()) };
   };
 
-  test("is reset at once: private, metadata, link-local, loopback, the host itself, multicast", async () => {
+  test("is one to a private, metadata, link-local or shared address, or to the host", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listen(
       7000,
       () => {
-        throw new Error("a refused connection arrived");
+        throw new Error("a refused connection reached the destination");
       },
       "0.0.0.0",
     );
     using __ = listenIn(sandbox, "h", { address: "0.0.0.0", port: 7000 }, () => {
-      throw new Error("a refused connection arrived");
+      throw new Error("a refused connection reached the destination");
     });
     for (const address of ["10.99.0.1", "169.254.169.254", "192.168.7.7", "203.0.113.1", "100.64.3.3"]) {
       const result = await attempt(proxy, address, 7000);
@@ -303,7 +303,7 @@ describe("what is refused", () => {
     expect((await proxy.stats()).outcomes).toEqual({ "refused:policy": 5 });
   });
 
-  test("opens with a rule, and only as far as it says", async () => {
+  test("is allowed by a rule, for its addresses and ports only", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, {
       policy: { allow: ["10.99.0.0/24:7000", "203.0.113.1:7000"], deny: ["203.0.113.10:7001"] },
     });
@@ -324,7 +324,7 @@ describe("what is refused", () => {
     });
   });
 
-  test("has the containers of other servers in it, also where their network is allowed", async () => {
+  test("is one to another server's container, also when its network is allowed", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { policy: { allow: ["10.0.0.0/8", "10.2.0.0/16:7000"] } });
     using _ = listenIn(sandbox, "c2", { address: "10.2.0.3", port: 7000 }, (socket) => void socket.write("here"));
     expect(await attempt(proxy, "10.2.0.3", 7000)).toMatchObject({
@@ -332,11 +332,11 @@ describe("what is refused", () => {
       outcome: "refused:policy",
       rule: "deny (the container of a server)",
     });
-    // Nobody's: an address like others.
+    // An address in that network that belongs to no container.
     expect((await attempt(proxy, "10.2.0.77", 7000)).outcome).not.toStartWith("refused");
   });
 
-  test("has no container in it that is allowed by its own address", async () => {
+  test("is not one to a container that is allowed by its own address", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { policy: { allow: ["10.2.0.3:7000"] } });
     using _ = listenIn(sandbox, "c2", { address: "10.2.0.3", port: 7000 }, (socket) => void socket.write("here"));
     const client = connect("c1", "10.2.0.3", 7000);
@@ -345,7 +345,7 @@ describe("what is refused", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "reset:client", destination: "10.2.0.3" });
   });
 
-  test("always has the proxy itself in it, under any of its addresses, whatever is allowed", async () => {
+  test("is one to the proxy itself, at any of its addresses, whatever is allowed", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, {
       policy: { allow: ["203.0.113.1", "127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "10.1.0.3"] },
     });
@@ -360,33 +360,33 @@ describe("what is refused", () => {
   });
 
   test.each([
-    ["asks for each address", "0"],
-    ["can only list them", "1"],
-  ])("an address the host got a moment ago is the host's, when the proxy %s", async (_name, foreign) => {
-    const setForeign = (value: string) =>
+    ["looks up each address", "0"],
+    ["lists the addresses", "1"],
+  ])("is one to an address that was just added to the host, when the proxy %s", async (_name, nonlocalBind) => {
+    const setNonlocalBind = (value: string) =>
       Bun.spawnSync([...sandbox.enter("h"), "sysctl", "-qw", `net.ipv4.ip_nonlocal_bind=${value}`]).exitCode;
-    expect(setForeign(foreign)).toBe(0);
+    expect(setNonlocalBind(nonlocalBind)).toBe(0);
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listenIn(sandbox, "h", { address: "0.0.0.0", port: 7000 }, () => {});
-    // A list of addresses is fresh now, and will not be read again for two seconds.
+    // A list of addresses was read now, and is not read again for two seconds.
     expect(await attempt(proxy, "203.0.113.1", 7000)).toMatchObject({ outcome: "refused:policy" });
     sandbox.ip("h", "addr add 203.0.113.77/32 dev up0");
     const result = await attempt(proxy, "203.0.113.77", 7000);
     sandbox.ip("h", "addr del 203.0.113.77/32 dev up0");
-    setForeign("0");
+    setNonlocalBind("0");
     expect(result).toMatchObject({ client: "ECONNRESET", outcome: "refused:policy" });
     expect(result.rule).toContain("address of the host");
   });
 
-  test("has everybody who was not redirected in it", async () => {
+  test("is one that was not redirected", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
-    // A connection the kernel tracks has its plain destination for an original one: the proxy itself.
+    // For a connection in conntrack the original destination is its destination: the proxy itself.
     expect(await attempt(proxy, "10.1.0.2", PORTS.http)).toMatchObject({
       client: "ECONNRESET",
       outcome: "refused:self",
     });
-    // One it does not track has none: the normal case on a host without connection tracking.
-    // From ports no test used before: the kernel still remembers the connections it tracked.
+    // An untracked connection has no original destination, as on a host without conntrack.
+    // The source ports are new: conntrack still has entries of the connections before.
     sandbox.in("c1", () => writeFileSync("/proc/sys/net/ipv4/ip_local_port_range", "20000 29999"));
     sandbox.nft(`
       table ip pxtest-raw {
@@ -408,26 +408,26 @@ describe("what is refused", () => {
     sandbox.nft("delete table ip pxtest-raw");
   });
 
-  test("has redirected strangers in it, unless they are to be served", async () => {
+  test("is a redirected one from an unknown source, unless these are served", async () => {
     sandbox.ip("c1", "addr add 10.2.0.99/32 dev eth0");
     sandbox.ip("h", "route add 10.2.0.99/32 dev hp1");
     using _ = listen(7000, (socket) => void socket.write("here").then(() => socket.shutdown()));
-    const fromStranger = () =>
+    const fromUnknownSource = () =>
       Bun.spawn([...sandbox.enter("c1"), "socat", "-u", "TCP:203.0.113.10:7000,bind=10.2.0.99", "-"], {
         stdout: "pipe",
         stderr: "ignore",
       });
     {
       await using proxy = await ProxyUnderTest.start(sandbox);
-      expect(await new Response(fromStranger().stdout).text()).toBe("");
+      expect(await new Response(fromUnknownSource().stdout).text()).toBe("");
       expect(await proxy.nextLog()).toMatchObject({ outcome: "refused:unknown-source", source: "10.2.0.99" });
     }
     await using proxy = await ProxyUnderTest.start(sandbox, { unknownSources: "serve" });
-    expect(await new Response(fromStranger().stdout).text()).toBe("here");
+    expect(await new Response(fromUnknownSource().stdout).text()).toBe("here");
     expect(await proxy.nextLog()).toMatchObject({ outcome: "closed", server: null });
   });
 
-  test("is one connection more than a container may have; the other container has its own", async () => {
+  test("is one over the limit of a container; another container has its own limit", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { connectionsPerServer: 3 } });
     using _ = listen(7000, (socket) => void socket.write("x"));
     const clients = Array.from({ length: 3 }, () => connect("c1", ORIGIN.address, 7000));
@@ -445,7 +445,7 @@ describe("what is refused", () => {
     for (const client of [...clients, other, next]) client.reset();
   });
 
-  test("is what the descriptors do not reach for", async () => {
+  test("is one over the limit of descriptors", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { descriptors: 5 } });
     using _ = listen(7000, (socket) => void socket.write("x"));
     const clients = [connect("c1", ORIGIN.address, 7000), connect("c2", ORIGIN.address, 7000)];
@@ -456,7 +456,7 @@ describe("what is refused", () => {
 });
 
 describe("a destination", () => {
-  test("that refuses, cannot be reached or does not answer: the client is reset, the line says why", async () => {
+  test("that refuses, is unreachable or does not answer: the client is reset and the reason is logged", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { connectTimeoutMs: 700 } });
     const attempt = async (address: string) => {
       const client = connect("c1", address, 7999);
@@ -469,13 +469,13 @@ describe("a destination", () => {
     // Bun 1.4.5 has one code for all failures to connect (not for timeouts of ours); EHOSTUNREACH would be right.
     expect((await attempt("198.51.100.7")).outcome).toMatch(/^connect-failed:(EHOSTUNREACH|ECONNREFUSED)$/);
     const before = (await proxy.stats()).fds;
-    const vanished = await attempt(VANISHING);
-    expect(vanished).toMatchObject({ client: "ECONNRESET", outcome: "timeout:connect" });
-    expect(vanished.durationMs).toBeGreaterThan(650);
+    const unanswered = await attempt(VANISHING);
+    expect(unanswered).toMatchObject({ client: "ECONNRESET", outcome: "timeout:connect" });
+    expect(unanswered.durationMs).toBeGreaterThan(650);
     expect((await proxy.stats()).fds).toBe(before);
   });
 
-  test("is not waited for any longer when the client has gone", async () => {
+  test("is given up when the client resets", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     const client = connect("c1", VANISHING, 7000);
     await client.opened.promise;
@@ -486,7 +486,7 @@ describe("a destination", () => {
     expect((await proxy.stats()).fds).toBe(fds - 2);
   });
 
-  test("that resets resets the client, after all it had sent", async () => {
+  test("that resets: the client is reset after it received everything", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     using _ = listen(7000, async (socket) => {
       await socket.until(1);
@@ -516,33 +516,33 @@ describe("a destination", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "reset:client", bytesOut: 1 });
   });
 
-  test("or client that vanished is found out by keepalive, and the other side is reset", async () => {
+  test("or client that vanished is detected by keepalive, and the other side is reset", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { keepAliveMs: 1000 } });
     const origin = Promise.withResolvers<TestSocket>();
     using _ = listen(7000, origin.resolve);
     using __ = listen(7000, (socket) => void socket.write("x"), "203.0.113.11");
-    const vanishing = connect("c1", ORIGIN.address, 7000);
-    await vanishing.write("x");
+    const first = connect("c1", ORIGIN.address, 7000);
+    await first.write("x");
     await (await origin.promise).until(1);
-    const staying = connect("c2", "203.0.113.11", 7000);
-    await staying.until(1);
-    // The first one's client, the second one's destination.
+    const second = connect("c2", "203.0.113.11", 7000);
+    await second.until(1);
+    // The client of the first connection and the destination of the second one vanish.
     sandbox.nft(`
       table ip pxtest-gone {
         chain pre { type filter hook prerouting priority raw; ip saddr { 10.2.0.2, 203.0.113.11 } drop; }
       }`);
     try {
       expect(await (await origin.promise).closed.promise).toBe("ECONNRESET");
-      expect(await staying.closed.promise).toBe("ECONNRESET");
+      expect(await second.closed.promise).toBe("ECONNRESET");
       const lines = [await proxy.nextLog(), await proxy.nextLog()];
       for (const line of lines) expect(line.outcome).toBe("timeout:keepalive");
     } finally {
       sandbox.nft("delete table ip pxtest-gone");
     }
-    vanishing.reset();
+    first.reset();
   }, 60_000);
 
-  test("and client that say nothing are closed after the idle time", async () => {
+  test("and client that send nothing are reset after the idle timeout", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { idleTimeoutMs: 1000 } });
     const origin = Promise.withResolvers<TestSocket>();
     using _ = listen(7000, origin.resolve);
@@ -561,7 +561,7 @@ describe("a destination", () => {
 });
 
 describe("a server that is removed", () => {
-  test.each(["remove", "replace"] as const)("has its connections reset, and no other server's (%s)", async (how) => {
+  test.each(["remove", "replace"] as const)("has its connections reset, and other servers do not (%s)", async (how) => {
     await using proxy = await ProxyUnderTest.start(sandbox);
     const origins: TestSocket[] = [];
     using _ = listen(7000, (socket) => {
@@ -586,8 +586,8 @@ describe("a server that is removed", () => {
 });
 
 describe("stopping", () => {
-  test("lets what is there finish, takes nothing new, and ends the process", async () => {
-    // Longer than a connection takes to be refused on a busy machine: a SYN may have to be sent again.
+  test("lets open connections finish, accepts no new ones, and ends the process", async () => {
+    // Longer than it takes to refuse a connection on a busy machine, where a SYN may be sent again.
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { drainMs: 45_000 } });
     using _ = listen(7000, async (socket) => {
       await socket.until(1);
@@ -608,7 +608,7 @@ describe("stopping", () => {
     expect(await proxy.nextLog()).toMatchObject({ outcome: "closed" });
   });
 
-  test("resets what has not finished in time", async () => {
+  test("resets connections that have not finished in time", async () => {
     await using proxy = await ProxyUnderTest.start(sandbox, { limits: { drainMs: 300 } });
     using _ = listen(7000, () => {});
     const open = connect("c1", ORIGIN.address, 7000);

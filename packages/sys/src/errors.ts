@@ -1,12 +1,12 @@
 /**
- * What every error of datapath is.
+ * The class of a failure, which a caller can act on and `dp` turns into an exit status.
  *
- * `code` is the class of failure a caller can act on, and what `dp` turns into an exit status. `op` names what was
- * being done, in words an operator knows ("attach dp_dnat to eth0"). `hint` says what to do about it, where known.
+ * `BUSY`: another process holds the lock; the same call may succeed later. `CONFLICT`: something that exists rules it
+ * out. `UNSUPPORTED`: the kernel, the machine or the privileges lack something. `BAD_USAGE`: the call itself is wrong.
  */
-export type ErrorCode = "FAILED" | "BAD_USAGE" | "NOT_LOADED" | "NO_SUCH_SERVER" | "CONFLICT" | "UNSUPPORTED";
+export type ErrorCode = "FAILED" | "BAD_USAGE" | "NOT_LOADED" | "NO_SUCH_SERVER" | "CONFLICT" | "UNSUPPORTED" | "BUSY";
 
-/** What an error may carry besides what it says. */
+/** What an error may carry besides its message. */
 export interface ErrorOptions {
   cause?: unknown;
   hint?: string | undefined;

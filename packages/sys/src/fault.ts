@@ -1,33 +1,39 @@
+/**
+ * A hook for tests: no part of the public API, any version may change it. It loads no native code.
+ *
+ * @module @dp/sys/fault
+ */
 import { writeSync } from "node:fs";
 import { DatapathError } from "./errors.ts";
 
-/**
- * What tests do to a running change, from the environment variable DP_FAULT: "kill:12" ends the process with SIGKILL
- * instead of making its twelfth change, "fail:7" makes the seventh fail, "fail:7,kill:9" kills it while it takes back
- * what it did before the seventh. "kill:link to dp_arp" goes by what is changed: the first with these words.
- * Nobody else sets it.
- */
 interface Fault {
   what: "kill" | "fail";
   at: number | string;
 }
 
-const faults: readonly Fault[] = parseFaults(process.env["DP_FAULT"] ?? "");
+let faults: readonly Fault[] = [];
 let passed = 0;
 
-function parseFaults(text: string): Fault[] {
-  return [...text.matchAll(/(kill|fail):([^,]+)/g)].map(([, what, at = ""]) => ({
+/**
+ * Makes changes of this process fail, or ends it before one. `kill:12` ends the process with SIGKILL instead of making
+ * the twelfth change from now on, `fail:7` makes the seventh fail, `fail:7,kill:9` kills it while it undoes what it did
+ * before the seventh. `kill:link to dp_arp` means the first change with these words. The rest of the text is ignored. It
+ * throws nothing.
+ */
+export function injectFaults(text: string): void {
+  faults = [...text.matchAll(/(kill|fail):([^,]+)/g)].map(([, what, at = ""]) => ({
     what: what as Fault["what"],
     at: /^\d+$/.test(at) ? Number(at) : at,
   }));
+  passed = 0;
 }
 
 /**
  * Stands before every system call that changes what outlives this process: pins, map entries, links, interfaces,
  * addresses, routes, settings, mounts. Between two of them is where a process can be killed halfway.
  *
- * @internal
  * @param change what is about to be done, and to what: "pin", "/sys/fs/bpf/maps/dp_configs"
+ * @throws DatapathError `FAILED` where {@link injectFaults} asked for it
  */
 export function beforeChange(change: string, target: string | number = ""): void {
   if (faults.length === 0) return;

@@ -28,7 +28,6 @@ export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns }
 export { withOwnProc } from "./own-proc.ts";
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";
-export { beforeChange } from "./fault.ts";
 export {
   bindSocket,
   getSocketOption,

@@ -18,7 +18,7 @@ const LONGEST_SLEEP_MS = 250;
  *
  * It polls rather than blocks: a thread asleep in flock(2) could neither time out nor be interrupted.
  *
- * @param timeoutMs gives up after this many milliseconds with a `CONFLICT` error that names the holder
+ * @param timeoutMs gives up after this many milliseconds with a `BUSY` error that names the holder
  * @param onWait told once, after a second of waiting, who is waited for, as far as that can be seen
  * @param signal ends the wait: its reason is thrown then. A lock that is free is taken all the same, unless it is
  *   aborted already
@@ -74,7 +74,7 @@ function tryLock(fd: Fd, directory: string): boolean {
 function heldBy(holder: LockHolder | undefined, directory: string, timeoutMs: number): DatapathError {
   const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
   const waited = timeoutMs === 0 ? "" : `, still after ${timeoutMs / 1000} s`;
-  return new DatapathError("CONFLICT", `lock ${directory}`, `${who} is changing it${waited}`, {
+  return new DatapathError("BUSY", `lock ${directory}`, `${who} is changing it${waited}`, {
     hint: "try again when that is done, or wait longer: --wait SECONDS",
   });
 }

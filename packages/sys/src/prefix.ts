@@ -45,13 +45,14 @@ export class Prefix {
     const [, host = "", length] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
     const address = parseAddress(host);
     if (address === undefined) {
-      const reason = `${JSON.stringify(text)} is not a prefix like 10.1.0.0/16 or fd00::/64`;
-      throw new DatapathError("BAD_USAGE", op, reason);
+      const hint = "give a prefix like 10.1.0.0/16 or fd00::/64";
+      throw new DatapathError("BAD_USAGE", op, `${JSON.stringify(text)} is not a prefix`, { hint });
     }
     const longest = BITS[familyOf(address)];
     const bits = length === undefined ? longest : Number(length);
     if (bits > longest) {
-      throw new DatapathError("BAD_USAGE", op, `${text}: the prefix length must be between 0 and ${longest}`);
+      const hint = `${host}/${longest} is the prefix of one address`;
+      throw new DatapathError("BAD_USAGE", op, `${text}: the prefix length must be between 0 and ${longest}`, { hint });
     }
     const prefix = Prefix.of(address, bits);
     if (prefix.#first !== numberOf(address)) {
@@ -66,13 +67,18 @@ export class Prefix {
     return 2 ** this.#hostBits;
   }
 
-  /** Whether an address in its 16-byte form is in this prefix. */
+  /** Whether an address in its 16-byte form is in this prefix. Throws `RangeError` for another number of bytes. */
   contains(address: Uint8Array): boolean {
     if (familyOf(address) !== this.family) return false;
-    return numberOf(address) >> BigInt(this.#hostBits) === this.#first >> BigInt(this.#hostBits);
+    // Bytes, not numbers: the proxy compares each new connection with some twenty prefixes.
+    const bits = 128 - this.#hostBits;
+    const wholeBytes = bits >> 3;
+    for (let at = 0; at < wholeBytes; at++) if (address[at] !== this.address[at]) return false;
+    const difference = (address[wholeBytes] ?? 0) ^ (this.address[wholeBytes] ?? 0);
+    return difference >> (8 - (bits & 7)) === 0;
   }
 
-  /** Whether some address is in both. */
+  /** Whether some address is in both. Throws nothing. */
   overlaps(other: Prefix): boolean {
     return this.length <= other.length ? this.contains(other.address) : other.contains(this.address);
   }
@@ -85,12 +91,15 @@ export class Prefix {
     return bytesOf(this.#first + BigInt(index));
   }
 
-  /** The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. */
+  /**
+   * The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. Throws `RangeError` for
+   * another number of bytes.
+   */
   indexOf(address: Uint8Array): number | undefined {
     return this.contains(address) ? Number(numberOf(address) - this.#first) : undefined;
   }
 
-  /** Canonical text: `10.1.0.0/16`. */
+  /** Canonical text: `10.1.0.0/16`. Throws nothing. */
   toString(): string {
     return `${formatAddress(this.address)}/${this.length}`;
   }

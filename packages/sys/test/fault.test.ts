@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 
 /** Five changes, of which the third to fail is taken back by two more. */
 const CHANGES = `
-import { beforeChange } from "@dp/sys";
+import { beforeChange, injectFaults } from "@dp/sys/fault";
+if (process.argv[1] !== undefined) injectFaults(process.argv[1]);
 try {
   for (const change of ["one", "two", "three"]) {
     beforeChange("make", change);
@@ -18,15 +19,14 @@ try {
 `;
 
 function changes(fault?: string) {
-  const env = { ...process.env, DP_FAULT: fault };
-  const { stdout, stderr, signalCode } = Bun.spawnSync([process.execPath, "-e", CHANGES], {
+  const args = fault === undefined ? [] : ["--", fault];
+  const { stdout, stderr, signalCode } = Bun.spawnSync([process.execPath, "-e", CHANGES, ...args], {
     cwd: import.meta.dir,
-    env,
   });
   return { said: stdout.toString().split("\n").slice(0, -1), stderr: stderr.toString(), signal: signalCode };
 }
 
-test("nothing happens unless a test says so", () => {
+test("nothing happens unless a test asks for it", () => {
   const all = { said: ["one", "two", "three"], stderr: "" };
   for (const fault of [undefined, "", "nonsense", "kill:4", "fail:0"]) expect(changes(fault)).toMatchObject(all);
 });
@@ -39,7 +39,7 @@ test("the process is killed before the change that is named by its number", () =
   });
 });
 
-test("a change fails, and the process is killed while it takes back what came before", () => {
+test("a change fails, and the process is killed while it undoes the changes before", () => {
   const failed = "FAILED make three: a test makes it fail";
   expect(changes("fail:3")).toMatchObject({ said: ["one", "two", failed, "not two", "not one"], stderr: "" });
   expect(changes("fail:3,kill:5")).toEqual({

@@ -76,7 +76,7 @@ test("who has waited in vain is told which process holds it, by number and comma
     command: expect.stringContaining("bun"),
   });
   const error = await failure(lockDirectory(directory, 50));
-  expect(error.code).toBe("CONFLICT");
+  expect(error.code).toBe("BUSY");
   expect(error.message).toStartWith(`lock ${directory}: process ${holder.pid} (`);
   expect(error.message).toEndWith("is changing it, still after 0.05 s");
   expect(error.hint).toContain("--wait SECONDS");

@@ -1,4 +1,4 @@
-/** What `dp proxy` runs, without a datapath: every source is one server. Its log goes to standard output, as there. */
+/** The proxy of `dp proxy` without a datapath: all sources are one server. The log goes to standard output. */
 import { formatLogLine, startProxy } from "@dp/proxy";
 import { TCP_PORT } from "./proxies.ts";
 
@@ -8,10 +8,10 @@ setInterval(() => {
 }, 10);
 
 await startProxy({
-  identify: () => ({ name: "container", port: 25565 }),
+  ports: { http: 9080, dns: 9053, tcp: TCP_PORT },
+  identify: () => ({ id: 1, name: "container" }),
   isContainer: () => false,
   log: (entry) => lines.push(`${formatLogLine(entry)}\n`),
-  tcpPort: TCP_PORT,
   policy: { allow: ["203.0.113.0/24"] },
   limits: { connectionsPerServer: 4000, ratePerServer: 1_000_000 },
 });

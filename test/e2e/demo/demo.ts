@@ -91,7 +91,7 @@ async function tell(): Promise<void> {
   const line = await proxy.line(/ http /);
   story.output(line);
   const where = new RegExp(
-    `^\\S+ lobby:${PORT} http 10\\.2\\.0\\.1:\\d+ -> ${WEB}:80 closed host=${SITE} out=[1-9]\\d* in=[1-9]\\d* `,
+    `^\\S+ lobby http 10\\.2\\.0\\.1:\\d+ -> ${WEB}:80 closed host=${SITE} out=[1-9]\\d* in=[1-9]\\d* `,
   );
   story.check("whose connection it was, where it went, by which name, and its bytes", where.test(line), true);
   const request = await web.event("request");

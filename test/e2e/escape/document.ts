@@ -1,7 +1,7 @@
 /**
- * docs/escape-attempts.md, from the tables that the tests make the attempts from:
+ * Writes attempts.md, the list of all attempts, from the tables that the tests make the attempts from:
  *
- *     bun escape/document.ts        writes it anew
+ *     bun run generate
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Attempt, Outcome } from "./attempt.ts";
 import { TOPICS } from "./attempts/index.ts";
 import type { Place } from "./world.ts";
 
-export const DOCUMENT = join(import.meta.dirname, "../../../docs/escape-attempts.md");
+export const DOCUMENT = join(import.meta.dirname, "attempts.md");
 
 const REACHED: Readonly<Record<Place, string>> = {
   uplink: "leaves by the uplink",
@@ -19,7 +19,7 @@ const REACHED: Readonly<Record<Place, string>> = {
   containers: "reaches the other container",
 };
 
-function happened({ reaches = [], drops, because }: Outcome): string {
+function result({ reaches = [], drops, because }: Outcome): string {
   const what =
     reaches.length > 0 ? reaches.map((place) => REACHED[place]).join(", ") : drops ? "dropped" : "goes nowhere";
   return because === undefined ? what : `${what}: ${because}`;
@@ -33,7 +33,7 @@ function counted({ drops = {} }: Outcome): string {
 }
 
 function table(first: string, rows: readonly (Outcome & { name: string })[]): string {
-  const lines = rows.map((row) => `| ${row.name} | ${happened(row)} | ${counted(row)} |`);
+  const lines = rows.map((row) => `| ${row.name} | ${result(row)} | ${counted(row)} |`);
   return [`| ${first} | what happens | counter |`, "| --- | --- | --- |", ...lines].join("\n");
 }
 
@@ -45,7 +45,7 @@ function differences(): string {
     const { name, otherwise = {} } = arrangement;
     const byOutcome = new Map<string, string[]>();
     for (const [probe, outcome] of Object.entries(otherwise)) {
-      const row = `| ${happened(outcome)} | ${counted(outcome)} |`;
+      const row = `| ${result(outcome)} | ${counted(outcome)} |`;
       byOutcome.set(row, [...(byOutcome.get(row) ?? []), probe]);
     }
     if (byOutcome.size === 0) return [`| ${name} ${SAME}`];
@@ -66,13 +66,11 @@ export function render(): string {
   const frames = count(TOPICS.map(({ attempts }) => attempts));
   const arranged = (ARRANGEMENTS.length + 1) * PROBES.length;
   const topics = TOPICS.map(({ title, attempts }) => `### ${title}\n\n${table("attempt", attempts)}\n`);
-  return `# Attempts to get around the proxy
+  return `# All attempts to get around the proxy
 
-What a container tries with every capability inside its own namespace, what becomes of it, and which counter of its server
-says so (\`dp show --port N\`, \`--json\`: \`counters.drops\`). The file is written from the tables in \`test/e2e/escape\`; the
-tests make every attempt (${frames} with single frames, ${arranged} under rearranged interfaces) between two times that what must arrive
-does, look for it at the uplink, in the other containers and on the host, and compare the counters. Where it says that
-something arrives, it arrives under the right addresses, or the test fails.
+Written by \`document.ts\` from the tables beside it: ${frames} attempts with single frames, and ${arranged} with rearranged interfaces.
+[docs/escape-attempts.md](../../../docs/escape-attempts.md) says how they are made and observed. Where a packet arrives,
+it arrives with the right addresses, or the test fails.
 
 ## Frames from a packet socket
 

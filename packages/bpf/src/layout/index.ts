@@ -4,6 +4,8 @@
  *
  * @module
  */
+export { BtfError } from "../btf.ts";
+export { ElfError } from "../elf.ts";
 export { getAddress, getIpv4, getIpv6, getMac, setAddress, setIpv4, setIpv6, setMac } from "./address.ts";
 export { checkLayouts, type LayoutMismatch, type Layouts } from "./check.ts";
 export { be16, be32, codec, u16, u32, u64, u8 } from "./codec.ts";

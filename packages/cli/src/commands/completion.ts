@@ -16,7 +16,7 @@ interface Completion {
   script: string;
 }
 
-/** Whoever lists the commands, this one among them, is to say which there are. */
+/** Abstract because the list of the commands contains this one: run.ts provides it. */
 export abstract class CompletionCommand extends DpCommand {
   static override paths = [["completion"]];
   static override usage = DpCommand.Usage({

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerDirectory } from "@dp/host";
-import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats } from "@dp/proxy";
+import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats, ServerIdentity } from "@dp/proxy";
 import { Option } from "clipanion";
 import { formatBytes } from "../amount.ts";
 import { isDatapathError } from "../exit-code.ts";
 import { warnOfFewDescriptors } from "../few-descriptors.ts";
-import { followPorts, portsText } from "../follow-ports.ts";
+import { followPorts, listenerPorts, portsText } from "../follow-ports.ts";
 import { hostLibrary, proxyLibrary } from "../host-library.ts";
 import type { LineWriter } from "../line-writer.ts";
 import { parseNumber } from "../option-value.ts";
@@ -14,7 +14,7 @@ import { UsageError } from "../usage-error.ts";
 
 const OP = "proxy";
 
-/** How often it is looked whether something is loaded. */
+/** How often to check whether the datapath is loaded. */
 const WAIT_MS = 1000;
 
 const MEBIBYTE = 2 ** 20;
@@ -23,11 +23,11 @@ const MEBIBYTE = 2 ** 20;
 interface Stopped {
   event: "stopped";
   time: string;
-  /** Connections and queries that ended, by how they ended. */
+  /** How many connections and queries ended with each outcome. */
   outcomes: ProxyStats["outcomes"];
   bytesOut: number;
   bytesIn: number;
-  /** Refused strangers that were not logged. */
+  /** Refusals left out of the log. */
   unlogged: number;
 }
 
@@ -35,21 +35,22 @@ export class ProxyCommand extends ServiceCommand {
   static override paths = [["proxy"]];
   static override usage = ServiceCommand.Usage({
     category: "Egress",
-    description: "run the transparent proxy: what containers open goes through it",
+    description: "run the transparent proxy for the connections and DNS queries of containers",
     details:
-      "Runs until SIGINT or SIGTERM, then lets open connections finish for a while; the second signal ends it at once. " +
-      "It listens where dp load redirects to, also when that changes, passes TCP on to where it was going, forwards " +
-      "DNS, and prints a line for each connection when it ends. Private, link-local, metadata and other addresses that " +
-      "are not the internet's are refused unless a rule allows them, the host's own and those of containers unless a " +
-      "rule for that very address does. The most specific rule decides: the longest prefix, then the fewest ports, then " +
-      "--deny before --allow. RULE is ADDRESS[/PREFIX][:PORT[-PORT]]. Needs root, or CAP_DAC_OVERRIDE for what is pinned.",
+      "Runs until SIGINT or SIGTERM, then gives open connections some time to finish; a second signal ends it at " +
+      "once. It listens on the ports that dp load redirects to, and follows a change of them. It passes TCP on to " +
+      "its original destination, forwards DNS, and prints a line for each connection when it ends. Private, " +
+      "link-local, metadata and other reserved addresses are refused unless a rule allows them; addresses of the " +
+      "host and of containers are refused unless a rule for exactly that address allows them. The most specific rule " +
+      "decides: the longest prefix, then the fewest ports, then --deny before --allow. RULE is " +
+      "ADDRESS[/PREFIX][:PORT[-PORT]]. Needs root, or CAP_DAC_OVERRIDE to read the pinned maps.",
     examples: [
-      ["With the resolvers of the host", "dp proxy"],
+      ["Forward DNS to the resolvers of the host", "dp proxy"],
       [
-        "With others, a database in the private network, and no mail",
+        "Use another resolver, allow a private database, deny mail",
         "dp proxy --dns 9.9.9.9 --allow 10.20.0.5:3306 --deny 0.0.0.0/0:25",
       ],
-      ["As a service: before dp load or after it, one JSON document on each line", "dp proxy --until-loaded --json"],
+      ["Run as a service, started before or after dp load, with JSON output", "dp proxy --until-loaded --json"],
     ],
   });
   static override metavars = {
@@ -66,27 +67,31 @@ export class ProxyCommand extends ServiceCommand {
   };
 
   dns = Option.Array("--dns", {
-    description: "a resolver; may be repeated (default: the host's, in /etc/resolv.conf)",
+    description: "a resolver; may be repeated (default: those in /etc/resolv.conf)",
   });
-  allow = Option.Array("--allow", { description: "where containers may connect to; may be repeated" });
-  deny = Option.Array("--deny", { description: "where they may not; may be repeated" });
-  untilLoaded = Option.Boolean("--until-loaded", false, { description: "when nothing is loaded, wait for dp load" });
-  maxConnections = Option.String("--max-connections", { description: "open at once, per server (default 512)" });
-  maxQueries = Option.String("--max-queries", { description: "DNS queries at once, per server (default 128)" });
+  allow = Option.Array("--allow", { description: "a destination that containers may connect to; may be repeated" });
+  deny = Option.Array("--deny", { description: "a destination that they may not connect to; may be repeated" });
+  untilLoaded = Option.Boolean("--until-loaded", false, {
+    description: "wait for dp load when the datapath is not loaded",
+  });
+  maxConnections = Option.String("--max-connections", { description: "open connections of one server (default 512)" });
+  maxQueries = Option.String("--max-queries", { description: "pending DNS queries of one server (default 128)" });
   maxRate = Option.String("--max-rate", {
-    description: "new connections a second, and queries, per server (default 100); ten times that at once",
+    description: "new connections per second of one server, and queries (default 100)",
   });
-  maxBuffer = Option.String("--max-buffer", { description: "what is on its way, per server (default 32)" });
-  connectTimeout = Option.String("--connect-timeout", { description: "for a destination to answer (default 10)" });
-  idleTimeout = Option.String("--idle-timeout", { description: "closes what carries nothing so long (default 3600)" });
-  drain = Option.String("--drain", { description: "for open connections to finish at the end (default 5)" });
+  maxBuffer = Option.String("--max-buffer", { description: "buffered bytes of one server in MiB (default 32)" });
+  connectTimeout = Option.String("--connect-timeout", { description: "time for a destination to answer (default 10)" });
+  idleTimeout = Option.String("--idle-timeout", {
+    description: "close connections without traffic after this time (default 3600)",
+  });
+  drain = Option.String("--drain", { description: "time for open connections to finish at the end (default 5)" });
 
   protected override async serve(log: LineWriter): Promise<void> {
     const warn = (message: string) => this.warn(message);
     const limits = this.#limits();
     const { startProxy, formatLogLine, toFields, Policy, parseResolver } = await proxyLibrary();
     const policy = { allow: this.allow, deny: this.deny };
-    // What is wrong with the command line is said first, loaded or not.
+    // Errors of the command line are reported first, whether the datapath is loaded or not.
     new Policy(policy);
     for (const resolver of this.dns ?? []) parseResolver(resolver);
 
@@ -98,23 +103,20 @@ export class ProxyCommand extends ServiceCommand {
     const format = this.json
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
-    const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
     const proxy = await startProxy({
-      identify: (address) => servers.find(address),
+      ports: listenerPorts(servers),
+      identify: (address) => identify(servers, address),
       isContainer: (address) => servers.isContainer(address),
       log: (entry) => log.write(format(entry)),
       warn,
-      httpPort,
-      dnsPort,
-      tcpPort,
       policy,
       resolvers: this.dns,
       limits,
       signal: interruption,
     });
-    const sayPorts = () => log.write(this.#listening(proxy.ports));
-    sayPorts();
-    const stopFollowing = followPorts(servers, proxy, sayPorts, warn);
+    const printPorts = () => log.write(this.#listening(proxy.ports));
+    printPorts();
+    const stopFollowing = followPorts(servers, proxy, printPorts, warn);
     await proxy.stopped;
     stopFollowing();
     const { outcomes, bytesOut, bytesIn, unlogged } = proxy.stats();
@@ -122,7 +124,7 @@ export class ProxyCommand extends ServiceCommand {
     log.write(this.json ? JSON.stringify(stopped) : presentStopped(stopped));
   }
 
-  /** Undefined when it was interrupted while it waited. */
+  /** Undefined when the wait for `dp load` was interrupted. */
   async #openServers(interruption: AbortSignal, warn: (message: string) => void): Promise<ServerDirectory | undefined> {
     const { ServerDirectory } = await hostLibrary();
     const open = () => {
@@ -141,7 +143,7 @@ export class ProxyCommand extends ServiceCommand {
         return open();
       } catch (error) {
         if (!this.untilLoaded || !isDatapathError(error) || error.code !== "NOT_LOADED") throw error;
-        if (tries === 0) warn("nothing is loaded: waiting for dp load");
+        if (tries === 0) warn("the datapath is not loaded: waiting for dp load");
       }
       await sleep(WAIT_MS, undefined, { signal: interruption }).catch(() => undefined);
     }
@@ -166,13 +168,19 @@ export class ProxyCommand extends ServiceCommand {
   }
 }
 
+/** Until records have an id, the host port identifies a server. */
+function identify(servers: ServerDirectory, address: string): ServerIdentity | undefined {
+  const server = servers.find(address);
+  return server && { id: server.port, name: server.name };
+}
+
 function presentStopped({ time, outcomes, bytesOut, bytesIn }: Stopped): string {
   const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   return `${time} stopped: ${ended.toLocaleString("en")} in all, ${formatBytes(bytesOut)} out, ${formatBytes(bytesIn)} in`;
 }
 
-/** More makes no sense, and a timer no longer fits. */
-const MOST = 1_000_000;
+/** With a larger number of seconds, timers would overflow. */
+const MAX_LIMIT = 1_000_000;
 
 function limit(
   name: keyof ProxyLimits,
@@ -182,6 +190,6 @@ function limit(
 ): Partial<ProxyLimits> {
   if (text === undefined) return {};
   const number = parseNumber(text, option);
-  if (number >= least && number <= MOST) return { [name]: number * factor };
-  throw new UsageError(`${option} is ${number}: expected a whole number from ${least} to ${MOST}`);
+  if (number >= least && number <= MAX_LIMIT) return { [name]: number * factor };
+  throw new UsageError(`${option} is ${number}: expected a whole number from ${least} to ${MAX_LIMIT}`);
 }

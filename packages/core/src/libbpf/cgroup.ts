@@ -1,5 +1,6 @@
 /** Links on the hooks of a cgroup (cgroup v2). */
-import { beforeChange, Errno, Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
+import { Errno, Fd, O_DIRECTORY, O_RDONLY, open } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { libbpf } from "../ffi/libbpf.ts";
 import { bpfSyscall } from "../ffi/libc.ts";
 import { NativeStruct } from "../ffi/native-struct.ts";

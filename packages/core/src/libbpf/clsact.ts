@@ -1,5 +1,6 @@
 /** TC filters on the clsact qdisc: how programs are attached to an interface where the kernel has no TCX. */
-import { beforeChange, Errno } from "@dp/sys";
+import { Errno } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { libbpf } from "../ffi/libbpf.ts";
 import { withLibbpfLog } from "../ffi/log.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";

@@ -1,5 +1,6 @@
 /** Global variables of an object, found by name in its BTF. */
-import { beforeChange, DatapathError } from "@dp/sys";
+import { DatapathError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { copyFrom, libbpf, type Pointer } from "../ffi/libbpf.ts";
 import { SharedMemory } from "../ffi/libc.ts";
 import type { Codec } from "./codec.ts";

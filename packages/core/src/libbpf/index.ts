@@ -3,6 +3,7 @@
  *
  * @module @dp/core/libbpf
  */
+export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
 export { type CgroupAttachName, CgroupAttachType, type Direction } from "./attach-type.ts";
 export { attachCgroup, type AttachCgroupOptions, queryCgroup, type QueryCgroupOptions } from "./cgroup.ts";
 export { attachClsact, type ClsactSlot, destroyClsact, detachClsact, makeClsact, queryClsact } from "./clsact.ts";

@@ -1,4 +1,5 @@
-import { beforeChange, Errno, Fd } from "@dp/sys";
+import { Errno, Fd } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import { BPF_TCX_INGRESS, type CgroupAttachName, cgroupAttachName, type Direction } from "./attach-type.ts";

@@ -1,4 +1,5 @@
-import { beforeChange, DatapathError, Errno, Fd, sleepSync } from "@dp/sys";
+import { DatapathError, Errno, Fd, sleepSync } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { libbpf } from "../ffi/libbpf.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import type { Codec } from "./codec.ts";

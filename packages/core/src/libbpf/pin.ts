@@ -1,6 +1,7 @@
 import { lstatSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { beforeChange, DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
+import { DatapathError, Errno, Fd, isBpffs, type SyscallError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { libbpf } from "../ffi/libbpf.ts";
 import { callError, check } from "./errors.ts";
 

@@ -1,5 +1,6 @@
 /** TCX: links on an interface's TC hooks, with an order (Linux 6.6+). */
-import { beforeChange, Errno, Fd, UnsupportedError } from "@dp/sys";
+import { Errno, Fd, UnsupportedError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { bpfSyscall } from "../ffi/libc.ts";
 import { NativeStruct, struct } from "../ffi/native-struct.ts";
 import { BPF_TCX_EGRESS, BPF_TCX_INGRESS, type Direction, numberOf } from "./attach-type.ts";

@@ -1,5 +1,6 @@
 /** XDP: a program that sees packets before the network stack does, as a link (Linux 5.9+). */
-import { beforeChange, Errno, Fd } from "@dp/sys";
+import { Errno, Fd } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { bpfSyscall } from "../ffi/libc.ts";
 import { NativeStruct } from "../ffi/native-struct.ts";
 import { BPF_XDP } from "./attach-type.ts";

@@ -46,7 +46,7 @@ export interface Maps {
   hostAddrs: BpfMap<string, DpHostAddr>;
   hostPeers: BpfMap<number, number>;
   origins: BpfMap<DpOriginKey, DpOrigin>;
-  players: MapOfMaps<number, number, number>;
+  players: MapOfMaps<number, number, readonly number[]>;
   servers: BpfMap<number, DpServer>;
   traffic: PerCpuMap<number, DpForwardTraffic>;
   uplinks: BpfMap<number, number>;
@@ -137,7 +137,7 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
 }
 
 /** The tables of players are the same in every layout. */
-function openPlayers(root: PinRoot, opening: Opening): MapOfMaps<number, number, number> {
+function openPlayers(root: PinRoot, opening: Opening): MapOfMaps<number, number, readonly number[]> {
   const layout = mapLayouts.dp_players;
   const path = root.map(layout.name);
   const fd = openPin(path, "map");

@@ -10,6 +10,7 @@ import {
   type ConnectionBlock,
   unblock,
 } from "./programs/connection-block.ts";
+import { missingPins } from "./programs/missing-pins.ts";
 import type { PinRoot } from "./programs/pin-root.ts";
 import { type DestroyOptions, SockDestroyer } from "./programs/sock-destroyer.ts";
 import { unpinAll } from "./programs/unpin-all.ts";
@@ -281,6 +282,11 @@ export class Objects implements Disposable {
    */
   finishUpgrade(): string[] {
     return finishUpgrade(this.#root);
+  }
+
+  /** The pins of programs and maps that are missing: they were removed, or another build loaded this. */
+  missing(): string[] {
+    return missingPins(this.#root);
   }
 
   /** Removes what a process that was killed in the middle of replacing a pin has left. */

@@ -131,7 +131,7 @@ test("dp_arp finds the question, and its answer comes back", async () => {
   using listener = packetSocket(runner, CONTAINER_IFINDEX, EtherType.arp);
   const question = arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.gateway });
   sendSplit(runner, CONTAINER_IFINDEX, ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: A.mac }, question), ETHERNET);
-  const heard = await eventually(() => {
+  const received = await eventually(() => {
     const buffer = new Uint8Array(2 * LENGTH);
     try {
       return buffer.subarray(0, receive(listener, buffer, MSG_DONTWAIT, "hear the answer"));
@@ -147,5 +147,5 @@ test("dp_arp finds the question, and its answer comes back", async () => {
     targetMac: A.mac,
     targetAddress: A.address,
   });
-  expect(join(heard)).toEqual(padded(ethernet({ dst: A.mac, src: HOST_PEER_MAC }, answer), LENGTH));
+  expect(join(received)).toEqual(padded(ethernet({ dst: A.mac, src: HOST_PEER_MAC }, answer), LENGTH));
 });

@@ -46,13 +46,13 @@ export function dropped(id: number, reason: DropReason): (length: number) => Cou
 
 requireRoot();
 
-/** Runners that are open, and the descriptors there were before the first of them. */
+/** The open runners, and the descriptors that were open before the first of them. */
 const openRunners = new Set<ProgramRunner>();
 let descriptorsBefore: string[] = [];
 
 /**
- * A runner for all tests of a file: fresh maps for each, and at the end no descriptor of a program, a map or a namespace
- * left open.
+ * Makes a runner for all tests of a file, with fresh maps for each. At the end, checks that no descriptor of a program,
+ * a map or a namespace is left open.
  */
 export function runnerFor(name: ObjectName, options?: ProgramRunnerOptions): () => ProgramRunner {
   let runner: ProgramRunner | undefined;
@@ -69,7 +69,7 @@ export function runnerFor(name: ObjectName, options?: ProgramRunnerOptions): () 
     if (openRunners.size === 0) expect(openBpfDescriptors()).toEqual(descriptorsBefore);
   });
   return () => {
-    if (runner === undefined) throw new Error("the runner is set up before the tests");
+    if (runner === undefined) throw new Error("the runner exists only inside tests");
     return runner;
   };
 }

@@ -6,14 +6,14 @@ const { host, port, localAddress, localPort, say = "once", times = 1, together =
 
 function talk() {
   return new Promise((resolve) => {
-    let heard = "";
+    let received = "";
     const socket = connect({ host, port, localAddress, localPort }, () => socket.write(say));
     socket.on("data", (data) => {
-      heard += data;
-      if (say === "stay" && heard.includes("\n")) console.log(heard.trim());
+      received += data;
+      if (say === "stay" && received.includes("\n")) console.log(received.trim());
     });
     socket.on("error", ({ code }) => resolve(code));
-    socket.on("close", () => resolve(heard.trim()));
+    socket.on("close", () => resolve(received.trim()));
     if (say === "stay") process.stdin.on("end", () => socket.end()).resume();
   });
 }

@@ -3,19 +3,26 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DpLayout, dpMeta, u32 } from "@dp/bpf";
+import { DpLayout, dpMeta, type ObjectName, u32 } from "@dp/bpf";
 import { BpfObject, Program } from "../../src/libbpf/index.ts";
 import { rawCodecs, type RawMap } from "../../src/libbpf/raw-map.ts";
-import { FAMILIES, type FamilyName, functionName } from "../../src/objects/programs/pin-root.ts";
+import { functionName, LOADED_OBJECTS, PINNED_PROGRAMS } from "../../src/objects/programs/program-table.ts";
+import type { KnownLayouts } from "../../src/objects/upgrade/stamp.ts";
 
 /** File of bpf/ → what is replaced in it, each found exactly once. */
 export type Edits = Readonly<Record<string, readonly (readonly [from: string, to: string])[]>>;
 
-const SOURCES = join(import.meta.dirname, "../../../../bpf");
-const compiled = new Map<string, Record<FamilyName, Uint8Array>>();
+/**
+ * This build as if its layout were one version on: a changed build, loaded with this build's real version, is then an
+ * older one that is migrated.
+ */
+export const ONE_ON: KnownLayouts = { version: DpLayout.version + 1, oldest: DpLayout.version };
 
-/** Compiles all families, once for the same changes. */
-export function otherBuild(edits: Edits): Record<FamilyName, Uint8Array> {
+const SOURCES = join(import.meta.dirname, "../../../../bpf");
+const compiled = new Map<string, Map<ObjectName, Uint8Array>>();
+
+/** Compiles all objects that are loaded together, once for the same changes. */
+export function otherBuild(edits: Edits): Map<ObjectName, Uint8Array> {
   const known = compiled.get(JSON.stringify(edits));
   if (known !== undefined) return known;
   const folder = mkdtempSync(join(tmpdir(), "coretest-bpf-"));
@@ -30,14 +37,14 @@ export function otherBuild(edits: Edits): Record<FamilyName, Uint8Array> {
       }
       writeFileSync(path, text);
     }
-    const images = Object.fromEntries(
-      Object.keys(FAMILIES).map((family) => {
+    const images = new Map(
+      LOADED_OBJECTS.map((name) => {
         const object = join(folder, "out.o");
         const flags = ["-O2", "-g", "-mcpu=v3", "-target", "bpf", "-idirafter", "/usr/include/x86_64-linux-gnu"];
-        execFileSync("clang", [...flags, "-c", `${family}.bpf.c`, "-o", object], { cwd: folder });
-        return [family, new Uint8Array(readFileSync(object))];
+        execFileSync("clang", [...flags, "-c", `${name}.bpf.c`, "-o", object], { cwd: folder });
+        return [name, new Uint8Array(readFileSync(object))] as const;
       }),
-    ) as Record<FamilyName, Uint8Array>;
+    );
     compiled.set(JSON.stringify(edits), images);
     return images;
   } finally {
@@ -46,23 +53,22 @@ export function otherBuild(edits: Edits): Record<FamilyName, Uint8Array> {
 }
 
 export interface OtherLoad {
-  /** Of dp_meta; "none" as if nobody had made it. Default: one less than this build's. */
+  /** Of dp_meta; "none" as if it were missing. Default: this build's. */
   layoutVersion?: number | "none";
   maxEntries?: Readonly<Record<string, number>>;
 }
 
 /**
- * Loads a build without any code of this package's `objects/` but names, and pins it under a pin root: what an older
- * build leaves on a host.
+ * Loads a build without the loader of this package, and pins it under a pin root: what another build leaves on a host.
  */
-export function loadOther(pinRoot: string, images: Record<FamilyName, Uint8Array>, options: OtherLoad = {}): void {
-  const { layoutVersion = DpLayout.version - 1, maxEntries = {} } = options;
+export function loadOther(pinRoot: string, images: Map<ObjectName, Uint8Array>, options: OtherLoad = {}): void {
+  const { layoutVersion = DpLayout.version, maxEntries = {} } = options;
   for (const folder of ["progs", "maps"]) if (!existsSync(join(pinRoot, folder))) mkdirSync(join(pinRoot, folder));
   const maps = new Map<string, RawMap>();
   const objects: BpfObject[] = [];
   try {
-    for (const family of Object.keys(FAMILIES) as FamilyName[]) {
-      using open = BpfObject.open(images[family], { name: family });
+    for (const [name, image] of images) {
+      using open = BpfObject.open(image, { name });
       const own = open.maps().filter(({ internal }) => !internal);
       const codecs = own.map((map) => [map.name, rawCodecs(map.type, map.keySize, map.valueSize)] as const);
       for (const map of own) {
@@ -72,9 +78,9 @@ export function loadOther(pinRoot: string, images: Record<FamilyName, Uint8Array
       }
       const object = open.load();
       objects.push(object);
-      for (const [name, [key, value]] of codecs) if (!maps.has(name)) maps.set(name, object.map(name, key, value));
-      for (const program of FAMILIES[family]) {
-        object.program(functionName(program)).pin(join(pinRoot, "progs", functionName(program)));
+      for (const [map, [key, value]] of codecs) if (!maps.has(map)) maps.set(map, object.map(map, key, value));
+      for (const row of PINNED_PROGRAMS.filter((each) => each.object === name)) {
+        object.program(functionName(row.name)).pin(join(pinRoot, "progs", functionName(row.name)));
       }
     }
     if (layoutVersion === "none") maps.delete("dp_meta");

@@ -1,29 +1,13 @@
 /** All maps of this build's layout, pinned under a root of their own, without any program. */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { compileBpf } from "@dp/test-kit/compile-bpf.ts";
 import { BpfObject } from "../../src/libbpf/index.ts";
 import { type Maps, openMaps } from "../../src/objects/maps.ts";
 import { PinRoot } from "../../src/objects/programs/pin-root.ts";
 
-const SOURCES = join(import.meta.dirname, "../../../../bpf");
-
-let compiled: Uint8Array | undefined;
-
-/** bpf/layout.c has every map, and no program. */
-function layoutObject(): Uint8Array {
-  if (compiled !== undefined) return compiled;
-  const folder = mkdtempSync(join(tmpdir(), "coretest-bpf-"));
-  try {
-    const object = join(folder, "layout.o");
-    const flags = ["-O2", "-g", "-mcpu=v3", "-target", "bpf", "-idirafter", "/usr/include/x86_64-linux-gnu"];
-    execFileSync("clang", [...flags, "-c", "layout.c", "-o", object], { cwd: SOURCES });
-    return (compiled = new Uint8Array(readFileSync(object)));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+/** It has every map, and no program. */
+const SOURCE = join(import.meta.dirname, "../../../../bpf/layout.c");
 
 /**
  * Makes and pins the maps.
@@ -32,7 +16,7 @@ function layoutObject(): Uint8Array {
  * @param maxEntries of maps that shall have another size than the layout says
  */
 export function pinMaps(pinRoot: string, maxEntries: Readonly<Record<string, number>> = {}): void {
-  using open = BpfObject.open(layoutObject(), { name: "layout" });
+  using open = BpfObject.open(compileBpf(SOURCE), { name: "layout" });
   for (const [name, entries] of Object.entries(maxEntries)) open.map(name).setMaxEntries(entries);
   const folder = join(pinRoot, "maps");
   mkdirSync(folder);

@@ -1,11 +1,10 @@
-import type { Objects, ServerRecord } from "@dp/core";
+import { type AddressPair, type Objects, serverLabel } from "@dp/core";
 import { type Netlink, NetlinkError } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { label } from "../server/server.ts";
-import { type Free, isHostIndex, lowestFree } from "./lowest-free.ts";
+import { type Free, isHostPosition, lowestFree } from "./lowest-free.ts";
 import type { Subnet } from "./subnet.ts";
 
-/** Whose an address is, answered for each that is asked for. */
+/** Tells who has an address, each by a look-up of its own. */
 export class AddressOwners {
   readonly #objects: Objects;
   readonly #host: Netlink;
@@ -15,106 +14,98 @@ export class AddressOwners {
     this.#host = host;
   }
 
-  /** "server 25570 (lobby)", "the host itself"; undefined: nobody's. */
+  /** "server lobby (id 7)", "the host itself"; undefined when it is free. */
   of(address: string): string | undefined {
-    const server = this.server(address);
-    if (server !== undefined) return label(server);
-    return this.isLocal(address) ? this.#ownerOfHostPeer(address) : undefined;
+    const id = this.server(address);
+    if (id !== undefined) return this.#label(id);
+    return this.isLocal(address) ? this.#ownerOfGateway(address) : undefined;
   }
 
-  /** The server whose container has it. */
-  server(address: string): ServerRecord | undefined {
-    return this.#objects.records.get(address);
+  /** The id of the server whose container has it. */
+  server(address: string): number | undefined {
+    return this.#objects.containers.get(address)?.server;
   }
 
-  /** Whether it is the host's: its own, or some host peer's. */
+  /** Whether it is an address of the host, its own or a gateway's. */
   isLocal(address: string): boolean {
     try {
       return this.#host.getRoute(address)?.type === "local";
     } catch (error) {
-      // What is routed to nowhere (blackhole, prohibit) is not the host's.
+      // A blackhole or prohibit route: the address is not the host's.
       if (error instanceof NetlinkError) return false;
       throw error;
     }
   }
 
+  #label(id: number): string {
+    const record = this.#objects.records.get(id);
+    return record === undefined ? `server id:${id}` : serverLabel(record);
+  }
+
   /** Asked only for a message. */
-  #ownerOfHostPeer(address: string): string {
-    const owner = this.#objects.netData().find(({ veth }) => veth.hostPeer.addr === address);
-    return owner === undefined ? "the host itself" : label(owner);
+  #ownerOfGateway(address: string): string {
+    const owner = this.#objects.records.all().find(({ addresses }) => addresses.ipv4?.gateway === address);
+    return owner === undefined ? "the host itself" : serverLabel(owner);
   }
 }
 
-export interface ChosenAddresses {
-  hostAddress: string;
-  containerAddress: string;
-  /** Everything below this index is some server's by now. */
+export interface ChosenAddresses extends AddressPair {
+  /** Every position below is taken by servers. */
   freeFrom: number;
 }
 
+/** What was asked for. */
+export interface AskedAddresses {
+  containerAddress?: string | undefined;
+  gatewayAddress?: string | undefined;
+}
+
 /**
- * A server's two addresses: what was asked for, and the rest so that both end alike; the lowest that are free.
+ * A server's two addresses: those that were asked for, and otherwise the lowest free ones at the same position of both
+ * subnets.
  *
- * @throws DatapathError `BAD_USAGE` for one that its subnet has not, `CONFLICT` for one that is taken
+ * @throws DatapathError `BAD_USAGE` for an address outside its subnet, `CONFLICT` for one that is taken
  */
 export function chooseAddresses(
-  { containerIp, hostIp }: { containerIp?: string | undefined; hostIp?: string | undefined },
+  { containerAddress, gatewayAddress }: AskedAddresses,
   subnets: { host: Subnet; container: Subnet },
   owners: AddressOwners,
   first: number,
   op: string,
 ): ChosenAddresses {
-  const indexIn = (subnet: Subnet, address: string, what: string) => {
-    const index = subnet.indexOf(address);
-    if (!isHostIndex(subnet, index)) {
-      const why = index === undefined ? "is outside" : "is the network's own or the broadcast address of";
+  const positionIn = (subnet: Subnet, address: string, what: string) => {
+    const position = subnet.indexOf(address);
+    if (!isHostPosition(subnet, position)) {
+      const why = position === undefined ? "is outside" : "is the network's own or the broadcast address of";
       throw new DatapathError("BAD_USAGE", op, `${what} ${address} ${why} ${subnet.toString()}`);
     }
-    return index;
+    return position;
   };
   const given =
-    containerIp !== undefined
-      ? indexIn(subnets.container, containerIp, "the container address")
-      : hostIp !== undefined
-        ? indexIn(subnets.host, hostIp, "the host peer's address")
+    containerAddress !== undefined
+      ? positionIn(subnets.container, containerAddress, "the container address")
+      : gatewayAddress !== undefined
+        ? positionIn(subnets.host, gatewayAddress, "the gateway's address")
         : undefined;
-  if (hostIp !== undefined) indexIn(subnets.host, hostIp, "the host peer's address");
-  const search = given === undefined ? lowestFreeIndex(subnets, owners, first) : undefined;
-  const index = given ?? search?.value;
-  if (index === undefined) {
+  if (gatewayAddress !== undefined) positionIn(subnets.host, gatewayAddress, "the gateway's address");
+  const search = given === undefined ? lowestFreePosition(subnets, owners, first) : undefined;
+  const position = given ?? search?.value;
+  if (position === undefined) {
     throw new DatapathError("CONFLICT", op, `every address of ${subnets.container.toString()} is taken`, {
       hint: "larger subnets: dp unload, then dp load --host-subnet ... --container-subnet ...",
     });
   }
-  // One that was given, and the other ends alike; unless its subnet is too small for that.
-  if (!isHostIndex(subnets.host, index) && hostIp === undefined) {
-    throw new DatapathError(
-      "BAD_USAGE",
-      op,
-      `${subnets.host.toString()} has no address that ends like ${containerIp}`,
-      {
-        hint: "give the host peer's too: --host-ip IP",
-      },
-    );
-  }
-  if (!isHostIndex(subnets.container, index) && containerIp === undefined) {
-    throw new DatapathError(
-      "BAD_USAGE",
-      op,
-      `${subnets.container.toString()} has no address that ends like ${hostIp}`,
-      {
-        hint: "give the container's too: --container-ip IP",
-      },
-    );
-  }
+  // One was given: the other is at the same position, unless its subnet is too small.
+  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
+  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
-    hostAddress: hostIp ?? subnets.host.at(index),
-    containerAddress: containerIp ?? subnets.container.at(index),
+    gateway: gatewayAddress ?? subnets.host.at(position),
+    container: containerAddress ?? subnets.container.at(position),
   };
-  // What was asked for comes first: its mirror image is taken for the same reason.
-  const asked = [containerIp, hostIp].filter((address) => address !== undefined);
-  for (const address of [...asked, chosen.hostAddress, chosen.containerAddress]) {
+  // Those that were asked for come first: the address that follows from one is taken for the same reason.
+  const asked = [containerAddress, gatewayAddress].filter((address) => address !== undefined);
+  for (const address of [...asked, chosen.gateway, chosen.container]) {
     const owner = owners.of(address);
     if (owner === undefined) continue;
     const hint = asked.includes(address) ? undefined : "give that address too: --container-ip IP --host-ip IP";
@@ -123,16 +114,22 @@ export function chooseAddresses(
   return chosen;
 }
 
-/** The lowest index at which both subnets have a free address, so that a server's two addresses end alike. */
-function lowestFreeIndex(
+function requirePosition(subnet: Subnet, position: number, other: string | undefined, option: string, op: string) {
+  if (isHostPosition(subnet, position)) return;
+  const reason = `${subnet.toString()} has no address at the position of ${other}`;
+  throw new DatapathError("BAD_USAGE", op, reason, { hint: `give that address too: ${option} IP` });
+}
+
+/** The lowest position at which both subnets have a free address. */
+function lowestFreePosition(
   { host, container }: { host: Subnet; container: Subnet },
   owners: AddressOwners,
   first: number,
 ): Free | undefined {
   // The last is the broadcast address.
   const last = Math.min(host.size, container.size) - 2;
-  return lowestFree([first, last], (index) => {
-    if (owners.server(container.at(index)) !== undefined) return "server";
-    return owners.isLocal(host.at(index)) || owners.isLocal(container.at(index)) ? "other" : undefined;
+  return lowestFree([first, last], (position) => {
+    if (owners.server(container.at(position)) !== undefined) return "server";
+    return owners.isLocal(host.at(position)) || owners.isLocal(container.at(position)) ? "other" : undefined;
   });
 }

@@ -1,4 +1,4 @@
-import type { Objects } from "@dp/core";
+import { endpointText, type Objects, serverLabel } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { type PortRange, ephemeralRange, inRange } from "../kernel/ephemeral-range.ts";
@@ -6,19 +6,18 @@ import { reservedPorts } from "../kernel/reserved-ports.ts";
 import { describeHolders } from "../kernel/socket-holder.ts";
 import { isUnused, portsInUse, type PortsInUse } from "../kernel/sockets.ts";
 import { goneHint } from "../server/present.ts";
-import { portOwners } from "../server/select.ts";
-import { label } from "../server/server.ts";
+import { portOwners } from "../server/ports.ts";
 import { type Free, lowestFree } from "./lowest-free.ts";
 
 export interface PortChoice {
   port: number | "auto";
-  /** Where the server is to be: on another address, another one may have the port. "auto" takes one that none has. */
+  /** The public address: another server may have the port on another. "auto" takes a port that no server has. */
   address: string;
   /** What "auto" takes from. */
   range: PortRange;
-  /** All ports of the range below this one are servers'. */
+  /** All ports of the range below this one are taken by servers. */
   first: number;
-  /** Also a port the kernel gives to the host's own connections. */
+  /** Also a port that the kernel gives to the host's own connections. */
   force: boolean;
   objects: Objects;
   host: Netlink;
@@ -26,15 +25,15 @@ export interface PortChoice {
 }
 
 /**
- * The host port of a new server: one that no server has and no program listens on, and that the kernel gives to none of
- * the host's own connections, being outside of the ephemeral range or reserved in it.
+ * The public port of a new server: one that no server has and no program listens on, and that the kernel does not give
+ * to the host's own connections, because it is outside the ephemeral range or reserved.
  *
  * @throws DatapathError `CONFLICT`
  */
 export function choosePort(choice: PortChoice, op: string): Free {
   const { port, address, range, first, force, objects, host, warn } = choice;
   let sockets: PortsInUse | undefined;
-  // Asking for one port is quick, and seldom does anybody have it; only then all sockets are read.
+  // Asking for one port is quick, and it is seldom in use; only then all sockets are read.
   const inUse = (each: number) => {
     if (isUnused(each)) return undefined;
     sockets ??= portsInUse();
@@ -63,9 +62,10 @@ export function choosePort(choice: PortChoice, op: string): Free {
     });
   }
 
-  const owner = objects.records.find({ endpoint: { address, port } });
+  const endpoint = { protocol: "tcp", address, port } as const;
+  const owner = objects.records.find({ endpoint });
   if (owner !== undefined) {
-    throw new DatapathError("CONFLICT", op, `port ${port} is taken by ${label(owner)}`, {
+    throw new DatapathError("CONFLICT", op, `${endpointText(endpoint)} is taken by ${serverLabel(owner)}`, {
       hint: goneHint(objects, owner, host),
     });
   }

@@ -1,37 +1,42 @@
-import type { FreeFrom, HostConfig, Objects, ServerRecord } from "@dp/core";
-import { Subnet } from "./subnet.ts";
+import type { FreeFrom, HostConfig, Objects, ServerRecord, Settings } from "@dp/core";
+import { publicPorts } from "../server/ports.ts";
+import { ipv4Subnets } from "./subnet.ts";
 
-const OP = "look for what is free";
+/** Position of an address in its subnet: 0 is the network's own address. */
+export const FIRST_POSITION = 1;
+
+type FreeIn = Pick<FreeFrom, "address" | "port">;
 
 /**
- * Where the search for a port and for addresses begins. What servers have below it need not be asked for one by one, so
- * with ten thousand it takes no longer than with ten.
+ * Where the search for a port and for addresses begins. Everything below is taken by servers, so with ten thousand
+ * servers a search takes no longer than with ten. Ids and counters have the same in their stores.
  */
-export function freeFrom(objects: Objects, config: HostConfig): FreeFrom {
-  const { index, port } = objects.records.freeFrom();
-  return { index: Math.max(index, FIRST_INDEX), port: Math.max(port, config.portRange[0]) };
+export function freeFrom(objects: Objects, settings: Settings): FreeIn {
+  const { address, port } = objects.records.freeFrom();
+  return { address: Math.max(address, FIRST_POSITION), port: Math.max(port, settings.portRange[0]) };
 }
 
-/** The network's own address is nobody's. */
-export const FIRST_INDEX = 1;
-
-/** Notes that everything below is some server's. */
-export function raiseFreeFrom(objects: Objects, { index, port }: FreeFrom): void {
+/** Notes that everything below is taken by servers. */
+export function raiseFreeFrom(objects: Objects, { address, port }: FreeIn): void {
   const now = objects.records.freeFrom();
-  objects.records.setFreeFrom({ index: Math.max(now.index, index), port: Math.max(now.port, port) });
+  objects.records.setFreeFrom({ address: Math.max(now.address, address), port: Math.max(now.port, port) });
 }
 
-/** What this server has is about to be free. */
+/** Notes that the addresses and ports of this server are about to be free. */
 export function lowerFreeFrom(objects: Objects, record: ServerRecord): void {
-  const config = objects.config();
+  const config = objects.config.get();
   const now = objects.records.freeFrom();
-  const index = config === undefined ? 0 : indexOf(config, record);
-  objects.records.setFreeFrom({ index: Math.min(now.index, index), port: Math.min(now.port, record.hostPort) });
+  const position = config === undefined ? 0 : positionOf(config, record);
+  objects.records.setFreeFrom({
+    address: Math.min(now.address, position),
+    port: Math.min(now.port, ...publicPorts(record)),
+  });
 }
 
-/** Of the lower of a server's two addresses: 0 when neither is of its subnet. */
-export function indexOf(config: HostConfig, { veth }: ServerRecord): number {
-  const container = Subnet.parse(config.containerSubnet, OP).indexOf(veth.podPeer.addr);
-  const host = Subnet.parse(config.hostSubnet, OP).indexOf(veth.hostPeer.addr);
-  return Math.min(container ?? 0, host ?? 0);
+/** Of the lower of a server's two IPv4 addresses: 0 when neither is of its subnet. */
+export function positionOf(config: HostConfig, { addresses }: ServerRecord): number {
+  if (addresses.ipv4 === undefined) return 0;
+  const { host, container } = ipv4Subnets(config);
+  const { container: containerAddress, gateway } = addresses.ipv4;
+  return Math.min(container.indexOf(containerAddress) ?? 0, host.indexOf(gateway) ?? 0);
 }

@@ -1,21 +1,21 @@
 import type { Subnet } from "./subnet.ts";
 
-/** Whether a container or host peer may have the address at `index`. */
-export function isHostIndex(subnet: Subnet, index: number | undefined): index is number {
-  return index !== undefined && index >= 1 && index < subnet.size - 1;
+/** Whether a container or host peer may have the address at this position. */
+export function isHostPosition(subnet: Subnet, position: number | undefined): position is number {
+  return position !== undefined && position >= 1 && position < subnet.size - 1;
 }
 
-/** Something free: an index, a port. */
+/** Something free: a position, a port. */
 export interface Free {
   value: number;
-  /** Where the next search may begin: everything below is servers' once this one is. */
+  /** Where the next search may begin: everything below is taken by servers once this one is. */
   freeFrom: number;
 }
 
 /**
- * The lowest of a range, both ends included, that nobody has; undefined when there is none left.
+ * The lowest of a range, both ends included, that is free; undefined when there is none.
  *
- * @param owner of each: what others than servers have may become free without anybody being told
+ * @param owner of each. What others than servers have may become free without notice
  */
 export function lowestFree(
   [first, last]: readonly [first: number, last: number],
@@ -28,9 +28,4 @@ export function lowestFree(
     if (of === "other") othersFrom ??= value;
   }
   return undefined;
-}
-
-/** A container peer's MAC: its IPv4 address behind 0a:58, so that it is as unique as the address. */
-export function containerMac(address: string): string {
-  return ["0a", "58", ...address.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"))].join(":");
 }

@@ -1,3 +1,4 @@
+import type { HostConfig } from "@dp/core";
 import { DatapathError, formatIpv4, parseIpv4 } from "@dp/sys";
 
 /** A range of IPv4 addresses that share a prefix. */
@@ -58,4 +59,13 @@ export class Subnet {
   toString(): string {
     return `${formatIpv4(this.base)}/${this.prefix}`;
   }
+}
+
+/** The IPv4 subnets of gateways and of containers. */
+export function ipv4Subnets({ hostSubnets, containerSubnets }: Pick<HostConfig, "hostSubnets" | "containerSubnets">): {
+  host: Subnet;
+  container: Subnet;
+} {
+  const parse = (text = "0.0.0.0/32") => Subnet.parse(text, "read the host's configuration");
+  return { host: parse(hostSubnets.ipv4), container: parse(containerSubnets.ipv4) };
 }

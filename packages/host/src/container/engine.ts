@@ -1,13 +1,13 @@
-/** The modules it takes are loaded only where an engine is asked. */
+/** Imports its modules only when an engine is asked: most commands do not need them. */
 async function run(program: string, args: readonly string[], options: { timeout: number }) {
   const [{ execFile }, { promisify }] = await Promise.all([import("node:child_process"), import("node:util")]);
   return promisify(execFile)(program, args, options);
 }
 
-/** An engine that hangs must not hang us. */
+/** How long an engine may take to answer. */
 const TIMEOUT_MS = 15_000;
 
-/** What a container engine said about a name. */
+/** What a container engine answers about a name. */
 export type Answer =
   | { kind: "running"; pid: number }
   | { kind: "stopped" }
@@ -15,19 +15,19 @@ export type Answer =
   | { kind: "not installed" }
   | { kind: "failed"; reason: string };
 
-/** A program that runs containers, asked by its own command line. */
+/** A program that runs containers, asked on its command line. */
 export interface ContainerEngine {
   /** Also the program's name, looked up in PATH. */
   name: string;
-  /** What shows all containers it has. */
+  /** The command that lists all its containers. */
   list: string;
-  /** What starts one that is stopped. */
+  /** The command that starts a stopped container. */
   start(container: string): string;
-  /** Never rejects: what goes wrong is an answer. */
+  /** Never rejects: a failure is an answer, too. */
   ask(container: string): Promise<Answer>;
 }
 
-/** docker's way of asking, which others took over. The process id of a container that does not run is 0. */
+/** docker's command line, which podman and nerdctl share. The pid of a container that does not run is 0. */
 function dockerLike(name: string): ContainerEngine {
   return {
     name,
@@ -43,8 +43,8 @@ function dockerLike(name: string): ContainerEngine {
 }
 
 /**
- * containerd's own: a container is what could run, a task what does. Both belong to a namespace of containerd,
- * "default" unless the environment has CONTAINERD_NAMESPACE.
+ * The command line of containerd, where a task is a running container. Both belong to a containerd namespace:
+ * "default", or CONTAINERD_NAMESPACE of the environment.
  */
 const ctr: ContainerEngine = {
   name: "ctr",
@@ -61,7 +61,7 @@ const ctr: ContainerEngine = {
     }),
 };
 
-/** Also knows the containers of engines that run theirs by it, such as podman's, by their full ids. */
+/** Also knows, by their full ids, the containers of engines that use runc. */
 const runc: ContainerEngine = {
   name: "runc",
   list: "runc list",
@@ -69,12 +69,12 @@ const runc: ContainerEngine = {
   ask: (container) =>
     answered("runc", async (said) => {
       const state = JSON.parse(await said("state", container)) as { pid?: unknown };
-      if (typeof state.pid !== "number") return { kind: "failed", reason: "it told no process id" };
+      if (typeof state.pid !== "number") return { kind: "failed", reason: "it answered without a pid" };
       return state.pid === 0 ? { kind: "stopped" } : { kind: "running", pid: state.pid };
     }),
 };
 
-/** In the order they are named in. */
+/** In the order that messages name them. */
 export const ENGINES: readonly ContainerEngine[] = [
   dockerLike("docker"),
   dockerLike("podman"),
@@ -83,10 +83,10 @@ export const ENGINES: readonly ContainerEngine[] = [
   runc,
 ];
 
-/** Not "no such file or directory": that is an engine whose daemon does not run. */
+/** Does not match "no such file or directory", which an engine says when its daemon does not run. */
 const UNKNOWN = /no such (container|object)|container \S* *(not found|does not exist)/i;
 
-/** Runs the program with arguments, and gives what it wrote to standard output. */
+/** Runs the program with arguments, and returns its standard output. */
 type Said = (...args: string[]) => Promise<string>;
 
 async function answered(program: string, conversation: (said: Said) => Promise<Answer>): Promise<Answer> {
@@ -102,7 +102,7 @@ async function answered(program: string, conversation: (said: Said) => Promise<A
   }
 }
 
-/** The last line, without what logrus, which runc and containerd log by, puts around it. */
+/** The last line, without the format of logrus, which runc and containerd use. */
 function lastMessage(stderr: string): string {
   const line = stderr.trim().split("\n").at(-1) ?? "";
   const [, message] = /^time=.* level=\w+ msg=(".*")$/.exec(line) ?? [];

@@ -1,4 +1,5 @@
 /** Containers by name. */
+import type { ContainerRef } from "@dp/core";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
 import { type Answer, type ContainerEngine, ENGINES } from "./engine.ts";
@@ -9,6 +10,8 @@ export interface ContainerNamespace {
   ref: string;
   /** What it must have when it is opened: by then the process may have ended, and its number be another's. */
   cookie: bigint;
+  /** The engine that runs it, and its name there. */
+  container: ContainerRef;
 }
 
 /**
@@ -33,7 +36,7 @@ export async function containerNamespace(container: string): Promise<ContainerNa
   // If it still is the container's process now, it was when its namespace was opened.
   const again = await engine.ask(name);
   if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container);
-  return { ref, cookie };
+  return { ref, cookie, container: { engine: engine.name, socket: "", name } };
 }
 
 /** Of a container that was stopped or started while it was looked at. */
@@ -41,11 +44,6 @@ export function changed(container: string): DatapathError {
   return new DatapathError("FAILED", undefined, `the container ${container} was stopped or started anew meanwhile`, {
     hint: "run it again once the container is running",
   });
-}
-
-/** A container's own name, without the engine. */
-export function containerName(container: string): string {
-  return container.slice(container.indexOf(":") + 1);
 }
 
 function parseContainer(container: string): { name: string; engines: readonly ContainerEngine[] } {
@@ -100,14 +98,20 @@ function unknown(name: string, asked: readonly Asked[]): DatapathError {
       hint: "name its network namespace instead: --netns pid:N, a path, or a name in /run/netns",
     });
   }
-  const reasons = installed.flatMap(({ engine, answer }) =>
-    answer.kind === "failed" ? `${engine.name}: ${answer.reason}` : [],
+  const failures = installed.flatMap(({ engine, answer }) =>
+    answer.kind === "failed" ? { name: engine.name, reason: answer.reason } : [],
   );
-  const names = installed.map(({ engine }) => engine.name);
-  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
+  const answered = installed.filter(({ answer }) => answer.kind !== "failed");
+  const names = answered.map(({ engine }) => engine.name);
   const know = `${joined(names)} know${names.length === 1 ? "s" : ""} no container ${name}`;
-  return new DatapathError("FAILED", undefined, `${know}${why}`, {
-    hint: `see ${installed.map(({ engine }) => engine.list).join(", ")}`,
+  const hint = `see ${answered.map(({ engine }) => engine.list).join(", ")}`;
+  if (failures.length === 0) return new DatapathError("FAILED", undefined, know, { hint });
+  // The container may be one of theirs.
+  const failed = failures.map(
+    (failure) => `${failure.name} cannot be asked about container ${name}: ${failure.reason}`,
+  );
+  return new DatapathError("FAILED", undefined, [...failed, ...(names.length === 0 ? [] : [know])].join("; "), {
+    hint: `does ${joined(failures.map((failure) => failure.name))} run?${names.length === 0 ? "" : ` Otherwise ${hint}`}`,
   });
 }
 

@@ -1,8 +1,7 @@
 /** A server's network namespace, and who is in it. */
 import { readdirSync, readlinkSync } from "node:fs";
-import type { ServerRecord } from "@dp/core";
+import { serverLabel, type ServerRecord } from "@dp/core";
 import { DatapathError, type Fd, netnsCookie, openNetns } from "@dp/sys";
-import { label } from "../server/server.ts";
 import { messageOf } from "../transaction.ts";
 
 /** The processes whose network namespace has this inode number, by pid. Threads elsewhere do not count. */
@@ -24,25 +23,26 @@ function namespaceOf(pid: string): string | undefined {
 }
 
 /**
- * Opens a server's network namespace: by the path it was given by, or through a process in it when that path leads
+ * Opens a server's network namespace: by the path it was named by, or through a process in it when that path leads
  * nowhere, or to another namespace by now.
  *
  * @throws DatapathError `FAILED` when the namespace is gone
  */
 export function openServerNetns(record: ServerRecord): Fd {
-  let why = `${record.netns} is another namespace by now`;
-  const candidates = [record.netns, ...processesIn(record.netnsInode).map((pid) => `/proc/${pid}/ns/net`)];
+  let why = `${record.netns.path} is another namespace now`;
+  const { path: named, cookie, inode } = record.netns;
+  const candidates = [named, ...processesIn(inode).map((pid) => `/proc/${pid}/ns/net`)];
   for (const path of candidates) {
     let fd: Fd | undefined;
     try {
       fd = openNetns(path);
-      if (netnsCookie(fd) === record.netnsCookie) return fd;
+      if (netnsCookie(fd) === cookie) return fd;
     } catch (error) {
-      if (path === record.netns) why = messageOf(error);
+      if (path === named) why = messageOf(error);
     }
     fd?.close();
   }
-  throw new DatapathError("FAILED", undefined, `the network namespace of ${label(record)} is gone: ${why}`, {
-    hint: `if its container is too: dp del-server --name ${record.name}`,
+  throw new DatapathError("FAILED", undefined, `the network namespace of ${serverLabel(record)} is gone: ${why}`, {
+    hint: `if its container is too: dp del-server ${record.name}`,
   });
 }

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { isBpffs, isCgroup2 } from "@dp/sys";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
+import { lookAtRootFolder } from "../pins/root-folder.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
@@ -14,21 +15,21 @@ export function checkBpffs({ pinRoot, netlink }: HostView): Verdict {
   if (!isBpffs(pinRoot)) {
     const orphans = netlink.links().filter(({ kind, mac }) => kind === "veth" && mac === HOST_PEER_MAC);
     if (orphans.length === 0) {
+      const folder = lookAtRootFolder(pinRoot);
+      if (!folder.usable)
+        return [error("pin-root-unusable", `${pinRoot} cannot be used: ${folder.reason}`, folder.hint)];
       const what = `no bpffs is mounted on ${pinRoot}: nothing is loaded there`;
-      return [
-        warning("bpffs-missing", what, "run dp load, which mounts one; to do so at every boot, see examples/systemd"),
-      ];
+      return [warning("bpffs-missing", what, "dp load mounts one; for every boot, see examples/systemd")];
     }
     const names = orphans.length > 3 ? `${orphans.length} of them` : listed(orphans.map(({ name }) => name));
-    const what = `no bpffs is mounted on ${pinRoot}, and there are servers' interfaces (${names}): the bpffs was unmounted`;
+    const what = `no bpffs is mounted on ${pinRoot}, and there are servers' interfaces (${names}): it was unmounted`;
     const fix =
-      "dp load, then add the servers again; or run dp in the machine's mount namespace: nsenter --mount -t 1 dp ...";
+      "dp load, then add the servers again; or run dp in the mount namespace of process 1: nsenter --mount -t 1 dp ...";
     return [error("bpffs-lost", what, fix)];
   }
   if (!isMountedForAll(resolve(pinRoot))) {
-    const what = `the bpffs on ${pinRoot} is in this process's own mount namespace: what is loaded ends with this namespace`;
-    const fix =
-      "load in the machine's mount namespace: nsenter --mount -t 1 dp load (`ip netns exec` hides the machine's mounts)";
+    const what = `the bpffs on ${pinRoot} is in a mount namespace of its own: what is loaded ends with that`;
+    const fix = "load in the mount namespace of process 1: nsenter --mount -t 1 dp load (`ip netns exec` leaves that)";
     return [warning("bpffs-private", what, fix)];
   }
   return `${pinRoot} is on a bpffs`;

@@ -1,60 +1,78 @@
-import type { ServerRecord } from "@dp/core";
+import { type Forward, type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { openServerNetns } from "../container/processes.ts";
 import type { HostOptions } from "../host-options.ts";
-import { label } from "../server/server.ts";
 import { messageOf, type Transaction } from "../transaction.ts";
 
+/** MTUs of a server that differ from those of its uplinks. */
+export interface OutdatedMtu {
+  /** Of the host peer, in bytes. */
+  was: number;
+  /** What it should be. */
+  is: number;
+  /** The forwards with the MTUs of their uplinks. */
+  forwards: readonly Forward[];
+}
+
 /**
- * What a server's interfaces should have as their MTU, if that is not what they have: their uplink's, unless the server
- * was added with one of its own. What is too long for a new one, TCP finds out by itself.
+ * The MTU that a server's peers should have, if they have another: the smallest of its uplinks', unless the server was
+ * added with one of its own. TCP finds out by itself what is too long for a new one.
  */
 export function outdatedMtu(
   record: ServerRecord,
-  uplink: Link | undefined,
+  uplinks: readonly Link[],
   hostPeer: Link | undefined,
-): { was: number; is: number } | undefined {
-  if (record.mtu !== undefined || uplink === undefined || hostPeer === undefined) return undefined;
-  return uplink.mtu === hostPeer.mtu ? undefined : { was: hostPeer.mtu, is: uplink.mtu };
+): OutdatedMtu | undefined {
+  if (hostPeer === undefined) return undefined;
+  const forwards = record.forwards.map((forward) => {
+    const uplink = uplinks.find(({ index }) => index === forward.uplink);
+    return uplink === undefined ? forward : { ...forward, mtu: uplink.mtu };
+  });
+  const is = record.mtu ?? smallestMtu(forwards);
+  const changed = forwards.some(({ mtu }, index) => mtu !== record.forwards[index]?.mtu);
+  return is === undefined || (is === hostPeer.mtu && !changed) ? undefined : { was: hostPeer.mtu, is, forwards };
 }
 
-/** Gives both ends of the veth pair their uplink's MTU; taken back with the transaction. */
-export function followMtu(
-  transaction: Transaction,
-  netlink: Netlink,
-  record: ServerRecord,
-  uplink: number,
-  options: HostOptions,
-): void {
-  const { iface } = record.veth.hostPeer;
-  const outdated = outdatedMtu(record, netlink.link(uplink), netlink.link(iface.index));
+/** The MTU of a server's peers, in bytes; undefined without forwards. */
+export function smallestMtu(forwards: readonly Pick<Forward, "mtu">[]): number | undefined {
+  return forwards.length === 0 ? undefined : Math.min(...forwards.map(({ mtu }) => mtu));
+}
+
+/** What {@link setMtu} works with. */
+export interface MtuMeans {
+  objects: Objects;
+  netlink: Netlink;
+  options: HostOptions;
+}
+
+/** Gives both peers their uplinks' MTU; undone with the transaction. */
+export function followMtu(transaction: Transaction, means: MtuMeans, record: ServerRecord, uplinks: readonly Link[]) {
+  const { netlink } = means;
+  const outdated = outdatedMtu(record, uplinks, netlink.link(record.hostPeer.ifindex));
   if (outdated === undefined) return;
-  const { was, is } = outdated;
   transaction.step(
-    `MTU inside of server ${record.hostPort}`,
-    () => setMtuInside(record, is, options),
-    () => setMtuInside(record, was, options),
-  );
-  transaction.step(
-    `MTU of ${iface.name}`,
-    () => netlink.setLink(iface.index, { mtu: is }),
-    () => netlink.setLink(iface.index, { mtu: was }),
+    `MTU of ${record.hostPeer.name}`,
+    () => setMtu(means, record, outdated),
+    () => setMtu(means, record, { is: outdated.was, forwards: record.forwards }),
   );
 }
 
-/** Of both ends of the veth pair. */
-export function setMtu(netlink: Netlink, record: ServerRecord, mtu: number, options: HostOptions): void {
-  setMtuInside(record, mtu, options);
-  netlink.setLink(record.veth.hostPeer.iface.index, { mtu });
+/** Sets the MTU of both peers, and records those of the forwards. */
+export function setMtu(means: MtuMeans, record: ServerRecord, { is, forwards }: Omit<OutdatedMtu, "was">): void {
+  const { objects, netlink } = means;
+  setMtuInside(means, record, is);
+  netlink.setLink(record.hostPeer.ifindex, { mtu: is });
+  const stored = objects.records.get(record.id);
+  if (stored !== undefined) objects.records.set({ ...stored, forwards }, "replace");
 }
 
 /** A container that cannot be entered keeps its own. */
-function setMtuInside(record: ServerRecord, mtu: number, options: HostOptions): void {
+function setMtuInside({ options }: MtuMeans, record: ServerRecord, mtu: number): void {
   try {
     using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
-    inside.setLink(record.veth.podPeer.iface.index, { mtu });
+    inside.setLink(record.containerPeer.ifindex, { mtu });
   } catch (error) {
-    options.warn?.(`the MTU inside of ${label(record)} stays as it was: ${messageOf(error)}`);
+    options.warn?.(`the MTU inside the container of ${serverLabel(record)} stays as it is: ${messageOf(error)}`);
   }
 }

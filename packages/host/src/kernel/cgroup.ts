@@ -1,10 +1,10 @@
-/** Where processes are in the cgroup2 hierarchy. */
+/** The cgroup2 hierarchy: its mounts, and the cgroups of processes. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatapathError, isCgroup2, UnsupportedError } from "@dp/sys";
 import { type Mount, parseMounts } from "./mountinfo.ts";
 
-/** The cgroup2 mounts in /proc/PID/mountinfo, those that show more first. */
+/** The cgroup2 mounts in /proc/PID/mountinfo, mounts of a higher cgroup first. */
 export function parseCgroup2Mounts(mountinfo: string): Mount[] {
   return parseMounts(mountinfo, "cgroup2").sort((one, other) => one.root.length - other.root.length);
 }
@@ -15,7 +15,7 @@ export function parseCgroup2Path(cgroup: string): string | undefined {
   return path?.endsWith(" (deleted)") ? undefined : path;
 }
 
-/** The deepest cgroup that all of these are in or below; undefined for none. */
+/** The deepest cgroup that contains all of these; undefined for an empty list. */
 export function commonCgroup(paths: readonly string[]): string | undefined {
   const [first, ...others] = paths.map((path) => path.split("/").filter((name) => name !== ""));
   if (first === undefined) return undefined;
@@ -23,7 +23,7 @@ export function commonCgroup(paths: readonly string[]): string | undefined {
   return `/${(differs < 0 ? first : first.slice(0, differs)).join("/")}`;
 }
 
-/** The cgroup2 path of a process; undefined when it is gone. */
+/** The cgroup2 path of a process; undefined when the process is gone. */
 export function cgroupOfProcess(pid: number): string | undefined {
   try {
     return parseCgroup2Path(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
@@ -67,23 +67,23 @@ function foldersIn(folder: string): string[] {
   try {
     return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? entry.name : []));
   } catch (error) {
-    // Removed meanwhile.
+    // The cgroup was removed meanwhile.
     if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
   }
 }
 
-/** Where the whole cgroup2 hierarchy is mounted. Throws `UnsupportedError` when it is nowhere. */
+/** Where the whole cgroup2 hierarchy is mounted. Throws `UnsupportedError` when it is not mounted. */
 export function cgroup2Mount(op: string): string {
   const [mount] = cgroup2Mounts();
   if (mount !== undefined) return mount.path;
   throw new UnsupportedError("cgroup2", "mount it: mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2", {
     op,
-    reason: "no cgroup2 is mounted: the proxy would not learn where connections were going",
+    reason: "no cgroup2 is mounted: SO_ORIGINAL_DST would not work for the proxy",
   });
 }
 
-/** Those that are not hidden under another mount. */
+/** The mounts that are not hidden under another mount. */
 function cgroup2Mounts(): Mount[] {
   return parseCgroup2Mounts(readFileSync("/proc/self/mountinfo", "utf8")).filter(({ path }) => isCgroup2(path));
 }

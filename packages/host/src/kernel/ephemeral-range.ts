@@ -1,11 +1,11 @@
 import { readSysctl } from "./sysctl.ts";
 
-/** Both ends included. */
+/** A range of ports; both ends are included. */
 export type PortRange = readonly [first: number, last: number];
 
 /**
- * net.ipv4.ip_local_port_range of the calling thread's network namespace: what the kernel takes the local ports of
- * outgoing connections from, but for reserved ones.
+ * net.ipv4.ip_local_port_range of the calling thread's network namespace: the kernel chooses the local ports of
+ * outgoing connections from it, except reserved ones.
  */
 export function ephemeralRange(): PortRange {
   return parsePortRange(readSysctl("ipv4/ip_local_port_range") ?? "") ?? [32768, 60999];
@@ -21,7 +21,7 @@ export function inRange(port: number, [first, last]: PortRange): boolean {
   return port >= first && port <= last;
 }
 
-/** What two ranges share; undefined when that is nothing. */
+/** The ports that are in both ranges; undefined when there are none. */
 export function overlap(one: PortRange, other: PortRange): PortRange | undefined {
   const first = Math.max(one[0], other[0]);
   const last = Math.min(one[1], other[1]);

@@ -1,8 +1,8 @@
 /** A place where a filesystem, or a part of it, is mounted. */
 export interface Mount {
-  /** The folder. */
+  /** The mount point. */
   path: string;
-  /** The folder of the filesystem that is seen there: "/" for all of it. */
+  /** The folder of the filesystem that is mounted there: "/" for all of it. */
   root: string;
 }
 

@@ -25,23 +25,15 @@ export class PortSet {
     return this.#ranges.some(([first, last]) => port >= first && port <= last);
   }
 
-  add(port: number): void {
-    if (this.has(port)) return;
-    this.#ranges = PortSet.parse(`${this.toString()},${port}`).#ranges;
+  addMany(ports: readonly number[]): void {
+    this.#ranges = PortSet.parse([...this.#ranges.map((range) => range.join("-")), ...ports].join(",")).#ranges;
   }
 
-  /** False when it was not in it. */
-  delete(port: number): boolean {
-    if (!this.has(port)) return false;
-    this.#ranges = this.#ranges.flatMap(([first, last]): Range[] => {
-      if (port < first || port > last) return [[first, last]];
-      const halves: Range[] = [
-        [first, port - 1],
-        [port + 1, last],
-      ];
-      return halves.filter(([from, to]) => from <= to);
-    });
-    return true;
+  /** Those that are not in it are ignored. */
+  deleteMany(ports: readonly number[]): void {
+    const gone = new Set(ports);
+    const left = [...this].filter((port) => !gone.has(port));
+    this.#ranges = PortSet.parse(left.join(",")).#ranges;
   }
 
   /** Ascending. */

@@ -4,7 +4,7 @@ import { UnsupportedError } from "@dp/sys";
 /** Bits of linux/capability.h. */
 const NEEDED = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const;
 
-/** Throws `UnsupportedError` unless this process may change network namespaces and load programs. */
+/** Throws `UnsupportedError` unless this process may change network namespaces and load BPF programs. */
 export function requirePrivileges(op: string): void {
   const effective = effectiveCapabilities(readFileSync("/proc/self/status", "latin1"));
   const missing = Object.entries(NEEDED).filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n);
@@ -17,7 +17,7 @@ export function requirePrivileges(op: string): void {
       reason: `root lacks ${names} here`,
     });
   }
-  throw new UnsupportedError("root", "run it as root: sudo dp ...", { op, reason: "this takes root" });
+  throw new UnsupportedError("root", "run it as root: sudo dp ...", { op, reason: "this needs root" });
 }
 
 /** The effective set in /proc/PID/status. */

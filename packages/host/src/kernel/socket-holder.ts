@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { commandOf } from "@dp/sys";
 
-/** The processes that have one of these sockets open, by pid. Those of a process namespace above cannot be seen. */
+/** The pids of the processes that have one of these sockets open. Processes of an outer pid namespace are not seen. */
 export function socketHolders(inodes: readonly string[]): number[] {
   const wanted = new Set(inodes.map((inode) => `socket:[${inode}]`));
   return readdirSync("/proc")
@@ -15,7 +15,7 @@ function openFiles(pid: string): string[] {
     const folder = `/proc/${pid}/fd`;
     return readdirSync(folder).flatMap((fd) => linkTarget(`${folder}/${fd}`) ?? []);
   } catch {
-    // It ended meanwhile.
+    // The process ended meanwhile.
     return [];
   }
 }
@@ -29,11 +29,11 @@ function linkTarget(path: string): string | undefined {
   }
 }
 
-/** "process 17 (nginx: master process) with 4 more", for an error; by the first, which the others mostly come from. */
+/** "process 17 (nginx: master process) with 4 more", for an error. Names the lowest pid, mostly the parent. */
 export function describeHolders(inodes: readonly string[]): string {
   const [first, ...others] = socketHolders(inodes);
-  // The kernel's own (NFS), or of a process that cannot be seen from here.
-  if (first === undefined) return "something that is no process of this host";
+  // A socket of the kernel (NFS), or of a process in another pid namespace.
+  if (first === undefined) return "the kernel, or a process of another pid namespace,";
   const more = others.length === 0 ? "" : ` with ${others.length} more`;
   return `process ${first} (${commandOf(first)})${more}`;
 }

@@ -7,7 +7,7 @@ export interface TcpSocket {
   address: string;
   port: number;
   state: "listen" | "time-wait" | "other";
-  /** By which the processes that have it open are found; "0" when there are none. */
+  /** Leads to the processes that have it open; "0" when there are none. */
   inode: string;
 }
 
@@ -16,7 +16,7 @@ const TCP_LISTEN = 10;
 
 /**
  * The rows of /proc/net/tcp or tcp6: `sl: LOCAL:PORT REMOTE:PORT STATE ... INODE ...`, numbers in hex but the inode's,
- * an address as the kernel's own 32-bit words. Lines that are not rows are left out.
+ * an address as 32-bit words in host byte order. Other lines are skipped.
  */
 export function parseProcNetTcp(text: string): TcpSocket[] {
   return text.split("\n").flatMap((line) => {
@@ -55,9 +55,9 @@ const AF_INET = 2;
 const SOCK_STREAM = 1;
 
 /**
- * Whether a TCP socket could be bound to a port of every address right now: then nobody waits for IPv4 connections
- * there, and no connection has it. For the calling thread's network namespace; one look-up, however many sockets there
- * are.
+ * Whether a TCP socket can be bound to this port on all addresses now: then no socket listens for IPv4 connections on
+ * it, and no connection has it. For the calling thread's network namespace. The cost does not depend on the number of
+ * sockets.
  */
 export function isUnused(port: number): boolean {
   const address = new Uint8Array(16);
@@ -76,15 +76,15 @@ export function isUnused(port: number): boolean {
 
 /** The local ports of a host's TCP sockets. */
 export interface PortsInUse {
-  /** Somebody waits for connections there: the inode numbers of the sockets. */
+  /** Ports with listening sockets: the inode numbers of these sockets. */
   listening: ReadonlyMap<number, readonly string[]>;
-  /** The host's end of a connection has it, and nobody listens. */
+  /** Ports of the host's connections, without a listening socket. */
   connected: ReadonlySet<number>;
 }
 
-/** Reads them for the calling thread's network namespace: the host's. */
+/** Reads the ports of the calling thread's network namespace. */
 export function portsInUse(): PortsInUse {
-  // /proc/net is the main thread's namespace; this must be the calling thread's.
+  // Not /proc/net: that is the main thread's namespace.
   const sockets = ["tcp", "tcp6"].flatMap((file) => {
     try {
       return parseProcNetTcp(readFileSync(`/proc/thread-self/net/${file}`, "latin1"));

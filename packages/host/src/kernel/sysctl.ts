@@ -1,24 +1,25 @@
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
-import { beforeChange, Errno, SyscallError } from "@dp/sys";
+import { Errno, SyscallError } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 
 /**
- * Sysctls below net/, of the calling thread's network namespace: the kernel answers for whoever opens the file, so this
- * also works inside `withNetns`, whatever is mounted in the container.
+ * A sysctl below net/, of the calling thread's network namespace: the kernel uses the namespace of the thread that
+ * opens the file, so this also works inside `withNetns`, whatever is mounted in the container.
  */
 function pathOf(name: string, proc: string = "/proc"): string {
   return `${proc}/sys/net/${name}`;
 }
 
-/** More than any setting is long: a port list of every second port has 192 KiB. */
+/** Longer than any value: a list of every second port has 192 KiB. */
 const LONGEST = 256 * 1024;
 let buffer: Uint8Array | undefined;
 
-/** undefined when this kernel has no such setting. */
+/** The value, or undefined when this kernel has no such sysctl. */
 export function readSysctl(name: string): string | undefined {
   try {
     const fd = openSync(pathOf(name), "r");
     try {
-      // In one read: the kernel cuts a list that is longer than the buffer, and has no more to say to the next read.
+      // In one read: the kernel truncates a list to the buffer, and a second read returns nothing.
       buffer ??= new Uint8Array(LONGEST);
       const length = readSync(fd, buffer, 0, buffer.byteLength, 0);
       return new TextDecoder().decode(buffer.subarray(0, length)).trim();
@@ -35,7 +36,7 @@ export function readSysctl(name: string): string | undefined {
 export function writeSysctl(name: string, value: string, op = `set net/${name}`, proc?: string): void {
   beforeChange("set", name);
   try {
-    // "r+": a setting that is not there must not be created, and never truncated by opening it.
+    // "r+": opening must neither create nor truncate the file.
     writeFileSync(pathOf(name, proc), value, { flag: "r+" });
   } catch (error) {
     throw sysctlError(op, "write", name, error);
@@ -43,7 +44,7 @@ export function writeSysctl(name: string, value: string, op = `set net/${name}`,
 }
 
 /**
- * Writes a setting where the kernel has it: false where it has not.
+ * Writes a sysctl. Returns false when the kernel has no such sysctl.
  *
  * @param proc where a procfs is mounted
  */

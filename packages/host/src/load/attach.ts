@@ -51,8 +51,8 @@ export function attachGuard({ transaction, objects, options }: LoadContext): voi
       const attached = objects.attachAndPinGuard();
       if (attached === "unsupported") {
         options.warn?.(
-          "this kernel (before 6.4) has no BPF programs in netfilter: whoever rules over a container's network " +
-            "reaches the host's own services by way of an ifb device",
+          "this kernel (before 6.4) has no BPF programs in netfilter: a process that administers a container's " +
+            "network reaches the host's own services by way of an ifb device",
         );
       }
       return attached;

@@ -1,7 +1,7 @@
 import { loadBpf, type Objects, snapshotPins } from "@dp/core";
 import { functionName } from "@dp/core/internal";
 import type { Netlink } from "@dp/netlink";
-import { pinRootOf } from "../host-options.ts";
+import { pinnedOptions, pinRootOf } from "../host-options.ts";
 import { followMtu } from "../interfaces/server-mtu.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { Transaction } from "../transaction.ts";
@@ -29,7 +29,7 @@ export function carryOut(
     return Transaction.run(OP, options.onStep, (transaction) => {
       const objects = transaction.step(
         "load programs",
-        () => loadBpf({ pinRoot, build, ...(maxServers === undefined ? {} : { maxServers }) }),
+        () => loadBpf({ ...pinnedOptions(options), build, ...(maxServers === undefined ? {} : { maxServers }) }),
         (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
       );
       opened = objects;

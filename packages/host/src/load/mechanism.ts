@@ -1,10 +1,8 @@
 import type { Objects } from "@dp/core";
-import { chooseMechanism } from "@dp/core/internal";
 import type { LoadOptions } from "./options.ts";
 
-/** Half of the programs one way and half the other would run in another order: whoever was first decides. */
-export function warnOfMechanism({ mechanism }: Objects, { warn }: LoadOptions): void {
-  const forced = process.env["DP_ATTACH"] ?? "";
-  if (forced === "" || chooseMechanism() === mechanism) return;
-  warn?.(`DP_ATTACH=${forced} changes nothing: what is loaded stays attached by ${mechanism}, until dp unload`);
+/** Programs of two mechanisms would run in another order: the first load decides. */
+export function warnOfMechanism({ mechanism }: Objects, { mechanism: asked, warn }: LoadOptions): void {
+  if (asked === undefined || asked === mechanism) return;
+  warn?.(`not attached by ${asked}: what is loaded stays attached by ${mechanism} until dp unload`);
 }

@@ -11,6 +11,6 @@ export function verify(objects: Objects, names: ReadonlySet<string>): void {
   const other = [...attached, ...onCgroup].find(({ program, programId }) => programId !== objects.programId(program));
   if (other === undefined) return;
   throw new DatapathError("FAILED", OP, `${other.path} runs program ${other.programId}, which was not just loaded`, {
-    hint: "somebody else changes what is attached: see bpftool net",
+    hint: "another program changes what is attached: see bpftool net",
   });
 }

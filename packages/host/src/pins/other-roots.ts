@@ -5,10 +5,11 @@ import { pinnedRecords, RECORDS_PIN } from "@dp/core/internal";
 import { parseMounts } from "../kernel/mountinfo.ts";
 
 /**
- * The records of every pin root on this machine, in whatever mount namespace it is mounted: an interface that has none
- * here may be a server's all the same.
+ * The records of all pin roots on this machine, in any mount namespace: an interface without a record in this pin root
+ * may belong to a server of another one.
  *
- * @returns undefined when there is a root whose records this build cannot read: it may have any server
+ * @returns undefined when this build cannot read the records of a pin root, so that any interface may be one of its
+ *   servers'
  */
 export function recordsOfAllRoots(): ServerRecord[] | undefined {
   const records: ServerRecord[] = [];
@@ -22,7 +23,7 @@ export function recordsOfAllRoots(): ServerRecord[] | undefined {
   return records;
 }
 
-/** Every pin root that some process can see, by a path that leads there from here. */
+/** The pin roots that any process can see, by a path through /proc that this process can open. */
 export function pinRoots(): string[] {
   const seen = new Set<string>();
   return readdirSync("/proc").flatMap((pid) => {
@@ -34,13 +35,13 @@ export function pinRoots(): string[] {
       const mounts = parseMounts(readFileSync(`/proc/${pid}/mountinfo`, "utf8"), "bpf");
       return mounts.flatMap(({ path }) => rootsBelow(join(`/proc/${pid}/root`, path)));
     } catch {
-      // It ended meanwhile, or is a kernel thread.
+      // The process ended meanwhile, or is a kernel thread.
       return [];
     }
   });
 }
 
-/** Folders like ROOT/maps with the pinned records in them. */
+/** The folders with a `maps` folder that has the pinned records. */
 function rootsBelow(folder: string): string[] {
   let entries;
   try {

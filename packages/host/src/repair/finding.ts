@@ -5,7 +5,7 @@ export interface Finding {
   /** An "error" keeps traffic from where it belongs, or lets it go where it does not; a "warning" may do so one day. */
   severity: "error" | "warning";
   /** The server it is about, if it is about one. */
-  server?: { port: number; name: string };
+  server?: { id: number; name: string };
   /** What is wrong, in one sentence without its full stop. */
   what: string;
   /** What to run, or to do, about it. */

@@ -1,55 +1,67 @@
-import type { CgroupProgram } from "@dp/core";
+import { CGROUP_PROGRAMS, programsAt } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { LinkFlag } from "@dp/netlink/codec";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
-import { inspectDefaultPublicAddress } from "./inspect-public-address.ts";
-import { mend, type Problem, problem } from "./problem.ts";
-import type { Scene } from "./scene.ts";
+import { inspectDefaultPlacement } from "./placements.ts";
+import { type Problem, problem, removeBy, repairBy } from "./problem.ts";
+import type { View } from "./view.ts";
 
 /** What is wrong with what all servers share: uplinks, the proxies' cgroup, the host's own addresses. */
-export function inspectHost(scene: Scene): Problem[] {
-  if (scene.config === undefined) {
+export function inspectHost(view: View): Problem[] {
+  if (view.config === undefined) {
     const what = "the last load, or unload, did not finish";
     return [problem({ code: "load-unfinished", severity: "error", what }, "dp load")];
   }
   return [
-    ...inspectUplinks(scene),
-    ...inspectDefaultPublicAddress(scene),
-    ...inspectCgroup(scene),
-    ...inspectHostAddresses(scene),
+    ...inspectUplinks(view),
+    ...inspectDefaultPlacement(view),
+    ...inspectUplinkEntries(view),
+    ...inspectCgroup(view),
+    ...inspectHostAddresses(view),
   ];
 }
 
-function inspectUplinks(scene: Scene): Problem[] {
-  if (scene.uplinkAttachments.length === 0) {
+function inspectUplinks(view: View): Problem[] {
+  if (view.uplinkAttachments.length === 0) {
     const what = "dp_dnat is on no uplink: no player gets in";
     return [problem({ code: "uplink-missing", severity: "error", what }, "dp load")];
   }
-  return scene.uplinkAttachments.flatMap((each) => inspectUplink(scene, each));
+  return view.uplinkAttachments.flatMap((each) => inspectUplink(view, each));
 }
 
-function inspectUplink(scene: Scene, { iface, ifindex, programId }: Scene["uplinkAttachments"][number]): Problem[] {
-  const { objects } = scene;
-  const link = scene.link(iface);
+/** Entries that let replies leave by an interface that is no uplink. */
+function inspectUplinkEntries({ objects, uplinks }: View): Problem[] {
+  const known = new Set(uplinks.map(({ index }) => index));
+  return objects.uplinks.all().flatMap((ifindex) => {
+    if (known.has(ifindex)) return [];
+    const what = `orphaned dp_uplinks entry: interface ${ifindex} is not an uplink`;
+    const cure = removeBy(() => objects.uplinks.delete(ifindex));
+    return problem({ code: "orphaned-uplink", severity: "error", what }, cure);
+  });
+}
+
+function inspectUplink(view: View, { iface, ifindex, programId }: View["uplinkAttachments"][number]): Problem[] {
+  const { objects } = view;
+  const link = view.link(iface);
   if (link === undefined) {
     const what = `the uplink ${iface} is gone: no player gets in there`;
     return [problem({ code: "uplink-gone", severity: "error", what }, "bring it back, then dp load")];
   }
-  const cure = mend(() => {
-    objects.attachAndPinDnat(toInterface(link));
-    objects.addUplink(link.index);
+  const cure = repairBy(() => {
+    for (const { name } of programsAt("uplink")) objects.attachments.attach(name as "dnat", toInterface(link));
+    objects.uplinks.set(link.index);
   });
   if (ifindex !== link.index || programId === 0) {
-    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or another program took dp_dnat off`;
+    const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or dp_dnat was detached`;
     return [problem({ code: "program-detached", severity: "error", what }, cure)];
   }
-  if (!objects.uplinks().includes(link.index)) {
+  if (!objects.uplinks.all().includes(link.index)) {
     const what = `replies may not leave by the uplink ${iface}`;
-    return [problem({ code: "uplink-entry-missing", severity: "error", what }, cure)];
+    return [problem({ code: "missing-uplink-entry", severity: "error", what }, cure)];
   }
-  if (programId === objects.programId("dnat")) return inspectCarrier(link);
+  if (programId === objects.attachments.programId("dnat")) return inspectCarrier(link);
   const what = `the uplink ${iface} runs another dp_dnat than the one that is loaded`;
   return [problem({ code: "program-outdated", severity: "error", what }, cure)];
 }
@@ -67,12 +79,12 @@ function inspectCarrier({ name, up, flags }: Link): Problem[] {
   ];
 }
 
-function inspectCgroup({ objects }: Scene): Problem[] {
-  const attached = objects.cgroupAttachments();
-  const wrong = (["getsockopt", "sockops"] as const).flatMap((program: CgroupProgram) => {
+function inspectCgroup({ objects }: View): Problem[] {
+  const attached = objects.attachments.onCgroup();
+  const wrong = CGROUP_PROGRAMS.flatMap(({ name: program }) => {
     const found = attached.find((each) => each.program === program);
     if (found === undefined || found.cgroupId === 0n) return { program, code: "program-detached" };
-    return found.programId === objects.programId(program) ? [] : { program, code: "program-outdated" };
+    return found.programId === objects.attachments.programId(program) ? [] : { program, code: "program-outdated" };
   });
   // One attaches both.
   const [first] = wrong;
@@ -82,20 +94,20 @@ function inspectCgroup({ objects }: Scene): Problem[] {
     first.code === "program-outdated"
       ? `the proxies' cgroup runs another ${names} than the one that is loaded`
       : `${names} ${wrong.length > 1 ? "are" : "is"} on no cgroup: proxies do not learn where connections were going`;
-  const cure = mend(() => {
+  const cure = repairBy(() => {
     const id = attached.find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
     const folder = id === undefined ? undefined : cgroupFolderById(id);
-    objects.attachAndPinGetsockopt(folder ?? cgroup2Mount("attach to the proxies' cgroup"));
+    objects.attachments.attachToCgroup(folder ?? cgroup2Mount("attach to the proxies' cgroup"));
   });
   return [problem({ code: first.code, severity: "error", what }, cure)];
 }
 
-function inspectHostAddresses({ objects, addresses }: Scene): Problem[] {
+function inspectHostAddresses({ objects, addresses }: View): Problem[] {
   const text = (those: readonly { address: string }[]) =>
     [...new Set(those.map(({ address }) => address))].sort().join(", ");
-  const [known, real] = [text(objects.hostAddresses()), text(addresses)];
+  const [known, real] = [text(objects.hostAddresses.all()), text(addresses)];
   if (known === real) return [];
   const what = `the host's addresses are ${real || "none"}, and the programs know ${known || "none"}`;
-  const cure = mend(() => refreshHostAddresses(objects, addresses));
+  const cure = repairBy(() => refreshHostAddresses(objects, addresses));
   return [problem({ code: "host-addresses", severity: "warning", what }, cure)];
 }

@@ -8,39 +8,39 @@ export interface Problem {
   remedy?: Remedy;
 }
 
-/** Puts one thing right. Done twice, it does nothing the second time. */
+/** Puts one thing right. Done again, it does nothing. */
 export interface Remedy {
-  /** "collect": takes away what belongs to nobody any more. "mend": gives what is alive what it lacks. */
-  kind: "collect" | "mend";
-  /** The server that it takes out, if it does. */
+  /** "remove": removes an orphan or a leftover. "repair": gives a server that is there what it lacks. */
+  kind: "remove" | "repair";
+  /** The server that it removes, if it does. */
   removes?: ServerRecord;
   run: () => void;
 }
 
 type Words = Pick<Finding, "code" | "severity" | "what">;
 
-const COLLECT = "dp gc";
-const MEND = "dp gc, or dp load";
+const REMOVE = "dp repair";
+const REPAIR = "dp repair, or dp load";
 
 /** About one server. */
 export function serverProblem(
-  { hostPort, name }: Pick<ServerRecord, "hostPort" | "name">,
+  { id, name }: Pick<ServerRecord, "id" | "name">,
   { code, severity, what }: Words,
   cure: Remedy | string,
 ): Problem {
-  return problem({ code, severity, server: { port: hostPort, name }, what }, cure);
+  return problem({ code, severity, server: { id, name }, what }, cure);
 }
 
-/** @param cure what takes care of it here, or what a person has to do */
+/** @param cure what puts it right here, or what a person has to do */
 export function problem(finding: Omit<Finding, "fix">, cure: Remedy | string): Problem {
   if (typeof cure === "string") return { finding: { ...finding, fix: cure } };
-  return { finding: { ...finding, fix: cure.kind === "collect" ? COLLECT : MEND }, remedy: cure };
+  return { finding: { ...finding, fix: cure.kind === "remove" ? REMOVE : REPAIR }, remedy: cure };
 }
 
-export function collect(run: () => void, removes?: ServerRecord): Remedy {
-  return { kind: "collect", run, ...(removes === undefined ? {} : { removes }) };
+export function removeBy(run: () => void, removes?: ServerRecord): Remedy {
+  return { kind: "remove", run, ...(removes === undefined ? {} : { removes }) };
 }
 
-export function mend(run: () => void): Remedy {
-  return { kind: "mend", run };
+export function repairBy(run: () => void): Remedy {
+  return { kind: "repair", run };
 }

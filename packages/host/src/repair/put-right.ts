@@ -45,7 +45,7 @@ export function putRight(look: () => Problem[], options: PutRightOptions): PutRi
 
 function attempt({ finding: { code, server }, remedy }: Problem, options: HostOptions): boolean {
   try {
-    options.onStep?.(server === undefined ? code : `${code} of server ${server.port}`);
+    options.onStep?.(server === undefined ? code : `${code} of server ${server.name}`);
     remedy?.run();
     return true;
   } catch (error) {
@@ -55,5 +55,5 @@ function attempt({ finding: { code, server }, remedy }: Problem, options: HostOp
 }
 
 function keyOf({ code, server, what }: Finding): string {
-  return `${code} ${server?.port ?? ""} ${what}`;
+  return `${code} ${server?.id ?? ""} ${what}`;
 }

@@ -3,7 +3,7 @@ import { guardOf } from "@dp/core/internal";
 import type { Link, Netlink } from "@dp/netlink";
 import { looksLikeHostPeer } from "../interfaces/veth-pair.ts";
 import { recordsOfAllRoots } from "../pins/other-roots.ts";
-import { collect, type Problem, problem } from "./problem.ts";
+import { removeBy, type Problem, problem } from "./problem.ts";
 
 /**
  * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
@@ -15,7 +15,7 @@ export function inspectStrayInterfaces(
   records: readonly ServerRecord[],
 ): Problem[] {
   const known = (link: Link, those: readonly ServerRecord[]) =>
-    those.some(({ veth }) => veth.hostPeer.iface.index === link.index || veth.hostPeer.iface.name === link.name);
+    those.some(({ hostPeer }) => hostPeer.ifindex === link.index || hostPeer.name === link.name);
   const strays = links.filter((link) => looksLikeHostPeer(link) && !known(link, records));
   if (strays.length === 0) return [];
   const others = recordsOfAllRoots();
@@ -33,7 +33,7 @@ export function inspectStrayInterfaces(
     return [
       problem(
         words,
-        collect(() => netlink.deleteLink(index)),
+        removeBy(() => netlink.deleteLink(index)),
       ),
     ];
   });

@@ -9,7 +9,7 @@ function bad(op: string, reason: string, hint?: string): DatapathError {
 
 const MAX_PORT = 65535;
 
-/** @param what "the game port" */
+/** @param what "the container port" */
 export function checkPort(port: number, what: string, op: string): number {
   return checkNumber(port, 1, MAX_PORT, what, op);
 }
@@ -34,6 +34,21 @@ export function checkName(name: string, what: string, op: string): string {
     );
   }
   return name;
+}
+
+/** A server's name: one that no selector takes for a port, an id or an endpoint. */
+export function checkServerName(name: string, op: string): string {
+  checkName(name, "the name", op);
+  if (!/^\d+$/.test(name)) return name;
+  throw bad(op, `the name ${name} is a number: it would be taken for a port`, `for example server-${name}`);
+}
+
+const OWNER = /^(cli|file:[!-~]{1,80}|cni:[!-~]{1,80})$/;
+
+/** Who manages a server. */
+export function checkOwner(owner: string, op: string): string {
+  if (OWNER.test(owner)) return owner;
+  throw bad(op, `the owner ${JSON.stringify(owner)} is not cli, file:NAME or cni:NETWORK`);
 }
 
 export function checkAddress(address: string, what: string, op: string): string {

@@ -1,20 +1,12 @@
-import type { Objects } from "@dp/core";
 import type { Netlink } from "@dp/netlink";
+import type { Objects, ServerRecord } from "@dp/core";
 import { raiseFreeFrom } from "../allocate/first-free.ts";
 import type { HostOptions } from "../host-options.ts";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
-import { toInterface } from "../interfaces/uplink.ts";
-import {
-  createPair,
-  prepareHostPeer,
-  raiseContainerPeer,
-  raiseHostPeer,
-  raiseLoopback,
-} from "../interfaces/veth-pair.ts";
-import { releasePort, reservePort } from "../kernel/reserved-ports.ts";
 import { messageOf, Transaction } from "../transaction.ts";
+import { SERVER_PARTS } from "./parts/list.ts";
+import type { Addition } from "./parts/part.ts";
 import type { ServerPlan } from "./plan.ts";
-import { type Server, toServer } from "./server.ts";
 
 interface Means {
   objects: Objects;
@@ -22,151 +14,53 @@ interface Means {
   /** In the container's network namespace. */
   inside: Netlink;
   options: HostOptions;
-  op: string;
 }
 
 /**
- * The steps of adding, in an order that at every instant lets nothing through that should not: the interfaces go up
- * only when the programs that guard them are there and know their container.
+ * Connects a container as planned: all its parts, in their order, or none.
+ *
+ * @returns the record of the server
  */
-export function connectServer(plan: ServerPlan, { objects, host, inside, options, op }: Means): Server {
-  const { veth } = plan;
-  const { hostPort } = plan.record;
-  const { records } = objects;
-  const server = Transaction.run(op, options.onStep, (transaction) => {
-    let record = plan.record;
+export function connectServer(plan: ServerPlan, means: Means, op: string): ServerRecord {
+  const { objects, host, options } = means;
+  const { changes } = objects.records;
+  const { id } = plan.record;
+  const addition: Addition = { ...means, netns: plan.netns, mtu: plan.mtu, record: plan.record };
+  const undo = (part: (typeof SERVER_PARTS)[number]) => part.remove?.({ objects, host, options, record: addition.record });
+
+  Transaction.run(op, options.onStep, (transaction) => {
     // With something left, the note and the record stay: the next change tries again.
     transaction.step(
       "note the change",
-      () => records.beginChange(veth.containerAddress),
-      (_, clean) => clean && records.endChange(veth.containerAddress),
-    );
-    transaction.step(
-      "record pending",
-      () => objects.addNetData(record, "create"),
-      (_, clean) => clean && objects.delNetData(veth.containerAddress),
-    );
-    if (record.portReserved) {
-      transaction.step(
-        "reserve port",
-        () => reservePort(hostPort),
-        () => releasePort(hostPort),
-      );
-    }
-    const pair = transaction.step(
-      "veth pair",
-      () => createPair(host, inside, veth),
-      ({ hostPeer }) => host.deleteLink(hostPeer.index),
-    );
-    const hostPeer = toInterface(pair.hostPeer);
-    const containerPeer = toInterface(pair.containerPeer);
-    record = {
-      ...record,
-      veth: {
-        hostPeer: { iface: hostPeer, addr: veth.hostAddress },
-        podPeer: { iface: containerPeer, addr: veth.containerAddress },
-      },
-    };
-    // Noted at once: whoever finds the record pending must know which interface is its own.
-    transaction.step("record interfaces", () => objects.addNetData(record, "replace"));
-
-    // From then on nothing is sent to another interface, whoever gets this index one day.
-    transaction.step(
-      "host peer",
-      () => objects.addHostPeer(veth.containerAddress, hostPeer.index),
-      () => objects.delHostPeer(veth.containerAddress),
-    );
-
-    const place = { netns: veth.netns, hostPeerName: hostPeer.name };
-    transaction.step(
-      "attach tproxy_container",
-      () => objects.attachTproxyCtrEgress(containerPeer, place),
-      () => objects.detach("tproxy_container", hostPeer),
-    );
-    transaction.step(
-      "attach tproxy_host",
-      () => objects.attachTproxyHostEgress(hostPeer),
-      () => objects.detach("tproxy_host", hostPeer),
-    );
-    transaction.step(
-      "attach arp",
-      () => objects.attachAndPinArp(hostPeer),
-      () => objects.detach("arp", hostPeer),
-    );
-    transaction.step(
-      "attach snat",
-      () => objects.attachAndPinSnat(hostPeer),
-      () => objects.detach("snat", hostPeer),
-    );
-    transaction.step(
-      "counters",
-      () => objects.addCounters(hostPeer.index),
-      () => objects.delCounters(hostPeer.index),
-    );
-    transaction.step(
-      "snat target",
-      () =>
-        objects.addSnatTarget(hostPeer.index, {
-          containerAddress: veth.containerAddress,
-          hostPeerAddress: veth.hostAddress,
-          publicAddress: record.publicAddress,
-          publicPort: hostPort,
-          gamePort: record.gamePort,
-          uplink: record.uplink,
-          group: plan.groupId,
-          containerMac: veth.containerMac,
-        }),
-      () => objects.delSnatTarget(hostPeer.index),
-    );
-    const { veth: peers, gamePort, netnsCookie } = record;
-    const pairOptions = { gamePort, group: plan.groupId, netnsCookie };
-    transaction.step(
-      "veth pair entry",
-      () => objects.addVethPairEntry(peers, pairOptions),
-      () => {
-        objects.delVethPairEntry(peers);
-        objects.delFlows(veth.containerAddress);
+      () => changes.begin(id),
+      (_, clean) => {
+        if (!clean) return;
+        objects.records.delete(id);
+        changes.remove(id);
       },
     );
-
-    transaction.step("host peer address", () => prepareHostPeer(host, pair.hostPeer, veth));
-    transaction.step(
-      "container loopback",
-      () => raiseLoopback(inside),
-      (loopback) => loopback !== undefined && inside.setLink(loopback.index, { up: false }),
-    );
-    transaction.step("container peer", () => raiseContainerPeer(inside, pair.containerPeer, veth));
     const { hostAddresses } = plan;
     if (hostAddresses !== undefined) {
       transaction.step("host addresses", () => refreshHostAddresses(objects, hostAddresses));
     }
-    transaction.step(
-      "host peer up",
-      () => raiseHostPeer(host, pair.hostPeer, veth),
-      // Down again before its guards go.
-      () => host.setLink(hostPeer.index, { up: false }),
-    );
-    const pending = record;
-    record = { ...record, state: "active" };
-    transaction.step(
-      "record active",
-      () => objects.addNetData(record, "replace"),
-      () => objects.addNetData(pending, "replace"),
-    );
-    const endpoint = { address: record.publicAddress, port: hostPort };
-    transaction.step(
-      "dnat entry",
-      () =>
-        objects.addDnatTarget(endpoint, {
-          hostPeer: hostPeer.index,
-          containerAddress: veth.containerAddress,
-          gamePort: record.gamePort,
-          containerMac: veth.containerMac,
-        }),
-      () => objects.delDnatTarget(endpoint),
-    );
-    transaction.step("end the change", () => records.endChange(veth.containerAddress));
-    return toServer(record, pair.hostPeer);
+    for (const part of SERVER_PARTS) {
+      const { add } = part;
+      if (add === undefined) continue;
+      transaction.step(
+        part.name,
+        () => {
+          try {
+            add(addition);
+          } catch (error) {
+            // A part of several entries may be there in part.
+            undo(part);
+            throw error;
+          }
+        },
+        () => undo(part),
+      );
+    }
+    transaction.step("end the change", () => changes.end(id));
   });
   try {
     raiseFreeFrom(objects, plan.freeFrom);
@@ -174,5 +68,5 @@ export function connectServer(plan: ServerPlan, { objects, host, inside, options
     // The server is there, and the next search takes longer.
     options.warn?.(messageOf(error));
   }
-  return server;
+  return addition.record;
 }

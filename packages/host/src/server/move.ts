@@ -1,28 +1,34 @@
-import type { Objects, ServerRecord } from "@dp/core";
+import type { Forward, Objects, ServerRecord } from "@dp/core";
+import { writeEndpoints } from "./parts/endpoints.ts";
+import { writeServerEntry } from "./parts/server-entry.ts";
 
-/** Where players find a server. */
-export interface Home {
-  publicAddress: string;
-  /** ifindex of the interface replies leave by. */
+/** Where players reach a forward: a public address, and the interface that replies leave by. */
+export interface Placement {
+  address: string;
+  /** ifindex */
   uplink: number;
+  /** The uplink's, in bytes. */
+  mtu: number;
+}
+
+/** A server with forwards at other places. */
+export interface Move {
+  record: ServerRecord;
+  forwards: readonly Forward[];
 }
 
 /**
- * Gives a server another public address or uplink: the record first, so that whoever finds it half done finishes it.
- * Its counters start anew.
+ * Gives the forwards of a server other public addresses or uplinks. The change note is first and the record second, so
+ * that the next command finishes what a killed one left.
+ *
+ * @throws DatapathError `CONFLICT` when another server has one of the endpoints
  */
-export function moveServer(objects: Objects, record: ServerRecord, { publicAddress, uplink }: Home): void {
-  const { addr: containerAddress } = record.veth.podPeer;
-  objects.records.beginChange(containerAddress);
-  objects.addNetData({ ...record, publicAddress, uplink }, "replace");
-  const { index } = record.veth.hostPeer.iface;
-  const snat = objects.getSnatTarget(index);
-  if (snat?.containerAddress === containerAddress) objects.addSnatTarget(index, { ...snat, publicAddress, uplink });
-  const { hostPort: port } = record;
-  const dnat = objects.getDnatTarget({ address: record.publicAddress, port });
-  if (publicAddress !== record.publicAddress && dnat !== undefined) {
-    objects.addDnatTarget({ address: publicAddress, port }, dnat);
-    objects.delDnatTarget({ address: record.publicAddress, port });
-  }
-  objects.records.endChange(containerAddress);
+export function moveServer(objects: Objects, { record, forwards }: Move): void {
+  const moved = { ...record, forwards };
+  objects.records.changes.begin(record.id);
+  // Claims the new endpoints, closed, and gives up the old ones.
+  objects.records.set(moved, "replace");
+  if (objects.servers.get(record.hostPeer.ifindex)?.id === record.id) writeServerEntry(objects, moved);
+  writeEndpoints(objects, moved);
+  objects.records.changes.end(record.id);
 }

@@ -1,6 +1,6 @@
-/** A server that is to be. */
+/** A server that is to be added. */
 export interface ServerOptions {
-  /** The host port players connect to, or "auto": the lowest free one of the port range. */
+  /** The public port players connect to, or "auto": the lowest free one of the port range. */
   port: number | "auto";
   /** The container's network namespace: a path, a name in /run/netns, or "pid:N". This, or `container`. */
   netns?: string | undefined;
@@ -8,20 +8,22 @@ export interface ServerOptions {
   container?: string | undefined;
   /** Default: the container's name, or "server-PORT". */
   name?: string | undefined;
-  /** Servers of one group reach each other's game port. Default: none. */
+  /** Servers of one group reach each other's forwards. Default: none. */
   group?: string | undefined;
   /** The public address players connect to, one of the host's. Default: that of `load`. */
   address?: string | undefined;
-  /** Default: the lowest free one of the container subnet. */
-  containerIp?: string | undefined;
-  /** The host peer's, the container's gateway. Default: the one of the host subnet that ends like the container's. */
-  hostIp?: string | undefined;
+  /** The container's address. Default: the lowest free one of the container subnet. */
+  containerAddress?: string | undefined;
+  /** The gateway's address. Default: the same position in the host subnet as the container address in its own. */
+  gatewayAddress?: string | undefined;
   /** The interface's name inside the container. Default "eth0". */
   ifname?: string | undefined;
-  /** Where the server listens inside its container. Default 25565. */
-  gamePort?: number | undefined;
-  /** Default: the uplink's. */
+  /** The port the server listens on inside its container. Default 25565. */
+  containerPort?: number | undefined;
+  /** MTU of both peers, in bytes. Default: the uplink's. */
   mtu?: number | undefined;
+  /** Who manages the server: `cli`, `file:NAME` or `cni:NETWORK`. Default `cli`. */
+  owner?: string | undefined;
   /**
    * Also a port of the host's ephemeral range. It is reserved like any other (net.ipv4.ip_local_reserved_ports), so the
    * kernel gives it to no new connection. Default false.

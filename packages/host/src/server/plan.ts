@@ -1,116 +1,117 @@
-import type { FreeFrom, Objects, ServerRecord } from "@dp/core";
+import { type ContainerRef, type Forward, type FreeFrom, hostPeerName, type Objects, serverLabel, type ServerRecord } from "@dp/core";
 import type { Link, Namespace, Netlink } from "@dp/netlink";
-import { currentNetns, DatapathError, netnsCookie, netnsInode } from "@dp/sys";
+import { currentNetns, DatapathError, type Fd, netnsCookie, netnsInode } from "@dp/sys";
 import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts";
 import { choosePort } from "../allocate/choose-port.ts";
 import { freeFrom } from "../allocate/first-free.ts";
-import { containerMac } from "../allocate/lowest-free.ts";
-import { Subnet } from "../allocate/subnet.ts";
-import { containerName } from "../container/namespace.ts";
+import { ipv4Subnets } from "../allocate/subnet.ts";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
+import { smallestMtu } from "../interfaces/server-mtu.ts";
 import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
-import { HOST_PEER_MAC, hostPeerName, type VethPlan } from "../interfaces/veth-pair.ts";
-import { isReserved } from "../kernel/reserved-ports.ts";
+import { containerMac, HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import type { ServerOptions } from "./options.ts";
 import { goneHint } from "./present.ts";
-import { label } from "./server.ts";
 
-const DEFAULT_GAME_PORT = 25565;
+const DEFAULT_CONTAINER_PORT = 25565;
 const DEFAULT_IFNAME = "eth0";
+const DEFAULT_OWNER = "cli";
 const MAX_NETNS_PATH = 127;
 
-export interface Situation {
+/** What a plan is made from. */
+export interface PlanInput {
   objects: Objects;
   host: Netlink;
   inside: Netlink;
   namespace: Namespace;
+  /** The container, where one was named. */
+  container: ContainerRef | undefined;
   options: ServerOptions & HostOptions;
   op: string;
 }
 
-/** Everything decided and checked, nothing changed. */
+/** Everything is decided and checked, nothing is changed. */
 export interface ServerPlan {
-  veth: VethPlan;
   /** As it will be, but for the two interface indexes. */
   record: ServerRecord;
-  groupId: number;
-  /** All of the host's own, when they turned out to be others than was known. */
+  netns: Fd;
+  /** Of both peers. */
+  mtu: number;
+  /** All of the host's own, when the public address was not among the known ones. */
   hostAddresses: readonly HostAddress[] | undefined;
-  freeFrom: FreeFrom;
+  freeFrom: Pick<FreeFrom, "address" | "port">;
 }
 
 /**
- * Decides where a server goes, with a number of questions that does not grow with the servers there are.
+ * Decides what a server gets, with a number of look-ups that does not grow with the number of servers.
  *
  * @throws DatapathError as `addServer`
  */
-export function planServer({ objects, host, inside, namespace, options, op }: Situation): ServerPlan {
-  const config = objects.config();
-  if (config === undefined) {
+export function planServer(input: PlanInput): ServerPlan {
+  const { objects, host, inside, namespace, container, options, op } = input;
+  const config = objects.config.get();
+  const settings = objects.settings.get();
+  const address = options.address ?? settings?.publicAddresses.ipv4;
+  if (config === undefined || settings === undefined || address === undefined) {
     throw new DatapathError("NOT_LOADED", op, "the last load, or unload, did not finish", {
       hint: "run `dp load` again",
     });
   }
-  const { records } = objects;
-  const identity = checkNamespace(namespace, objects, op);
+  const netns = checkNamespace(namespace, objects, op);
   const ifname = options.ifname ?? DEFAULT_IFNAME;
   checkInside(inside, ifname, namespace.path, op);
 
-  const publicAddress = options.address ?? config.publicAddress;
-  const { uplink, hostAddresses } = uplinkFor(publicAddress, config.uplink, objects, host, op);
-  const first = freeFrom(objects, config);
+  const { uplink, hostAddresses } = uplinkFor(address, settings.uplink, input);
+  const first = freeFrom(objects, settings);
   const { port: asked, force = false, warn } = options;
-  const { portRange: range } = config;
-  const choice = { port: asked, address: publicAddress, range, first: first.port, force, objects, host, warn };
-  const port = choosePort(choice, op);
-  const hostPort = port.value;
-  const name = options.name ?? defaultName(options, hostPort, objects);
-  const namesake = records.find({ name });
+  const range = settings.portRange;
+  const port = choosePort({ port: asked, address, range, first: first.port, force, objects, host, warn }, op);
+  const name = options.name ?? defaultName(container, port.value, objects);
+  const namesake = objects.records.find({ name });
   if (namesake !== undefined) {
-    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by server ${namesake.hostPort}`, {
+    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by ${serverLabel(namesake)}`, {
       hint: goneHint(objects, namesake, host),
     });
   }
-  const subnets = { host: Subnet.parse(config.hostSubnet, op), container: Subnet.parse(config.containerSubnet, op) };
-  const addresses = chooseAddresses(options, subnets, new AddressOwners(objects, host), first.index, op);
-  const { hostAddress, containerAddress } = addresses;
-  const mac = containerMac(containerAddress);
-  const hostName = nameHostPeer(hostPort, objects, host, op);
-  const group = options.group ?? "";
-
-  return {
-    veth: {
-      hostName,
-      hostAddress,
-      netns: namespace.fd,
-      containerName: ifname,
-      containerMac: mac,
-      containerAddress,
-      mtu: options.mtu ?? uplink.mtu,
-    },
-    record: {
-      state: "pending",
-      publicAddress,
-      hostPort,
-      gamePort: options.gamePort ?? DEFAULT_GAME_PORT,
+  const subnets = ipv4Subnets(config);
+  const chosen = chooseAddresses(options, subnets, new AddressOwners(objects, host), first.address, op);
+  const { freeFrom: nextAddress, ...ipv4 } = chosen;
+  const [counter = 0] = objects.counters.lowestFree(1);
+  const forwards: Forward[] = [
+    {
+      protocol: "tcp",
+      address,
+      port: port.value,
+      count: 1,
+      containerPort: options.containerPort ?? DEFAULT_CONTAINER_PORT,
       uplink: uplink.index,
-      createdAt: new Date(),
-      netnsCookie: identity.cookie,
-      netnsInode: identity.inode,
-      name,
-      group,
-      netns: namespace.path,
-      portReserved: !isReserved(hostPort),
-      mtu: options.mtu,
-      veth: {
-        hostPeer: { iface: { index: 0, name: hostName, mac: HOST_PEER_MAC }, addr: hostAddress },
-        podPeer: { iface: { index: 0, name: ifname, mac }, addr: containerAddress },
-      },
+      mtu: uplink.mtu,
+      counter,
     },
-    groupId: records.groups.of(group),
+  ];
+  // Last: it is noted as a change, which only a transaction takes back.
+  const id = objects.serverIds((each) => host.link(each) !== undefined).claim();
+  return {
+    record: {
+      id,
+      name,
+      group: options.group ?? "",
+      state: "pending",
+      createdAt: new Date(),
+      owner: options.owner ?? DEFAULT_OWNER,
+      network: "own",
+      container,
+      netns: { ...netns, path: namespace.path },
+      hostPeer: { ifindex: 0, name: hostPeerName(id), mac: HOST_PEER_MAC },
+      containerPeer: { ifindex: 0, name: ifname, mac: containerMac(id) },
+      addresses: { ipv4 },
+      forwards,
+      mtu: options.mtu,
+    },
+    netns: namespace.fd,
+    mtu: options.mtu ?? smallestMtu(forwards) ?? uplink.mtu,
     hostAddresses,
-    freeFrom: { index: addresses.freeFrom, port: port.freeFrom },
+    freeFrom: { address: nextAddress, port: port.freeFrom },
   };
 }
 
@@ -124,12 +125,12 @@ function checkNamespace({ fd, path }: Namespace, objects: Objects, op: string): 
   using own = currentNetns();
   if (inode === netnsInode(own)) {
     throw new DatapathError("CONFLICT", op, `${path} is the host's own network namespace`, {
-      hint: "a container with host networking has none of its own: run it with --network none",
+      hint: "a container with host networking has no network namespace: run it with --network none",
     });
   }
   const cookie = netnsCookie(fd);
   const owner = objects.records.find({ netnsCookie: cookie });
-  if (owner !== undefined) throw new DatapathError("CONFLICT", op, `${path} is already ${label(owner)}`);
+  if (owner !== undefined) throw new DatapathError("CONFLICT", op, `${path} already belongs to ${serverLabel(owner)}`);
   return { cookie, inode };
 }
 
@@ -143,34 +144,25 @@ function checkInside(inside: Netlink, ifname: string, path: string, op: string):
   }
 }
 
-function defaultName({ container }: ServerOptions, port: number, { records }: Objects): string {
-  const name = container === undefined ? "" : containerName(container);
-  if (name !== "" && name.length <= 63 && records.find({ name }) === undefined) return name;
-  // Of the same port on several addresses, the first has the plain one.
+function defaultName(container: ContainerRef | undefined, port: number, { records }: Objects): string {
+  const name = container?.name ?? "";
+  const isName = name.length <= 63 && !/^\d*$/.test(name);
+  if (isName && records.find({ name }) === undefined) return name;
+  // Of the servers with one port on several addresses, the first gets the plain name.
   for (let count = 1; ; count++) {
     const plain = count === 1 ? `server-${port}` : `server-${port}-${count}`;
     if (records.find({ name: plain }) === undefined) return plain;
   }
 }
 
-function nameHostPeer(port: number, objects: Objects, host: Netlink, op: string): string {
-  const name = hostPeerName(port, (each) => objects.isGuarded(each));
-  if (host.link(name) === undefined) return name;
-  throw new DatapathError("CONFLICT", op, `the host has an interface ${name} already, and it is no server's`, {
-    hint: `dp gc removes it if it is of a server that is gone; else: ip link delete ${name}`,
-  });
-}
-
-/** The interface a server's replies leave by; and all addresses of the host, when they had to be read to tell. */
+/** The uplink that replies leave by; and all addresses of the host, when they had to be read to tell. */
 function uplinkFor(
   address: string,
   main: number,
-  objects: Objects,
-  host: Netlink,
-  op: string,
+  { objects, host, op }: PlanInput,
 ): { uplink: Link; hostAddresses: HostAddress[] | undefined } {
-  const attached = objects
-    .uplinks()
+  const attached = objects.uplinks
+    .all()
     .flatMap((index) => host.link(index) ?? [])
     .sort((one, other) => Number(other.index === main) - Number(one.index === main));
   if (attached.length === 0) {
@@ -178,13 +170,13 @@ function uplinkFor(
       hint: "run `dp load` again",
     });
   }
-  const owner = objects.hostAddressOwner(address);
+  const owner = objects.hostAddresses.ownerOf(address);
   const uplink = attached.find(({ index }) => index === owner);
   const isStillThere =
     uplink !== undefined &&
     host.addresses({ ifindex: uplink.index, family: "inet" }).some((each) => each.address === address);
   if (isStillThere) return { uplink, hostAddresses: undefined };
-  const all = hostAddresses(host, objects.netData());
+  const all = hostAddresses(host, objects.records.all());
   const { index } = uplinkOf(address, attached.map(toInterface), all, host, op);
   const found = attached.find((each) => each.index === index) as Link;
   return { uplink: found, hostAddresses: all };

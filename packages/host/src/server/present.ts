@@ -4,40 +4,46 @@ import { openServerNetns } from "../container/processes.ts";
 import { isHostPeer } from "./server.ts";
 
 /**
- * The interface a server's container is entered by, if it is still there: whatever its name and MAC are by now, and
- * never another one that has its index.
+ * The host peer of a server, if it is still there: whatever its name and MAC are by now, and never another interface
+ * with its index.
  *
- * @param link the interface under the record's index
+ * @param link the interface with the recorded index
  */
 export function presentHostPeer(objects: Objects, record: ServerRecord, link: Link | undefined): Link | undefined {
   if (link === undefined) return undefined;
-  const { hostPeer, podPeer } = record.veth;
-  // The kernel takes the entry out with the interface: as long as it is there, this is the one.
-  if (objects.getHostPeer(podPeer.addr) === hostPeer.iface.index) return link;
+  if (vouchedHostPeer(objects, record)) return link;
   return isHostPeer(link, record) && leadsToContainer(link, record) ? link : undefined;
+}
+
+/**
+ * Whether the kernel vouches for the recorded index: it removes the host peer entry when the interface is deleted, so
+ * while the entry has that index, the interface is the server's.
+ */
+export function vouchedHostPeer(objects: Objects, { id, hostPeer }: ServerRecord): boolean {
+  return hostPeer.ifindex !== 0 && objects.hostPeers.get(id) === hostPeer.ifindex;
 }
 
 /** As {@link presentHostPeer}, where the interface was not read yet. */
 export function findHostPeer(objects: Objects, record: ServerRecord, host: Netlink): Link | undefined {
-  const { index } = record.veth.hostPeer.iface;
-  return presentHostPeer(objects, record, index === 0 ? undefined : host.link(index));
+  const { ifindex } = record.hostPeer;
+  return presentHostPeer(objects, record, ifindex === 0 ? undefined : host.link(ifindex));
 }
 
-/** For what is taken by a server whose container ended, or was started anew. */
+/** A hint for a conflict with a server whose container ended or was restarted; undefined when it is there. */
 export function goneHint(objects: Objects, record: ServerRecord, host: Netlink): string | undefined {
   if (findHostPeer(objects, record, host) !== undefined) return undefined;
-  return `its container is gone: dp del-server --name ${record.name}`;
+  return `its container is gone: dp del-server ${record.name}`;
 }
 
-/** For one whose entry was lost, with the pin of its map: its other end has to be in the container. */
+/** For a server whose host peer entry was lost, with the pin of its map: the container peer has to be the other end. */
 function leadsToContainer({ index }: Link, record: ServerRecord): boolean {
   try {
     using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });
-    const peer = inside.link(record.veth.podPeer.iface.index);
+    const peer = inside.link(record.containerPeer.ifindex);
     return peer?.kind === "veth" && peer.peerIndex === index;
   } catch {
-    // Out of reach, with everything else as it was: alive is what it is taken for.
+    // The namespace cannot be entered, and all else is as it was: the server counts as present.
     return true;
   }
 }

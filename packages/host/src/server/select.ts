@@ -1,37 +1,53 @@
-import type { Objects, ServerRecord } from "@dp/core";
+import { type Objects, type Protocol, serverLabel, type ServerRecord } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import { checkAddress, checkPort } from "./check-input.ts";
+import { checkAddress, checkNumber, checkPort } from "./check-input.ts";
+import { portOwners } from "./ports.ts";
 
-/** One server: by its host port, and its public address where several have that port; or by its name. */
-export type ServerSelector = { port: number; address?: string | undefined } | { name: string };
+/** One server: by its id, by its name, or by a public port, with the address and protocol where several have that port. */
+export type ServerSelector =
+  | { id: number }
+  | { name: string }
+  | { port: number; address?: string | undefined; protocol?: Protocol | undefined };
 
-/** Throws `DatapathError` BAD_USAGE for a port or an address that cannot be. */
+const MAX_ID = 0xffff_ffff;
+
+/** Throws `DatapathError` BAD_USAGE for an id, a port or an address that cannot be. */
 export function checkSelector(selector: ServerSelector, op: string): void {
   if ("name" in selector) return;
+  if ("id" in selector) {
+    checkNumber(selector.id, 1, MAX_ID, "the id", op);
+    return;
+  }
   checkPort(selector.port, "the port", op);
   if (selector.address !== undefined) checkAddress(selector.address, "the public address", op);
 }
 
-/** "server 25570", for messages. */
+/** "server lobby", "server id:7", "server on 203.0.113.10:25570/tcp", for messages. */
 export function describeSelector(selector: ServerSelector): string {
+  if ("id" in selector) return `server id:${selector.id}`;
   if ("name" in selector) return `server ${selector.name}`;
-  return selector.address === undefined ? `server ${selector.port}` : `server ${selector.address}:${selector.port}`;
+  return `the server on ${describePort(selector)}`;
+}
+
+function describePort({ port, address, protocol }: Extract<ServerSelector, { port: number }>): string {
+  const host = address?.includes(":") === true ? `[${address}]` : address;
+  const end = protocol === undefined ? "" : `/${protocol}`;
+  return host === undefined ? `port ${port}${end}` : `${host}:${port}${end}`;
 }
 
 /**
- * The server that is meant; undefined when there is none.
+ * The server that a selector names; undefined when there is none.
  *
- * @throws DatapathError `BAD_USAGE` when several have the port and no address says which
+ * @throws DatapathError `BAD_USAGE` when several match, naming each with a selector of its own
  */
 export function findServer(objects: Objects, selector: ServerSelector, op: string): ServerRecord | undefined {
+  if ("id" in selector) return objects.records.get(selector.id);
   if ("name" in selector) return objects.records.find(selector);
-  const { port, address } = selector;
-  if (address !== undefined) return objects.records.find({ endpoint: { address, port } });
-  const [found, ...others] = serversOnPort(objects, port);
-  if (others.length === 0) return found;
-  const addresses = [found, ...others].flatMap((record) => record?.publicAddress ?? []);
-  throw new DatapathError("BAD_USAGE", op, `port ${port} is a server's on ${addresses.join(" and on ")}`, {
-    hint: `say which: ${addresses.map((each) => `--address ${each}`).join(" or ")}`,
+  const found = serversOn(objects, selector);
+  if (found.length <= 1) return found[0];
+  const candidates = found.map(serverLabel).join(", ");
+  throw new DatapathError("BAD_USAGE", op, `${describePort(selector)} belongs to several servers: ${candidates}`, {
+    hint: `name one of them: ${found.map(({ name }) => name).join(", ")}`,
   });
 }
 
@@ -39,26 +55,32 @@ export function findServer(objects: Objects, selector: ServerSelector, op: strin
 export function requireServer(objects: Objects, selector: ServerSelector, op: string): ServerRecord {
   const record = findServer(objects, selector, op);
   if (record !== undefined) return record;
-  throw new DatapathError("NO_SUCH_SERVER", op, absence(selector), { hint: "`dp list` shows those there are" });
+  throw new DatapathError("NO_SUCH_SERVER", op, absence(selector), { hint: "`dp list` shows the servers" });
 }
 
 function absence(selector: ServerSelector): string {
-  if ("name" in selector) return "there is no server of that name";
-  const { port, address } = selector;
-  return `there is no server on ${address === undefined ? `port ${port}` : `${address}:${port}`}`;
+  if ("id" in selector) return `there is no server with the id ${selector.id}`;
+  if ("name" in selector) return `there is no server named ${selector.name}`;
+  return `there is no server on ${describePort(selector)}`;
 }
 
-/** Every server with a host port, on whatever address. */
-export function serversOnPort(objects: Objects, port: number): ServerRecord[] {
-  const found = portOwners(objects)(port);
-  // One may be on an address that the host has not any more.
-  return found.length > 0 ? found : objects.netData().filter((record) => record.hostPort === port);
-}
-
-/** Tells the servers with a host port on the addresses the host has, without reading all records. */
-export function portOwners(objects: Objects): (port: number) => ServerRecord[] {
-  const { publicAddress } = objects.config() ?? {};
-  const own = objects.hostAddresses().map(({ address }) => address);
-  const addresses = [...new Set([...(publicAddress === undefined ? [] : [publicAddress]), ...own])];
-  return (port) => addresses.flatMap((address) => objects.records.find({ endpoint: { address, port } }) ?? []);
+function serversOn(
+  objects: Objects,
+  { port, address, protocol }: Extract<ServerSelector, { port: number }>,
+): ServerRecord[] {
+  if (address !== undefined) {
+    const protocols: readonly Protocol[] = protocol === undefined ? ["tcp", "udp"] : [protocol];
+    const found = protocols.flatMap((each) => objects.records.find({ endpoint: { protocol: each, address, port } }) ?? []);
+    return found.filter((record, index) => found.findIndex(({ id }) => id === record.id) === index);
+  }
+  const has = ({ forwards }: ServerRecord) =>
+    forwards.some(
+      (forward) =>
+        port >= forward.port &&
+        port < forward.port + forward.count &&
+        (protocol === undefined || forward.protocol === protocol),
+    );
+  const found = portOwners(objects)(port).flatMap((id) => objects.records.get(id) ?? []);
+  // A server may be on an address that the host no longer has.
+  return (found.length > 0 ? found : objects.records.all()).filter(has);
 }

@@ -1,112 +1,133 @@
-import type { Counters, ServerRecord, ServerState, VethPeer } from "@dp/core";
+import type { Addresses, ContainerRef, Forward, Peer, ServerRecord, ServerState, Traffic } from "@dp/core";
+import { type DropReason, serverLabel } from "@dp/core";
 import type { Link } from "@dp/netlink";
 
-/** One end of a server's veth pair. */
-export interface ServerPeer {
-  /** In the network namespace the interface is in. */
-  ifindex: number;
-  name: string;
-  mac: string;
-  /** IPv4, dotted. */
+/** A forward of a server, with both its endpoints. */
+export interface ServerForward {
+  protocol: "tcp" | "udp";
+  /** The public address. */
   address: string;
+  /** The public port, or the first of a range. */
+  port: number;
+  /** The number of ports: 1 unless it is a range. */
+  count: number;
+  containerAddress: string;
+  /** The container port, or the first of a range. */
+  containerPort: number;
+  /** The interface that players' packets arrive by; null when it is gone. */
+  uplink: string | null;
+  /** MTU of the way to players, in bytes. */
+  mtu: number;
 }
 
-/** A Minecraft server behind this host. All of it can be written as JSON. */
+/** A server behind this host. All of it can be written as JSON. */
 export interface Server {
-  /** The host port players connect to. */
-  port: number;
-  /** The public address players connect to. */
-  address: string;
+  /** From 1. It never changes. */
+  id: number;
   name: string;
   /** null for none. */
   group: string | null;
-  /** Where the server listens, inside its container. */
-  gamePort: number;
   /** "pending": being added or removed. "gone": its container, and with it the veth pair, is no longer there. */
   state: ServerState | "gone";
   /** ISO 8601, UTC. */
   createdAt: string;
-  /** The network namespace, by the path it was given by. */
+  /** `cli`, `file:NAME` or `cni:NETWORK`. */
+  owner: string;
+  network: "own" | "keep";
+  /** How the container was named; null for one that was named by its network namespace. */
+  container: ContainerRef | null;
+  /** The network namespace, by the path it was named by. */
   netns: string;
-  containerAddress: string;
-  hostPeer: ServerPeer;
-  containerPeer: ServerPeer;
+  forwards: ServerForward[];
+  /** The container's address and its gateway, for each family it has. */
+  addresses: Addresses;
+  hostPeer: Peer;
+  containerPeer: Peer;
 }
 
-/** A server with what its packets came to since it was added. */
+/** Packets and bytes of one direction. JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */
+export interface TrafficCount {
+  packets: number;
+  bytes: number;
+}
+
+/** A forward with its traffic since it was added. */
+export interface ForwardDetails extends ServerForward {
+  /** From players to the container. */
+  in: TrafficCount;
+  /** From the container to players. */
+  out: TrafficCount;
+}
+
+/** A server with its traffic and drops since it was added. */
 export interface ServerDetails extends Server {
+  forwards: ForwardDetails[];
   /** Connections and UDP flows the container has open through the proxy, those just closed included. */
   flows: number;
-  counters: ServerCounters;
-}
-
-/** What a server's packets came to. */
-export interface ServerCounters {
-  /** From players to the container. */
-  in: { packets: number; bytes: number };
-  /** From the container to players. */
-  out: { packets: number; bytes: number };
-  /** Packets of the container that were dropped, for every reason there is. */
-  drops: Record<string, number>;
-}
-
-/** @param hostPeer its own interface, if that is still there: see presentHostPeer */
-export function toServer(record: ServerRecord, hostPeer: Link | undefined): Server {
-  const { hostPeer: host, podPeer: container } = record.veth;
-  return {
-    port: record.hostPort,
-    address: record.publicAddress,
-    name: record.name,
-    group: record.group === "" ? null : record.group,
-    gamePort: record.gamePort,
-    state: record.state === "pending" || hostPeer !== undefined ? record.state : "gone",
-    createdAt: record.createdAt.toISOString(),
-    netns: record.netns,
-    containerAddress: container.addr,
-    hostPeer: toPeer(host),
-    containerPeer: toPeer(container),
-  };
-}
-
-function toPeer({ iface, addr }: VethPeer): ServerPeer {
-  return { ifindex: iface.index, name: iface.name, mac: iface.mac, address: addr };
+  /** Packets of the container that were dropped, for every drop reason there is. */
+  drops: Record<DropReason, number>;
 }
 
 /**
- * Whether an interface looks as a server's host peer was made: proof enough to delete it by. One that somebody gave
- * another name or MAC is the server's all the same: see presentHostPeer.
+ * @param hostPeer the host peer, if it is still there: see presentHostPeer
+ * @param uplinkName names an interface; undefined when it is gone
  */
-export function isHostPeer(link: Link | undefined, record: ServerRecord): link is Link {
-  const { iface } = record.veth.hostPeer;
-  if (link === undefined || link.index !== iface.index || link.kind !== "veth") return false;
-  // All host peers have the same MAC.
-  return link.mac === iface.mac && link.name === iface.name;
-}
-
-/** JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */
-export function toCounters(counters: Counters): ServerCounters {
-  const { in: received, out: sent, drops } = counters;
+export function toServer(
+  record: ServerRecord,
+  hostPeer: Link | undefined,
+  uplinkName: (ifindex: number) => string | undefined,
+): Server {
   return {
-    in: { packets: Number(received.packets), bytes: Number(received.bytes) },
-    out: { packets: Number(sent.packets), bytes: Number(sent.bytes) },
-    drops: Object.fromEntries(Object.entries(drops).map(([reason, packets]) => [reason, Number(packets)])),
+    id: record.id,
+    name: record.name,
+    group: record.group === "" ? null : record.group,
+    state: record.state === "pending" || hostPeer !== undefined ? record.state : "gone",
+    createdAt: record.createdAt.toISOString(),
+    owner: record.owner,
+    network: record.network,
+    container: record.container ?? null,
+    netns: record.netns.path,
+    forwards: record.forwards.map((forward) => toForward(record, forward, uplinkName)),
+    addresses: record.addresses,
+    hostPeer: record.hostPeer,
+    containerPeer: record.containerPeer,
   };
 }
 
+function toForward(
+  { addresses }: ServerRecord,
+  { protocol, address, port, count, containerPort, uplink, mtu }: Forward,
+  uplinkName: (ifindex: number) => string | undefined,
+): ServerForward {
+  const pair = address.includes(":") ? addresses.ipv6 : addresses.ipv4;
+  const containerAddress = pair?.container ?? "";
+  return { protocol, address, port, count, containerAddress, containerPort, uplink: uplinkName(uplink) ?? null, mtu };
+}
+
+export function toCount({ packets, bytes }: Traffic): TrafficCount {
+  return { packets: Number(packets), bytes: Number(bytes) };
+}
+
+/**
+ * Whether an interface looks as a server's host peer was made: proof enough to delete it by. One that got another name
+ * or MAC since is the server's all the same: see presentHostPeer.
+ */
+export function isHostPeer(link: Link | undefined, { hostPeer }: ServerRecord): link is Link {
+  if (link === undefined || link.index !== hostPeer.ifindex || link.kind !== "veth") return false;
+  // All host peers have the same MAC.
+  return link.mac === hostPeer.mac && link.name === hostPeer.name;
+}
+
 /** The name of a server's connection blocks: by it they are found when its cgroup is gone. */
-export function blockName({ veth }: Pick<ServerRecord, "veth">): string {
-  return veth.hostPeer.iface.name;
+export function blockName({ hostPeer }: Pick<ServerRecord, "hostPeer">): string {
+  return hostPeer.name;
 }
 
-/** "25570 (lobby)", for messages. */
-export function label({ hostPort, name }: Pick<ServerRecord, "hostPort" | "name">): string {
-  return `server ${hostPort} (${name})`;
-}
+type Named = Pick<ServerRecord, "id" | "name">;
 
-/** "servers 25570 (lobby), 25571 (games) and 12 more" */
-export function labels(records: readonly Pick<ServerRecord, "hostPort" | "name">[]): string {
+/** "server lobby (id 7), server games (id 8) and 12 more" */
+export function serverLabels(records: readonly Named[]): string {
   const SHOWN = 8;
-  const names = records.slice(0, SHOWN).map(({ hostPort, name }) => `${hostPort} (${name})`);
-  const more = records.length > SHOWN ? ` and ${records.length - SHOWN} more` : "";
-  return `server${records.length === 1 ? "" : "s"} ${names.join(", ")}${more}`;
+  const names = records.slice(0, SHOWN).map(serverLabel);
+  return `${names.join(", ")}${records.length > SHOWN ? ` and ${records.length - SHOWN} more` : ""}`;
 }

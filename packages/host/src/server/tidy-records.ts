@@ -1,11 +1,12 @@
 import type { Objects } from "@dp/core";
-import { FIRST_INDEX, freeFrom, indexOf } from "../allocate/first-free.ts";
+import { FIRST_POSITION, freeFrom, positionOf } from "../allocate/first-free.ts";
 import type { HostOptions } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
+import { publicPorts } from "./ports.ts";
 
 /**
- * Makes what only helps to find records agree with them, and forgets changes that are over: a process that was killed
- * may have left either. What it fails at, the next one does.
+ * Makes the indexes of the records agree with them, and ends changes that are over: a killed command may have left
+ * either. What fails here, the next command does.
  */
 export function tidyRecords(objects: Objects, options: HostOptions): void {
   try {
@@ -16,21 +17,35 @@ export function tidyRecords(objects: Objects, options: HostOptions): void {
 }
 
 function tidy(objects: Objects): void {
-  const { records: servers } = objects;
-  servers.reindex();
-  for (const address of servers.changing()) {
-    // One that could not be removed is tried again.
-    if (servers.get(address)?.state !== "pending") servers.endChange(address);
+  const { records } = objects;
+  records.reindex();
+  for (const { id, kind } of records.changes.all()) {
+    const record = records.get(id);
+    // A server that could not be removed is tried again.
+    if (kind === "running" && record?.state !== "pending") {
+      if (record === undefined) records.changes.remove(id);
+      else records.changes.end(id);
+    }
   }
-  const config = objects.config();
-  if (config === undefined) return;
-  const records = objects.netData();
-  const indexes = new Set(records.map((record) => indexOf(config, record)));
-  const ports = new Set(records.map(({ hostPort }) => hostPort));
-  let index = FIRST_INDEX;
-  while (indexes.has(index)) index++;
-  let [port] = config.portRange;
-  while (ports.has(port)) port++;
-  const now = freeFrom(objects, config);
-  if (now.index !== index || now.port !== port) servers.setFreeFrom({ index, port });
+  const config = objects.config.get();
+  const settings = objects.settings.get();
+  if (config === undefined || settings === undefined) return;
+  const all = records.all();
+  const ids = new Set(all.map(({ id }) => id));
+  const positions = new Set(all.map((record) => positionOf(config, record)));
+  const ports = new Set(all.flatMap(publicPorts));
+  const counters = new Set(all.flatMap(({ forwards }) => forwards.map(({ counter }) => counter)));
+  const lowest = (first: number, taken: ReadonlySet<number>) => {
+    let free = first;
+    while (taken.has(free)) free++;
+    return free;
+  };
+  const wanted = {
+    id: lowest(1, ids),
+    address: lowest(FIRST_POSITION, positions),
+    port: lowest(settings.portRange[0], ports),
+    counter: lowest(1, counters),
+  };
+  const now = freeFrom(objects, settings);
+  if (Object.entries(wanted).some(([key, value]) => now[key as keyof typeof now] !== value)) records.setFreeFrom(wanted);
 }

@@ -3,7 +3,7 @@
  *
  *     internet: net0 203.0.113.1 ======== up0 203.0.113.10 :host          container: (nothing yet)
  *
- * While it lives, the test process is inside "host". When it is disposed everything is gone, and a test that left
+ * While it exists, the test process is inside "host". When it is disposed everything is gone, and a test that left
  * something behind fails.
  */
 import { randomBytes } from "node:crypto";
@@ -114,21 +114,28 @@ export class Sandbox implements Disposable {
     using objects = openPinned({ pinRoot: this.pinRoot });
     return {
       pins: pins.sort(),
-      records: objects.netData(),
-      dnat: objects.dnatTargets().map(({ address, port, hostPeer }) => ({ address, port, hostPeer })),
-      snat: objects.snatTargets().map(({ hostPeer, uplink }) => ({ hostPeer, uplink })),
-      config: objects.config(),
-      vethPairs: objects.vethPairEntries(),
-      flows: objects.flows(),
-      hostAddresses: objects.hostAddresses().sort((one, other) => one.address.localeCompare(other.address)),
-      links: objects.attachments().map(({ program, iface, ifindex, programId }) => {
+      records: objects.records.all(),
+      // The ids of removed servers are left out: they are free again by themselves.
+      changes: objects.records.changes.all().filter(({ kind }) => kind === "running"),
+      endpoints: objects.endpoints.all(),
+      servers: objects.servers.all(),
+      containers: objects.containers.all(),
+      hostPeers: objects.hostPeers.all(),
+      players: objects.players.ids(),
+      counters: objects.counters.all(),
+      drops: objects.drops.ids(),
+      flows: objects.flows.all(),
+      reservedPorts: objects.reservedPorts.all(),
+      config: objects.config.get(),
+      settings: objects.settings.get(),
+      hostAddresses: objects.hostAddresses.all().sort((one, other) => one.address.localeCompare(other.address)),
+      uplinks: objects.uplinks.all(),
+      links: objects.attachments.all().map(({ program, iface, ifindex, programId }) => {
         return { program, iface, ifindex, programId };
       }),
-      cgroupLinks: objects.cgroupAttachments().map(({ program, cgroupId, programId }) => {
+      cgroupLinks: objects.attachments.onCgroup().map(({ program, cgroupId, programId }) => {
         return { program, cgroupId, programId };
       }),
-      hostPeers: objects.hostPeers(),
-      uplinks: objects.uplinks(),
     };
   }
 

@@ -1,43 +1,45 @@
 import type { ConnectionLog } from "../log/connection-log.ts";
-import { EntryClock } from "../log/stopwatch.ts";
+import { Stopwatch } from "../log/stopwatch.ts";
 import type { ProxyContext } from "../proxy-context.ts";
-import { type DnsReply, errorReply, screenQuery } from "./forwarder.ts";
+import { checkQuery } from "./check-query.ts";
 import { Rcode, typeName } from "./message.ts";
+import { type DnsReply, errorReply } from "./reply.ts";
 
-export type QueryOrigin = Pick<ConnectionLog, "kind" | "transport" | "server" | "source" | "destination">;
+/** Where a query comes from, as it is logged. */
+export type QuerySource = Pick<ConnectionLog, "kind" | "transport" | "server" | "source" | "destination">;
 
-/** Screens, forwards and logs one query. What to send back, or undefined for nothing. Never rejects. */
+/** Checks, forwards and logs one query. Resolves to the message to send, undefined for none. Never rejects. */
 export async function answerQuery(
   context: ProxyContext,
-  origin: QueryOrigin,
+  querySource: QuerySource,
   query: Uint8Array,
 ): Promise<Uint8Array | undefined> {
-  const clock = new EntryClock();
-  const screened = screenQuery(query);
-  const { answer, ...result } = screened.reply ?? (await forward(context, origin, query));
+  const stopwatch = new Stopwatch();
+  const checked = checkQuery(query);
+  const { answer, ...result } = checked.reply ?? (await forward(context, querySource, query));
   context.record({
-    ...origin,
+    ...querySource,
     ...result,
-    ...(screened.reply === undefined
-      ? { question: { name: screened.question.name, type: typeName(screened.question.type) } }
+    ...(checked.reply === undefined
+      ? { question: { name: checked.question.name, type: typeName(checked.question.type) } }
       : {}),
-    time: clock.time,
+    time: stopwatch.startedAt,
     bytesOut: query.length,
     bytesIn: answer?.length ?? 0,
-    durationMs: clock.durationMs,
+    durationMs: stopwatch.durationMs,
   });
   return answer;
 }
 
-async function forward(context: ProxyContext, origin: QueryOrigin, query: Uint8Array): Promise<DnsReply> {
-  const account = context.accounts.openQuery(origin.source.address);
-  if (account === undefined) return errorReply(query, Rcode.REFUSED, "refused:limit");
+async function forward(context: ProxyContext, querySource: QuerySource, query: Uint8Array): Promise<DnsReply> {
+  const usage = context.usage.openQuery(querySource.source.address);
+  if (usage === undefined) return errorReply(query, Rcode.REFUSED, "refused:limit");
   try {
-    return await context.forwarder.forward(query, origin.transport);
+    return await context.forwarder.forward(query, querySource.transport);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "UNKNOWN";
     return errorReply(query, Rcode.SERVFAIL, `connect-failed:${code}`);
   } finally {
-    context.accounts.closeQuery(account);
+    context.usage.closeQuery(usage);
   }
 }

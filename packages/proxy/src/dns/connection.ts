@@ -1,5 +1,5 @@
-import { type Admitted, refuse } from "../accept-connection.ts";
-import type { Account, Throttled } from "../limits/container-usage.ts";
+import { type AcceptedConnection, refuseConnection } from "../accept-connection.ts";
+import type { ContainerUsage, ThrottledReader } from "../limits/container-usage.ts";
 import { limitSocketBuffers } from "../limits/socket-buffers.ts";
 import type { Outcome } from "../log/connection-log.ts";
 import type { ProxyContext } from "../proxy-context.ts";
@@ -7,82 +7,83 @@ import { failureOutcome } from "../relay.ts";
 import { answerQuery } from "./answer-query.ts";
 import { DnsFrameReader, dnsFrame } from "./frames.ts";
 
-/** Queries of one connection that may wait for an answer; nothing more is read from it meanwhile. */
+/** Queries of one connection that may wait for an answer. At this number, reading from it pauses. */
 const MAX_PIPELINED = 16;
-/** Longer queries do not exist in practice; the answers may be as long as the protocol lets them. */
+/** The longest query in bytes; real queries are shorter. Answers may have any length that the protocol allows. */
 const MAX_QUERY = 4096;
 
-/** One DNS connection of a container (RFC 7766): queries may be pipelined, answers come as they are ready. */
-export class DnsConnection implements Throttled {
+/** A DNS connection of a container (RFC 7766): queries may be pipelined, answers are sent as they arrive. */
+export class DnsConnection implements ThrottledReader {
   readonly #context: ProxyContext;
-  readonly #admitted: Admitted;
-  readonly #account: Account;
+  readonly #accepted: AcceptedConnection;
+  readonly #usage: ContainerUsage;
   readonly #onDone: (connection: DnsConnection) => void;
   readonly #frames = new DnsFrameReader(MAX_QUERY);
-  readonly #waiting: Uint8Array[] = [];
+  readonly #unanswered: Uint8Array[] = [];
   #pending = 0;
   #queries = 0;
   #ended = false;
   #throttled = false;
-  #held = 0;
+  #unsent = 0;
   #outcome: Outcome = "closed";
   #lastActivity = performance.now();
 
-  /** Starts one, or refuses the connection and returns undefined. `onDone` is called once for one that started. */
+  /** Starts a connection, or refuses it and returns undefined. `onDone` is called once for each that started. */
   static start(
     context: ProxyContext,
-    admitted: Admitted,
+    accepted: AcceptedConnection,
     onDone: (connection: DnsConnection) => void,
   ): DnsConnection | undefined {
-    const account = context.accounts.openConnection(admitted.entry.source.address);
-    if (account === undefined) return refuse(context, admitted, "refused:limit");
-    return new DnsConnection(context, admitted, account, onDone);
+    const usage = context.usage.openConnection(accepted.entry.source.address);
+    if (usage === undefined) return refuseConnection(context, accepted, "refused:limit");
+    return new DnsConnection(context, accepted, usage, onDone);
   }
 
   private constructor(
     context: ProxyContext,
-    admitted: Admitted,
-    account: Account,
+    accepted: AcceptedConnection,
+    usage: ContainerUsage,
     onDone: (connection: DnsConnection) => void,
   ) {
     this.#context = context;
-    this.#admitted = admitted;
-    this.#account = account;
+    this.#accepted = accepted;
+    this.#usage = usage;
     this.#onDone = onDone;
-    const { client } = admitted;
+    const { client } = accepted;
     client.setNoDelay(true);
-    if (account.bufferShare !== undefined) limitSocketBuffers(client, account.bufferShare);
+    const limit = usage.socketBufferLimit;
+    if (limit !== undefined) limitSocketBuffers(client, limit);
     client.on("data", (bytes: Buffer) => {
       this.#lastActivity = performance.now();
-      this.#waiting.push(...this.#frames.push(bytes));
-      this.#work();
+      this.#unanswered.push(...this.#frames.push(bytes));
+      this.#process();
     });
     client.on("drain", () => {
-      this.#hold(0);
-      this.#work();
+      this.#setUnsent(0);
+      this.#process();
     });
     client.on("end", () => {
       this.#ended = true;
-      this.#work();
+      this.#process();
     });
     client.on("error", (error) => {
       this.#outcome = failureOutcome(error, "client");
     });
     client.on("close", () => this.#closed());
     client.resume();
-    account.join(this);
+    usage.addReader(this);
   }
 
   throttle(on: boolean): void {
     this.#throttled = on;
-    this.#work();
+    this.#process();
   }
 
-  get entry(): Admitted["entry"] {
-    return this.#admitted.entry;
+  get entry(): AcceptedConnection["entry"] {
+    return this.#accepted.entry;
   }
 
-  /** Closes it if nothing has moved for too long. */
+  /** Closes the connection when it was idle for too long. */
   checkIdle(now: number): void {
     if (this.#pending > 0) return;
     if (now - this.#lastActivity >= this.#context.limits.dnsIdleTimeoutMs) this.abort("timeout:idle");
@@ -90,54 +91,55 @@ export class DnsConnection implements Throttled {
 
   abort(outcome: Outcome): void {
     this.#outcome = outcome;
-    this.#admitted.client.resetAndDestroy();
+    this.#accepted.client.resetAndDestroy();
   }
 
-  #work(): void {
-    const { client } = this.#admitted;
+  #process(): void {
+    const { client } = this.#accepted;
     const full = () => this.#throttled || this.#pending >= MAX_PIPELINED || client.writableNeedDrain;
     while (!client.destroyed && !full()) {
-      const query = this.#waiting.shift();
+      const query = this.#unanswered.shift();
       if (query === undefined) break;
       void this.#answer(query);
     }
     if (client.destroyed) return;
     if (this.#frames.oversized) this.abort("refused:malformed");
-    else if (this.#ended && this.#pending === 0 && this.#waiting.length === 0) client.end();
-    else if (this.#waiting.length > 0 || full()) client.pause();
+    else if (this.#ended && this.#pending === 0 && this.#unanswered.length === 0) client.end();
+    else if (this.#unanswered.length > 0 || full()) client.pause();
     else client.resume();
   }
 
   async #answer(query: Uint8Array): Promise<void> {
     this.#pending++;
     this.#queries++;
-    const { client, entry } = this.#admitted;
+    const { client, entry } = this.#accepted;
     const answer = await answerQuery(this.#context, entry, query);
     this.#pending--;
     this.#lastActivity = performance.now();
-    if (answer !== undefined && client.writable && !client.write(dnsFrame(answer))) this.#hold(client.writableLength);
-    this.#work();
+    if (answer !== undefined && client.writable && !client.write(dnsFrame(answer)))
+      this.#setUnsent(client.writableLength);
+    this.#process();
   }
 
-  /** Counts the answers that the client has not taken yet. */
-  #hold(bytes: number): void {
-    const change = bytes - this.#held;
-    this.#held = bytes;
-    if (change !== 0) this.#account.buffer(change);
+  /** Counts the bytes of answers that the client has not taken yet. */
+  #setUnsent(bytes: number): void {
+    const change = bytes - this.#unsent;
+    this.#unsent = bytes;
+    if (change !== 0) this.#usage.addBufferedBytes(change);
   }
 
   #closed(): void {
-    this.#account.leave(this);
-    this.#hold(0);
-    this.#context.accounts.closeConnection(this.#account);
-    // Each query has a line of its own; the connection has one only if it asked nothing or ended badly.
+    this.#usage.removeReader(this);
+    this.#setUnsent(0);
+    this.#context.usage.closeConnection(this.#usage);
+    // Each query has its own log line. The connection has one only without queries, or when it did not end normally.
     if (this.#queries === 0 || this.#outcome !== "closed") {
-      const { entry, clock } = this.#admitted;
+      const { entry, stopwatch } = this.#accepted;
       this.#context.record({
         ...entry,
         bytesOut: 0,
         bytesIn: 0,
-        durationMs: clock.durationMs,
+        durationMs: stopwatch.durationMs,
         outcome: this.#outcome,
       });
     }

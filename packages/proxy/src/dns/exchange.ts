@@ -2,11 +2,11 @@ import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { deferred } from "../deferred.ts";
-import type { Endpoint } from "../ipv4.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { DnsFrameReader, dnsFrame } from "./frames.ts";
 import { answersQuery, withDnsId } from "./message.ts";
 
-/** Why a resolver gave no answer: "timeout", or an errno name. */
+/** Why a resolver gave no answer: "timeout" or an error code. */
 type ExchangeFailure = { readonly failure: string };
 export type Exchange = (
   resolver: Endpoint,
@@ -15,11 +15,11 @@ export type Exchange = (
 ) => Promise<Uint8Array | ExchangeFailure>;
 
 /**
- * Asks one resolver over UDP. The answer (under the query's id) or why there is none.
+ * Asks one resolver over UDP. Resolves to the answer, with the query's id, or to the failure.
  *
- * Each query has a socket of its own, connected to the resolver, and an id of its own: an answer has to come from that
- * address, to a port the kernel chose at random, under a random id and with the question that was asked. Whatever else
- * arrives is ignored and does not end the wait.
+ * Each query has its own socket, connected to the resolver, and its own random id. So an answer must come from the
+ * resolver's address to the port that the kernel chose at random, with this id and the question that was asked. Other
+ * messages are ignored and do not end the wait.
  */
 export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   const sent = withDnsId(query, randomInt(65536));
@@ -33,7 +33,7 @@ export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   socket.on("message", (answer) => {
     if (answersQuery(sent, answer)) resolve(originalId(query, answer));
   });
-  // Called with the error when there is no route, which the types do not say; Bun's has no code.
+  // Without a route this is called with an error, which the types do not show. Bun's error has no code.
   const connected = (error?: NodeJS.ErrnoException) => {
     if (error) failed(Object.assign(error, { code: error.code ?? "EHOSTUNREACH" }));
     else socket.send(sent, failed);
@@ -45,7 +45,7 @@ export const exchangeUdp: Exchange = (resolver, query, timeoutMs) => {
   });
 };
 
-/** Asks one resolver over TCP, on a connection of its own. Otherwise as `exchangeUdp`. */
+/** Asks one resolver over TCP, on a new connection. Otherwise as `exchangeUdp`. */
 export const exchangeTcp: Exchange = (resolver, query, timeoutMs) => {
   const sent = withDnsId(query, randomInt(65536));
   const { promise, resolve } = deferred<Uint8Array | ExchangeFailure>();

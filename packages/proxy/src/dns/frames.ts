@@ -1,20 +1,20 @@
-/** Puts DNS messages together from the bytes of a TCP connection. Holds at most one incomplete message. */
+/** Reads the DNS messages of a TCP connection. Holds at most one incomplete message. */
 export class DnsFrameReader {
   readonly #max: number;
   #rest: Uint8Array = new Uint8Array(0);
   #oversized = false;
 
-  /** `max`: the longest message taken, by default any that the 16-bit length (RFC 1035 4.2.2) can say. */
+  /** `max`: the longest message that is read. Default: 65535, the largest 16-bit length (RFC 1035 4.2.2). */
   constructor(max = 65535) {
     this.#max = max;
   }
 
-  /** A longer message was announced; nothing more is read. */
+  /** A message was longer than `max`; no more messages are read. */
   get oversized(): boolean {
     return this.#oversized;
   }
 
-  /** The messages completed by these bytes. */
+  /** Returns the messages that these bytes complete. */
   push(bytes: Uint8Array): Uint8Array[] {
     let data = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const messages: Uint8Array[] = [];
@@ -25,13 +25,13 @@ export class DnsFrameReader {
       messages.push(Uint8Array.from(data.subarray(2, 2 + length)));
       data = data.subarray(2 + length);
     }
-    // A copy, so that a few bytes left over do not keep a whole read alive.
+    // A copy, so that a few remaining bytes do not keep the memory of a whole read.
     this.#rest = this.#oversized ? new Uint8Array(0) : Uint8Array.from(data);
     return messages;
   }
 }
 
-/** The message with its length in front. */
+/** The message with its length as a prefix, as TCP needs it. */
 export function dnsFrame(message: Uint8Array): Uint8Array {
   const frame = new Uint8Array(2 + message.length);
   new DataView(frame.buffer).setUint16(0, message.length);

@@ -1,5 +1,5 @@
 /**
- * As much of a DNS message (RFC 1035 4.1) as forwarding needs: its header and its question.
+ * The parts of a DNS message (RFC 1035 4.1) that forwarding needs: the header and the question.
  *
  * ID 16 | QR 1, Opcode 4, AA 1, TC 1, RD 1 | RA 1, Z 3, RCODE 4 | QDCOUNT, ANCOUNT, NSCOUNT, ARCOUNT 16 each
  */
@@ -13,11 +13,11 @@ export interface DnsHeader {
 }
 
 export interface DnsQuestion {
-  /** Escaped as in zone files (RFC 1035 5.1), without the dot at its end; "." for the root. */
+  /** Escaped as in zone files (RFC 1035 5.1), without the final dot; "." for the root. */
   readonly name: string;
   readonly type: number;
   readonly class: number;
-  /** Where the question ends in the message. */
+  /** Offset of the end of the question in the message. */
   readonly end: number;
 }
 
@@ -50,7 +50,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   255: "ANY",
 };
 
-/** The answers to these are many messages (RFC 5936), which no resolver gives and this forwarder does not carry. */
+/** Query types whose answers have several messages (RFC 5936). Resolvers do not answer them, so they are refused. */
 export const ZONE_TRANSFERS: ReadonlySet<number> = new Set([251, 252]);
 
 export function typeName(type: number): string {
@@ -77,8 +77,8 @@ export function readDnsHeader(message: Uint8Array): DnsHeader | undefined {
 }
 
 /**
- * Reads the first question; undefined when it is cut short or its name is malformed. A compression pointer is
- * malformed here: in front of the first name there is nothing it could point to.
+ * Reads the first question; undefined when it is truncated or its name is malformed. A compression pointer is malformed
+ * here: no name precedes the first one.
  */
 export function readDnsQuestion(message: Uint8Array): DnsQuestion | undefined {
   const labels: string[] = [];
@@ -91,7 +91,7 @@ export function readDnsQuestion(message: Uint8Array): DnsQuestion | undefined {
     if (offset + length > message.length) return undefined;
     labels.push(escapeLabel(message.subarray(offset, offset + length)));
     offset += length;
-    // The octet of the root label is still to come.
+    // The octet of the root label follows.
     if (offset - DNS_HEADER_SIZE >= MAX_NAME) return undefined;
   }
   if (offset + 4 > message.length) return undefined;
@@ -115,22 +115,22 @@ function escapeLabel(label: Uint8Array): string {
   return text;
 }
 
-/** The same name (upper and lower case are the same), type and class. */
+/** The same type and class, and the same name without regard to case. */
 function sameQuestion(a: DnsQuestion, b: DnsQuestion): boolean {
   return a.type === b.type && a.class === b.class && a.name.toLowerCase() === b.name.toLowerCase();
 }
 
-/** A copy of the message under another id. */
+/** A copy of the message with another id. */
 export function withDnsId(message: Uint8Array, id: number): Uint8Array {
-  // Not slice: a Buffer's is no copy.
+  // Not `slice`: that of a Buffer does not copy.
   const copy = Uint8Array.from(message);
   viewOf(copy).setUint16(0, id);
   return copy;
 }
 
 /**
- * An answer to `query` that only says what went wrong: its id, opcode and RD flag, and its question where it could be
- * read. The query needs a header.
+ * An answer to `query` with a response code only: it has the id, the opcode and the RD flag of the query, and its
+ * question when that can be read. The query must have a header.
  */
 export function errorAnswer(query: Uint8Array, rcode: number): Uint8Array {
   const question = readDnsQuestion(query);
@@ -146,8 +146,8 @@ export function errorAnswer(query: Uint8Array, rcode: number): Uint8Array {
 }
 
 /**
- * Whether `answer` can be the answer to `query`: a response under its id and with its question. An error may leave the
- * question out, as servers do that could not read it.
+ * Whether `answer` can be the answer to `query`: a response with the same id and question. An error may omit the
+ * question: a server that cannot read the question does.
  */
 export function answersQuery(query: Uint8Array, answer: Uint8Array): boolean {
   const asked = readDnsHeader(query);

@@ -1,38 +1,40 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { deferred } from "../deferred.ts";
-import type { Endpoint } from "../ipv4.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { listenError } from "../listen-error.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { answerQuery } from "./answer-query.ts";
 
-/** Enough for a burst of queries while the loop is busy; the kernel's default is about 200 kB. */
+/** Holds a burst of queries while the event loop is busy; the kernel's default is about 200 kB. */
 const RECEIVE_BUFFER = 1024 * 1024;
 
 /**
- * What ICMP says about an answer sent earlier, to a container that no longer waited for it. Bun has the kernel report
- * such errors (IP_RECVERR), and the kernel does it by failing the next call on the socket, whoever that one is for. So
- * a send that fails this way has sent nothing and is tried again: otherwise one container could lose another's answers.
+ * The errors that ICMP reports for an earlier answer, whose container no longer waited for it. Bun enables IP_RECVERR,
+ * so the kernel reports such an error by failing the next call on the socket, whatever its destination. That call has
+ * sent nothing. So it is tried again: otherwise one container could suppress the answers to another one.
  */
-const UNDELIVERED: ReadonlySet<string> = new Set([
+const ICMP_ERRORS: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
   "ENETUNREACH",
   "EHOSTDOWN",
   "EACCES",
 ]);
-/** More errors than these are not pending at a time, unless somebody sends them on purpose. */
-const RESENDS = 16;
+/**
+ * How often one answer is sent again. More errors are pending at a time only when a container causes them on purpose.
+ */
+const MAX_RESENDS = 16;
 
 /**
- * The DNS listener's datagrams. It is a wildcard socket: an answer leaves from the address the kernel's route to the
- * container names as source, which is its host peer's address, where the query was sent to.
+ * The DNS listener for UDP. Its socket has no fixed address: the kernel sends an answer from the source address of the
+ * route to the container. That is the address of its host peer, which the query was sent to.
  */
 export class DnsUdpListener {
   readonly #socket: Socket;
   readonly #context: ProxyContext;
   #accepting = true;
 
-  /** Throws `DatapathError` when the port cannot be had. */
+  /** @throws DatapathError `CONFLICT` for a port in use, `FAILED` otherwise */
   static async open(
     context: ProxyContext,
     endpoint: Endpoint,
@@ -50,7 +52,7 @@ export class DnsUdpListener {
     }
     socket.removeAllListeners("error");
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (!UNDELIVERED.has(error.code ?? "")) warn(`DNS listener: ${error.message}`);
+      if (!ICMP_ERRORS.has(error.code ?? "")) warn(`DNS listener: ${error.message}`);
     });
     socket.setRecvBufferSize(RECEIVE_BUFFER);
     return new DnsUdpListener(socket, context);
@@ -62,7 +64,7 @@ export class DnsUdpListener {
     socket.on("message", (query, source) => void this.#received(query, source));
   }
 
-  /** Drops new queries; those on their way are still answered. */
+  /** Drops new queries. Earlier ones are still answered. */
   stopAccepting(): void {
     this.#accepting = false;
   }
@@ -74,13 +76,13 @@ export class DnsUdpListener {
 
   async #received(query: Buffer, { address, port }: RemoteInfo): Promise<void> {
     if (!this.#accepting || port === 0) return;
-    const server = this.#context.admit(address);
-    const origin = { kind: "dns", transport: "udp", source: { address, port }, destination: undefined } as const;
+    const server = this.#context.serverAt(address);
+    const querySource = { kind: "dns", transport: "udp", source: { address, port }, destination: undefined } as const;
     if (server === "refused") {
-      // No answer, not even an error: to a forged source that would be an attack on whoever has the address.
+      // No answer, not even an error: with a forged source address it would go to a host that sent no query.
       const counts = { bytesOut: query.length, bytesIn: 0, durationMs: 0 };
       this.#context.record({
-        ...origin,
+        ...querySource,
         ...counts,
         server: undefined,
         time: new Date(),
@@ -88,18 +90,18 @@ export class DnsUdpListener {
       });
       return;
     }
-    const answer = await answerQuery(this.#context, { ...origin, server }, query);
+    const answer = await answerQuery(this.#context, { ...querySource, server }, query);
     if (answer === undefined) return;
-    this.#send(answer, { address, port }, RESENDS);
+    this.#send(answer, { address, port }, MAX_RESENDS);
   }
 
   #send(answer: Uint8Array, to: Endpoint, resends: number): void {
     try {
       this.#socket.send(answer, to.port, to.address, (error: NodeJS.ErrnoException | null) => {
-        if (error && resends > 0 && UNDELIVERED.has(error.code ?? "")) this.#send(answer, to, resends - 1);
+        if (error && resends > 0 && ICMP_ERRORS.has(error.code ?? "")) this.#send(answer, to, resends - 1);
       });
     } catch {
-      // Closed in the meantime.
+      // The socket was closed in the meantime.
     }
   }
 }

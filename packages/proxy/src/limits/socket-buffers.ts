@@ -7,8 +7,8 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 
 /**
- * Limits what the kernel holds for a socket in each direction, and with it what one read can bring. Without a limit it
- * is as much as the connection's speed and delay ask for, many megabytes each way.
+ * Limits the kernel's two buffers of a socket, and with them the size of one read. Without a limit the kernel lets them
+ * grow with the speed and the delay of the connection, to many megabytes each.
  */
 export function limitSocketBuffers(socket: Socket, bytes: number): void {
   const fd = socketFd(socket);
@@ -18,7 +18,7 @@ export function limitSocketBuffers(socket: Socket, bytes: number): void {
   try {
     for (const name of [SO_RCVBUF, SO_SNDBUF]) setSocketOption(fd, SOL_SOCKET, name, value, "limit a socket's buffer");
   } catch (error) {
-    // Closed meanwhile.
+    // The socket was closed in the meantime.
     if (!(error instanceof SyscallError)) throw error;
   }
 }

@@ -1,13 +1,14 @@
-/** How many seconds' worth may come at once after a quiet time. */
+/** The size of a bucket, in seconds of its rate. */
 const BURST_SECONDS = 10;
 
 interface Bucket {
   tokens: number;
+  /** When `tokens` was computed. */
   at: number;
 }
 
-/** How often each container may do something: so many times a second, and ten seconds' worth at once. */
-export class Rates {
+/** Limits how often each container may do something: a rate per second, and ten seconds' worth at once. */
+export class TokenBuckets {
   readonly #perSecond: number;
   readonly #now: () => number;
   readonly #buckets = new Map<string, Bucket>();
@@ -17,11 +18,11 @@ export class Rates {
     this.#now = now;
   }
 
-  /** Whether it may be done now; if so, it is counted. */
+  /** Takes a token from the bucket of this address. False when it is empty. */
   take(address: string): boolean {
     const now = this.#now();
-    const bucket = this.#buckets.get(address) ?? { tokens: this.#most, at: now };
-    bucket.tokens = this.#tokens(bucket, now);
+    const bucket = this.#buckets.get(address) ?? { tokens: this.#capacity, at: now };
+    bucket.tokens = this.#tokensAt(bucket, now);
     bucket.at = now;
     this.#buckets.set(address, bucket);
     if (bucket.tokens < 1) return false;
@@ -29,24 +30,24 @@ export class Rates {
     return true;
   }
 
-  /** Forgets who has been quiet. To be called now and then. */
-  forget(): void {
+  /** Removes the buckets that are full again. */
+  removeFull(): void {
     const now = this.#now();
     for (const [address, bucket] of this.#buckets) {
-      if (this.#tokens(bucket, now) >= this.#most) this.#buckets.delete(address);
+      if (this.#tokensAt(bucket, now) >= this.#capacity) this.#buckets.delete(address);
     }
   }
 
-  /** How many are remembered. */
+  /** The number of buckets in memory. */
   get size(): number {
     return this.#buckets.size;
   }
 
-  get #most(): number {
+  get #capacity(): number {
     return this.#perSecond * BURST_SECONDS;
   }
 
-  #tokens({ tokens, at }: Bucket, now: number): number {
-    return Math.min(this.#most, tokens + ((now - at) / 1000) * this.#perSecond);
+  #tokensAt({ tokens, at }: Bucket, now: number): number {
+    return Math.min(this.#capacity, tokens + ((now - at) / 1000) * this.#perSecond);
   }
 }

@@ -1,27 +1,33 @@
-import type { Endpoint } from "../ipv4.ts";
+import type { Endpoint } from "../endpoint.ts";
 
-/** The server a container belongs to: its name and the public port players use. */
+/** The server that a container belongs to. */
 export interface ServerIdentity {
+  /** Never changes, and no other server has it at the same time. */
+  readonly id: number;
   readonly name: string;
-  readonly port: number;
 }
 
-/** Which listener took the connection. */
+/** The listener that accepted the connection. */
 export type ListenerKind = "tcp" | "http" | "dns";
 
 /**
  * How a connection or a DNS query ended.
  *
  * - `closed`: both sides finished. `answered`: the DNS answer was sent.
- * - `refused:policy`, `refused:self` (the proxy itself), `refused:limit`, `refused:unknown-source` (no server has that
- *   address), `refused:no-original-destination` (not redirected: somebody connected to the proxy itself),
- *   `refused:malformed` (not a DNS query that is forwarded).
- * - `connect-failed:ECONNREFUSED` and so on: the destination could not be reached. For DNS: no resolver could be.
- * - `timeout:connect`, `timeout:idle`, `timeout:keepalive` (a peer vanished), `timeout:dns` (no resolver answered).
- * - `reset:client`, `reset:upstream`: one side reset the connection; the other one was reset too.
- * - `failed:CODE`: any other error of an established connection.
- * - `server-removed`: its server was removed, or another one has its address now.
- * - `stopped`: the proxy was stopped and did not wait longer.
+ * - `refused:policy`: a rule refused it.
+ * - `refused:self`: the destination is the proxy itself.
+ * - `refused:limit`: the container reached a limit.
+ * - `refused:unknown-source`: the source address belongs to no server.
+ * - `refused:no-original-destination`: the connection was not redirected, its client connected to the proxy directly.
+ * - `refused:malformed`: the message is no DNS query that can be forwarded.
+ * - `connect-failed:CODE`: connecting to the destination, or to every resolver, failed with this error code.
+ * - `timeout:connect`: the destination did not answer in time. `timeout:dns`: no resolver answered in time.
+ * - `timeout:idle`: no bytes in either direction for too long.
+ * - `timeout:keepalive`: a side no longer answered keepalive probes.
+ * - `reset:client`, `reset:upstream`: one side reset the connection; the other side was reset too.
+ * - `failed:CODE`: an established connection failed with another error code.
+ * - `server-removed`: its server was removed, or the address belongs to another server now.
+ * - `stopped`: the proxy was stopped, and the connection was still open after `drainMs`.
  */
 export type Outcome =
   | "closed"
@@ -34,28 +40,28 @@ export type Outcome =
   | "server-removed"
   | "stopped";
 
-/** One connection, or one DNS query. */
+/** The log entry of one connection or one DNS query. */
 export interface ConnectionLog {
   /** When it began. */
   readonly time: Date;
   readonly kind: ListenerKind;
   readonly transport: "tcp" | "udp";
-  /** Undefined when no server has the source address. */
+  /** Undefined when the source address belongs to no server. */
   readonly server: ServerIdentity | undefined;
   readonly source: Endpoint;
-  /** Where the container wanted to go. Undefined when that is not known, as always for DNS over UDP. */
+  /** The original destination. Undefined when it is not known, as always for DNS over UDP. */
   readonly destination: Endpoint | undefined;
-  /** HTTP: the host name of the first request, "-" if there was none. */
+  /** HTTP: the host name of the first request, "-" without one. */
   readonly host?: string;
-  /** DNS: what was asked, escaped as in zone files. */
+  /** DNS: the name, escaped as in zone files, and the type that was queried. */
   readonly question?: { readonly name: string; readonly type: string };
-  /** DNS: the code of the answer, such as NOERROR. */
+  /** DNS: the response code of the answer, such as NOERROR. */
   readonly rcode?: string;
-  /** DNS: the resolver whose answer it is, as "address:port". */
+  /** DNS: the resolver that gave the answer, as "address:port". */
   readonly resolver?: string;
   /** The rule that refused it. */
   readonly rule?: string;
-  /** How many refusals of the same server, or of strangers, were not logged before this one: there were too many. */
+  /** How many earlier refusals of the same server, or of unknown sources, were left out of the log. */
   readonly unlogged?: number;
   /** Payload bytes from the container. */
   readonly bytesOut: number;

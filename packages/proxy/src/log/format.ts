@@ -1,27 +1,27 @@
-import type { Endpoint } from "../ipv4.ts";
+import type { Endpoint } from "../endpoint.ts";
 import type { ConnectionLog } from "./connection-log.ts";
 
 /**
- * One line for people, without a newline at its end:
- * `2026-01-31T12:00:00.000Z survival:25565 http 10.2.0.5:40123 -> 203.0.113.9:80 closed host=example.org out=78 in=1256
- * 0.042s`. No value from the network can break the line or forge a field: whatever is not plain is quoted.
+ * The entry as one line of text, without a newline at its end:
+ * `2026-01-31T12:00:00.000Z survival http 10.2.0.5:40123 -> 203.0.113.9:80 closed host=example.org out=78 in=1256
+ * 0.042s`. Values from the network are quoted unless they are plain, so that none can break the line or forge a field.
  * Throws nothing.
  */
 export function formatLogLine(entry: ConnectionLog): string {
   const { server, destination, question } = entry;
   return [
     entry.time.toISOString(),
-    server === undefined ? "-" : `${plain(server.name)}:${server.port}`,
+    server === undefined ? "-" : serverName(server.name),
     entry.transport === "udp" ? `${entry.kind}/udp` : entry.kind,
-    endpoint(entry.source),
+    formatEndpoint(entry.source),
     "->",
-    destination === undefined ? "-" : endpoint(destination),
+    destination === undefined ? "-" : formatEndpoint(destination),
     entry.outcome,
-    ...(entry.host === undefined ? [] : [`host=${plain(entry.host)}`]),
-    ...(question === undefined ? [] : [`question=${plain(question.name)}/${question.type}`]),
+    ...(entry.host === undefined ? [] : [`host=${quoteUnlessPlain(entry.host)}`]),
+    ...(question === undefined ? [] : [`question=${quoteUnlessPlain(question.name)}/${question.type}`]),
     ...(entry.rcode === undefined ? [] : [`rcode=${entry.rcode}`]),
     ...(entry.resolver === undefined ? [] : [`resolver=${entry.resolver}`]),
-    ...(entry.rule === undefined ? [] : [`rule=${plain(entry.rule)}`]),
+    ...(entry.rule === undefined ? [] : [`rule=${quoteUnlessPlain(entry.rule)}`]),
     ...(entry.unlogged === undefined ? [] : [`unlogged=${entry.unlogged}`]),
     `out=${entry.bytesOut}`,
     `in=${entry.bytesIn}`,
@@ -29,14 +29,14 @@ export function formatLogLine(entry: ConnectionLog): string {
   ].join(" ");
 }
 
-/** The entry as one JSON document on one line: {@link toFields}. Throws nothing. */
+/** The entry as one JSON document on one line, with the fields of {@link toFields}. Throws nothing. */
 export function toJson(entry: ConnectionLog): string {
   return JSON.stringify(toFields(entry));
 }
 
 /**
- * The entry as plain data, every field always there, null where nothing is known. Keys are an interface: new ones may
- * be added, none changes its meaning.
+ * The entry as plain data. Every field is always present, and null when its value is not known. The keys are a public
+ * interface: new keys may be added, and no key changes its meaning.
  * Throws nothing.
  */
 export function toFields(entry: ConnectionLog): Record<string, string | number | null> {
@@ -45,7 +45,7 @@ export function toFields(entry: ConnectionLog): Record<string, string | number |
     kind: entry.kind,
     transport: entry.transport,
     server: entry.server?.name ?? null,
-    serverPort: entry.server?.port ?? null,
+    serverId: entry.server?.id ?? null,
     source: entry.source.address,
     sourcePort: entry.source.port,
     destination: entry.destination?.address ?? null,
@@ -64,12 +64,20 @@ export function toFields(entry: ConnectionLog): Record<string, string | number |
   };
 }
 
-function endpoint({ address, port }: Endpoint): string {
+function formatEndpoint({ address, port }: Endpoint): string {
   return `${address}:${port}`;
 }
 
-/** JSON's quotes and escapes, plus those of C1 and Unicode line ends, which some terminals and readers act upon. */
-function plain(text: string): string {
+/** A name "-" is quoted: without quotes it means that the source belongs to no server. */
+function serverName(name: string): string {
+  return name === "-" ? '"-"' : quoteUnlessPlain(name);
+}
+
+/**
+ * Quotes and escapes as JSON does. C1 controls, directional marks and Unicode line ends are escaped too: some terminals
+ * and log readers act upon them.
+ */
+function quoteUnlessPlain(text: string): string {
   if (/^[A-Za-z0-9._:[\]@%/+*!$&'(),;~\\-]+$/.test(text)) return text;
   return JSON.stringify(text).replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,

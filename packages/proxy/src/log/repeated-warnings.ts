@@ -1,18 +1,21 @@
-/** How long the same warning is not given again. */
-const QUIET_MS = 60_000;
-/** More different ones are not remembered. */
-const REMEMBERED = 100;
+/** The shortest time between two equal warnings. */
+const REPEAT_MS = 60_000;
+/** How many different warnings are remembered. */
+const MAX_REMEMBERED = 100;
 
 type Warn = (message: string) => void;
 
-/** Gives each warning once a minute: what goes wrong for every connection would be told for every connection. */
-export function quietly(warn: Warn, now: () => number = () => performance.now()): Warn {
-  const last = new Map<string, number>();
+/**
+ * Passes each warning on at most once a minute. Without this, a fault that affects every connection would give a
+ * warning for every connection.
+ */
+export function limitRepeatedWarnings(warn: Warn, now: () => number = () => performance.now()): Warn {
+  const lastGiven = new Map<string, number>();
   return (message) => {
     const time = now();
-    if (time - (last.get(message) ?? -Infinity) < QUIET_MS) return;
-    if (last.size >= REMEMBERED) last.clear();
-    last.set(message, time);
+    if (time - (lastGiven.get(message) ?? -Infinity) < REPEAT_MS) return;
+    if (lastGiven.size >= MAX_REMEMBERED) lastGiven.clear();
+    lastGiven.set(message, time);
     warn(message);
   };
 }

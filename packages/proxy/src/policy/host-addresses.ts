@@ -1,27 +1,26 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { Errno, type Fd, socket, tryBind } from "@dp/sys";
-import { parseIpv4 } from "../ipv4.ts";
+import { Errno, type Fd, parseIpv4, socket, tryBind } from "@dp/sys";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
-/** How old the list may get, where one is needed. */
+/** The longest time before the addresses are listed again. */
 const MAX_AGE_MS = 2000;
 
-/** Something that knows which addresses are the host's. */
-interface Source extends Disposable {
+/** A way to find out whether an address is the host's. */
+interface AddressSource extends Disposable {
   has(address: string): boolean;
 }
 
-/** Which IPv4 addresses are the host's own. */
-export class OwnAddresses implements Disposable {
-  readonly #source: Source;
+/** The IPv4 addresses of the host. */
+export class HostAddresses implements Disposable {
+  readonly #source: AddressSource;
 
-  constructor(source: Source = kernelSays()) {
+  constructor(source: AddressSource = defaultSource()) {
     this.#source = source;
   }
 
-  /** True for an address of an interface, all of 127.0.0.0/8, and 0.0.0.0/8, which Linux takes for the host. */
+  /** True for an address of an interface, for 127.0.0.0/8, and for 0.0.0.0/8, which Linux connects to the host. */
   has(address: string): boolean {
     const number = parseIpv4(address);
     if (number === undefined) return false;
@@ -34,33 +33,33 @@ export class OwnAddresses implements Disposable {
 }
 
 /**
- * Asks the kernel, which is never out of date. It has to be the list where the host lets sockets bind to foreign
- * addresses; what is too new for the list is caught once a connection is established, when its two ends have the same
- * address.
+ * Binding asks the kernel, whose answer is always current. With `ip_nonlocal_bind` the kernel lets sockets bind to
+ * every address, so the addresses are listed instead. An address that is newer than the list is detected when a
+ * connection to it is established, because both ends then have the same address.
  */
-function kernelSays(): Source {
-  const foreign = readFileSync("/proc/sys/net/ipv4/ip_nonlocal_bind", "utf8").trim() !== "0";
-  return foreign ? new AddressList() : new BindProbe();
+function defaultSource(): AddressSource {
+  const nonlocalBind = readFileSync("/proc/sys/net/ipv4/ip_nonlocal_bind", "utf8").trim() !== "0";
+  return nonlocalBind ? new AddressList() : new BindProbe();
 }
 
 /**
- * Asks about one address by binding a socket to it: a microsecond. Listing the interfaces takes a tenth of a second on
- * a host with a thousand servers. The socket is the same until an address is the host's: then it is bound, and of no
- * use any more.
+ * Asks about one address by binding a socket to it, which takes a microsecond. Listing the interfaces takes a tenth of
+ * a second on a host with a thousand servers. A socket that could be bound cannot be bound again, so it is replaced;
+ * otherwise the same socket is used for the next address.
  */
-class BindProbe implements Source {
+class BindProbe implements AddressSource {
   #socket: Fd | undefined;
 
-  /** Also true for the broadcast addresses of the host's networks, which is as well. */
+  /** Also true for the broadcast addresses of the host's networks, which containers must not reach either. */
   has(address: string): boolean {
-    // struct sockaddr_in with port 0; sin_family is in the order of the host.
+    // struct sockaddr_in with port 0; sin_family is in host byte order.
     const sockaddr = new Uint8Array(16);
     new Uint16Array(sockaddr.buffer, 0, 1)[0] = AF_INET;
     sockaddr.set(address.split(".").map(Number), 4);
     try {
       this.#socket ??= socket(AF_INET, SOCK_DGRAM, 0);
     } catch {
-      // No descriptor left: not knowing must not open the host.
+      // Without a free descriptor the answer is unknown, and an unknown address must be treated as the host's.
       return true;
     }
     const result = tryBind(this.#socket, sockaddr);
@@ -74,8 +73,8 @@ class BindProbe implements Source {
   }
 }
 
-/** The addresses of the interfaces, listed again when they are asked for and old. */
-export class AddressList implements Source {
+/** The addresses of the interfaces. They are listed again when they are needed and too old. */
+export class AddressList implements AddressSource {
   readonly #list: () => string[];
   readonly #now: () => number;
   #addresses = new Set<string>();

@@ -7,7 +7,7 @@ import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
 import { attachNetfilterPrograms, detachNetfilterPrograms } from "./attach-netfilter.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
 import type { LoadedProgram, LoadedPrograms } from "./loaded-programs.ts";
-import { type AttachTarget, defaultMechanism, type Mechanism, type MechanismName, type Place } from "./mechanism.ts";
+import { type AttachTarget, chooseMechanism, type Mechanism, type MechanismName, type Place } from "./mechanism.ts";
 import type { PinRoot } from "./pin-root.ts";
 import {
   CGROUP_PROGRAMS,
@@ -100,7 +100,7 @@ export class Attachments implements Disposable {
    * the privileges to find out.
    */
   get mechanism(): MechanismName {
-    return (this.#mechanism ??= this.#mechanismInUse() ?? this.#asked ?? defaultMechanism());
+    return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism(this.#asked));
   }
 
   /** By the pin of an uplink, of which there are few; by any pin where there is none of those. */

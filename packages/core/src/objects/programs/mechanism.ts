@@ -1,3 +1,4 @@
+import { DatapathError } from "@dp/sys";
 import { hasTcx } from "../../libbpf/feature.ts";
 import type { Program } from "../../libbpf/program.ts";
 import type { Interface } from "../interface.ts";
@@ -6,9 +7,15 @@ import type { InterfaceProgram, InterfaceProgramRow } from "./program-table.ts";
 /** How programs are attached to interfaces: by TCX links, or by clsact filters where the kernel has no TCX. */
 export type MechanismName = "tcx" | "clsact";
 
-/** The mechanism this kernel has. Throws `SyscallError` without the privileges to find out. */
-export function defaultMechanism(): MechanismName {
-  return hasTcx() ? "tcx" : "clsact";
+/**
+ * The mechanism that was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another word,
+ * `SyscallError` without the privileges to ask the kernel.
+ */
+export function chooseMechanism(asked?: MechanismName): MechanismName {
+  if (asked === undefined) return hasTcx() ? "tcx" : "clsact";
+  if (asked === "tcx" || asked === "clsact") return asked;
+  const reason = `${JSON.stringify(asked)} is not a mechanism`;
+  throw new DatapathError("BAD_USAGE", "choose how to attach programs", reason, { hint: "tcx or clsact" });
 }
 
 /** An interface of the calling thread's network namespace, as far as attaching needs to know it. */

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { beforeChange, DatapathError, Errno, isBpffs } from "@dp/sys";
+import { DatapathError, Errno, isBpffs } from "@dp/sys";
+import { beforeChange } from "@dp/sys/fault";
 import { callError } from "../../libbpf/errors.ts";
 import { unpin } from "../../libbpf/pin.ts";
 import type { Undo } from "../upgrade/undo.ts";

@@ -87,7 +87,14 @@ export const PROGRAM_TABLE = [
   { name: "tproxy_host", object: "tproxy", hook: "tc", place: "host peer", direction: "egress", order: 1 },
   // The end of a flow is watched for before a proxy can ask where the flow was going.
   { name: "sockops", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "sockOps", loadedBy: "load" },
-  { name: "getsockopt", object: "proxy_socket", hook: "cgroup", place: "cgroup", attachType: "getsockopt", loadedBy: "load" },
+  {
+    name: "getsockopt",
+    object: "proxy_socket",
+    hook: "cgroup",
+    place: "cgroup",
+    attachType: "getsockopt",
+    loadedBy: "load",
+  },
   { name: "guard", object: "guard", hook: "netfilter", place: "host", needs: NETFILTER },
   {
     name: "block_connect4",
@@ -134,7 +141,7 @@ export type PinnedProgram = InterfaceProgram | CgroupProgram;
 /** A row of the program table. */
 export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow) & { readonly name: ProgramName };
 /** A row of a program on interfaces. */
-export type InterfaceProgramRow = TcRow & { readonly name: InterfaceProgram };
+export type InterfaceProgramRow<Name extends InterfaceProgram = InterfaceProgram> = TcRow & { readonly name: Name };
 /** A row of a program that is loaded with the others and attached to one cgroup. */
 export type CgroupProgramRow = CgroupRow & { readonly name: CgroupProgram };
 /** A row of a program that refuses connections of a cgroup. */
@@ -174,7 +181,10 @@ export const LOADED_OBJECTS: readonly ObjectName[] = [
 ];
 
 /** The programs for an interface of that place, in the order they are attached in. */
-export function programsAt(place: "uplink" | "host peer" | "container peer"): readonly InterfaceProgramRow[] {
+export function programsAt(place: "uplink" | "host peer"): readonly InterfaceProgramRow<HostInterfaceProgram>[];
+export function programsAt(place: "container peer"): readonly InterfaceProgramRow<ContainerPeerProgram>[];
+export function programsAt(place: InterfaceProgramRow["place"]): readonly InterfaceProgramRow[];
+export function programsAt(place: InterfaceProgramRow["place"]): readonly InterfaceProgramRow[] {
   return INTERFACE_PROGRAMS.filter((row) => row.place === place);
 }
 

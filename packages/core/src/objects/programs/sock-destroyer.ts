@@ -14,7 +14,7 @@ export interface DestroyOptions {
 
 export type Protocol = "tcp" | "udp";
 
-/** struct dp_sock_counts of sock.bpf.c: its only global variable that can change. */
+/** struct dp_sock_counts of freeze.bpf.c: its only global variable that can change. */
 interface Counts {
   destroyed: bigint;
   refused: bigint;

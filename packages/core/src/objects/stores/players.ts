@@ -8,9 +8,9 @@ import type { MapOfMaps } from "../../libbpf/map-of-maps.ts";
  * `@dp/sys` holds.
  */
 export class Players {
-  readonly #tables: MapOfMaps<number, number, number>;
+  readonly #tables: MapOfMaps<number, number, readonly number[]>;
 
-  constructor(tables: MapOfMaps<number, number, number>) {
+  constructor(tables: MapOfMaps<number, number, readonly number[]>) {
     this.#tables = tables;
   }
 

@@ -64,7 +64,11 @@ export const UNLOAD_FIRST =
  */
 export function changeFrom(map: RawMap, name: MapName, path: string, mayDrop: boolean): Change {
   const fail = (field: string, expected: string, actual: string): never => {
-    throw new LayoutError(`open the pinned map ${path}`, { struct: `map ${name}`, field, expected, actual }, UNLOAD_FIRST);
+    throw new LayoutError(
+      `open the pinned map ${path}`,
+      { struct: `map ${name}`, field, expected, actual },
+      UNLOAD_FIRST,
+    );
   };
   const { type } = mapLayouts[name];
   const { info } = map;

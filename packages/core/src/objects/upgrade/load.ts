@@ -14,7 +14,6 @@ import {
   LOADED_OBJECTS,
   PINNED_PROGRAMS,
   type ProgramRow,
-  programsOf,
   RUN_PROGRAMS,
 } from "../programs/program-table.ts";
 import { copyEntries } from "./carry.ts";
@@ -102,7 +101,6 @@ class Loading implements Disposable {
     const codecs = new Map<string, ReturnType<typeof rawCodecs>>();
     const object = loadObject(name, {
       image,
-      programs: programsOf(name).map((row) => row.name),
       prepare: (open) => {
         if (CGROUP_PROGRAMS.some((row) => row.object === name)) tellHostNetns(open);
         prepare?.(name, open);

@@ -130,12 +130,7 @@ function isEmpty(root: PinRoot): boolean {
   return progs.length === 0 && maps.length === 0;
 }
 
-function openRoot(
-  root: PinRoot,
-  opening: Opening,
-  { mechanism }: OpenPinnedOptions,
-  layouts: KnownLayouts,
-): Objects {
+function openRoot(root: PinRoot, opening: Opening, { mechanism }: OpenPinnedOptions, layouts: KnownLayouts): Objects {
   requireKnownLayout(root, readStamp(root), layouts);
   if (opening !== "partly") requirePins(root);
   const programs = LoadedPrograms.open(root);

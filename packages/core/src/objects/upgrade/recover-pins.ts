@@ -34,6 +34,9 @@ function attachmentsOf(root: PinRoot, name: PinnedProgram): string[] {
   return root.links().flatMap(({ program, path }) => (program === name ? [path] : []));
 }
 
+/** What the kernel keeps of a map's name. */
+const NAME_LENGTH = 15;
+
 /**
  * Pins again what the programs that are pinned or attached still have. A map that nothing holds any more is gone, with
  * all that was in it.
@@ -51,7 +54,7 @@ function recoverMaps(root: PinRoot): void {
     if (map !== undefined && !found.has(map.name)) found.set(map.name, id);
   }
   for (const name of missing) {
-    const id = found.get(name);
+    const id = found.get(name.slice(0, NAME_LENGTH));
     using map = id === undefined ? undefined : openIfThere(id);
     if (map === undefined) continue;
     root.create();

@@ -49,7 +49,10 @@ export function requireKnownLayout(root: PinRoot, stamp: Stamp | undefined, { ve
   const { layoutVersion: layout } = stamp;
   const [age, hint] =
     layout > version
-      ? ["a newer build", "use that build or a newer one; to go back to this build, first unload with that one: dp unload"]
+      ? [
+          "a newer build",
+          "use that build or a newer one; to go back to this build, first unload with that one: dp unload",
+        ]
       : ["an older build", "unload it with that build (its dp unload), then load this one: dp load"];
   const reason = `loaded by ${buildOf(age, stamp)} with layout ${layout}: this build opens ${range(oldest, version)}`;
   throw new DatapathError("CONFLICT", `open ${root.path}`, reason, { hint });

@@ -45,7 +45,9 @@ export function takeOver(map: OpenMap, { root, servers, mayDrop }: TakeOverOptio
   try {
     if (!(map.name in mapLayouts)) return reuse(map, old);
     const name = map.name as MapName;
-    const change = changeFrom(old, name, path, mayDrop);
+    // One that is pinned aside too was left by an upgrade that was killed after it had set its stamp.
+    const isLeft = root.replaced().some(({ id }) => id === old.info.id);
+    const change = changeFrom(old, name, path, mayDrop || isLeft);
     const sameInner = hasSameInner(old, name);
     if (!sameInner && carryRule(name).innerAnew !== true) throw innerMismatch(path, name);
     if (wanted === old.info.maxEntries && sameInner && isSame(shapesOf(old, name), knownShapes(name))) {

@@ -1,13 +1,13 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 /**
- * What dies or is left half done, and what collects it: each in the running kernel.
+ * Containers that end, and what killed commands leave: what repair does about it: each in the running kernel.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { loadBpf, openPinned } from "@dp/core";
 import { mountBpffs } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import { addServer, gc, list, load, status, unload } from "../src/index.ts";
+import { addServer, list, load, repair, status, unload } from "../src/index.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
@@ -15,9 +15,9 @@ setDefaultTimeout(120_000);
 
 const PORT = 25570;
 
-const NOTHING = { collected: [], removed: [], mended: [], remaining: [] };
+const NOTHING = { removedServers: [], removed: [], repaired: [], remaining: [] };
 
-describe("gc", () => {
+describe("repair", () => {
   test("finds nothing to do where all is well", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
@@ -25,15 +25,15 @@ describe("gc", () => {
     await addServer({ ...options, port: PORT, netns: sandbox.container(), group: "games" });
     await addServer({ ...options, port: PORT + 1, netns: sandbox.container(), group: "games" });
     const before = sandbox.observe();
-    expect(await gc({ ...options, dryRun: true })).toMatchObject(NOTHING);
-    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(await repair({ ...options, dryRun: true })).toMatchObject(NOTHING);
+    expect(await repair(options)).toMatchObject(NOTHING);
     expect(sandbox.observe()).toEqual(before);
     expect(sandbox.warnings).toEqual([]);
     expect(sandbox.leakedFds).toEqual([]);
     await unload({ ...options, force: true });
   });
 
-  test("takes out a server whose container died, and nothing of another", async () => {
+  test("removes a server whose container ended, and nothing of another", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     await load(options);
@@ -43,47 +43,47 @@ describe("gc", () => {
     await addServer({ ...options, port: PORT + 1, netns: mortal, name: "mortal" });
     await sandbox.kill(mortal);
 
-    const dryRun = await gc({ ...options, dryRun: true });
-    expect(dryRun.collected).toMatchObject([{ port: PORT + 1, name: "mortal", state: "gone" }]);
+    const dryRun = await repair({ ...options, dryRun: true });
+    expect(dryRun.removedServers).toMatchObject([{ name: "mortal", state: "gone" }]);
     expect(await list(options)).toHaveLength(2);
-    expect((await gc(options)).collected).toMatchObject([{ port: PORT + 1 }]);
+    expect((await repair(options)).removedServers).toMatchObject([{ name: "mortal" }]);
     expect(sandbox.observe()).toEqual(before);
-    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(await repair(options)).toMatchObject(NOTHING);
     await unload({ ...options, force: true });
   });
 
-  test("takes down what a first load left that was killed, and says nothing of what is not loaded", async () => {
+  test("removes what a killed first load left, and says nothing of what is not loaded", async () => {
     using sandbox = new Sandbox();
     const { options, pinRoot } = sandbox;
     mkdirSync(pinRoot);
     mountBpffs(pinRoot);
     const empty = sandbox.observe();
-    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(await repair(options)).toMatchObject(NOTHING);
     loadBpf({ pinRoot }).close();
     rmSync(join(pinRoot, "progs", "dp_snat"));
     expect(await status(options)).toMatchObject({ loaded: true, healthy: false });
-    expect((await gc({ ...options, dryRun: true })).remaining.map(({ code }) => code)).toEqual(["pins-missing"]);
-    expect((await gc(options)).removed.map(({ code }) => code)).toEqual(["load-unfinished"]);
+    expect((await repair({ ...options, dryRun: true })).remaining.map(({ code }) => code)).toEqual(["pins-missing"]);
+    expect((await repair(options)).removed.map(({ code }) => code)).toEqual(["load-unfinished"]);
     expect(sandbox.observe()).toEqual(empty);
-    expect(await gc(options)).toMatchObject(NOTHING);
+    expect(await repair(options)).toMatchObject(NOTHING);
     expect(await status(options)).toMatchObject({ loaded: false, healthy: false, findings: [] });
   });
 
-  test("brings back pins that somebody removed, and what is attached to them", async () => {
+  test("restores pins that were removed, and what is attached to them", async () => {
     using sandbox = new Sandbox();
     const { options, pinRoot } = sandbox;
     await load(options);
     await addServer({ ...options, port: PORT, netns: sandbox.container(), group: "games" });
     await addServer({ ...options, port: PORT + 1, netns: sandbox.container(), group: "others" });
-    for (const pin of ["progs/dp_snat", `progs/dp_arp_dp${PORT}`, "progs/dp_dnat_up0", "maps/dp_snat_targets"]) {
+    for (const pin of ["progs/dp_snat", "progs/dp_arp_dp1", "progs/dp_dnat_up0", "maps/dp_servers"]) {
       rmSync(join(pinRoot, pin));
     }
     expect(await status(options)).toMatchObject({ loaded: true, healthy: false });
-    expect(await gc(options)).toMatchObject({ collected: [], removed: [], remaining: [] });
+    expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], remaining: [] });
     expect(await status(options)).toMatchObject({ loaded: true, healthy: true, findings: [] });
     {
       using objects = openPinned({ pinRoot });
-      expect(new Set(objects.snatTargets().map(({ group }) => group)).size).toBe(2);
+      expect(new Set(objects.servers.all().map(([, { group }]) => group)).size).toBe(2);
     }
     await unload({ ...options, force: true });
   });

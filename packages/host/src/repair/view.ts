@@ -1,36 +1,46 @@
-import type { Attachment, HostConfig, InterfaceProgram, Objects, ServerRecord } from "@dp/core";
+import type { Attachment, ConnectionBlock, HostConfig, InterfaceProgram, Objects, ServerRecord, Settings } from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import type { PortSet } from "../kernel/port-set.ts";
 import { reservedPorts } from "../kernel/reserved-ports.ts";
 
-export interface SceneOptions extends HostOptions {
+export interface ViewOptions extends HostOptions {
   /** Look into the containers' namespaces, too: it takes most of the time. Default true. */
   inside?: boolean | undefined;
 }
 
+/** Where dp_dnat is attached, or should be. */
+export type UplinkAttachment = Pick<Attachment, "iface" | "ifindex" | "programId">;
+
 /**
- * What is written down and what is there, read once, so that ten thousand servers are compared without ten thousand
- * questions. Under the pin root's lock nothing of datapath's changes while it is looked at.
+ * What is recorded and what is there, read once, so that ten thousand servers are compared without ten thousand
+ * questions. Under the pin root's lock nothing of datapath changes while it is used.
  */
-export class Scene {
+export class View {
   readonly objects: Objects;
   readonly netlink: Netlink;
-  readonly options: SceneOptions;
+  readonly options: ViewOptions;
   readonly config: HostConfig | undefined;
+  readonly settings: Settings | undefined;
   readonly records: readonly ServerRecord[];
+  /** Of the records. */
+  readonly ids: ReadonlySet<number>;
+  readonly hostPeerNames: ReadonlySet<string>;
   readonly links: readonly Link[];
   /** The host's own. */
   readonly addresses: readonly HostAddress[];
   readonly attachments: readonly Attachment[];
-  /** The attachments of dp_dnat. Without their pins, the interfaces of `dp_uplinks` stand in for them. */
-  readonly uplinkAttachments: readonly Pick<Attachment, "iface" | "ifindex" | "programId">[];
-  /** The interfaces that players come in by, as far as they are there; the one new servers get first. */
+  /** Where no pin says so any more, they are the interfaces that replies may leave by. */
+  readonly uplinkAttachments: readonly UplinkAttachment[];
+  /** The interfaces that players arrive by, as far as they are there; first the one that new servers get. */
   readonly uplinks: readonly Link[];
   readonly reserved: Pick<PortSet, "has">;
-  /** The host peers whose drops are counted. */
+  /** The servers that have drop counts. */
   readonly counted: ReadonlySet<number>;
+  /** The servers that have a table of players. */
+  readonly withPlayers: ReadonlySet<number>;
+  readonly blocks: readonly ConnectionBlock[];
   readonly #byIndex: ReadonlyMap<number, Link>;
   readonly #byName: ReadonlyMap<string, Link>;
   readonly #addresses: ReadonlyMap<number, Address[]>;
@@ -38,17 +48,22 @@ export class Scene {
   readonly #neighbours: ReadonlyMap<number, Neighbour[]>;
   readonly #attachments: ReadonlyMap<string, Attachment>;
 
-  constructor(objects: Objects, netlink: Netlink, options: SceneOptions) {
+  constructor(objects: Objects, netlink: Netlink, options: ViewOptions) {
     this.objects = objects;
     this.netlink = netlink;
     this.options = options;
-    this.config = objects.config();
-    this.records = objects.netData();
+    this.config = objects.config.get();
+    this.settings = objects.settings.get();
+    this.records = objects.records.all();
+    this.ids = new Set(this.records.map(({ id }) => id));
+    this.hostPeerNames = new Set(this.records.map(({ hostPeer }) => hostPeer.name));
     this.links = netlink.links();
     this.addresses = hostAddresses(netlink, this.records);
-    this.attachments = objects.attachments();
+    this.attachments = objects.attachments.all();
     this.reserved = reservedPorts();
-    this.counted = new Set(objects.countedHostPeers());
+    this.counted = new Set(objects.drops.ids());
+    this.withPlayers = new Set(objects.players.ids());
+    this.blocks = objects.connectionBlocks();
     this.#byIndex = new Map(this.links.map((link) => [link.index, link]));
     this.#byName = new Map(this.links.map((link) => [link.name, link]));
     this.#addresses = byInterface(netlink.addresses({ family: "inet" }));
@@ -57,25 +72,31 @@ export class Scene {
     this.#attachments = new Map(this.attachments.map((each) => [`${each.program} ${each.iface}`, each]));
     const pinned = this.attachments.filter(({ program }) => program === "dnat");
     const named = pinned.map((each) => ({ ...each, iface: this.#uplink(each)?.name ?? each.iface }));
-    this.uplinkAttachments = named.length > 0 ? named : objects.uplinks().flatMap((ifindex) => this.#unpinned(ifindex));
+    this.uplinkAttachments =
+      named.length > 0 ? named : objects.uplinks.all().flatMap((ifindex) => this.#unpinnedUplink(ifindex));
     this.uplinks = this.uplinkAttachments
       .flatMap(({ iface }) => this.link(iface) ?? [])
       .sort((one, other) => this.#rank(other) - this.#rank(one));
   }
 
-  /** By the name its pin has; if none has that any more, under its new one. */
+  /** By the name its pin has; if no interface has that name any more, by its index. */
   #uplink({ iface, ifindex }: Pick<Attachment, "iface" | "ifindex">): Link | undefined {
     return this.link(iface) ?? this.link(ifindex);
   }
 
-  #unpinned(ifindex: number): Scene["uplinkAttachments"] {
+  #unpinnedUplink(ifindex: number): UplinkAttachment[] {
     const link = this.link(ifindex);
     return link === undefined ? [] : [{ iface: link.name, ifindex: 0, programId: 0 }];
   }
 
   #rank({ index }: Link): number {
-    if (index === this.config?.uplink) return 2;
-    return Number(this.addressesOf(index).some(({ address }) => address === this.config?.publicAddress));
+    if (index === this.settings?.uplink) return 2;
+    return Number(this.addressesOf(index).some(({ address }) => this.isDefaultAddress(address)));
+  }
+
+  /** Whether forwards without an address get this one. */
+  isDefaultAddress(address: string): boolean {
+    return Object.values(this.settings?.publicAddresses ?? {}).includes(address);
   }
 
   link(ref: number | string): Link | undefined {

@@ -1,19 +1,20 @@
 import { type News, type Notification, Subscription } from "@dp/netlink";
-import { gc, type GcResult } from "./gc.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { repair, type RepairResult } from "./repair.ts";
 import type { Finding } from "./repair/finding.ts";
-import { isInside } from "./repair/inspect-container.ts";
+import { isInside } from "./server/parts/container-network.ts";
 import type { Server } from "./server/server.ts";
 import { messageOf } from "./transaction.ts";
 
-/** What `watch` found or did. Contains only JSON values. */
-export type WatchEvent =
+/** What the agent found or did. Contains only JSON values. */
+export type AgentEvent =
   /** It is subscribed: no change from now on is missed. */
-  | { event: "watching"; pinRoot: string }
-  | { event: "collected"; server: Server }
-  /** "removed": an orphan was removed. "mended": what a server lacked was restored. */
-  | { event: "removed" | "mended"; finding: Finding }
+  | { event: "started"; pinRoot: string }
+  /** A server whose container is gone, or a leftover of one, was removed. */
+  | { event: "server-removed"; server: Server }
+  /** "removed": an orphan was removed. "repaired": what a server lacked was restored. */
+  | { event: "removed" | "repaired"; finding: Finding }
   /** "found": a finding that the operator has to put right, reported once. "resolved": it is gone. */
   | { event: "found" | "resolved"; finding: Finding }
   /** The kernel dropped notifications for lack of room: everything is checked. */
@@ -23,22 +24,20 @@ export type WatchEvent =
   /** Reported once for as long as it stays true. */
   | { event: "warning"; message: string };
 
-/** How `watch` checks, reports and ends. */
-export interface WatchOptions extends HostOptions {
+/** How the agent checks, reports and ends. */
+export interface AgentOptions extends HostOptions {
   /** Ends it. A change that has begun is finished; waiting for the lock is not. */
   signal: AbortSignal;
   /** Called with each event, in order. */
-  onEvent: (event: WatchEvent) => void;
+  onEvent: (event: AgentEvent) => void;
   /** How often everything is checked without any notification, in milliseconds. Default one minute. */
   checkMs?: number | undefined;
   /** Bytes of notifications that the kernel keeps while a check runs. Default 8 MiB. */
   room?: number | undefined;
 }
 
-const OP = "watch";
+const OP = "run the agent";
 
-/** How often notifications are read: the runtime cannot wait for a netlink socket. */
-const POLL_MS = 100;
 /** Notifications come in bursts: a check starts this long after the last one, */
 const QUIET_MS = 300;
 /** and at most this long after the first one. */
@@ -52,7 +51,7 @@ const CHECK_MS = 60_000;
 const ROOM = 8 * 1024 * 1024;
 
 /**
- * Does what `gc` does whenever the kernel reports a change that may concern a server: an interface was deleted or
+ * Does what {@link repair} does whenever the kernel reports a change that may concern a server: an interface was deleted or
  * changed, an address or a route of the host was added or deleted. It also runs once a minute, because the kernel does
  * not report everything (a program that is detached, changes inside a container).
  *
@@ -60,24 +59,23 @@ const ROOM = 8 * 1024 * 1024;
  *
  * @throws DatapathError `UNSUPPORTED` without the privileges
  */
-export async function watch(options: WatchOptions): Promise<void> {
+export async function runAgent(options: AgentOptions): Promise<void> {
   requirePrivileges(OP);
   const { signal, onEvent, checkMs = CHECK_MS, room = ROOM } = options;
   using changes = Subscription.open({ topics: ["link", "address", "route"], room });
-  onEvent({ event: "watching", pinRoot: pinRootOf(options) });
+  onEvent({ event: "started", pinRoot: pinRootOf(options) });
   const reporter = new Reporter(onEvent);
   const schedule = new Schedule(checkMs);
-  while (!signal.aborted) {
-    const news = changes.read();
+  for await (const news of changes.news({ signal, idle: true })) {
     if (news.overrun) onEvent({ event: "overrun" });
     if (concerns(news)) schedule.notified(performance.now());
     const due = schedule.due(performance.now());
     if (due !== undefined) {
       const start = performance.now();
-      // The kernel reports nothing from inside a container. Looking there takes most of the time: only at regular checks.
+      // The kernel reports nothing from inside a container, and looking there takes most of the time.
       const inside = due === "regular";
       try {
-        reporter.done(await gc({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
+        reporter.done(await repair({ ...options, inside, warn: (message) => reporter.warned(message) }), inside);
         schedule.checked(due, start, performance.now());
       } catch (error) {
         if (signal.aborted) break;
@@ -85,7 +83,6 @@ export async function watch(options: WatchOptions): Promise<void> {
         schedule.failed(performance.now());
       }
     }
-    await sleep(POLL_MS, signal);
   }
 }
 
@@ -149,23 +146,23 @@ class Schedule {
 
 /** Reports what is new since the check before. */
 class Reporter {
-  readonly #onEvent: WatchOptions["onEvent"];
+  readonly #onEvent: AgentOptions["onEvent"];
   #known = new Map<string, Finding>();
   #failure: string | undefined;
   #warnings = new Set<string>();
   #lastWarnings = new Set<string>();
 
-  constructor(onEvent: WatchOptions["onEvent"]) {
+  constructor(onEvent: AgentOptions["onEvent"]) {
     this.#onEvent = onEvent;
   }
 
   /** @param inside whether containers were looked into; otherwise their known findings stay */
-  done({ collected, removed, mended, remaining }: GcResult, inside: boolean): void {
+  done({ removedServers, removed, repaired, remaining }: RepairResult, inside: boolean): void {
     this.#nextWarnings();
     this.#failure = undefined;
-    for (const server of collected) this.#onEvent({ event: "collected", server });
+    for (const server of removedServers) this.#onEvent({ event: "server-removed", server });
     for (const finding of removed) this.#onEvent({ event: "removed", finding });
-    for (const finding of mended) this.#onEvent({ event: "mended", finding });
+    for (const finding of repaired) this.#onEvent({ event: "repaired", finding });
     const unseen = inside ? [] : [...this.#known.values()].filter(isInside);
     const known = new Map([...unseen, ...remaining].map((finding) => [JSON.stringify(finding), finding]));
     for (const [key, finding] of this.#known) if (!known.has(key)) this.#onEvent({ event: "resolved", finding });
@@ -188,18 +185,4 @@ class Reporter {
     this.#lastWarnings = this.#warnings;
     this.#warnings = new Set();
   }
-}
-
-/** Ends early when `signal` is aborted. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, milliseconds);
-    signal.addEventListener("abort", wake);
-  });
 }

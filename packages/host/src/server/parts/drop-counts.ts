@@ -1,0 +1,23 @@
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
+import type { ServerPart } from "./part.ts";
+
+/** Packets of the container that were dropped, by reason. Without an entry they count as the host's. */
+export const dropCounts: ServerPart = {
+  name: "drop counts",
+  add: ({ objects, record }) => objects.drops.add(record.id),
+  remove: ({ objects, record }) => objects.drops.delete(record.id),
+  check({ objects, counted }, record) {
+    if (counted.has(record.id)) return [];
+    const what = "its drops are not counted";
+    const cure = repairBy(() => objects.drops.add(record.id));
+    return [serverProblem(record, { code: "missing-drop-counts", severity: "error", what }, cure)];
+  },
+  orphans({ objects, ids, counted }) {
+    return [...counted].flatMap((id) => {
+      if (ids.has(id)) return [];
+      const what = `orphaned drop counts of server ${id}`;
+      const cure = removeBy(() => objects.drops.delete(id));
+      return problem({ code: "orphaned-drop-counts", severity: "warning", what }, cure);
+    });
+  },
+};

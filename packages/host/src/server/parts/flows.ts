@@ -1,0 +1,16 @@
+import { removeBy, problem } from "../../repair/problem.ts";
+import type { ServerPart } from "./part.ts";
+
+/** What the container opened. Programs make flows; here they only end. */
+export const flows: ServerPart = {
+  name: "flows",
+  remove: ({ objects, record }) => objects.flows.delete(record.id),
+  orphans({ objects, ids }) {
+    return [...objects.flows.ids()].flatMap((id) => {
+      if (ids.has(id)) return [];
+      const what = `orphaned flows of server ${id}`;
+      const cure = removeBy(() => objects.flows.delete(id));
+      return problem({ code: "orphaned-flows", severity: "warning", what }, cure);
+    });
+  },
+};

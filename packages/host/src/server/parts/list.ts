@@ -1,0 +1,50 @@
+import { connectionBlocks } from "./connection-blocks.ts";
+import { containerEntry } from "./container-entry.ts";
+import { containerNetwork } from "./container-network.ts";
+import { counters } from "./counters.ts";
+import { dropCounts } from "./drop-counts.ts";
+import { endpoints } from "./endpoints.ts";
+import { flows } from "./flows.ts";
+import { hostPeerEntry } from "./host-peer-entry.ts";
+import { hostPeerNetwork } from "./host-peer-network.ts";
+import { hostPeerUp } from "./host-peer-up.ts";
+import { mtu } from "./mtu.ts";
+import type { ServerPart } from "./part.ts";
+import { placement } from "./placement.ts";
+import { players } from "./players.ts";
+import { containerPeerPrograms, hostPeerPrograms } from "./programs.ts";
+import { record, recordActive } from "./record.ts";
+import { reservedPorts } from "./reserved-ports.ts";
+import { serverEntry } from "./server-entry.ts";
+import { vethPair } from "./veth-pair.ts";
+
+/**
+ * What a server consists of, in the order it is added. The order is the safety of adding and removing: at every instant
+ * nothing passes that should not.
+ *
+ * - The record is first, so that the next command can undo what a killed one left.
+ * - The programs and their entries are there before the host peer goes up.
+ * - The endpoints are opened last, so that players reach a whole server or none.
+ */
+export const SERVER_PARTS: readonly ServerPart[] = [
+  record,
+  reservedPorts,
+  counters,
+  vethPair,
+  hostPeerEntry,
+  dropCounts,
+  players,
+  serverEntry,
+  containerEntry,
+  flows,
+  ...containerPeerPrograms,
+  ...hostPeerPrograms,
+  hostPeerNetwork,
+  containerNetwork,
+  mtu,
+  placement,
+  hostPeerUp,
+  recordActive,
+  connectionBlocks,
+  endpoints,
+];

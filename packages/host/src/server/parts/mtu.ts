@@ -1,0 +1,17 @@
+import { outdatedMtu, setMtu } from "../../interfaces/server-mtu.ts";
+import { repairBy, serverProblem } from "../../repair/problem.ts";
+import type { ServerPart } from "./part.ts";
+
+/** The MTU of both peers follows the uplinks' unless the server was added with one of its own. */
+export const mtu: ServerPart = {
+  name: "MTU",
+  check(view, record) {
+    const { objects, netlink, options } = view;
+    const outdated = outdatedMtu(record, view.uplinks, view.link(record.hostPeer.ifindex));
+    if (outdated === undefined) return [];
+    const { was, is } = outdated;
+    const what = `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
+    const cure = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
+    return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
+  },
+};

@@ -1,0 +1,51 @@
+import { isDeepStrictEqual } from "node:util";
+import { entryOf, type Objects, type ServerEntry, type ServerRecord } from "@dp/core";
+import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
+
+import type { ServerPart } from "./part.ts";
+
+/**
+ * What the programs on the host peer know of the server. It is there before the host peer goes up and until the host
+ * peer is gone: the guard tells host peers by it.
+ */
+export const serverEntry: ServerPart = {
+  name: "server entry",
+  add: ({ objects, record }) => writeServerEntry(objects, record),
+  remove({ objects, host, record }) {
+    const { ifindex } = record.hostPeer;
+    // The index may be another server's by now.
+    if (ifindex === 0 || objects.servers.get(ifindex)?.id !== record.id) return;
+    // An interface that could not be deleted stays guarded.
+    if (objects.hostPeers.get(record.id) === ifindex && host.link(ifindex) !== undefined) return;
+    objects.servers.delete(ifindex);
+  },
+  check({ objects }, record) {
+    const { ifindex } = record.hostPeer;
+    const found = objects.servers.get(ifindex);
+    const wanted = wantedEntry(objects, record);
+    if (isDeepStrictEqual(found, wanted)) return [];
+    const code = found === undefined ? "missing-server-entry" : "wrong-server-entry";
+    const what =
+      found === undefined ? "its dp_servers entry is missing" : "its dp_servers entry does not match the record";
+    const cure = repairBy(() => objects.servers.set(ifindex, wanted));
+    return [serverProblem(record, { code, severity: "error", what }, cure)];
+  },
+  orphans({ objects, records }) {
+    const hostPeers = new Set(records.map(({ hostPeer }) => hostPeer.ifindex));
+    return objects.servers.all().flatMap(([ifindex, { id }]) => {
+      if (hostPeers.has(ifindex)) return [];
+      const what = `orphaned dp_servers entry of server ${id} for interface ${ifindex}`;
+      const cure = removeBy(() => objects.servers.delete(ifindex));
+      return problem({ code: "orphaned-server-entry", severity: "error", what }, cure);
+    });
+  },
+};
+
+/** Makes the entry of a server agree with its record. */
+export function writeServerEntry(objects: Objects, record: ServerRecord): void {
+  objects.servers.set(record.hostPeer.ifindex, wantedEntry(objects, record));
+}
+
+function wantedEntry(objects: Objects, record: ServerRecord): ServerEntry {
+  return entryOf(record, objects.records.groups.of(record.group));
+}

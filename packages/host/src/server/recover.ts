@@ -1,0 +1,50 @@
+import { entriesOf, type Objects, serverLabel, type ServerRecord } from "@dp/core";
+import type { Netlink } from "@dp/netlink";
+import type { HostOptions } from "../host-options.ts";
+import { messageOf } from "../transaction.ts";
+import { writeEndpoints } from "./parts/endpoints.ts";
+import { findHostPeer } from "./present.ts";
+import { removeServer } from "./remove.ts";
+import { tidyRecords } from "./tidy-records.ts";
+
+/** Recovers the changes of killed commands: see {@link recoverServers}. Takes no longer for more servers. */
+export function recoverChanges(objects: Objects, host: Netlink, options: HostOptions): void {
+  const running = objects.records.changes.all().filter(({ kind }) => kind === "running");
+  if (running.length === 0) return;
+  const records = running.flatMap(({ id }) => objects.records.get(id) ?? []);
+  recoverServers(objects, host, records, options);
+  tidyRecords(objects, options);
+}
+
+/**
+ * Undoes what a killed command left of a server that it was adding or removing; or finishes it, if only the endpoints
+ * were not opened yet. A server where neither works is reported and keeps its endpoints, its addresses and its name.
+ */
+export function recoverServers(
+  objects: Objects,
+  host: Netlink,
+  records: readonly ServerRecord[],
+  options: HostOptions,
+): void {
+  const silent = { ...options, onStep: undefined };
+  for (const record of records) {
+    try {
+      if (record.state === "pending") {
+        removeServer(objects, host, record, silent);
+        options.warn?.(`${serverLabel(record)} was a leftover of a command that was killed; it has been removed`);
+      } else if (record.state === "active" && openEndpoints(objects, host, record)) {
+        options.warn?.(`${serverLabel(record)} was closed by a command that was killed; its endpoints are open now`);
+      }
+    } catch (error) {
+      options.warn?.(messageOf(error));
+    }
+  }
+}
+
+/** False when there was nothing to open, or the container is gone. */
+function openEndpoints(objects: Objects, host: Netlink, record: ServerRecord): boolean {
+  const isOpen = entriesOf(record, true).every(([endpoint]) => objects.endpoints.get(endpoint)?.open === true);
+  if (isOpen || findHostPeer(objects, record, host) === undefined) return false;
+  writeEndpoints(objects, record);
+  return true;
+}
