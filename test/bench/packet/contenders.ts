@@ -140,7 +140,9 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
 
 /** Forwards of server B: its own is the last. */
 function manyForwards(): Forward[] {
-  const others = Array.from({ length: 31 }, (_, index) => forwardOf(B, { port: 30000 + index, containerPort: 30000 + index }));
+  const others = Array.from({ length: 31 }, (_, index) =>
+    forwardOf(B, { port: 30000 + index, containerPort: 30000 + index }),
+  );
   return [...others, forwardOf(B)];
 }
 
