@@ -208,7 +208,7 @@ describe("at the uplink", () => {
       const pieces = fragments(ARRIVING, whole, tcp({ src: PLAYER.port, dst: A.port }, "x".repeat(100)), [40, 80]);
       for (const piece of pieces) expect(runner().run(piece)).toEqual({ verdict: "next", packet: piece, counts: {} });
       expect(runner().entries("dp_fragments")).toEqual([]);
-      expect([...empty.entries()].filter(([, step]) => step !== 0)).toEqual([]);
+      expect(empty.get(0)?.filter((step) => step !== 0)).toEqual([]);
     });
 
     test("an endpoint that is closed between two fragments gets no more of them", () => {
