@@ -25,7 +25,8 @@ import { suggestCommand, suggestOption } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
-type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "completions" | "operand" | "paths">;
+type DpCommandClass = CommandClass<DpContext> &
+  Pick<typeof DpCommand, "metavars" | "completions" | "operand" | "paths">;
 
 /** In the order of the help. */
 const COMMANDS: readonly DpCommandClass[] = [

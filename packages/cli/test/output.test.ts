@@ -1,7 +1,8 @@
 /** What reaches the reader of a command's output, and what happens when it cannot be written. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { execute } from "@dp/test-kit/program.ts";
 import { commands } from "../src/run.ts";
 import { EXECUTABLE, HostNamespace, requireExecutable, Running } from "./support/host-namespace.ts";
@@ -49,11 +50,6 @@ const SERVERS = 150;
 let host: HostNamespace;
 const env = () => ({ DP_PIN_ROOT: host.pinRoot });
 const inside = (...command: string[]) => [...host.inside, ...command] as [string, ...string[]];
-
-async function cgroupMount(): Promise<string> {
-  const { stdout } = await execute(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "-t", "cgroup2"]);
-  return stdout.trim();
-}
 
 async function run(command: string[]) {
   return execute(inside(...command), { env: env() });
@@ -119,18 +115,18 @@ describe.each(PROGRAMS)("%s", (_, program) => {
 
   test("every command fails when its output cannot be written, and says why", async () => {
     const own = host.container();
-    const cgroup = mkdtempSync(join(await cgroupMount(), "dp-output-"));
+    using cgroup = new Cgroup();
     const invocations: Record<string, string[][]> = {
       load: [["load"], ["load", "--json"]],
       status: [["status"], ["status", "--json"]],
-      gc: [["gc"], ["gc", "--json"]],
+      repair: [["repair"], ["repair", "--json"]],
       doctor: [["doctor", "--json"]],
       "add-server": [["add-server", "--port", "25999", "--netns", own]],
       list: [["list"], ["list", "--json"]],
-      show: [["show", "--port", "25999"]],
-      freeze: [["freeze", "--port", "25999", "--cgroup", cgroup]],
-      thaw: [["thaw", "--port", "25999"]],
-      "del-server": [["del-server", "--port", "25999"]],
+      show: [["show", "25999"]],
+      freeze: [["freeze", "25999", "--cgroup", cgroup.path]],
+      thaw: [["thaw", "25999"]],
+      "del-server": [["del-server", "25999"]],
       completion: [
         ["completion", "zsh"],
         ["completion", "bash", "--json"],
@@ -138,7 +134,7 @@ describe.each(PROGRAMS)("%s", (_, program) => {
       // Refused because of the servers: it prints no result.
       unload: [],
       // They run until they are stopped: see below.
-      watch: [],
+      agent: [],
       proxy: [],
     };
     expect(Object.keys(invocations).sort()).toEqual(
@@ -152,10 +148,9 @@ describe.each(PROGRAMS)("%s", (_, program) => {
       const { code, stderr } = await run(["bash", "-c", script, "bash", ...program, ...args]);
       expect([args, code, stderr]).toEqual([args, 1, "dp: cannot write to standard output: ENOSPC\n"]);
     }
-    rmdirSync(cgroup);
   });
 
-  test.each(["watch", "proxy"])("%s goes on when its log cannot be written, and fails at the end", async (command) => {
+  test.each(["agent", "proxy"])("%s goes on when its log cannot be written, and fails at the end", async (command) => {
     const script = 'exec "$@" > /dev/full';
     await using service = new Running(inside("bash", "-c", script, "bash", ...program, command), env());
     const message = "dp: warning: the log cannot be written: ENOSPC\n";

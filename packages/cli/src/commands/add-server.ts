@@ -8,7 +8,13 @@ import { containerEndpoint, publicEndpoint, publicEndpoints } from "../forward.t
 import { hostLibrary } from "../host-library.ts";
 import { describeError } from "../report.ts";
 import { serverLabel } from "../server-label.ts";
-import { batchKeys, parseServerOptions, SERVER_OPTION_LIST, SERVER_OPTIONS, type ServerOptionKey } from "../server-options.ts";
+import {
+  batchKeys,
+  parseServerOptions,
+  SERVER_OPTION_LIST,
+  SERVER_OPTIONS,
+  type ServerOptionKey,
+} from "../server-options.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -58,7 +64,8 @@ export class AddServerCommand extends ChangeCommand {
     super();
     // clipanion takes its options from the fields of a command.
     for (const [key, { flag, metavar, description }] of SERVER_OPTION_LIST) {
-      const option = metavar === undefined ? Option.Boolean(flag, { description }) : Option.String(flag, { description });
+      const option =
+        metavar === undefined ? Option.Boolean(flag, { description }) : Option.String(flag, { description });
       Object.assign(this, { [key]: option });
     }
     this.batch = Option.String("--batch", { description: "add the servers of a file (-: standard input)" });
@@ -129,10 +136,7 @@ export class AddServerCommand extends ChangeCommand {
       `players connect to ${bold(forwards.map(publicEndpoint).join(", "))}\n` +
       renderFields(
         [
-          [
-            "container",
-            `${forwards.map(containerEndpoint).join(", ")}, ${containerPeer.name} in ${server.netns}`,
-          ],
+          ["container", `${forwards.map(containerEndpoint).join(", ")}, ${containerPeer.name} in ${server.netns}`],
           ["gateway", `${gateways.join(", ")}, ${hostPeer.name} on the host`],
           ...(group === null ? [] : [["group", group] as const]),
         ],
@@ -146,8 +150,7 @@ export class AddServerCommand extends ChangeCommand {
 function requireOneContainer({ netns, container }: Partial<ServerOptions>): void {
   if ((netns === undefined) !== (container === undefined)) return;
   const flags = [SERVER_OPTIONS.netns.flag, SERVER_OPTIONS.container.flag];
-  const reason =
-    netns === undefined ? `${flags.join(" or ")} is missing` : `${flags.join(" and ")} exclude each other`;
+  const reason = netns === undefined ? `${flags.join(" or ")} is missing` : `${flags.join(" and ")} exclude each other`;
   throw new UsageError(reason, { hint: "--netns PATH, NAME or pid:N, or --container NAME" });
 }
 
