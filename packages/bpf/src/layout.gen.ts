@@ -153,6 +153,14 @@ export interface DpMeta {
   build: string;
 }
 
+function readDpMeta(view: DataView, at: number): DpMeta {
+  return {
+    layoutVersion: view.getUint32(at, true),
+    loadedAt: view.getBigUint64(at + 8, true),
+    build: wire.getText(view, at + 16, 32),
+  };
+}
+
 /** struct dp_meta: 48 bytes. */
 export const dpMeta: wire.StructLayout<DpMeta> = {
   name: "dp_meta",
@@ -164,12 +172,7 @@ export const dpMeta: wire.StructLayout<DpMeta> = {
     { name: "build", offset: 16, size: 32, type: "char[32]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 48, "struct dp_meta");
-    return {
-      layoutVersion: view.getUint32(0, true),
-      loadedAt: view.getBigUint64(8, true),
-      build: wire.getText(view, 16, 32),
-    };
+    return readDpMeta(wire.viewOf(bytes, 48, "struct dp_meta"), 0);
   },
   write(value) {
     const view = wire.blank(48);
@@ -187,6 +190,14 @@ export interface DpVethPeer {
   name: string;
 }
 
+function readDpVethPeer(view: DataView, at: number): DpVethPeer {
+  return {
+    ifindex: view.getUint32(at, true),
+    mac: wire.getMac(view, at + 4),
+    name: wire.getText(view, at + 12, 16),
+  };
+}
+
 /** struct dp_veth_peer: 28 bytes. */
 export const dpVethPeer: wire.StructLayout<DpVethPeer> = {
   name: "dp_veth_peer",
@@ -198,12 +209,7 @@ export const dpVethPeer: wire.StructLayout<DpVethPeer> = {
     { name: "name", offset: 12, size: 16, type: "char[16]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 28, "struct dp_veth_peer");
-    return {
-      ifindex: view.getUint32(0, true),
-      mac: wire.getMac(view, 4),
-      name: wire.getText(view, 12, 16),
-    };
+    return readDpVethPeer(wire.viewOf(bytes, 28, "struct dp_veth_peer"), 0);
   },
   write(value) {
     const view = wire.blank(28);
@@ -220,6 +226,13 @@ export interface DpAddressPair {
   gateway: string;
 }
 
+function readDpAddressPair(view: DataView, at: number): DpAddressPair {
+  return {
+    container: wire.getAddress(view, at),
+    gateway: wire.getAddress(view, at + 16),
+  };
+}
+
 /** struct dp_address_pair: 32 bytes. */
 export const dpAddressPair: wire.StructLayout<DpAddressPair> = {
   name: "dp_address_pair",
@@ -229,11 +242,7 @@ export const dpAddressPair: wire.StructLayout<DpAddressPair> = {
     { name: "gateway", offset: 16, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_address_pair");
-    return {
-      container: wire.getAddress(view, 0),
-      gateway: wire.getAddress(view, 16),
-    };
+    return readDpAddressPair(wire.viewOf(bytes, 32, "struct dp_address_pair"), 0);
   },
   write(value) {
     const view = wire.blank(32);
@@ -250,6 +259,14 @@ export interface DpContainerRef {
   name: string;
 }
 
+function readDpContainerRef(view: DataView, at: number): DpContainerRef {
+  return {
+    engine: wire.getText(view, at, 16),
+    socket: wire.getText(view, at + 16, 128),
+    name: wire.getText(view, at + 144, 128),
+  };
+}
+
 /** struct dp_container_ref: 272 bytes. */
 export const dpContainerRef: wire.StructLayout<DpContainerRef> = {
   name: "dp_container_ref",
@@ -260,12 +277,7 @@ export const dpContainerRef: wire.StructLayout<DpContainerRef> = {
     { name: "name", offset: 144, size: 128, type: "char[128]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 272, "struct dp_container_ref");
-    return {
-      engine: wire.getText(view, 0, 16),
-      socket: wire.getText(view, 16, 128),
-      name: wire.getText(view, 144, 128),
-    };
+    return readDpContainerRef(wire.viewOf(bytes, 272, "struct dp_container_ref"), 0);
   },
   write(value) {
     const view = wire.blank(272);
@@ -289,6 +301,20 @@ export interface DpRecordForward {
   counter: number;
 }
 
+function readDpRecordForward(view: DataView, at: number): DpRecordForward {
+  return {
+    publicAddr: wire.getAddress(view, at),
+    publicFirst: view.getUint16(at + 16, true),
+    count: view.getUint16(at + 18, true),
+    containerFirst: view.getUint16(at + 20, true),
+    protocol: view.getUint8(at + 22),
+    family: view.getUint8(at + 23),
+    uplink: view.getUint32(at + 24, true),
+    mtu: view.getUint32(at + 28, true),
+    counter: view.getUint32(at + 32, true),
+  };
+}
+
 /** struct dp_record_forward: 36 bytes. */
 export const dpRecordForward: wire.StructLayout<DpRecordForward> = {
   name: "dp_record_forward",
@@ -305,18 +331,7 @@ export const dpRecordForward: wire.StructLayout<DpRecordForward> = {
     { name: "counter", offset: 32, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 36, "struct dp_record_forward");
-    return {
-      publicAddr: wire.getAddress(view, 0),
-      publicFirst: view.getUint16(16, true),
-      count: view.getUint16(18, true),
-      containerFirst: view.getUint16(20, true),
-      protocol: view.getUint8(22),
-      family: view.getUint8(23),
-      uplink: view.getUint32(24, true),
-      mtu: view.getUint32(28, true),
-      counter: view.getUint32(32, true),
-    };
+    return readDpRecordForward(wire.viewOf(bytes, 36, "struct dp_record_forward"), 0);
   },
   write(value) {
     const view = wire.blank(36);
@@ -352,6 +367,26 @@ export interface DpRecord {
   forwards: readonly DpRecordForward[];
 }
 
+function readDpRecord(view: DataView, at: number): DpRecord {
+  return {
+    state: view.getUint32(at, true),
+    network: view.getUint32(at + 4, true),
+    createdAt: view.getBigUint64(at + 8, true),
+    netnsCookie: view.getBigUint64(at + 16, true),
+    netnsInode: view.getBigUint64(at + 24, true),
+    mtu: view.getUint32(at + 32, true),
+    hostPeer: readDpVethPeer(view, at + 40),
+    containerPeer: readDpVethPeer(view, at + 68),
+    addresses: wire.getArray(2, (i0) => readDpAddressPair(view, at + 96 + i0 * 32)),
+    name: wire.getText(view, at + 160, 64),
+    group: wire.getText(view, at + 224, 64),
+    owner: wire.getText(view, at + 288, 96),
+    netns: wire.getText(view, at + 384, 128),
+    container: readDpContainerRef(view, at + 512),
+    forwards: wire.getArray(Math.min(view.getUint32(at + 36, true), 32), (i0) => readDpRecordForward(view, at + 784 + i0 * 36)),
+  };
+}
+
 /** struct dp_record: 1936 bytes. */
 export const dpRecord: wire.StructLayout<DpRecord> = {
   name: "dp_record",
@@ -375,24 +410,7 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
     { name: "forwards", offset: 784, size: 1152, type: "struct dp_record_forward[32]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 1936, "struct dp_record");
-    return {
-      state: view.getUint32(0, true),
-      network: view.getUint32(4, true),
-      createdAt: view.getBigUint64(8, true),
-      netnsCookie: view.getBigUint64(16, true),
-      netnsInode: view.getBigUint64(24, true),
-      mtu: view.getUint32(32, true),
-      hostPeer: dpVethPeer.read(wire.partOf(view, 40, 28)),
-      containerPeer: dpVethPeer.read(wire.partOf(view, 68, 28)),
-      addresses: wire.getArray(2, (i0) => dpAddressPair.read(wire.partOf(view, 96 + i0 * 32, 32))),
-      name: wire.getText(view, 160, 64),
-      group: wire.getText(view, 224, 64),
-      owner: wire.getText(view, 288, 96),
-      netns: wire.getText(view, 384, 128),
-      container: dpContainerRef.read(wire.partOf(view, 512, 272)),
-      forwards: wire.getArray(Math.min(view.getUint32(36, true), 32), (i0) => dpRecordForward.read(wire.partOf(view, 784 + i0 * 36, 36))),
-    };
+    return readDpRecord(wire.viewOf(bytes, 1936, "struct dp_record"), 0);
   },
   write(value) {
     const view = wire.blank(1936);
@@ -421,6 +439,12 @@ export interface DpName {
   text: string;
 }
 
+function readDpName(view: DataView, at: number): DpName {
+  return {
+    text: wire.getText(view, at, 64),
+  };
+}
+
 /** struct dp_name: 64 bytes. */
 export const dpName: wire.StructLayout<DpName> = {
   name: "dp_name",
@@ -429,10 +453,7 @@ export const dpName: wire.StructLayout<DpName> = {
     { name: "text", offset: 0, size: 64, type: "char[64]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 64, "struct dp_name");
-    return {
-      text: wire.getText(view, 0, 64),
-    };
+    return readDpName(wire.viewOf(bytes, 64, "struct dp_name"), 0);
   },
   write(value) {
     const view = wire.blank(64);
@@ -446,6 +467,12 @@ export interface DpNamespace {
   cookie: bigint;
 }
 
+function readDpNamespace(view: DataView, at: number): DpNamespace {
+  return {
+    cookie: view.getBigUint64(at, true),
+  };
+}
+
 /** struct dp_namespace: 8 bytes. */
 export const dpNamespace: wire.StructLayout<DpNamespace> = {
   name: "dp_namespace",
@@ -454,10 +481,7 @@ export const dpNamespace: wire.StructLayout<DpNamespace> = {
     { name: "cookie", offset: 0, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_namespace");
-    return {
-      cookie: view.getBigUint64(0, true),
-    };
+    return readDpNamespace(wire.viewOf(bytes, 8, "struct dp_namespace"), 0);
   },
   write(value) {
     const view = wire.blank(8);
@@ -472,6 +496,13 @@ export interface DpChange {
   kind: number;
 }
 
+function readDpChange(view: DataView, at: number): DpChange {
+  return {
+    since: view.getBigUint64(at, true),
+    kind: view.getUint32(at + 8, true),
+  };
+}
+
 /** struct dp_change: 16 bytes. */
 export const dpChange: wire.StructLayout<DpChange> = {
   name: "dp_change",
@@ -482,11 +513,7 @@ export const dpChange: wire.StructLayout<DpChange> = {
     { name: "pad", offset: 12, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_change");
-    return {
-      since: view.getBigUint64(0, true),
-      kind: view.getUint32(8, true),
-    };
+    return readDpChange(wire.viewOf(bytes, 16, "struct dp_change"), 0);
   },
   write(value) {
     const view = wire.blank(16);
@@ -504,6 +531,15 @@ export interface DpFree {
   counter: number;
 }
 
+function readDpFree(view: DataView, at: number): DpFree {
+  return {
+    id: view.getUint32(at, true),
+    address: view.getUint32(at + 4, true),
+    port: view.getUint32(at + 8, true),
+    counter: view.getUint32(at + 12, true),
+  };
+}
+
 /** struct dp_free: 16 bytes. */
 export const dpFree: wire.StructLayout<DpFree> = {
   name: "dp_free",
@@ -515,13 +551,7 @@ export const dpFree: wire.StructLayout<DpFree> = {
     { name: "counter", offset: 12, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_free");
-    return {
-      id: view.getUint32(0, true),
-      address: view.getUint32(4, true),
-      port: view.getUint32(8, true),
-      counter: view.getUint32(12, true),
-    };
+    return readDpFree(wire.viewOf(bytes, 16, "struct dp_free"), 0);
   },
   write(value) {
     const view = wire.blank(16);
@@ -538,6 +568,12 @@ export interface DpReservedPorts {
   ports: readonly bigint[];
 }
 
+function readDpReservedPorts(view: DataView, at: number): DpReservedPorts {
+  return {
+    ports: wire.getArray(1024, (i0) => view.getBigUint64(at + i0 * 8, true)),
+  };
+}
+
 /** struct dp_reserved_ports: 8192 bytes. */
 export const dpReservedPorts: wire.StructLayout<DpReservedPorts> = {
   name: "dp_reserved_ports",
@@ -546,10 +582,7 @@ export const dpReservedPorts: wire.StructLayout<DpReservedPorts> = {
     { name: "ports", offset: 0, size: 8192, type: "__u64[1024]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8192, "struct dp_reserved_ports");
-    return {
-      ports: wire.getArray(1024, (i0) => view.getBigUint64(i0 * 8, true)),
-    };
+    return readDpReservedPorts(wire.viewOf(bytes, 8192, "struct dp_reserved_ports"), 0);
   },
   write(value) {
     const view = wire.blank(8192);
@@ -566,6 +599,15 @@ export interface DpSettings {
   publicAddrs: readonly string[];
 }
 
+function readDpSettings(view: DataView, at: number): DpSettings {
+  return {
+    portFirst: view.getUint16(at, true),
+    portLast: view.getUint16(at + 2, true),
+    uplink: view.getUint32(at + 4, true),
+    publicAddrs: wire.getArray(2, (i0) => wire.getAddress(view, at + 8 + i0 * 16)),
+  };
+}
+
 /** struct dp_settings: 40 bytes. */
 export const dpSettings: wire.StructLayout<DpSettings> = {
   name: "dp_settings",
@@ -577,13 +619,7 @@ export const dpSettings: wire.StructLayout<DpSettings> = {
     { name: "public_addrs", offset: 8, size: 32, type: "struct dp_addr[2]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 40, "struct dp_settings");
-    return {
-      portFirst: view.getUint16(0, true),
-      portLast: view.getUint16(2, true),
-      uplink: view.getUint32(4, true),
-      publicAddrs: wire.getArray(2, (i0) => wire.getAddress(view, 8 + i0 * 16)),
-    };
+    return readDpSettings(wire.viewOf(bytes, 40, "struct dp_settings"), 0);
   },
   write(value) {
     const view = wire.blank(40);
@@ -600,6 +636,12 @@ export interface DpDrops {
   packets: readonly bigint[];
 }
 
+function readDpDrops(view: DataView, at: number): DpDrops {
+  return {
+    packets: wire.getArray(32, (i0) => view.getBigUint64(at + i0 * 8, true)),
+  };
+}
+
 /** struct dp_drops: 256 bytes. */
 export const dpDrops: wire.StructLayout<DpDrops> = {
   name: "dp_drops",
@@ -608,10 +650,7 @@ export const dpDrops: wire.StructLayout<DpDrops> = {
     { name: "packets", offset: 0, size: 256, type: "__u64[32]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 256, "struct dp_drops");
-    return {
-      packets: wire.getArray(32, (i0) => view.getBigUint64(i0 * 8, true)),
-    };
+    return readDpDrops(wire.viewOf(bytes, 256, "struct dp_drops"), 0);
   },
   write(value) {
     const view = wire.blank(256);
@@ -628,6 +667,15 @@ export interface DpEndpointKey {
   family: number;
 }
 
+function readDpEndpointKey(view: DataView, at: number): DpEndpointKey {
+  return {
+    addr: wire.getAddress(view, at),
+    port: view.getUint16(at + 16),
+    protocol: view.getUint8(at + 18),
+    family: view.getUint8(at + 19),
+  };
+}
+
 /** struct dp_endpoint_key: 24 bytes. */
 export const dpEndpointKey: wire.StructLayout<DpEndpointKey> = {
   name: "dp_endpoint_key",
@@ -640,13 +688,7 @@ export const dpEndpointKey: wire.StructLayout<DpEndpointKey> = {
     { name: "pad", offset: 20, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 24, "struct dp_endpoint_key");
-    return {
-      addr: wire.getAddress(view, 0),
-      port: view.getUint16(16),
-      protocol: view.getUint8(18),
-      family: view.getUint8(19),
-    };
+    return readDpEndpointKey(wire.viewOf(bytes, 24, "struct dp_endpoint_key"), 0);
   },
   write(value) {
     const view = wire.blank(24);
@@ -668,6 +710,17 @@ export interface DpEndpoint {
   open: number;
 }
 
+function readDpEndpoint(view: DataView, at: number): DpEndpoint {
+  return {
+    server: view.getUint32(at, true),
+    counter: view.getUint32(at + 4, true),
+    container: wire.getAddress(view, at + 8),
+    port: view.getUint16(at + 24),
+    mac: wire.getMac(view, at + 26),
+    open: view.getUint32(at + 32, true),
+  };
+}
+
 /** struct dp_endpoint: 36 bytes. */
 export const dpEndpoint: wire.StructLayout<DpEndpoint> = {
   name: "dp_endpoint",
@@ -681,15 +734,7 @@ export const dpEndpoint: wire.StructLayout<DpEndpoint> = {
     { name: "open", offset: 32, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 36, "struct dp_endpoint");
-    return {
-      server: view.getUint32(0, true),
-      counter: view.getUint32(4, true),
-      container: wire.getAddress(view, 8),
-      port: view.getUint16(24),
-      mac: wire.getMac(view, 26),
-      open: view.getUint32(32, true),
-    };
+    return readDpEndpoint(wire.viewOf(bytes, 36, "struct dp_endpoint"), 0);
   },
   write(value) {
     const view = wire.blank(36);
@@ -713,6 +758,17 @@ export interface DpFlowKey {
   server: number;
 }
 
+function readDpFlowKey(view: DataView, at: number): DpFlowKey {
+  return {
+    dst: wire.getAddress(view, at),
+    sport: view.getUint16(at + 16),
+    dport: view.getUint16(at + 18),
+    protocol: view.getUint8(at + 20),
+    family: view.getUint8(at + 21),
+    server: view.getUint32(at + 24, true),
+  };
+}
+
 /** struct dp_flow_key: 28 bytes. */
 export const dpFlowKey: wire.StructLayout<DpFlowKey> = {
   name: "dp_flow_key",
@@ -727,15 +783,7 @@ export const dpFlowKey: wire.StructLayout<DpFlowKey> = {
     { name: "server", offset: 24, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 28, "struct dp_flow_key");
-    return {
-      dst: wire.getAddress(view, 0),
-      sport: view.getUint16(16),
-      dport: view.getUint16(18),
-      protocol: view.getUint8(20),
-      family: view.getUint8(21),
-      server: view.getUint32(24, true),
-    };
+    return readDpFlowKey(wire.viewOf(bytes, 28, "struct dp_flow_key"), 0);
   },
   write(value) {
     const view = wire.blank(28);
@@ -755,6 +803,13 @@ export interface DpFlow {
   listener: number;
 }
 
+function readDpFlow(view: DataView, at: number): DpFlow {
+  return {
+    sport: view.getUint16(at),
+    listener: view.getUint16(at + 2),
+  };
+}
+
 /** struct dp_flow: 4 bytes. */
 export const dpFlow: wire.StructLayout<DpFlow> = {
   name: "dp_flow",
@@ -764,11 +819,7 @@ export const dpFlow: wire.StructLayout<DpFlow> = {
     { name: "listener", offset: 2, size: 2, type: "__be16" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_flow");
-    return {
-      sport: view.getUint16(0),
-      listener: view.getUint16(2),
-    };
+    return readDpFlow(wire.viewOf(bytes, 4, "struct dp_flow"), 0);
   },
   write(value) {
     const view = wire.blank(4);
@@ -786,6 +837,15 @@ export interface DpOriginKey {
   family: number;
 }
 
+function readDpOriginKey(view: DataView, at: number): DpOriginKey {
+  return {
+    server: view.getUint32(at, true),
+    sport: view.getUint16(at + 4),
+    protocol: view.getUint8(at + 6),
+    family: view.getUint8(at + 7),
+  };
+}
+
 /** struct dp_origin_key: 8 bytes. */
 export const dpOriginKey: wire.StructLayout<DpOriginKey> = {
   name: "dp_origin_key",
@@ -797,13 +857,7 @@ export const dpOriginKey: wire.StructLayout<DpOriginKey> = {
     { name: "family", offset: 7, size: 1, type: "__u8" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_origin_key");
-    return {
-      server: view.getUint32(0, true),
-      sport: view.getUint16(4),
-      protocol: view.getUint8(6),
-      family: view.getUint8(7),
-    };
+    return readDpOriginKey(wire.viewOf(bytes, 8, "struct dp_origin_key"), 0);
   },
   write(value) {
     const view = wire.blank(8);
@@ -825,6 +879,17 @@ export interface DpOrigin {
   expires: bigint;
 }
 
+function readDpOrigin(view: DataView, at: number): DpOrigin {
+  return {
+    dst: wire.getAddress(view, at),
+    dport: view.getUint16(at + 16),
+    sport: view.getUint16(at + 18),
+    listener: view.getUint16(at + 20),
+    end: view.getUint32(at + 24, true),
+    expires: view.getBigUint64(at + 32, true),
+  };
+}
+
 /** struct dp_origin: 56 bytes. */
 export const dpOrigin: wire.StructLayout<DpOrigin> = {
   name: "dp_origin",
@@ -841,15 +906,7 @@ export const dpOrigin: wire.StructLayout<DpOrigin> = {
     { name: "timer", offset: 40, size: 16, type: "struct bpf_timer" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 56, "struct dp_origin");
-    return {
-      dst: wire.getAddress(view, 0),
-      dport: view.getUint16(16),
-      sport: view.getUint16(18),
-      listener: view.getUint16(20),
-      end: view.getUint32(24, true),
-      expires: view.getBigUint64(32, true),
-    };
+    return readDpOrigin(wire.viewOf(bytes, 56, "struct dp_origin"), 0);
   },
   write(value) {
     const view = wire.blank(56);
@@ -868,6 +925,12 @@ export interface DpFlowCount {
   flows: number;
 }
 
+function readDpFlowCount(view: DataView, at: number): DpFlowCount {
+  return {
+    flows: view.getInt32(at, true),
+  };
+}
+
 /** struct dp_flow_count: 4 bytes. */
 export const dpFlowCount: wire.StructLayout<DpFlowCount> = {
   name: "dp_flow_count",
@@ -876,10 +939,7 @@ export const dpFlowCount: wire.StructLayout<DpFlowCount> = {
     { name: "flows", offset: 0, size: 4, type: "__s32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_flow_count");
-    return {
-      flows: view.getInt32(0, true),
-    };
+    return readDpFlowCount(wire.viewOf(bytes, 4, "struct dp_flow_count"), 0);
   },
   write(value) {
     const view = wire.blank(4);
@@ -893,6 +953,12 @@ export interface DpSweep {
   armed: number;
 }
 
+function readDpSweep(view: DataView, at: number): DpSweep {
+  return {
+    armed: view.getUint32(at + 16, true),
+  };
+}
+
 /** struct dp_sweep: 24 bytes. */
 export const dpSweep: wire.StructLayout<DpSweep> = {
   name: "dp_sweep",
@@ -903,10 +969,7 @@ export const dpSweep: wire.StructLayout<DpSweep> = {
     { name: "pad", offset: 20, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 24, "struct dp_sweep");
-    return {
-      armed: view.getUint32(16, true),
-    };
+    return readDpSweep(wire.viewOf(bytes, 24, "struct dp_sweep"), 0);
   },
   write(value) {
     const view = wire.blank(24);
@@ -924,6 +987,16 @@ export interface DpFragmentKey {
   family: number;
 }
 
+function readDpFragmentKey(view: DataView, at: number): DpFragmentKey {
+  return {
+    src: wire.getAddress(view, at),
+    dst: wire.getAddress(view, at + 16),
+    id: view.getUint32(at + 32, true),
+    protocol: view.getUint8(at + 36),
+    family: view.getUint8(at + 37),
+  };
+}
+
 /** struct dp_fragment_key: 40 bytes. */
 export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
   name: "dp_fragment_key",
@@ -937,14 +1010,7 @@ export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
     { name: "pad", offset: 38, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 40, "struct dp_fragment_key");
-    return {
-      src: wire.getAddress(view, 0),
-      dst: wire.getAddress(view, 16),
-      id: view.getUint32(32, true),
-      protocol: view.getUint8(36),
-      family: view.getUint8(37),
-    };
+    return readDpFragmentKey(wire.viewOf(bytes, 40, "struct dp_fragment_key"), 0);
   },
   write(value) {
     const view = wire.blank(40);
@@ -962,6 +1028,12 @@ export interface DpFragment {
   port: number;
 }
 
+function readDpFragment(view: DataView, at: number): DpFragment {
+  return {
+    port: view.getUint16(at),
+  };
+}
+
 /** struct dp_fragment: 4 bytes. */
 export const dpFragment: wire.StructLayout<DpFragment> = {
   name: "dp_fragment",
@@ -971,10 +1043,7 @@ export const dpFragment: wire.StructLayout<DpFragment> = {
     { name: "pad", offset: 2, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_fragment");
-    return {
-      port: view.getUint16(0),
-    };
+    return readDpFragment(wire.viewOf(bytes, 4, "struct dp_fragment"), 0);
   },
   write(value) {
     const view = wire.blank(4);
@@ -988,6 +1057,12 @@ export interface DpAnswerSource {
   addr: string;
 }
 
+function readDpAnswerSource(view: DataView, at: number): DpAnswerSource {
+  return {
+    addr: wire.getAddress(view, at),
+  };
+}
+
 /** struct dp_answer_source: 16 bytes. */
 export const dpAnswerSource: wire.StructLayout<DpAnswerSource> = {
   name: "dp_answer_source",
@@ -996,10 +1071,7 @@ export const dpAnswerSource: wire.StructLayout<DpAnswerSource> = {
     { name: "addr", offset: 0, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_answer_source");
-    return {
-      addr: wire.getAddress(view, 0),
-    };
+    return readDpAnswerSource(wire.viewOf(bytes, 16, "struct dp_answer_source"), 0);
   },
   write(value) {
     const view = wire.blank(16);
@@ -1014,6 +1086,13 @@ export interface DpSubnet {
   mask: string;
 }
 
+function readDpSubnet(view: DataView, at: number): DpSubnet {
+  return {
+    addr: wire.getAddress(view, at),
+    mask: wire.getAddress(view, at + 16),
+  };
+}
+
 /** struct dp_subnet: 32 bytes. */
 export const dpSubnet: wire.StructLayout<DpSubnet> = {
   name: "dp_subnet",
@@ -1023,11 +1102,7 @@ export const dpSubnet: wire.StructLayout<DpSubnet> = {
     { name: "mask", offset: 16, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_subnet");
-    return {
-      addr: wire.getAddress(view, 0),
-      mask: wire.getAddress(view, 16),
-    };
+    return readDpSubnet(wire.viewOf(bytes, 32, "struct dp_subnet"), 0);
   },
   write(value) {
     const view = wire.blank(32);
@@ -1050,6 +1125,20 @@ export interface DpConfig {
   containerSubnets: readonly DpSubnet[];
 }
 
+function readDpConfig(view: DataView, at: number): DpConfig {
+  return {
+    httpPort: view.getUint16(at),
+    dnsPort: view.getUint16(at + 2),
+    tcpPort: view.getUint16(at + 4),
+    playersFrom: view.getUint32(at + 8, true),
+    playerKey: view.getBigUint64(at + 16, true),
+    heldUntil: view.getBigUint64(at + 24, true),
+    hostFilter: wire.getArray(4, (i0) => view.getBigUint64(at + 32 + i0 * 8, true)),
+    hostSubnets: wire.getArray(2, (i0) => readDpSubnet(view, at + 64 + i0 * 32)),
+    containerSubnets: wire.getArray(2, (i0) => readDpSubnet(view, at + 128 + i0 * 32)),
+  };
+}
+
 /** struct dp_config: 192 bytes. */
 export const dpConfig: wire.StructLayout<DpConfig> = {
   name: "dp_config",
@@ -1068,18 +1157,7 @@ export const dpConfig: wire.StructLayout<DpConfig> = {
     { name: "container_subnets", offset: 128, size: 64, type: "struct dp_subnet[2]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 192, "struct dp_config");
-    return {
-      httpPort: view.getUint16(0),
-      dnsPort: view.getUint16(2),
-      tcpPort: view.getUint16(4),
-      playersFrom: view.getUint32(8, true),
-      playerKey: view.getBigUint64(16, true),
-      heldUntil: view.getBigUint64(24, true),
-      hostFilter: wire.getArray(4, (i0) => view.getBigUint64(32 + i0 * 8, true)),
-      hostSubnets: wire.getArray(2, (i0) => dpSubnet.read(wire.partOf(view, 64 + i0 * 32, 32))),
-      containerSubnets: wire.getArray(2, (i0) => dpSubnet.read(wire.partOf(view, 128 + i0 * 32, 32))),
-    };
+    return readDpConfig(wire.viewOf(bytes, 192, "struct dp_config"), 0);
   },
   write(value) {
     const view = wire.blank(192);
@@ -1101,6 +1179,12 @@ export interface DpHostAddr {
   ifindex: number;
 }
 
+function readDpHostAddr(view: DataView, at: number): DpHostAddr {
+  return {
+    ifindex: view.getUint32(at, true),
+  };
+}
+
 /** struct dp_host_addr: 4 bytes. */
 export const dpHostAddr: wire.StructLayout<DpHostAddr> = {
   name: "dp_host_addr",
@@ -1109,10 +1193,7 @@ export const dpHostAddr: wire.StructLayout<DpHostAddr> = {
     { name: "ifindex", offset: 0, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 4, "struct dp_host_addr");
-    return {
-      ifindex: view.getUint32(0, true),
-    };
+    return readDpHostAddr(wire.viewOf(bytes, 4, "struct dp_host_addr"), 0);
   },
   write(value) {
     const view = wire.blank(4);
@@ -1133,6 +1214,19 @@ export interface DpForward {
   publicAddr: string;
 }
 
+function readDpForward(view: DataView, at: number): DpForward {
+  return {
+    first: view.getUint16(at, true),
+    count: view.getUint16(at + 2, true),
+    publicFirst: view.getUint16(at + 4, true),
+    protocol: view.getUint8(at + 6),
+    family: view.getUint8(at + 7),
+    uplink: view.getUint32(at + 8, true),
+    counter: view.getUint32(at + 12, true),
+    publicAddr: wire.getAddress(view, at + 16),
+  };
+}
+
 /** struct dp_forward: 32 bytes. */
 export const dpForward: wire.StructLayout<DpForward> = {
   name: "dp_forward",
@@ -1148,17 +1242,7 @@ export const dpForward: wire.StructLayout<DpForward> = {
     { name: "public_addr", offset: 16, size: 16, type: "struct dp_addr" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_forward");
-    return {
-      first: view.getUint16(0, true),
-      count: view.getUint16(2, true),
-      publicFirst: view.getUint16(4, true),
-      protocol: view.getUint8(6),
-      family: view.getUint8(7),
-      uplink: view.getUint32(8, true),
-      counter: view.getUint32(12, true),
-      publicAddr: wire.getAddress(view, 16),
-    };
+    return readDpForward(wire.viewOf(bytes, 32, "struct dp_forward"), 0);
   },
   write(value) {
     const view = wire.blank(32);
@@ -1185,6 +1269,18 @@ export interface DpServer {
   forwards: readonly DpForward[];
 }
 
+function readDpServer(view: DataView, at: number): DpServer {
+  return {
+    id: view.getUint32(at, true),
+    group: view.getUint32(at + 4, true),
+    netnsCookie: view.getBigUint64(at + 8, true),
+    addr: wire.getArray(2, (i0) => wire.getAddress(view, at + 16 + i0 * 16)),
+    gateway: wire.getArray(2, (i0) => wire.getAddress(view, at + 48 + i0 * 16)),
+    mac: wire.getMac(view, at + 80),
+    forwards: wire.getArray(Math.min(view.getUint16(at + 86, true), 32), (i0) => readDpForward(view, at + 88 + i0 * 32)),
+  };
+}
+
 /** struct dp_server: 1112 bytes. */
 export const dpServer: wire.StructLayout<DpServer> = {
   name: "dp_server",
@@ -1200,16 +1296,7 @@ export const dpServer: wire.StructLayout<DpServer> = {
     { name: "forwards", offset: 88, size: 1024, type: "struct dp_forward[32]" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 1112, "struct dp_server");
-    return {
-      id: view.getUint32(0, true),
-      group: view.getUint32(4, true),
-      netnsCookie: view.getBigUint64(8, true),
-      addr: wire.getArray(2, (i0) => wire.getAddress(view, 16 + i0 * 16)),
-      gateway: wire.getArray(2, (i0) => wire.getAddress(view, 48 + i0 * 16)),
-      mac: wire.getMac(view, 80),
-      forwards: wire.getArray(Math.min(view.getUint16(86, true), 32), (i0) => dpForward.read(wire.partOf(view, 88 + i0 * 32, 32))),
-    };
+    return readDpServer(wire.viewOf(bytes, 1112, "struct dp_server"), 0);
   },
   write(value) {
     const view = wire.blank(1112);
@@ -1231,6 +1318,13 @@ export interface DpContainer {
   hostPeer: number;
 }
 
+function readDpContainer(view: DataView, at: number): DpContainer {
+  return {
+    server: view.getUint32(at, true),
+    hostPeer: view.getUint32(at + 4, true),
+  };
+}
+
 /** struct dp_container: 8 bytes. */
 export const dpContainer: wire.StructLayout<DpContainer> = {
   name: "dp_container",
@@ -1240,11 +1334,7 @@ export const dpContainer: wire.StructLayout<DpContainer> = {
     { name: "host_peer", offset: 4, size: 4, type: "__u32" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 8, "struct dp_container");
-    return {
-      server: view.getUint32(0, true),
-      hostPeer: view.getUint32(4, true),
-    };
+    return readDpContainer(wire.viewOf(bytes, 8, "struct dp_container"), 0);
   },
   write(value) {
     const view = wire.blank(8);
@@ -1260,6 +1350,13 @@ export interface DpTraffic {
   bytes: bigint;
 }
 
+function readDpTraffic(view: DataView, at: number): DpTraffic {
+  return {
+    packets: view.getBigUint64(at, true),
+    bytes: view.getBigUint64(at + 8, true),
+  };
+}
+
 /** struct dp_traffic: 16 bytes. */
 export const dpTraffic: wire.StructLayout<DpTraffic> = {
   name: "dp_traffic",
@@ -1269,11 +1366,7 @@ export const dpTraffic: wire.StructLayout<DpTraffic> = {
     { name: "bytes", offset: 8, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_traffic");
-    return {
-      packets: view.getBigUint64(0, true),
-      bytes: view.getBigUint64(8, true),
-    };
+    return readDpTraffic(wire.viewOf(bytes, 16, "struct dp_traffic"), 0);
   },
   write(value) {
     const view = wire.blank(16);
@@ -1289,6 +1382,13 @@ export interface DpForwardTraffic {
   out: DpTraffic;
 }
 
+function readDpForwardTraffic(view: DataView, at: number): DpForwardTraffic {
+  return {
+    in: readDpTraffic(view, at),
+    out: readDpTraffic(view, at + 16),
+  };
+}
+
 /** struct dp_forward_traffic: 32 bytes. */
 export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
   name: "dp_forward_traffic",
@@ -1298,11 +1398,7 @@ export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
     { name: "out", offset: 16, size: 16, type: "struct dp_traffic" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 32, "struct dp_forward_traffic");
-    return {
-      in: dpTraffic.read(wire.partOf(view, 0, 16)),
-      out: dpTraffic.read(wire.partOf(view, 16, 16)),
-    };
+    return readDpForwardTraffic(wire.viewOf(bytes, 32, "struct dp_forward_traffic"), 0);
   },
   write(value) {
     const view = wire.blank(32);
@@ -1318,6 +1414,13 @@ export interface DpSockCounts {
   refused: bigint;
 }
 
+function readDpSockCounts(view: DataView, at: number): DpSockCounts {
+  return {
+    destroyed: view.getBigUint64(at, true),
+    refused: view.getBigUint64(at + 8, true),
+  };
+}
+
 /** struct dp_sock_counts: 16 bytes. */
 export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
   name: "dp_sock_counts",
@@ -1327,11 +1430,7 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
     { name: "refused", offset: 8, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    const view = wire.viewOf(bytes, 16, "struct dp_sock_counts");
-    return {
-      destroyed: view.getBigUint64(0, true),
-      refused: view.getBigUint64(8, true),
-    };
+    return readDpSockCounts(wire.viewOf(bytes, 16, "struct dp_sock_counts"), 0);
   },
   write(value) {
     const view = wire.blank(16);

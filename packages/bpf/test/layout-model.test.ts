@@ -112,7 +112,7 @@ describe("an array with a count", () => {
     const text = source(body, "", { counted });
     expect(text).not.toContain("used: number");
     expect(text).toContain(
-      "wire.getArray(Math.min(view.getUint16(0, true), 3), (i0) => view.getUint32(4 + i0 * 4, true))",
+      "wire.getArray(Math.min(view.getUint16(at, true), 3), (i0) => view.getUint32(at + 4 + i0 * 4, true))",
     );
     expect(text).toContain('wire.setU16(view, 0, value.item.length, "dp_a.used");');
     expect(text).toContain('wire.setPartOfArray(3, value.item, "dp_a.item"');
@@ -195,7 +195,7 @@ test("an enum with a negative value is read and written with its sign", () => {
     { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" },
   );
   expect(text).toContain('[-1]: "bad"');
-  expect(text).toContain("view.getInt32(0, true) as Mood");
+  expect(text).toContain("view.getInt32(at, true) as Mood");
   expect(text).toContain('wire.setS32(view, 0, value.mood, "s.mood")');
 });
 
@@ -210,15 +210,15 @@ test("an object cannot smuggle code into the module", () => {
     return renderLayouts(forgedModel, { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
   };
   expect(forged("sum_of_it", "sum_of_us")).toContain("sumOfUs");
-  expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is no name in C'));
-  expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is no name in C");
-  expect(() => forged("__u32", '_"+"_')).toThrow("is no name in C");
+  expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is not a name in C'));
+  expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is not a name in C");
+  expect(() => forged("__u32", '_"+"_')).toThrow("is not a name in C");
   const nothing = { enums: [], structs: [], maps: [], variables: [], skipped: [] };
   const programs = [{ name: "pass", section: 'tc",x:"' }];
   expect(renderLayouts(nothing, { inputs: [], programs, runtime: "" })).toContain('section: "tc\\",x:\\""');
   const forgedPrograms = [{ name: 'a",b:1+"c', section: "tc" }];
   expect(() => renderLayouts(nothing, { inputs: [], programs: forgedPrograms, runtime: "" })).toThrow(
-    "is no name in C",
+    "is not a name in C",
   );
 });
 

@@ -1,33 +1,13 @@
 import { readFileSync } from "node:fs";
 import type { ServerOptions } from "@dp/host";
+import { nearest } from "./nearest.ts";
+import { batchKeys, SERVER_OPTION_LIST, serverOption } from "./server-options.ts";
 import { UsageError } from "./usage-error.ts";
 
-type Check = (value: unknown) => boolean;
-
-const isText: Check = (value) => typeof value === "string";
-const isNumber: Check = (value) => typeof value === "number";
-const isPort: Check = (value) => value === "auto" || isNumber(value);
-
-/** Every key an entry may have, and of what type its value is. */
-const KEYS: Readonly<Record<keyof ServerOptions, readonly [check: Check, expected: string]>> = {
-  port: [isPort, 'a number, or "auto"'],
-  netns: [isText, "a text"],
-  container: [isText, "a text"],
-  name: [isText, "a text"],
-  group: [isText, "a text"],
-  address: [isText, "a text"],
-  containerIp: [isText, "a text"],
-  hostIp: [isText, "a text"],
-  ifname: [isText, "a text"],
-  gamePort: [isNumber, "a number"],
-  mtu: [isNumber, "a number"],
-  force: [(value) => typeof value === "boolean", "true or false"],
-};
-
-const HINT = `one JSON object a line, or an array of them, with ${Object.keys(KEYS).join(", ")}`;
+const HINT = `one JSON object on each line, or an array of them, with the keys ${batchKeys()}`;
 
 /**
- * Reads the servers a file lists, which is a JSON array, or has a JSON object on each line.
+ * Reads the servers of a file that is a JSON array, or has a JSON object on each line.
  *
  * @param path "-" for standard input
  * @throws UsageError which line, or which entry, is wrong, and why
@@ -65,14 +45,28 @@ function parse(text: string, where: string): unknown {
 
 function toServer(entry: unknown, where: string): ServerOptions {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
-    throw new UsageError(`${where} is no JSON object`, { hint: HINT });
+    throw new UsageError(`${where} is not a JSON object`, { hint: HINT });
   }
   for (const [key, value] of Object.entries(entry)) {
-    const rule = Object.hasOwn(KEYS, key) ? KEYS[key as keyof ServerOptions] : undefined;
-    if (rule === undefined) throw new UsageError(`${where}: unknown key ${JSON.stringify(key)}`, { hint: HINT });
-    const [check, expected] = rule;
-    if (!check(value)) throw new UsageError(`${where}: ${key} is ${JSON.stringify(value)}: expected ${expected}`);
+    const option = serverOption(key);
+    if (option === undefined) throw unknownKey(key, where);
+    const { matches, expected } = option.type;
+    if (!matches(value)) throw new UsageError(`${where}: ${key} is ${JSON.stringify(value)}: expected ${expected}`);
   }
   if (!("port" in entry)) throw new UsageError(`${where}: port is missing`, { hint: `"port": N, or "port": "auto"` });
   return entry as ServerOptions;
+}
+
+/** Suggests the key of an option whose name was taken for a key: "game-port", "gamePort" or "--game-port". */
+function unknownKey(key: string, where: string): UsageError {
+  const flag = `--${key.replace(/^-+/, "").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const named = SERVER_OPTION_LIST.find(([, option]) => option.flag === flag)?.[0];
+  const guess =
+    named ??
+    nearest(
+      key,
+      SERVER_OPTION_LIST.map(([each]) => each),
+    );
+  const hint = guess === undefined ? HINT : `did you mean ${guess}? (${HINT})`;
+  return new UsageError(`${where}: unknown key ${JSON.stringify(key)}`, { hint });
 }

@@ -1,5 +1,6 @@
 import type { HostOptions } from "@dp/host";
 import { Command, Option } from "clipanion";
+import type { Source } from "./completion/offer.ts";
 import type { DpContext } from "./context.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
 import { describeError } from "./report.ts";
@@ -12,16 +13,25 @@ export const GLOBAL_OPTIONS = ["--json", "-v", "--verbose", "--pin-root"];
 /** What stands for the values of options that more than one command has, in the help. */
 export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root": "PATH", "--wait": "SECONDS" };
 
+/** What a shell offers for the values of options that more than one command has. */
+export const COMMON_COMPLETIONS: Readonly<Record<string, Source>> = { "--pin-root": "directories" };
+
 /** What a command takes besides options: one word. */
 export interface Operand {
   name: string;
+  /** The words it can be. */
   values: readonly string[];
+  /** Or what it can be is on the host. */
+  source?: Source;
 }
 
 /** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
 export abstract class DpCommand extends Command<DpContext> {
   /** What stands for an option's value in the help: {"--port": "N|auto"}. */
   static metavars: Readonly<Record<string, string>> = {};
+
+  /** What a shell offers for an option's value: {"--iface": "interfaces"}. */
+  static completions: Readonly<Record<string, Source>> = {};
 
   static operand: Operand | undefined;
 

@@ -1,12 +1,13 @@
 import type { Finding } from "@dp/host";
+import { serverLabel } from "./server-label.ts";
 import type { Style } from "./style.ts";
 
-/** "server 25570 (lobby): its interface is gone" */
+/** "server lobby (id 7): its interface is gone" */
 export function describeFinding({ server, what }: Finding): string {
-  return server === undefined ? what : `server ${server.port} (${server.name}): ${what}`;
+  return server === undefined ? what : `${serverLabel(server)}: ${what}`;
 }
 
-/** What is wrong, and below each what to do about it. */
+/** The findings, each with its fix below it. */
 export function renderFindings(findings: readonly Finding[], { bold, red, yellow }: Style): string {
   return findings
     .map((finding) => {

@@ -2,19 +2,19 @@ import { Cli, type Command, type CommandClass } from "clipanion";
 import type { CommandHelp } from "./command-help.ts";
 import { splitCommandLine, takesValue } from "./command-line.ts";
 import { AddServerCommand } from "./commands/add-server.ts";
+import { AgentCommand } from "./commands/agent.ts";
 import { CompletionCommand } from "./commands/completion.ts";
 import { DelServerCommand } from "./commands/del-server.ts";
 import { DoctorCommand } from "./commands/doctor.ts";
 import { FreezeCommand } from "./commands/freeze.ts";
-import { GcCommand } from "./commands/gc.ts";
 import { ListCommand } from "./commands/list.ts";
 import { LoadCommand } from "./commands/load.ts";
 import { ProxyCommand } from "./commands/proxy.ts";
+import { RepairCommand } from "./commands/repair.ts";
 import { ShowCommand } from "./commands/show.ts";
 import { StatusCommand } from "./commands/status.ts";
 import { ThawCommand } from "./commands/thaw.ts";
 import { UnloadCommand } from "./commands/unload.ts";
-import { WatchCommand } from "./commands/watch.ts";
 import type { DpContext } from "./context.ts";
 import { type DpCommand, GLOBAL_OPTIONS } from "./dp-command.ts";
 import { EXIT_DONE, exitCodeOf } from "./exit-code.ts";
@@ -25,15 +25,16 @@ import { suggestCommand, suggestOption } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
-type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "operand" | "paths">;
+type DpCommandClass = CommandClass<DpContext> &
+  Pick<typeof DpCommand, "metavars" | "completions" | "operand" | "paths">;
 
 /** In the order of the help. */
 const COMMANDS: readonly DpCommandClass[] = [
   LoadCommand,
   UnloadCommand,
   StatusCommand,
-  GcCommand,
-  WatchCommand,
+  RepairCommand,
+  AgentCommand,
   DoctorCommand,
   AddServerCommand,
   DelServerCommand,
@@ -53,10 +54,10 @@ export function commands(): CommandHelp[] {
 }
 
 /**
- * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.
- * It throws nothing: errors are told on standard error.
+ * Runs `dp` with these arguments. It reads and writes through the context, and does not exit the process. It throws
+ * nothing: errors are written to standard error.
  *
- * @param argv without the program's own name
+ * @param argv without the name of the program
  * @returns the exit code
  */
 export async function run(argv: readonly string[], context: DpContext): Promise<number> {
@@ -95,7 +96,7 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
   }
 }
 
-/** A parser of this command alone: one of them all takes longer to make than most commands take to run. */
+/** A parser of this command alone: building one of all commands takes longer than most commands run. */
 function cliOf(command: DpCommandClass): Cli<DpContext> {
   return Cli.from<DpContext>(command, { binaryName: "dp", enableColors: false });
 }
@@ -140,7 +141,8 @@ function nameOf({ paths }: DpCommandClass): string {
 function helpOfCommand(command: DpCommandClass): CommandHelp {
   const [definition] = cliOf(command).definitions();
   if (definition === undefined) throw new Error(`${nameOf(command)} has no description`);
-  return { name: nameOf(command), definition, metavars: command.metavars, operand: command.operand };
+  const { metavars, completions, operand } = command;
+  return { name: nameOf(command), definition, metavars, completions, operand };
 }
 
 function helpOf(name: string): CommandHelp {

@@ -1,12 +1,13 @@
 import { nearest } from "./nearest.ts";
 
-/** The words of other programs for what `dp` calls otherwise. */
+/** The words of other programs, and of earlier versions of `dp`, for what `dp` calls otherwise. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   add: "add-server",
   check: "doctor",
   create: "add-server",
   del: "del-server",
   delete: "del-server",
+  gc: "repair",
   get: "show",
   info: "show",
   inspect: "show",
@@ -15,6 +16,7 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   remove: "del-server",
   rm: "del-server",
   version: "--version",
+  watch: "agent",
   "-V": "--version",
 };
 

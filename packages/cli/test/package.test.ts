@@ -52,7 +52,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const UNITS = ["datapath-proxy.service", "datapath-watch.service", "datapath.service", "datapath.slice"];
+const UNITS = ["datapath-proxy.service", "datapath-agent.service", "datapath.service", "datapath.slice"];
 const SERVICES = UNITS.filter((name) => name.endsWith(".service"));
 const EXAMPLES = readdirSync(join(TOOLS, "../examples"), { withFileTypes: true })
   .filter((entry) => entry.isFile())
@@ -242,7 +242,9 @@ describe("the Debian package", () => {
     await works(["dpkg", "--remove", "datapath"]);
     expect(existsSync(join(root.path, "usr/bin/dp"))).toBe(false);
     expect(links()).toContain("datapath.service");
-    expect(JSON.parse((await host.dp(["list", "--json"])).stdout)).toMatchObject([{ port: 25570, state: "active" }]);
+    expect(JSON.parse((await host.dp(["list", "--json"])).stdout)).toMatchObject([
+      { forwards: [{ port: 25570 }], state: "active" },
+    ]);
 
     await works(["dpkg", "--purge", "datapath"]);
     expect(existsSync(join(root.path, "etc/default/datapath"))).toBe(false);

@@ -23,7 +23,7 @@ export { freezeServer, type FreezeServerOptions, type FrozenServer } from "./fre
 export type { HostOptions } from "./host-options.ts";
 export { list, show } from "./list.ts";
 export { load } from "./load.ts";
-export type { LoadOptions } from "./load/options.ts";
+export type { LoadOptions, LoadParameters } from "./load/options.ts";
 export type { LoadResult, UplinkInfo } from "./load/result.ts";
 export { repair, type RepairOptions, type RepairResult } from "./repair.ts";
 export type { ServerSelector } from "./server/select.ts";

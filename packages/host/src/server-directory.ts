@@ -1,43 +1,44 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import { type HostConfig, type Objects, openPinned } from "@dp/core";
+import { type Objects, openPinned } from "@dp/core";
 import { DatapathError, Errno, SyscallError, UnsupportedError } from "@dp/sys";
 import { during } from "./during.ts";
-import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { type HostOptions, pinnedOptions, pinRootOf } from "./host-options.ts";
 import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "./kernel/cgroup.ts";
 import { openLoaded } from "./pins/open.ts";
 
 /** A server, as the proxy's log names it. */
 export interface KnownServer {
+  id: number;
   name: string;
-  /** The host port players connect to. */
-  port: number;
 }
 
-/** The ports a transparent proxy has to listen on. */
-export type ProxyPorts = Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort">;
+/** The ports that a transparent proxy has to listen on: `dns` for TCP and UDP. */
+export interface ProxyPorts {
+  http: number;
+  dns: number;
+  tcp: number;
+}
 
 /** At most this often, in milliseconds, are the pins opened again for an address without a server. */
 const REOPEN_MS = 1000;
 
-/** Nothing is loaded at the moment; or a newer build's, of maps this one cannot read. */
+/** Nothing is loaded at the moment, or another build's maps that this build cannot read. */
 const NOT_READABLE = new Set<string>(["NOT_LOADED", "CONFLICT"]);
 
 /**
- * What a transparent proxy asks for every connection: which server is at this address? Answered by the kernel's own
- * maps, so a server that was added a moment ago is known, and one that was removed is not; with one look-up. It
- * takes no lock, and goes on when the datapath is unloaded and loaded again.
- * An address that cannot be looked up has no server. It throws only `BAD_USAGE`, for a text that is not an IPv4
- * address.
+ * Tells a transparent proxy which server has a container address. It reads the kernel's own maps, so a server that was
+ * added a moment ago is known, and one that was removed is not. It takes no lock, and goes on when the datapath is
+ * unloaded and loaded again. A text that is no address throws `DatapathError` BAD_USAGE.
  */
 export class ServerDirectory implements Disposable {
   readonly #op: string;
-  readonly #pinRoot: string;
+  readonly #options: HostOptions;
   #objects: Objects;
   #openedAt = performance.now();
 
   /**
-   * Opens what is loaded. That takes no more than permission to read and write the pins: root has it, and who has
+   * Opens what is loaded. That needs permission to read and write the pins: root has it, and a process with
    * CAP_DAC_OVERRIDE.
    *
    * @throws DatapathError `NOT_LOADED`, `UNSUPPORTED` without that permission
@@ -47,7 +48,7 @@ export class ServerDirectory implements Disposable {
     try {
       return new ServerDirectory(
         op,
-        pinRoot,
+        options,
         during(op, () => openLoaded(options)),
       );
     } catch (error) {
@@ -55,18 +56,18 @@ export class ServerDirectory implements Disposable {
     }
   }
 
-  private constructor(op: string, pinRoot: string, objects: Objects) {
+  private constructor(op: string, options: HostOptions, objects: Objects) {
     this.#op = op;
-    this.#pinRoot = pinRoot;
+    this.#options = options;
     this.#objects = objects;
   }
 
   /** Where connections are redirected to now. Throws `DatapathError` `NOT_LOADED` when a first load did not finish. */
   proxyPorts(): ProxyPorts {
     this.#reopenIfReplaced();
-    const config = this.#objects.config();
+    const config = this.#objects.config.get();
     if (config === undefined) throw this.#unfinished();
-    return { httpPort: config.httpPort, dnsPort: config.dnsPort, tcpPort: config.tcpPort };
+    return { http: config.httpPort, dns: config.dnsPort, tcp: config.tcpPort };
   }
 
   /** The server whose container has this address. */
@@ -74,18 +75,18 @@ export class ServerDirectory implements Disposable {
     return this.#lookUp(containerAddress) ?? (this.#reopenIfReplaced() ? this.#lookUp(containerAddress) : undefined);
   }
 
-  /** Whether a container of some server has this address. One look-up, and nothing is opened anew for it. */
+  /** Whether the container of a server has this address. One look-up; no pins are opened again for it. */
   isContainer(address: string): boolean {
-    return this.#objects.getVethPairEntry(address) !== undefined;
+    return this.#objects.containers.get(address) !== undefined;
   }
 
   /**
    * Throws `DatapathError` `FAILED` when this process is outside of the cgroup that `load` was given: then it would not
-   * learn where connections were going; `NOT_LOADED` when a first load did not finish.
+   * learn the original destinations; `NOT_LOADED` when a first load did not finish.
    */
   requireOwnCgroup(): void {
     const op = this.#op;
-    const attached = this.#objects.cgroupAttachments().find(({ program }) => program === "getsockopt");
+    const attached = this.#objects.attachments.onCgroup().find(({ program }) => program === "getsockopt");
     if (attached === undefined) throw this.#unfinished();
     const own = cgroupOfProcess(process.pid);
     if (own === undefined) return;
@@ -104,7 +105,7 @@ export class ServerDirectory implements Disposable {
       op,
       `this process is in the cgroup ${own}, the datapath is attached to ${folder}`,
       {
-        hint: "start it in that cgroup, or let the datapath have all of them: dp load --cgroup with the cgroup2 mount",
+        hint: "start it in that cgroup, or attach to all cgroups: dp load --cgroup with the cgroup2 mount",
       },
     );
   }
@@ -116,18 +117,19 @@ export class ServerDirectory implements Disposable {
   }
 
   #lookUp(address: string): KnownServer | undefined {
-    const record = this.#objects.getNetData(address);
-    return record === undefined ? undefined : { name: record.name, port: record.hostPort };
+    const entry = this.#objects.containers.get(address);
+    const record = entry === undefined ? undefined : this.#objects.records.get(entry.server);
+    return record === undefined ? undefined : { id: record.id, name: record.name };
   }
 
-  /** True when other pins were opened. Where there are none to read, the old ones stay: they know whom they knew. */
+  /** True when the pins were opened again. Without readable pins, the maps that are open stay in use. */
   #reopenIfReplaced(): boolean {
     const now = performance.now();
     if (now - this.#openedAt < REOPEN_MS) return false;
     this.#openedAt = now;
     let reopened: Objects;
     try {
-      reopened = openPinned({ pinRoot: this.#pinRoot });
+      reopened = openPinned(pinnedOptions(this.#options));
     } catch (error) {
       if (error instanceof DatapathError && NOT_READABLE.has(error.code)) return false;
       throw error;
@@ -152,7 +154,7 @@ function isDenied(error: unknown): boolean {
 function denied(op: string, pinRoot: string, cause: unknown): UnsupportedError {
   return new UnsupportedError("permission", "run it as root, or with CAP_DAC_OVERRIDE as the only capability", {
     op,
-    reason: `what is pinned under ${pinRoot} may not be read and written`,
+    reason: `no permission to read and write the pins under ${pinRoot}`,
     cause,
   });
 }

@@ -2,15 +2,16 @@ import type { Objects } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
+import { during } from "./during.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { expedite, withLock } from "./pins/lock.ts";
 import { openPreviousLoad } from "./pins/open.ts";
-import { recoverServers } from "./server/remove.ts";
-import { labels, type Server } from "./server/server.ts";
+import { recoverServers } from "./server/recover.ts";
+import { type Server, serverLabels } from "./server/server.ts";
 
 export interface UnloadOptions extends HostOptions {
-  /** Remove servers that are there, instead of refusing. Default false. */
+  /** Remove the servers there are, instead of refusing. Default false. */
   force?: boolean | undefined;
 }
 
@@ -26,7 +27,7 @@ export interface UnloadResult {
 const OP = "unload";
 
 /**
- * Detaches and unpins everything. Not loaded is done, not failed. The bpffs itself stays mounted.
+ * Detaches and unpins everything. Succeeds when nothing is loaded. The bpffs itself stays mounted.
  *
  * @throws DatapathError `CONFLICT` while there are servers, unless forced
  */
@@ -34,26 +35,33 @@ export async function unload(options: UnloadOptions = {}): Promise<UnloadResult>
   requirePrivileges(OP);
   const pinRoot = pinRootOf(options);
   if (!isBpffs(pinRoot)) return { pinRoot, unloaded: false, removed: [] };
-  return withLock(options, () => {
-    using _expedited = expedite(options);
-    using objects = openPreviousLoad(options);
-    if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
-    return { pinRoot, unloaded: true, removed: takeDown(objects, options) };
-  });
+  return during(OP, () =>
+    withLock(options, () => {
+      using _expedited = expedite(options);
+      using objects = openPreviousLoad(options);
+      if (objects === undefined) return { pinRoot, unloaded: false, removed: [] };
+      return { pinRoot, unloaded: true, removed: takeDown(objects, options) };
+    }),
+  );
 }
 
 function takeDown(objects: Objects, options: UnloadOptions): Server[] {
   using netlink = Netlink.open();
-  recoverServers(objects, netlink, objects.netData(), options);
-  const records = objects.netData();
+  recoverServers(objects, netlink, objects.records.all(), options);
+  const records = objects.records.all();
   if (records.length > 0 && !options.force) {
-    throw new DatapathError("CONFLICT", OP, `there ${records.length === 1 ? "is" : "are"} ${labels(records)}`, {
-      hint: "delete them first (dp del-server --all), or all at once: dp unload --force",
-    });
+    throw new DatapathError(
+      "CONFLICT",
+      undefined,
+      `there ${records.length === 1 ? "is" : "are"} ${serverLabels(records)}`,
+      {
+        hint: "delete them first: dp del-server --all; or with the unload: dp unload --force",
+      },
+    );
   }
   const removed = removeServers(objects, netlink, records, options, OP);
-  // Killed from here on, it is left like a load that did not finish.
-  if (objects.needsLoad === undefined) objects.clearConfig();
+  // Killed from here on, it leaves what a load that did not finish leaves.
+  if (objects.needsLoad === undefined) objects.config.clear();
   objects.unpinAll();
   return removed;
 }

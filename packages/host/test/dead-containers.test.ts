@@ -450,7 +450,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       }),
     );
   } else {
-    test.each([true, false])("the bpffs is unmounted (and mounted anew: %p): load takes over what goes on", (anew) =>
+    test.each([true, false])("the bpffs is unmounted (and mounted anew: %p): load pins what goes on running", (anew) =>
       withSandbox(async () => {
         const { options, pinRoot } = sandbox;
         unmount(pinRoot);
@@ -470,7 +470,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         ]);
         expect(await status(options)).toMatchObject({ healthy: true, mechanism, findings: [] });
         await reached();
-        expect(sandbox.warnings[0]).toContain("taken over");
+        expect(sandbox.warnings[0]).toContain("are pinned again");
       }),
     );
   }

@@ -75,7 +75,7 @@ test("a port range that reaches into the ephemeral range is a warning", () => {
 });
 
 describe("the proxy's listeners", () => {
-  const config = { httpPort: 9080, dnsPort: 9053, tcpPort: 9111, hostSubnet: "10.1.0.0/16" };
+  const config = { httpPort: 9080, dnsPort: 9053, tcpPort: 9111, hostSubnets: { ipv4: "10.1.0.0/16" } };
   const listener = (protocol: "TCP" | "UDP", port: number, address = "0.0.0.0"): Listener => {
     return { protocol, port, address, inode: "1" };
   };

@@ -12,13 +12,24 @@ import { openNamespace } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
-import { addServer, doctor, type DoctorCheck, type DoctorReport, gc, load, type Server, unload } from "../src/index.ts";
+import {
+  addServer,
+  doctor,
+  type DoctorCheck,
+  type DoctorReport,
+  load,
+  repair,
+  type Server,
+  unload,
+} from "../src/index.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(120_000);
 
 const PORT = 25570;
+/** Of the first server. */
+const HOST_PEER = "dp1";
 
 /** A program that lets everything pass, built for the tests; in an object file. */
 let folder = "";
@@ -112,8 +123,8 @@ describe("mounts", () => {
     run("umount", sandbox.pinRoot);
     const check = await look(sandbox, "bpffs");
     expect(check).toMatchObject({ ok: false, findings: [{ code: "bpffs-lost", severity: "error" }] });
-    expect(check.what).toContain(`(dp${PORT})`);
-    run("ip", "link", "delete", `dp${PORT}`);
+    expect(check.what).toContain(`(${HOST_PEER})`);
+    run("ip", "link", "delete", HOST_PEER);
     expect(await codesOf(sandbox, "bpffs")).toEqual(["bpffs-missing"]);
   });
 
@@ -187,14 +198,14 @@ test("MACAddressPolicy, as udev's own files have it, and as examples/systemd ove
 test("a changed MAC of a host peer", async () => {
   using sandbox = new Sandbox();
   await loaded(sandbox);
-  run("ip", "link", "set", "dev", `dp${PORT}`, "address", "02:00:00:00:00:01");
+  run("ip", "link", "set", "dev", HOST_PEER, "address", "02:00:00:00:00:01");
   const check = await look(sandbox, "host-peers");
   expect(check).toMatchObject({
     ok: false,
-    findings: [{ code: "host-peer-mac", severity: "error", server: { port: PORT, name: "lobby" } }],
+    findings: [{ code: "host-peer-mac", severity: "error", server: { id: 1, name: "lobby" } }],
   });
-  expect(fixOf(check)).toStartWith("dp gc");
-  await gc(sandbox.options);
+  expect(fixOf(check)).toStartWith("dp repair");
+  await repair(sandbox.options);
   expect((await look(sandbox, "host-peers")).findings).toEqual([]);
   await unload({ ...sandbox.options, force: true });
 });
@@ -202,8 +213,8 @@ test("a changed MAC of a host peer", async () => {
 describe("programs of others on our hooks", () => {
   test.each([
     ["up0", "ingress", "players' packets may never get to a server"],
-    [`dp${PORT}`, "ingress", "what a container sends may get past the guard"],
-    [`dp${PORT}`, "egress", "what the proxy answers may not get back to the container"],
+    [HOST_PEER, "ingress", "what a container sends may get past the guard"],
+    [HOST_PEER, "egress", "what the proxy answers may not get back to the container"],
   ] as const)("a TCX program on %s, %s", async (iface, direction, danger) => {
     using sandbox = new Sandbox();
     await loaded(sandbox);
@@ -242,7 +253,7 @@ describe("programs of others on our hooks", () => {
     );
     const check = await look(sandbox, "hooks");
     expect(check.findings.map(({ code }) => code)).toEqual(["foreign-program"]);
-    expect(check.what).toContain(`the egress of eth0 in the container of server ${PORT} (lobby)`);
+    expect(check.what).toContain(`the egress of eth0 in the container of server lobby (id 1)`);
     link.detach();
     link.close();
     expect((await look(sandbox, "hooks")).findings).toEqual([]);
@@ -255,9 +266,9 @@ describe("programs of others on our hooks", () => {
     const stranger = ["bpf", "direct-action", "obj", join(folder, "stranger.o"), "sec", "tc"];
     run("tc", "qdisc", "add", "dev", "up0", "clsact");
     run("tc", "filter", "add", "dev", "up0", "ingress", "prio", "1", ...stranger);
-    run("tc", "qdisc", "add", "dev", `dp${PORT}`, "clsact");
+    run("tc", "qdisc", "add", "dev", HOST_PEER, "clsact");
     const u32 = ["u32", "match", "u32", "0", "0", "classid", "1:1"];
-    run("tc", "filter", "add", "dev", `dp${PORT}`, "egress", "prio", "5", "protocol", "ip", ...u32);
+    run("tc", "filter", "add", "dev", HOST_PEER, "egress", "prio", "5", "protocol", "ip", ...u32);
     const check = await look(sandbox, "hooks");
     expect(check.findings.map(({ code, what }) => `${code}: ${what.split(":")[0]}`)).toEqual([
       expect.stringMatching(/^foreign-program-after: a bpf filter stranger.o$/),
@@ -265,7 +276,7 @@ describe("programs of others on our hooks", () => {
     ]);
     expect(check.ok).toBe(true);
     run("tc", "filter", "delete", "dev", "up0", "ingress");
-    run("tc", "qdisc", "delete", "dev", `dp${PORT}`, "clsact");
+    run("tc", "qdisc", "delete", "dev", HOST_PEER, "clsact");
     expect((await look(sandbox, "hooks")).findings).toEqual([]);
     await unload({ ...sandbox.options, force: true });
   });

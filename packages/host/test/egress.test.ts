@@ -1,5 +1,6 @@
 /**
- * What containers open: the programs that redirect it, in every change of a server, and who the proxy says it was.
+ * What containers open: the programs that redirect it, in every change of a server, and the server that the proxy
+ * finds for it.
  */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
@@ -19,7 +20,9 @@ requireRoot();
 setDefaultTimeout(60_000);
 
 const PORT = 25570;
-const EVERY_SERVERS = ["arp", "snat", "tproxy_container", "tproxy_host"];
+/** Of the first server. */
+const HOST_PEER = "dp1";
+const SERVER_PROGRAMS = ["arp", "snat", "tproxy_container", "tproxy_host"];
 
 beforeAll(async () => {
   using sandbox = new Sandbox();
@@ -37,15 +40,15 @@ for resolver in sys.argv[2:]: s.sendto(b"?", (resolver, 53))`;
   run("nsenter", `--net=/run/netns/${container}`, "python3", "-c", script, String(sourcePort), ...resolvers);
 }
 
-function flowsOf(sandbox: Sandbox, container?: string): Flow[] {
+function flowsOf(sandbox: Sandbox): Flow[] {
   using objects = openPinned({ pinRoot: sandbox.pinRoot });
-  return objects.flows(container);
+  return objects.flows.all();
 }
 
 function attached(sandbox: Sandbox, iface: string): string[] {
   using objects = openPinned({ pinRoot: sandbox.pinRoot });
-  return objects
-    .attachments()
+  return objects.attachments
+    .all()
     .filter((each) => each.iface === iface && each.ifindex !== 0)
     .map(({ program }) => program)
     .sort();
@@ -57,7 +60,7 @@ function idOf(folder: string): bigint {
 
 function cgroupsOf(sandbox: Sandbox): bigint[] {
   using objects = openPinned({ pinRoot: sandbox.pinRoot });
-  return objects.cgroupAttachments().map(({ cgroupId }) => cgroupId);
+  return objects.attachments.onCgroup().map(({ cgroupId }) => cgroupId);
 }
 
 describe("adding a server", () => {
@@ -70,21 +73,20 @@ describe("adding a server", () => {
     const up = () => {
       using inside = Netlink.open({ netns: namespace.fd });
       using host = Netlink.open();
-      return (inside.link("eth0")?.up ?? false) || (host.link(`dp${PORT}`)?.up ?? false);
+      return (inside.link("eth0")?.up ?? false) || (host.link(HOST_PEER)?.up ?? false);
     };
     let before: string[] = [];
     const onStep = () => {
-      if (!up()) before = attached(sandbox, `dp${PORT}`);
+      if (!up()) before = attached(sandbox, HOST_PEER);
     };
     await addServer({ ...options, onStep, port: PORT, netns: container, group: "games" });
     expect(up()).toBe(true);
-    expect(before).toEqual(EVERY_SERVERS);
+    expect(before).toEqual(SERVER_PROGRAMS);
     using objects = openPinned({ pinRoot: sandbox.pinRoot });
-    const group = objects.snatTargets()[0]?.group as number;
-    expect(group).toBeGreaterThan(0);
-    expect(objects.vethPairEntries()).toMatchObject([
-      { containerAddress: "10.2.0.1", hostPeerAddress: "10.1.0.1", gamePort: 25565, group, flows: 0 },
-    ]);
+    const [[hostPeer, entry] = []] = objects.servers.all();
+    expect(entry).toMatchObject({ id: 1, forwards: [{ port: PORT, containerPort: 25565 }] });
+    expect(entry?.group).toBeGreaterThan(0);
+    expect(objects.containers.all()).toEqual([["10.2.0.1", { server: 1, hostPeer: hostPeer as number }]]);
     await unload({ ...options, force: true });
   });
 
@@ -95,7 +97,7 @@ describe("adding a server", () => {
     await load(options);
     await addServer({ ...options, port: PORT, netns: container });
     query(container, 4000, "192.0.2.53", "198.51.100.53");
-    const flows = flowsOf(sandbox, "10.2.0.1");
+    const flows = flowsOf(sandbox);
     expect(flows.map(({ destination, port, listener }) => [destination.address, port, listener]).sort()).toEqual([
       ["192.0.2.53", 4000, 9053],
       ["198.51.100.53", 4000, 9053],
@@ -103,7 +105,7 @@ describe("adding a server", () => {
     expect(new Set(flows.map(({ portAtProxy }) => portAtProxy)).size).toBe(2);
     expect(await show({ port: PORT }, options)).toMatchObject({
       flows: 2,
-      counters: { drops: { noFlow: 0, flows: 0 } },
+      drops: { noFlow: 0, flows: 0 },
     });
     await unload({ ...options, force: true });
   });
@@ -120,9 +122,9 @@ describe("removing a server", () => {
     for (const container of [one, other]) query(container, 4000, "192.0.2.53", "198.51.100.53");
     expect(flowsOf(sandbox)).toHaveLength(4);
     await delServer({ port: PORT }, options);
-    expect(flowsOf(sandbox).map(({ containerAddress }) => containerAddress)).toEqual(["10.2.0.2", "10.2.0.2"]);
+    expect(flowsOf(sandbox).map(({ server }) => server)).toEqual([2, 2]);
     const again = await addServer({ ...options, port: PORT, netns: next });
-    expect(again.containerAddress).toBe("10.2.0.1");
+    expect(again.addresses.ipv4?.container).toBe("10.2.0.1");
     expect(await show({ port: PORT }, options)).toMatchObject({ flows: 0 });
     expect(await show({ port: PORT + 1 }, options)).toMatchObject({ flows: 2 });
 
@@ -147,7 +149,7 @@ describe("removing a server", () => {
     await add();
     const steps: string[] = [];
     await delServer({ port: PORT }, { ...options, onStep: (step) => steps.push(step) });
-    expect(steps).toContain("flows");
+    expect(steps).toContain("remove: flows");
     for (const deadly of steps) {
       await add();
       const onStep = (step: string) => {
@@ -157,8 +159,8 @@ describe("removing a server", () => {
       expect(failed).toContain("injected");
       // Whatever failed: an interface that is up has its guards.
       using netlink = Netlink.open();
-      if (netlink.link(`dp${PORT}`) !== undefined) {
-        expect([deadly, attached(sandbox, `dp${PORT}`)]).toEqual([deadly, EVERY_SERVERS]);
+      if (netlink.link(HOST_PEER) !== undefined) {
+        expect([deadly, attached(sandbox, HOST_PEER)]).toEqual([deadly, SERVER_PROGRAMS]);
       }
       await delServer({ port: PORT }, { ...options, ifExists: true });
       expect([deadly, sandbox.observe()]).toEqual([deadly, expect.objectContaining({ pinRoot: pinsOf(empty) })]);
@@ -182,7 +184,7 @@ describe("loading again", () => {
     type Links = { links: { programId: number }[]; cgroupLinks: { programId: number }[] };
     const links = () => pinsOf(sandbox.observe()) as Links;
     const before = links();
-    expect(before.links).toHaveLength(2 * EVERY_SERVERS.length + 1);
+    expect(before.links).toHaveLength(2 * SERVER_PROGRAMS.length + 1);
     await load({ ...options, dnsPort: 5300 });
     const after = links();
     const shape = ({ links, cgroupLinks }: Links) => ({
@@ -200,7 +202,7 @@ describe("loading again", () => {
     await unload({ ...options, force: true });
   });
 
-  test("brings servers of a build that redirected nothing what they lack, or leaves them as they were", async () => {
+  test("attaches programs that were detached, or changes nothing", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     await load(options);
@@ -208,9 +210,10 @@ describe("loading again", () => {
     const whole = sandbox.observe();
     {
       using objects = openPinned({ pinRoot: sandbox.pinRoot });
-      objects.delVethPairEntry("10.2.0.1");
-      for (const program of ["tproxy_container", "tproxy_host"] as const) objects.detach(program, `dp${PORT}`);
-      objects.detachGetsockopt();
+      for (const program of ["tproxy_container", "tproxy_host"] as const) {
+        objects.attachments.detach(program, HOST_PEER);
+      }
+      objects.attachments.detachFromCgroup();
     }
     const lacking = sandbox.observe();
     const steps: string[] = [];
@@ -227,7 +230,7 @@ describe("loading again", () => {
       if (!failed) break;
       expect([steps.at(-1), sandbox.observe()]).toEqual([steps.at(-1), lacking]);
     }
-    expect(steps).toContain(`veth pair entry of dp${PORT}`);
+    expect(steps).toContain(`attach tproxy_container for ${HOST_PEER}`);
     const without = ({ links, ...rest }: { links: object[] }) => ({
       ...rest,
       cgroupLinks: 2,
@@ -237,7 +240,7 @@ describe("loading again", () => {
     await unload({ ...options, force: true });
   });
 
-  test("swaps the program of a container whose namespace nobody can name; one that is gone is missed", async () => {
+  test("swaps the program of a container whose namespace has no name; one that is gone is warned of", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     const container = sandbox.container();
@@ -256,10 +259,10 @@ describe("loading again", () => {
         programId: programs.find(({ name }) => name === "dp_tproxy_container")?.id,
       }),
     );
-    rmSync(join(sandbox.pinRoot, "progs", `dp_tproxy_container_dp${PORT}`));
+    rmSync(join(sandbox.pinRoot, "progs", `dp_tproxy_container_${HOST_PEER}`));
     await load(options);
     expect(sandbox.warnings).toHaveLength(1);
-    expect(sandbox.warnings[0]).toContain("the container of server 25570 (lobby) stays as it was");
+    expect(sandbox.warnings[0]).toContain("the container of server lobby (id 1) stays as it was");
     namespace.fd.close();
     await unload({ ...options, force: true });
   });
@@ -342,32 +345,32 @@ describe("the cgroup of the proxies", () => {
   });
 });
 
-describe("who is at an address", () => {
-  test("a server is known from when it is added until it is removed, also the next one there", async () => {
+describe("the server directory", () => {
+  test("knows a server from when it is added until it is removed, also the next server with its address", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     const [one, other] = [sandbox.container(), sandbox.container()];
     await load(options);
     using servers = ServerDirectory.open(options);
-    expect(servers.proxyPorts()).toEqual({ httpPort: 9080, dnsPort: 9053, tcpPort: 9111 });
+    expect(servers.proxyPorts()).toEqual({ http: 9080, dns: 9053, tcp: 9111 });
     expect(servers.find("10.2.0.1")).toBeUndefined();
     await addServer({ ...options, port: PORT, netns: one, name: "lobby" });
-    for (let i = 0; i < 2; i++) expect(servers.find("10.2.0.1")).toEqual({ name: "lobby", port: PORT });
+    for (let i = 0; i < 2; i++) expect(servers.find("10.2.0.1")).toEqual({ id: 1, name: "lobby" });
     await addServer({ ...options, port: PORT + 1, netns: other, name: "games" });
-    expect(servers.find("10.2.0.2")).toEqual({ name: "games", port: PORT + 1 });
+    expect(servers.find("10.2.0.2")).toEqual({ id: 2, name: "games" });
     await delServer({ name: "lobby" }, options);
     expect(servers.find("10.2.0.1")).toBeUndefined();
     await addServer({ ...options, port: PORT + 2, netns: one, name: "arena" });
-    expect(servers.find("10.2.0.1")).toEqual({ name: "arena", port: PORT + 2 });
+    expect(servers.find("10.2.0.1")).toEqual({ id: 3, name: "arena" });
     expect(servers.find("10.1.0.1")).toBeUndefined();
     const containers = ["10.2.0.1", "10.2.0.2", "10.2.0.3", "10.1.0.1"].filter((each) => servers.isContainer(each));
     expect(containers).toEqual(["10.2.0.1", "10.2.0.2"]);
     await load({ ...options, tcpPort: 9112 });
-    expect(servers.proxyPorts()).toMatchObject({ tcpPort: 9112 });
+    expect(servers.proxyPorts()).toMatchObject({ tcp: 9112 });
     await unload({ ...options, force: true });
   });
 
-  test("is found again after everything was unloaded and loaded anew", async () => {
+  test("finds servers again after everything was unloaded and loaded anew", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     const container = sandbox.container();
@@ -379,13 +382,13 @@ describe("who is at an address", () => {
     await addServer({ ...options, port: PORT, netns: container, name: "lobby" });
     const deadline = performance.now() + 5000;
     while (servers.find("10.2.0.1") === undefined && performance.now() < deadline) await Bun.sleep(50);
-    expect(servers.find("10.2.0.1")).toEqual({ name: "lobby", port: PORT });
+    expect(servers.find("10.2.0.1")).toEqual({ id: 1, name: "lobby" });
     servers[Symbol.dispose]();
     await unload({ ...options, force: true });
     expect(sandbox.leakedFds).toEqual([]);
   });
 
-  test("is nobody's to ask where nothing is loaded, or outside of the cgroup", async () => {
+  test("refuses to open where nothing is loaded, and to serve outside of the cgroup", async () => {
     using sandbox = new Sandbox();
     using cgroup = new Cgroup();
     const { options } = sandbox;

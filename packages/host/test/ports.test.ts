@@ -2,15 +2,16 @@
  * Which ports a server can have, and what becomes of net.ipv4.ip_local_reserved_ports.
  */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server as Listener } from "node:net";
+import { openPinned } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
 import fc from "fast-check";
-import { addServer, type AddServerOptions, delServer, load, unload } from "../src/index.ts";
+import { addServer, type AddServerOptions, delServer, load, type Server, unload } from "../src/index.ts";
 import { ephemeralRange, inRange, overlap, parsePortRange } from "../src/kernel/ephemeral-range.ts";
 import { PortSet } from "../src/kernel/port-set.ts";
-import { releasePort, reservedPorts, reservePort } from "../src/kernel/reserved-ports.ts";
+import { releasePorts, reservedPorts, reservePorts } from "../src/kernel/reserved-ports.ts";
 import { socketHolders } from "../src/kernel/socket-holder.ts";
 import { readSysctl, writeSysctl } from "../src/kernel/sysctl.ts";
 import { Sandbox } from "./support/sandbox.ts";
@@ -27,6 +28,10 @@ beforeAll(async () => {
   await unload(sandbox.options);
 });
 
+function portOf({ forwards }: Server): number | undefined {
+  return forwards[0]?.port;
+}
+
 async function refusal(promise: Promise<unknown>): Promise<DatapathError> {
   const error = await promise.then(
     () => new Error("it was done"),
@@ -37,7 +42,7 @@ async function refusal(promise: Promise<unknown>): Promise<DatapathError> {
   return error as DatapathError;
 }
 
-async function listen(port: number, address = "0.0.0.0"): Promise<Server> {
+async function listen(port: number, address = "0.0.0.0"): Promise<Listener> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => server.on("error", reject).listen(port, address, resolve));
   return server;
@@ -59,7 +64,7 @@ async function listenIn(netns: string, port: number) {
   };
 }
 
-describe("a port somebody listens on", () => {
+describe("a port that a process listens on", () => {
   test("is refused, with the process named; one in another namespace, a container's, is none of it", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
@@ -82,7 +87,7 @@ describe("a port somebody listens on", () => {
     }
     await using _elsewhere = await listenIn(sandbox.internet, 25600);
     await using _inside = await listenIn(netns, 25600);
-    expect(await add(25600)).toMatchObject({ port: 25600 });
+    expect(await add(25600)).toMatchObject({ forwards: [{ port: 25600 }] });
     await unload({ ...options, force: true });
   });
 
@@ -92,21 +97,21 @@ describe("a port somebody listens on", () => {
     await load({ ...options, portRange: [25600, 25602] });
     const listener = await listen(25600);
     const add = () => addServer({ ...options, port: "auto", netns: sandbox.container() });
-    expect([(await add()).port, (await add()).port]).toEqual([25601, 25602]);
+    expect([portOf(await add()), portOf(await add())]).toEqual([25601, 25602]);
     expect((await refusal(add())).message).toContain("every port from 25600 to 25602 is taken");
     await new Promise((resolve) => listener.close(resolve));
-    expect((await add()).port).toBe(25600);
+    expect(portOf(await add())).toBe(25600);
     await unload({ ...options, force: true });
   });
 
-  test("a socket that is not there is nobody's", () => {
+  test("a socket that is not there has no holder", () => {
     expect(socketHolders(["0", "18446744073709551615"])).toEqual([]);
     expect(socketHolders([])).toEqual([]);
   });
 });
 
 describe("a port of the ephemeral range", () => {
-  test("is refused unless it is forced, or reserved by somebody already; at its ends, and not beside them", async () => {
+  test("is refused unless it is forced, or reserved already; at its ends, and not beside them", async () => {
     using sandbox = new Sandbox();
     const { options } = sandbox;
     writeSysctl(RANGE, "30000 30009");
@@ -120,8 +125,8 @@ describe("a port of the ephemeral range", () => {
       expect(error.hint).toContain("--force");
       expect(readSysctl(RESERVED)).toBe("30005");
     }
-    for (const port of [29999, 30005, 30010]) expect(await add(port)).toMatchObject({ port });
-    expect(await add(30000, { force: true })).toMatchObject({ port: 30000 });
+    for (const port of [29999, 30005, 30010]) expect(await add(port)).toMatchObject({ forwards: [{ port }] });
+    expect(await add(30000, { force: true })).toMatchObject({ forwards: [{ port: 30000 }] });
     expect(readSysctl(RESERVED)).toBe("29999-30000,30005,30010");
     await delServer({ all: true }, options);
     expect(readSysctl(RESERVED)).toBe("30005");
@@ -138,13 +143,13 @@ describe("a port of the ephemeral range", () => {
     await load(options);
     expect(sandbox.warnings).toHaveLength(1);
     const add = (force = false) => addServer({ ...options, port: "auto", netns: sandbox.container(), force });
-    expect((await add()).port).toBe(30000);
+    expect(portOf(await add())).toBe(30000);
     const error = await refusal(add());
     expect(error.message).toContain("every port from 30000 to 30002 is taken, or in the host's ephemeral range");
     expect(error.hint).toContain("--force");
     writeSysctl(RESERVED, "30000,30002");
-    expect((await add()).port).toBe(30002);
-    expect((await add(true)).port).toBe(30001);
+    expect(portOf(await add())).toBe(30002);
+    expect(portOf(await add(true))).toBe(30001);
     expect((await refusal(add(true))).message).toEndWith("every port from 30000 to 30002 is taken");
     await unload({ ...options, force: true });
     expect(readSysctl(RESERVED)).toBe("30002");
@@ -193,8 +198,8 @@ describe("the reserved ports", () => {
     await unload(sandbox.options);
   });
 
-  test("a list of any length is read back as it was written: also one that fills many pages", () => {
-    using _sandbox = new Sandbox();
+  test("a list of any length is read back as it was written: also one that fills many pages", async () => {
+    using sandbox = new Sandbox();
     fc.assert(
       fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 65535 }), { maxLength: 200 }), (ports) => {
         writeSysctl(RESERVED, `${ports.join(",")}\n`);
@@ -204,22 +209,30 @@ describe("the reserved ports", () => {
     const everySecond = new Set(Array.from({ length: 32_000 }, (_, index) => 2 * index + 1));
     writeSysctl(RESERVED, [...everySecond].join(","));
     expect(new Set(reservedPorts())).toEqual(everySecond);
-    reservePort(40_000);
-    expect([...reservedPorts()]).toHaveLength(32_001);
-    releasePort(40_000);
+    await load(sandbox.options);
+    {
+      using objects = openPinned({ pinRoot: sandbox.pinRoot });
+      reservePorts(objects, [40_000]);
+      expect([...reservedPorts()]).toHaveLength(32_001);
+      releasePorts(objects, [40_000]);
+    }
     expect(new Set(reservedPorts())).toEqual(everySecond);
+    await unload(sandbox.options);
   });
 
-  test("whatever is reserved and released, in whatever order, others' ports stay, and only they", () => {
-    using _sandbox = new Sandbox();
+  test("whatever is reserved and released, in whatever order, others' ports stay, and only they", async () => {
+    using sandbox = new Sandbox();
+    await load(sandbox.options);
+    using objects = openPinned({ pinRoot: sandbox.pinRoot });
     const change = fc.tuple(fc.constantFrom("ours", "theirs"), fc.boolean(), fc.integer({ min: 1, max: 40 }));
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
         writeSysctl(RESERVED, "\n");
+        objects.reservedPorts.remove(objects.reservedPorts.all());
         const [ours, theirs] = [new Set<number>(), new Set<number>()];
         for (const [whose, add, port] of changes) {
           if (whose === "theirs") {
-            // Somebody else's tool, which also reads, changes and writes.
+            // A tool of the operator, which also reads, changes and writes.
             if (ours.has(port)) continue;
             const list = new Set(reservedPorts());
             for (const set of [theirs, list]) {
@@ -227,15 +240,16 @@ describe("the reserved ports", () => {
               else set.delete(port);
             }
             writeSysctl(RESERVED, `${[...list].join(",")}\n`);
-          } else if (add && !theirs.has(port)) {
-            reservePort(port);
+          } else if (add) {
+            reservePorts(objects, [port]);
             ours.add(port);
-          } else if (!add && ours.delete(port)) releasePort(port);
+          } else if (ours.delete(port)) releasePorts(objects, [port]);
           expect(new Set(reservedPorts())).toEqual(new Set([...ours, ...theirs].sort((one, other) => one - other)));
         }
       }),
       { numRuns: 50 },
     );
+    await unload(sandbox.options);
   });
 
   test("what others add and take out between any two steps of a change survives it", async () => {

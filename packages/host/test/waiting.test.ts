@@ -1,16 +1,16 @@
 /**
- * Changes that wait for another one, and callers who no longer want to.
+ * Changes that wait for another change, and the end of that wait.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { lockDirectory } from "@dp/sys";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import { addServer, list, load, unload, watch, type WatchEvent } from "../src/index.ts";
+import { addServer, type AgentEvent, list, load, runAgent, unload } from "../src/index.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();
 setDefaultTimeout(60_000);
 
-test("a signal ends the wait for another change, with its reason, and nothing was changed", async () => {
+test("a signal ends the wait for another change, with its reason, and changes nothing", async () => {
   using sandbox = new Sandbox();
   await load(sandbox.options);
   const netns = sandbox.container();
@@ -28,17 +28,17 @@ test("a signal ends the wait for another change, with its reason, and nothing wa
   await unload(sandbox.options);
 });
 
-test("a watch that waits for another change ends when it is told to, and does not call that a failure", async () => {
+test("an agent that waits for another change ends when it is told to, and reports no failure", async () => {
   using sandbox = new Sandbox();
   await load(sandbox.options);
   const controller = new AbortController();
-  const events: WatchEvent[] = [];
+  const events: AgentEvent[] = [];
   {
     using _lock = await lockDirectory(sandbox.pinRoot, 1000);
-    const watching = watch({ ...sandbox.options, signal: controller.signal, onEvent: (event) => events.push(event) });
+    const running = runAgent({ ...sandbox.options, signal: controller.signal, onEvent: (event) => events.push(event) });
     setTimeout(() => controller.abort(), 200);
-    await watching;
+    await running;
   }
-  expect(events.map(({ event }) => event)).toEqual(["watching"]);
+  expect(events.map(({ event }) => event)).toEqual(["started"]);
   await unload(sandbox.options);
 });

@@ -12,9 +12,9 @@ import type {
   ValueModel,
   VariableModel,
 } from "./layout-model.ts";
-import { camelCase, constantName, refuseSame, typeName } from "./names.ts";
+import { camelCase, constantName, readerName, refuseSame, typeName } from "./names.ts";
 import { refuseOddNames } from "./plain-names.ts";
-import { readExpression, typeOf, writeStatement } from "./shape-source.ts";
+import { fieldAt, readExpression, typeOf, writeStatement } from "./shape-source.ts";
 import type { Shape } from "./shape.ts";
 
 export interface SourceOptions {
@@ -33,6 +33,8 @@ export function renderLayouts(model: LayoutModel, { inputs, programs, runtime, e
   const { enums, structs, maps, variables, skipped } = model;
   const types = [...enums, ...structs].map(({ name }) => name);
   refuseSame("types", [...types, ...enums.map(({ name }) => `${name}_names`)], typeName);
+  const names = structs.map(({ name }) => constantName(name));
+  refuseSame("constants", [...names, ...structs.map(({ name }) => readerName(name))], (name) => name);
   const parts = [
     `// Written by bpf2ts from ${oneLine(inputs.join(", "))}: do not edit.`,
     `import * as wire from ${JSON.stringify(runtime)};`,
@@ -85,15 +87,19 @@ function structSource({ name, size, fields }: StructModel): string {
   );
   const properties = visible.map((field) => `${camelCase(field.name)}: ${typeOf(field.shape)};`);
   const readers = visible.map(({ name: field, offset, shape }) => {
-    return `${camelCase(field)}: ${readExpression(shape, `${offset}`)},`;
+    return `${camelCase(field)}: ${readExpression(shape, fieldAt(offset))},`;
   });
   const writers = written.map(({ name: field, offset, shape, counts }) => {
     const value = counts === undefined ? `value.${camelCase(field)}` : `value.${camelCase(counts)}.length`;
     return writeStatement(shape, `${offset}`, value, `"${name}.${field}"`);
   });
-  const [view, value] = visible.length === 0 ? ["", "_value"] : ["const view = ", "value"];
+  const [view, at, value] = visible.length === 0 ? ["_view", "_at", "_value"] : ["view", "at", "value"];
   return `/** struct ${name} */
     export interface ${type} ${list("{", properties, "}")}
+
+    function ${readerName(name)}(${view}: DataView, ${at}: number): ${type} {
+      return ${list("{", readers, "}")};
+    }
 
     /** struct ${name}: ${size} bytes. */
     export const ${constantName(name)}: wire.StructLayout<${type}> = {
@@ -101,8 +107,7 @@ function structSource({ name, size, fields }: StructModel): string {
       size: ${size},
       fields: ${list("[", fields.map(fieldSource), "]")},
       read(bytes) {
-        ${view}wire.viewOf(bytes, ${size}, "struct ${name}");
-        return ${list("{", readers, "}")};
+        return ${readerName(name)}(wire.viewOf(bytes, ${size}, "struct ${name}"), 0);
       },
       write(${value}) {
         const view = wire.blank(${size});

@@ -19,13 +19,18 @@ const TAKEN = new Set(
     "arguments await break case catch class const continue debugger default delete do else enum eval export extends " +
     "false finally for function if implements import in instanceof interface let new null package private protected " +
     "public return static super switch this throw true try typeof undefined var void while with yield " +
-    "Exclude Readonly Record Uint8Array bytes mapLayouts object structLayouts value variableLayouts view wire"
+    "DataView Exclude Readonly Record Uint8Array at bytes mapLayouts object structLayouts value variableLayouts view wire"
   ).split(" "),
 );
 
 /** The constant for a type: `dpSnatTarget`; `class_` for `class`. */
 export function constantName(name: string): string {
   return free(camelCase(name));
+}
+
+/** The function that reads a struct: `readDpSnatTarget`. */
+export function readerName(name: string): string {
+  return `read${pascalCase(name)}`;
 }
 
 /** The TypeScript type for a C type: `DpSnatTarget`. */

@@ -1,4 +1,4 @@
-import { constantName, typeName } from "./names.ts";
+import { constantName, readerName, typeName } from "./names.ts";
 import type { Shape } from "./shape.ts";
 
 /** The TypeScript type. */
@@ -32,7 +32,12 @@ function elementType(shape: Shape): string {
   return shape.kind === "array" ? `(${typeOf(shape)})` : typeOf(shape);
 }
 
-/** An expression that reads it from `view`. */
+/** Where a field is in `view`: the struct begins at `at`. */
+export function fieldAt(offset: number): string {
+  return offset === 0 ? "at" : `at + ${offset}`;
+}
+
+/** An expression that reads it from `view`; in a struct, `at` is where the struct begins. */
 export function readExpression(shape: Shape, at: string, depth = 0): string {
   switch (shape.kind) {
     case "u8":
@@ -72,12 +77,12 @@ export function readExpression(shape: Shape, at: string, depth = 0): string {
     case "enum":
       return `${readExpression({ kind: shape.number }, at)} as ${typeName(shape.name)}`;
     case "struct":
-      return `${constantName(shape.name)}.read(wire.partOf(view, ${at}, ${shape.size}))`;
+      return `${readerName(shape.name)}(view, ${at})`;
     case "array": {
       const index = `i${depth}`;
       const element = readExpression(shape.element, elementAt(shape, at, index), depth + 1);
       if (shape.count === undefined) return `wire.getArray(${shape.length}, (${index}) => ${element})`;
-      const count = readExpression({ kind: shape.count.kind }, `${shape.count.offset}`);
+      const count = readExpression({ kind: shape.count.kind }, fieldAt(shape.count.offset));
       return `wire.getArray(Math.min(${count}, ${shape.length}), (${index}) => ${element})`;
     }
     case "padding":

@@ -103,7 +103,9 @@ export function setBytes(view: DataView, offset: number, size: number, value: Ui
 }
 
 export function getArray<T>(length: number, read: (index: number) => T): T[] {
-  return Array.from({ length }, (_, index) => read(index));
+  const array: T[] = [];
+  for (let index = 0; index < length; index++) array.push(read(index));
+  return array;
 }
 
 /** @param write is given an element, its index, and its name: `dp_drops.packets[3]` */

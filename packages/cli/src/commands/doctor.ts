@@ -9,14 +9,14 @@ export class DoctorCommand extends DpCommand {
   static override paths = [["doctor"]];
   static override usage = DpCommand.Usage({
     category: "Host",
-    description: "check what this host needs and what gets in the way; each finding with its fix",
+    description: "check this host's requirements and what could interfere; print a fix for each finding",
     details:
-      "Looks at the kernel by trying, at libbpf, mounts, privileges, udev's .link files, settings and the firewall, and " +
-      "at others' programs where ours stand. Changes nothing, and needs nothing loaded. Exit code 1 when it finds an " +
-      "error; warnings alone leave it at 0. Whether what is loaded is whole: dp status.",
+      "Checks the kernel by trying its features, libbpf, mounts, privileges, udev's .link files, sysctls, the " +
+      "firewall and other programs on the same hooks. It changes nothing, and nothing has to be loaded. Exit code " +
+      "1 when it finds an error; warnings do not count. dp status checks the servers.",
     examples: [
-      ["Before the first dp load, or when something is odd", "dp doctor"],
-      ["What keeps it from working, for a script", "dp doctor --json | jq '.checks[] | select(.ok | not)'"],
+      ["Before the first dp load, or when something does not work", "dp doctor"],
+      ["The failed checks, for a script", "dp doctor --json | jq '.checks[] | select(.ok | not)'"],
     ],
   });
 

@@ -11,10 +11,11 @@ export class LoadCommand extends ChangeCommand {
   static override paths = [["load"]];
   static override usage = ChangeCommand.Usage({
     category: "Host",
-    description: "load the programs and attach them to the uplink; again = upgrade in place",
+    description: "load the programs and attach them to the uplinks; when loaded, upgrade in place",
     details:
-      "Loads and pins the programs and their maps, and attaches them to the interfaces players come in by. " +
-      "On a host that is loaded already, servers stay and lose no packet; options that are not given stay as they were.",
+      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' " +
+      "packets arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their " +
+      "values.",
     examples: [
       ["On the default route's interface, with its address", "dp load"],
       ["Two uplinks, another range for --port auto", "dp load --iface eth0 --iface eth1 --port-range 25565-26000"],
@@ -33,11 +34,13 @@ export class LoadCommand extends ChangeCommand {
     "--max-servers": "N",
   };
 
+  static override completions = { "--iface": "interfaces", "--cgroup": "directories" } as const;
+
   iface = Option.Array("--iface", {
-    description: "an interface players come in by; may be repeated (default: the default route's)",
+    description: "an uplink; may be repeated (default: the default route's interface)",
   });
   address = Option.Array("--address", {
-    description: "where players connect to; may be repeated, servers get the first (default: the uplink's)",
+    description: "a public address; may be repeated, servers get the first (default: the uplink's)",
   });
   cgroup = Option.String("--cgroup", {
     description: "the proxy's cgroup2 folder, or one above it (default: the cgroup2 mount)",
@@ -47,8 +50,10 @@ export class LoadCommand extends ChangeCommand {
   tcpPort = Option.String("--tcp-port", { description: "the proxy's TCP listener (default 9111)" });
   hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
   containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
-  portRange = Option.String("--port-range", { description: "what --port auto takes from (default 25565-30564)" });
-  maxServers = Option.String("--max-servers", { description: "room for so many (default: as before, 65536 at first)" });
+  portRange = Option.String("--port-range", { description: "the ports for --port auto (default 25565-30564)" });
+  maxServers = Option.String("--max-servers", {
+    description: "the number of servers there is room for (default 4096)",
+  });
 
   override async perform(): Promise<LoadResult> {
     const options = {
@@ -77,20 +82,25 @@ export class LoadCommand extends ChangeCommand {
       `${green(result.upgraded ? "upgraded" : "loaded")} on ${bold(uplinks)}${result.upgraded ? `, ${servers}` : ""}\n` +
       renderFields(
         [
-          ["public address", result.publicAddress],
+          ["public address", perFamily(result.publicAddresses)],
           ["ports for auto", result.portRange.join("-")],
-          ["host peers", result.hostSubnet],
-          ["containers", result.containerSubnet],
+          ["host peers", perFamily(result.hostSubnets)],
+          ["containers", perFamily(result.containerSubnets)],
           ["proxy listeners", `HTTP ${result.httpPort}, DNS ${result.dnsPort}, TCP ${result.tcpPort}`],
           ["proxies in", result.cgroup],
           ["attached by", result.mechanism === "tcx" ? "TCX links" : "clsact filters"],
           ["pinned under", result.pinRoot],
-          ...(result.migrated.length > 0 ? [["maps made anew", result.migrated.join(", ")] as [string, string]] : []),
+          ...(result.migrated.length > 0 ? [["migrated maps", result.migrated.join(", ")] as [string, string]] : []),
         ],
         this.style,
       ) +
-      result.mended.map((finding) => `${green("mended")} ${describeFinding(finding)}\n`).join("") +
+      result.repaired.map((finding) => `${green("repaired")} ${describeFinding(finding)}\n`).join("") +
       renderFindings(result.remaining, this.style)
     );
   }
+}
+
+/** A value for each address family that has one. */
+function perFamily(values: Readonly<Partial<Record<"ipv4" | "ipv6", string>>>): string {
+  return Object.values(values).join(", ");
 }

@@ -1,60 +1,73 @@
-import type { ServerDetails } from "@dp/host";
-import { Option } from "clipanion";
+import type { ForwardDetails, ServerDetails, TrafficCount } from "@dp/host";
 import { formatAge, formatBytes, formatPackets } from "../amount.ts";
 import { DpCommand } from "../dp-command.ts";
-import { describeDrop } from "../drop-reason.ts";
+import { dropFields } from "../drop-reason.ts";
+import { containerEndpoint, publicEndpoint } from "../forward.ts";
 import { hostLibrary } from "../host-library.ts";
-import { SELECTOR_METAVARS, selectorOf } from "../server-selector.ts";
+import { selectingServer } from "../server-command.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { paintState } from "../state.ts";
 import { renderFields } from "../table.ts";
 
-export class ShowCommand extends DpCommand {
+export class ShowCommand extends selectingServer(DpCommand) {
   static override paths = [["show"]];
   static override usage = DpCommand.Usage({
     category: "Servers",
-    description: "one server, with what its packets came to",
-    examples: [["Addresses, interfaces, traffic and drops", "dp show --port 25570"]],
+    description: "show one server with its traffic and drops",
+    details: SERVER_HELP,
+    examples: [
+      ["By its name", "dp show lobby"],
+      ["By its public port", "dp show 25570"],
+      ["By a public endpoint, when several servers have the port", "dp show 203.0.113.10:25570/tcp"],
+    ],
   });
-  static override metavars = SELECTOR_METAVARS;
-
-  port = Option.String("--port", { description: "the server on this host port" });
-  address = Option.String("--address", { description: "its public address, where several servers have that port" });
-  name = Option.String("--name", { description: "the server of this name" });
 
   override async perform(): Promise<ServerDetails> {
-    const selector = selectorOf(this);
+    const selector = this.selector();
     const { show } = await hostLibrary();
     return show(selector, this.hostOptions());
   }
 
   override present(server: ServerDetails): string {
     const { bold } = this.style;
-    const { hostPeer, containerPeer, counters } = server;
+    const { hostPeer, containerPeer, container, addresses } = server;
     const age = formatAge(this.context.now().getTime() - Date.parse(server.createdAt));
-    const drops = Object.entries(counters.drops).filter(([, packets]) => packets > 0);
-    const dropped = drops.reduce((sum, [, packets]) => sum + packets, 0);
-    const traffic = ({ packets, bytes }: { packets: number; bytes: number }) =>
-      `${formatPackets(packets)}, ${formatBytes(bytes)}`;
+    const gateways = Object.values(addresses).map(({ gateway }) => gateway);
     return (
       `${bold(server.name)} ${paintState(server.state, server.state, this.style)}\n` +
       renderFields(
         [
-          ["players connect to", `${server.address}:${server.port}`],
-          ["container", `${server.containerAddress}:${server.gamePort} in ${server.netns}`],
-          ["container peer", `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} there`],
-          ["host peer", `${hostPeer.name}, ${hostPeer.address}, ${hostPeer.mac}, interface ${hostPeer.ifindex}`],
+          ["id", String(server.id)],
+          ...server.forwards.flatMap(forwardFields),
+          ["container", container === null ? server.netns : `${container.engine}:${container.name}, ${server.netns}`],
+          [
+            "container peer",
+            `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} in the container`,
+          ],
+          ["host peer", `${hostPeer.name}, ${hostPeer.mac}, interface ${hostPeer.ifindex} on the host`],
+          ["gateway", gateways.join(", ")],
+          ["network", server.network],
           ["group", server.group ?? "none"],
+          ["owner", server.owner],
           ["added", `${server.createdAt} (${age} ago)`],
-          ["from players", traffic(counters.in)],
-          ["to players", traffic(counters.out)],
-          ["through the proxy", `${server.flows.toLocaleString("en")} flow${server.flows === 1 ? "" : "s"}`],
-          ["dropped", formatPackets(dropped)],
-          ...drops.map(
-            ([reason, packets]) => ["", `${packets.toLocaleString("en")}  ${describeDrop(reason)}`] as const,
-          ),
+          ["flows", server.flows.toLocaleString("en")],
+          ...dropFields(server.drops),
         ],
         this.style,
       )
     );
   }
+}
+
+function forwardFields(forward: ForwardDetails): [label: string, value: string][] {
+  const way = `by ${forward.uplink ?? "an uplink that is gone"}, MTU ${forward.mtu}`;
+  return [
+    ["players connect to", `${publicEndpoint(forward)} -> ${containerEndpoint(forward)} ${way}`],
+    ["  from players", traffic(forward.in)],
+    ["  to players", traffic(forward.out)],
+  ];
+}
+
+function traffic({ packets, bytes }: TrafficCount): string {
+  return `${formatPackets(packets)}, ${formatBytes(bytes)}`;
 }

@@ -2,20 +2,21 @@ import type { UnloadResult } from "@dp/host";
 import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
+import { serverLabel } from "../server-label.ts";
 
 export class UnloadCommand extends ChangeCommand {
   static override paths = [["unload"]];
   static override usage = ChangeCommand.Usage({
     category: "Host",
     description: "detach and unpin everything; refused while there are servers",
-    details: "Not loaded is done, not failed. The bpffs stays mounted.",
+    details: "Succeeds when nothing is loaded. The bpffs stays mounted.",
     examples: [
-      ["When all servers are deleted", "dp unload"],
-      ["Whatever is there: players of all servers are cut off", "dp unload --force"],
+      ["After all servers were deleted", "dp unload"],
+      ["With the servers: their players are cut off", "dp unload --force"],
     ],
   });
 
-  force = Option.Boolean("--force", false, { description: "delete servers that are there" });
+  force = Option.Boolean("--force", false, { description: "delete the servers first" });
 
   override async perform(): Promise<UnloadResult> {
     const { unload } = await hostLibrary();
@@ -25,7 +26,7 @@ export class UnloadCommand extends ChangeCommand {
   override present({ unloaded, removed, pinRoot }: UnloadResult): string {
     const { green } = this.style;
     if (!unloaded) return `nothing was loaded at ${pinRoot}\n`;
-    const servers = removed.map(({ port, name }) => `deleted server ${port} (${name})\n`).join("");
+    const servers = removed.map((server) => `deleted ${serverLabel(server)}\n`).join("");
     return `${servers}${green("unloaded")}\n`;
   }
 }

@@ -1,17 +1,16 @@
 import { type CommandHelp, optionsOf } from "../command-help.ts";
-import { listServers, type Offer, offerOf } from "./offer.ts";
+import { listServers, type Offer, offerOf, offerOfOperand, SERVER_SOURCES } from "./offer.ts";
 
 /** A script for bash 4 or newer, which needs nothing of the package bash-completion. */
 export function bashCompletion(commands: readonly CommandHelp[]): string {
   const names = commands.map(({ name }) => name);
   return `# bash completion for dp
 
-# What there is of a kind, one a line.
+# The values of a kind on this host, one on each line.
 _dp_values() {
   local each
   case $1 in
-    ports) ${listServers('"$dp"', "ports")} ;;
-    names) ${listServers('"$dp"', "names")} ;;
+${SERVER_SOURCES.map((source) => `    ${source}) ${listServers('"$dp"', source)} ;;`).join("\n")}
     interfaces) for each in /sys/class/net/*/; do basename "$each"; done ;;
     namespaces) for each in /run/netns/*; do [[ ! -e $each ]] || basename "$each"; done ;;
   esac
@@ -65,20 +64,26 @@ complete -F _dp dp
 function ofCommand(command: CommandHelp): string {
   const options = optionsOf(command);
   const valued = options.filter(({ metavar }) => metavar !== undefined);
-  const offers = valued.map((option) => ({ names: option.names, offer: offerOf(command, option) }));
+  const offers = valued.map((option) => ({ names: option.names, offer: offerOf(option) }));
   const free = offers.filter(({ offer }) => offer === undefined).flatMap(({ names }) => names);
   const lines = offers.flatMap(({ names, offer }) =>
     offer === undefined ? [] : [`        ${names.join(" | ")}) _dp_offer ${argumentsOf(offer)}; return ;;`],
   );
   if (free.length > 0) lines.push(`        ${free.join(" | ")}) return ;;`);
   const words = [...options.flatMap(({ names }) => names), "-h", "--help"];
-  const operands = command.operand === undefined ? "" : `${command.operand.values.join(" ")} `;
   return `    ${command.name})
-      options="${operands}${words.join(" ")}"
+      options="${words.join(" ")}"
       case $option in
 ${lines.join("\n")}
       esac
-      ;;`;
+${operandOf(command)}      ;;`;
+}
+
+function operandOf({ operand }: CommandHelp): string {
+  if (operand === undefined) return "";
+  const { words, source } = offerOfOperand(operand);
+  const values = [...words, ...(source === undefined ? [] : [`$(_dp_values ${source})`])];
+  return `      [[ $cur == -* ]] || options+=" ${values.join(" ")}"\n`;
 }
 
 function argumentsOf({ words, prefixes, source }: Offer): string {

@@ -1,13 +1,13 @@
 import { type CommandHelp, oneLine, type OptionHelp, optionsOf } from "../command-help.ts";
-import { listServers, type Offer, offerOf } from "./offer.ts";
+import type { Operand } from "../dp-command.ts";
+import { listServers, type Offer, offerOf, offerOfOperand, SERVER_SOURCES } from "./offer.ts";
 
 /** A script for fish: sourced, or as a file dp.fish in a folder of completions. */
 export function fishCompletion(commands: readonly CommandHelp[]): string {
   const names = commands.map(({ name }) => name).join(" ");
   return `# fish completion for dp
 
-function __dp_ports; ${listServers("dp", "ports")}; end
-function __dp_names; ${listServers("dp", "names")}; end
+${SERVER_SOURCES.map((source) => `function __dp_${source}; ${listServers("dp", source)}; end`).join("\n")}
 function __dp_interfaces; for each in /sys/class/net/*/; basename $each; end; end
 function __dp_namespaces; for each in /run/netns/*; basename $each; end; end
 function __dp_directories; __fish_complete_directories (commandline -ct); end
@@ -27,10 +27,16 @@ function ofCommand(command: CommandHelp): string {
   return [
     "",
     `complete -c dp -n __fish_use_subcommand -a ${name} -d ${quote(oneLine(definition.description))}`,
-    ...optionsOf(command).map((option) => `${within} ${nameOf(option)}${valueOf(option, offerOf(command, option))}`),
+    ...optionsOf(command).map((option) => `${within} ${nameOf(option)}${valueOf(option, offerOf(option))}`),
     `${within} -s h -l help -d help`,
-    ...(operand === undefined ? [] : [`${within} -a '${operand.values.join(" ")}'`]),
+    ...(operand === undefined ? [] : [operandOf(name, operand)]),
   ].join("\n");
+}
+
+/** Not for a word that begins an option: to list the servers takes time. */
+function operandOf(command: string, operand: Operand): string {
+  const condition = `__fish_seen_subcommand_from ${command}; and not string match -q -- "-*" (commandline -ct)`;
+  return `complete -c dp -n ${quote(condition)} -a ${valuesOf(offerOfOperand(operand))}`;
 }
 
 function nameOf({ names, description }: OptionHelp): string {
@@ -41,9 +47,11 @@ function nameOf({ names, description }: OptionHelp): string {
 function valueOf({ metavar }: OptionHelp, offer: Offer | undefined): string {
   if (metavar === undefined) return "";
   if (offer === undefined) return " -x";
-  const { words, prefixes, source } = offer;
-  const values = [...words, ...prefixes, ...(source === undefined ? [] : [`(__dp_${source})`])];
-  return ` -x -a ${quote(values.join(" "))}`;
+  return ` -x -a ${valuesOf(offer)}`;
+}
+
+function valuesOf({ words, prefixes, source }: Offer): string {
+  return quote([...words, ...prefixes, ...(source === undefined ? [] : [`(__dp_${source})`])].join(" "));
 }
 
 function quote(text: string): string {

@@ -1,12 +1,11 @@
 import { type CommandHelp, oneLine, type OptionHelp, optionsOf } from "../command-help.ts";
-import { listServers, type Offer, offerOf } from "./offer.ts";
+import { listServers, type Offer, offerOf, offerOfOperand, SERVER_SOURCES } from "./offer.ts";
 
 /** A script for zsh: to be sourced after compinit, or as a file _dp in the fpath. */
 export function zshCompletion(commands: readonly CommandHelp[]): string {
   return `#compdef dp
 
-_dp_ports() { compadd -- \${(f)"$(${listServers("$dp", "ports")})"} }
-_dp_names() { compadd -- \${(f)"$(${listServers("$dp", "names")})"} }
+${SERVER_SOURCES.map((source) => `_dp_${source}() { compadd -- \${(f)"$(${listServers("$dp", source)})"} }`).join("\n")}
 _dp_interfaces() { compadd -- /sys/class/net/*(N-/:t) }
 _dp_namespaces() { if [[ $PREFIX == /* ]]; then _files; else compadd -- /run/netns/*(N:t); fi }
 _dp_directories() { _files -/ }
@@ -22,7 +21,7 @@ ${commands.map(({ name, definition }) => `    ${quote(`${name}:${oneLine(definit
 _dp() {
   local curcontext=$curcontext state line
   local -A opt_args
-  # For what lists servers: below, words begins with the command of dp.
+  # For the list of servers: below, words begins with the command of dp.
   local dp=$words[1]
   _arguments -C '(- 1 *)'{-h,--help}'[help]' '(- 1 *)--version[the version]' '1: :_dp_commands' '*:: :->command'
   [[ $state == command ]] || return
@@ -38,10 +37,10 @@ if [[ $funcstack[1] == _dp ]]; then _dp "$@"; else compdef _dp dp; fi
 }
 
 function ofCommand(command: CommandHelp): string {
-  const specs = optionsOf(command).map((option) => specOf(option, offerOf(command, option)));
+  const specs = optionsOf(command).map((option) => specOf(option, offerOf(option)));
   specs.push("'(-h --help)'{-h,--help}'[help]'");
   if (command.operand !== undefined) {
-    specs.push(quote(`1:${command.operand.name}:(${command.operand.values.join(" ")})`));
+    specs.push(quote(`1:${command.operand.name}:${actionOf(offerOfOperand(command.operand))}`));
   }
   return `    ${command.name})
       _arguments \\

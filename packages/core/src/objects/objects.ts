@@ -109,7 +109,7 @@ export class Objects implements Disposable {
   }
 
   /**
-   * The ids of servers, to be given out.
+   * The ids of servers: which is free.
    *
    * @param hasInterface whether the host has an interface of that name
    */
@@ -273,6 +273,11 @@ export class Objects implements Disposable {
    */
   get needsLoad(): string | undefined {
     return needsLoad(this.#root);
+  }
+
+  /** The pins of programs and maps that are missing: what is loaded has to be completed by loading it again. */
+  missingPins(): string[] {
+    return missingPins(this.#root);
   }
 
   /**

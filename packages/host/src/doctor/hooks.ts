@@ -1,11 +1,10 @@
 /** Other programs and filters on the hooks of datapath's programs. */
-import type { Attachment, InterfaceProgram, ServerRecord } from "@dp/core";
+import { type Attachment, type InterfaceProgram, serverLabel, type ServerRecord } from "@dp/core";
 import { type Direction, Link as BpfLink, Program, queryTcx } from "@dp/core/libbpf";
 import { type Filter, Netlink } from "@dp/netlink";
 import { withNetns } from "@dp/sys";
 import { openServerNetns } from "../container/processes.ts";
 import type { Finding } from "../repair/finding.ts";
-import { label } from "../server/server.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
@@ -13,7 +12,7 @@ import type { HostView } from "./host-view.ts";
 interface Hook {
   ifindex: number;
   iface: string;
-  /** " in the container of server 25570 (lobby)" */
+  /** " in the container of server lobby (id 7)" */
   where: string;
   direction: Direction;
   ours: readonly Attachment[];
@@ -44,23 +43,21 @@ function* hostHooks({ attachments, uplinks, records }: HostView): Generator<Hook
     yield { ifindex, iface, where: "", direction: "ingress", ours: on(ifindex, "dnat"), danger: DANGER.uplink };
   }
   for (const record of records) {
-    const { index: ifindex, name: iface } = record.veth.hostPeer.iface;
+    const { ifindex, name: iface } = record.hostPeer;
     const guard = on(ifindex, "arp", "snat");
     const back = on(ifindex, "tproxy_host");
-    const where = ` of ${label(record)}`;
+    const where = ` of ${serverLabel(record)}`;
     if (guard.length > 0) yield { ifindex, iface, where, direction: "ingress", ours: guard, danger: DANGER.host };
     if (back.length > 0) yield { ifindex, iface, where, direction: "egress", ours: back, danger: DANGER.back };
   }
 }
 
 function inspectContainer({ attachments, objects }: HostView, record: ServerRecord): Finding[] {
-  const { hostPeer, podPeer } = record.veth;
-  const ours = attachments.filter(
-    ({ program, iface }) => program === "tproxy_container" && iface === hostPeer.iface.name,
-  );
-  const own = ours.map((each) => ({ ...each, programId: objects?.programId(each.program) }));
-  const { index: ifindex, name: iface } = podPeer.iface;
-  const where = ` in the container of ${label(record)}`;
+  const { hostPeer, containerPeer } = record;
+  const ours = attachments.filter(({ program, iface }) => program === "tproxy_container" && iface === hostPeer.name);
+  const own = ours.map((each) => ({ ...each, programId: objects?.attachments.programId("tproxy_container") }));
+  const { ifindex, name: iface } = containerPeer;
+  const where = ` in the container of ${serverLabel(record)}`;
   try {
     using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });

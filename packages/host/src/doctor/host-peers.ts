@@ -1,5 +1,5 @@
+import { serverLabel } from "@dp/core";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
-import { label } from "../server/server.ts";
 import type { Verdict } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
@@ -7,14 +7,14 @@ import type { HostView } from "./host-view.ts";
 export function checkHostPeers({ records, netlink }: HostView): Verdict {
   const links = new Map(netlink.links().map((link) => [link.name, link]));
   const findings = records.flatMap((record) => {
-    const { hostPort: port, name, veth } = record;
-    const link = links.get(veth.hostPeer.iface.name);
+    const { id, name, hostPeer } = record;
+    const link = links.get(hostPeer.name);
     if (link === undefined || link.mac === HOST_PEER_MAC) return [];
     const mac = `the MAC ${link.mac} instead of ${HOST_PEER_MAC}`;
-    const what = `${link.name} of ${label(record)} has ${mac}: what its container sends to the host is dropped`;
+    const what = `${link.name} of ${serverLabel(record)} has ${mac}: what its container sends to the host is dropped`;
     // Not `ip link set`: when the MAC changed, the kernel also dropped the neighbour entry of the container.
-    const fix = "dp gc, or dp load";
-    return [{ code: "host-peer-mac", severity: "error", server: { port, name }, what, fix } as const];
+    const fix = "dp repair, or dp load";
+    return [{ code: "host-peer-mac", severity: "error", server: { id, name }, what, fix } as const];
   });
   if (findings.length > 0) return findings;
   return records.length === 0 ? "there are no servers" : "all have the MAC they were made with";

@@ -1,4 +1,12 @@
-import type { Attachment, HostConfig, Objects, ServerRecord } from "@dp/core";
+import {
+  type Attachment,
+  type HostConfig,
+  type Objects,
+  type ServerRecord,
+  type Settings,
+  type UnsupportedProgram,
+  verifyPrograms,
+} from "@dp/core";
 import { type Link, Netlink } from "@dp/netlink";
 import { DatapathError, UnsupportedError } from "@dp/sys";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
@@ -13,10 +21,13 @@ export class HostView implements Disposable {
   /** Why the maps cannot be opened, though something may be pinned. */
   readonly refusal: DatapathError | undefined;
   readonly config: HostConfig | undefined;
+  readonly settings: Settings | undefined;
   readonly records: readonly ServerRecord[];
   readonly attachments: readonly Attachment[];
   /** The uplinks that dp_dnat is attached to. */
   readonly uplinks: readonly Link[];
+
+  #unsupported: UnsupportedProgram[] | undefined;
 
   constructor(options: HostOptions) {
     this.options = options;
@@ -30,12 +41,18 @@ export class HostView implements Disposable {
       if (reason.code !== "NOT_LOADED" && !(reason instanceof UnsupportedError)) refusal = reason;
     }
     this.refusal = refusal;
-    this.config = this.objects?.config();
-    this.records = this.objects?.netData() ?? [];
-    this.attachments = this.objects?.attachments() ?? [];
+    this.config = this.objects?.config.get();
+    this.settings = this.objects?.settings.get();
+    this.records = this.objects?.records.all() ?? [];
+    this.attachments = this.objects?.attachments.all() ?? [];
     this.uplinks = this.attachments
       .filter(({ program, ifindex }) => program === "dnat" && ifindex !== 0)
       .flatMap(({ ifindex }) => this.netlink.link(ifindex) ?? []);
+  }
+
+  /** The programs that this kernel lacks a feature for. Asked once: the kernel verifies every program for it. */
+  get unsupported(): readonly UnsupportedProgram[] {
+    return (this.#unsupported ??= verifyPrograms());
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,9 @@
 /** What the kernel supports, found out by trying: distributions backport and disable features. */
-import { sockDestroyRefusal, verifyPrograms } from "@dp/core/internal";
+import { programRow, type UnsupportedProgram } from "@dp/core";
 import { hasClsact, hasHelper, hasJit, hasKernelBtf, hasProgramType, hasTcx } from "@dp/core/libbpf";
 import { currentNetns, netnsCookie } from "@dp/sys";
 import { error, listed, type Verdict, warning } from "./check.ts";
+import type { HostView } from "./host-view.ts";
 
 export function checkAttaching(): Verdict {
   if (hasTcx()) return "by TCX links";
@@ -12,7 +13,7 @@ export function checkAttaching(): Verdict {
 }
 
 /** Single features first: when a program is refused, the verifier's message rarely names the missing feature. */
-export function checkPrograms(): Verdict {
+export function checkPrograms(view: HostView): Verdict {
   const helpers = (["redirect_peer", "redirect_neigh", "timer_init"] as const).filter((name) => !hasHelper(name));
   const types = (["cgroupSockopt", "sockOps"] as const).filter((name) => !hasProgramType(name));
   const missing = [...helpers.map((name) => `bpf_${name}`), ...types.map((name) => TYPES[name])];
@@ -23,20 +24,25 @@ export function checkPrograms(): Verdict {
   // Throws on a kernel without network namespace cookies.
   using own = currentNetns();
   netnsCookie(own);
-  verifyPrograms();
-  return "this kernel accepts all programs";
+  const [first] = view.unsupported.filter((each) => !isForFreezing(each));
+  if (first === undefined) return "this kernel accepts all programs";
+  return [warning("program-unsupported", first.error.reason, first.error.fix)];
 }
 
 const TYPES = { cgroupSockopt: "cgroup/getsockopt programs", sockOps: "sockops programs" } as const;
 
-export function checkFreezing(): Verdict {
+export function checkFreezing(view: HostView): Verdict {
   if (!hasKernelBtf()) {
-    const what = "this kernel has no BTF (/sys/kernel/btf/vmlinux): dp freeze does not work";
+    const what = "this kernel has no BTF (/sys/kernel/btf/vmlinux): servers cannot be frozen";
     return [warning("no-btf", what, "boot a kernel built with CONFIG_DEBUG_INFO_BTF")];
   }
-  const refusal = sockDestroyRefusal();
-  if (refusal === undefined) return "dp freeze can destroy sockets";
-  return [warning("no-sock-destroy", `${refusal.reason}: dp freeze does not work`, refusal.fix)];
+  const missing = view.unsupported.find(isForFreezing);
+  if (missing === undefined) return "dp freeze can destroy sockets";
+  return [warning("no-sock-destroy", missing.error.reason, missing.error.fix)];
+}
+
+function isForFreezing({ program }: UnsupportedProgram): boolean {
+  return programRow(program).hook === "iterator";
 }
 
 export function checkJit(): Verdict {

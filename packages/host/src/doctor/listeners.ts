@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { HostConfig } from "@dp/core";
 import { commandOf } from "@dp/sys";
-import { Subnet } from "../allocate/subnet.ts";
+import { ipv4Subnets } from "../allocate/subnet.ts";
 import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../kernel/cgroup.ts";
 import { socketHolders } from "../kernel/socket-holder.ts";
 import { parseProcNetTcp } from "../kernel/sockets.ts";
@@ -52,9 +52,9 @@ function readListeners(): Listener[] {
 /** @returns also the listeners that containers reach */
 export function judgeListeners(
   listeners: readonly Listener[],
-  config: Pick<HostConfig, "httpPort" | "dnsPort" | "tcpPort" | "hostSubnet">,
+  config: Omit<HostConfig, "containerSubnets">,
 ): { verdict: Verdict; reached: Listener[] } {
-  const hostPeers = Subnet.parse(config.hostSubnet, "look for listeners");
+  const hostPeers = ipv4Subnets({ ...config, containerSubnets: {} }).host;
   const reaches = ({ address }: Listener) =>
     address === "0.0.0.0" || /^0{32}$/.test(address) || hostPeers.indexOf(address) !== undefined;
   const wanted = [
@@ -82,8 +82,8 @@ export function judgeListeners(
 
 /** A proxy outside the cgroup gets the connections, but SO_ORIGINAL_DST does not tell it their destinations. */
 function findOutside({ objects }: HostView, reached: readonly Listener[]): Finding[] {
-  const attached = objects
-    ?.cgroupAttachments()
+  const attached = objects?.attachments
+    .onCgroup()
     .find(({ program, cgroupId }) => program === "getsockopt" && cgroupId !== 0n);
   const folder = attached === undefined ? undefined : cgroupFolderById(attached.cgroupId);
   const tcp = reached.filter(({ protocol }) => protocol === "TCP");

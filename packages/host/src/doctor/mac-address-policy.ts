@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { HOST_PEER_MAC, hostPeerName } from "../interfaces/veth-pair.ts";
+import { hostPeerName } from "@dp/core";
+import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import type { Finding } from "../repair/finding.ts";
 import { error, type Verdict, warning } from "./check.ts";
 import { type LinkFile, linkFileFor, linkSetting, readLinkFiles } from "./link-file.ts";
@@ -13,7 +14,7 @@ export function checkMacAddressPolicy(): Verdict {
 
 /** Whether udev renames host peers or changes their MACs. */
 export function judgeLinkFiles(files: readonly LinkFile[]): Verdict {
-  const device = { name: hostPeerName(25565), mac: HOST_PEER_MAC, kind: "veth" };
+  const device = { name: hostPeerName(1), mac: HOST_PEER_MAC, kind: "veth" };
   const file = linkFileFor(device, files);
   if (file === undefined) return "no .link file applies to host peers";
   const findings = [...judgeMac(file), ...judgeName(file)];

@@ -3,9 +3,9 @@ import { type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
 /** Ports of servers are reserved; ports that servers may get later are not. */
-export function checkPortRange({ config }: HostView): Verdict {
-  if (config === undefined) return "nothing is loaded";
-  return judgePortRange(config.portRange, ephemeralRange());
+export function checkPortRange({ settings }: HostView): Verdict {
+  if (settings === undefined) return "nothing is loaded";
+  return judgePortRange(settings.portRange, ephemeralRange());
 }
 
 export function judgePortRange(range: PortRange, ephemeral: PortRange): Verdict {

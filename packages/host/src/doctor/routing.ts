@@ -42,7 +42,7 @@ export function checkForwarding({ uplinks, config }: HostView, ruleset: Ruleset 
   if (!forwardsToContainers(ruleset)) return `on for ${names}; the firewall drops what is forwarded to containers`;
   const what =
     `the host forwards packets from ${names} (net.ipv4.conf.${open[0]?.name}.forwarding is 1): machines there ` +
-    `with a route to ${config.containerSubnet} through this host can send packets to every port of a container`;
+    `with a route to ${Object.values(config.containerSubnets).join(" and ")} through this host can send packets to every port of a container`;
   const fix =
     "sysctl -w net.ipv4.ip_forward=0; or, if forwarding is needed: nft 'table inet datapath_guard " +
     '{ chain forward { type filter hook forward priority 0; oifname "dp*" drop; }; }\'';

@@ -1,83 +1,138 @@
-/** Attaching what was loaded in place of what was attached before. */
-import type { Interface } from "@dp/core";
+/** Attaching what was loaded in place of what was attached before, as the program table says. */
+import {
+  type AttachResult,
+  type ContainerPeerProgram,
+  type HostInterfaceProgram,
+  type Objects,
+  programsAt,
+  serverLabel,
+  type ServerRecord,
+} from "@dp/core";
 import type { Link } from "@dp/netlink";
-import { toInterface } from "../interfaces/uplink.ts";
-import type { LoadContext } from "./context.ts";
+import { type Fd, UnsupportedError } from "@dp/sys";
+import { openServerNetns } from "../container/processes.ts";
+import { interfaceOf } from "../server/parts/programs.ts";
+import { messageOf } from "../transaction.ts";
+import type { LoadChange } from "./change.ts";
+import type { LoadOptions } from "./options.ts";
 import type { LoadPlan } from "./plan.ts";
 import { uplinksOf } from "./uplinks.ts";
 
-const ATTACH = {
-  dnat: "attachAndPinDnat",
-  snat: "attachAndPinSnat",
-  arp: "attachAndPinArp",
-  tproxy_host: "attachTproxyHostEgress",
-} as const;
+export function attachToUplink(change: LoadChange, uplink: Link): void {
+  for (const { name } of programsAt("uplink")) attach(change, name as HostInterfaceProgram, uplink);
+}
 
-/** Attaches a program, or swaps it in place; undone by swapping the previous back in, or by detaching. */
-export function attach(
-  { transaction, objects, previous }: LoadContext,
-  program: keyof typeof ATTACH,
-  iface: Interface,
+/** @returns false when the container peer keeps the programs it has: the container could not be entered */
+export function attachToServer(change: LoadChange, record: ServerRecord): boolean {
+  // The way back from the proxy is there before the way to it.
+  for (const { name } of programsAt("host peer")) {
+    attach(change, name as HostInterfaceProgram, interfaceOf(record.hostPeer));
+  }
+  return programsAt("container peer")
+    .map(({ name }) => attachToContainerPeer(change, name as ContainerPeerProgram, record))
+    .every((reached) => reached);
+}
+
+/** Attaches a program, or replaces it in one step; undone by attaching the previous again, or by detaching. */
+function attach(
+  { transaction, objects, previous }: LoadChange,
+  program: HostInterfaceProgram,
+  { index, name }: { index: number; name: string },
 ): void {
+  const iface = { index, name };
   transaction.step(
-    `attach ${program} to ${iface.name}`,
-    () => objects[ATTACH[program]](iface),
+    `attach ${program} to ${name}`,
+    () => objects.attachments.attach(program, iface),
     (done) => {
-      if (done === "updated" && previous !== undefined) previous[ATTACH[program]](iface);
-      else objects.detach(program, iface);
+      if (done === "updated" && previous !== undefined) previous.attachments.attach(program, iface);
+      else objects.attachments.detach(program, name);
     },
   );
 }
 
-export function attachToCgroup(
-  { transaction, objects, previous }: LoadContext,
-  { cgroup, oldCgroup }: Pick<LoadPlan, "cgroup" | "oldCgroup">,
-): void {
-  transaction.step(
-    `attach getsockopt and sockops to ${cgroup}`,
-    () => objects.attachAndPinGetsockopt(cgroup),
+/**
+ * As {@link attach}. Where that means to enter the namespace (to attach anew, or to replace a filter) and that cannot
+ * be, the container peer keeps the program it has.
+ */
+function attachToContainerPeer(
+  { transaction, objects, previous, options }: LoadChange,
+  program: ContainerPeerProgram,
+  record: ServerRecord,
+): boolean {
+  const hostPeerName = record.hostPeer.name;
+  const attachIn = (netns: Fd, { attachments }: Objects): AttachResult =>
+    attachments.attach(program, interfaceOf(record.containerPeer), { netns, hostPeerName });
+  const attached = transaction.step(
+    `attach ${program} for ${hostPeerName}`,
     () => {
-      if (previous !== undefined && oldCgroup !== undefined) previous.attachAndPinGetsockopt(oldCgroup);
-      else objects.detachGetsockopt();
+      if (objects.attachments.swap(program, hostPeerName)) return "updated";
+      using netns = enterable(record, options);
+      return netns === undefined ? undefined : attachIn(netns, objects);
+    },
+    (done) => {
+      if (done === "updated" && previous?.attachments.swap(program, hostPeerName) === true) return;
+      using netns = done === "updated" ? enterable(record, options) : undefined;
+      if (netns !== undefined && previous !== undefined) attachIn(netns, previous);
+      else if (done !== undefined) objects.attachments.detach(program, hostPeerName);
+    },
+  );
+  return attached !== undefined;
+}
+
+function enterable(record: ServerRecord, options: LoadOptions): Fd | undefined {
+  try {
+    return openServerNetns(record);
+  } catch (error) {
+    options.warn?.(`the program in the container of ${serverLabel(record)} stays as it was: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+export function attachToCgroup({ transaction, objects, previous }: LoadChange, { cgroup, oldCgroup }: LoadPlan): void {
+  transaction.step(
+    `attach to the cgroup ${cgroup}`,
+    () => objects.attachments.attachToCgroup(cgroup),
+    () => {
+      if (previous !== undefined && oldCgroup !== undefined) previous.attachments.attachToCgroup(oldCgroup);
+      else objects.attachments.detachFromCgroup();
     },
   );
 }
 
-/** dp_guard wants the mark of dp_snat, which that of before may not give: after all of those have been swapped. */
-export function attachGuard({ transaction, objects, options }: LoadContext): void {
+/** The guard drops what dp_snat has not marked: it comes after all programs on host peers were replaced. */
+export function attachToHost({ transaction, objects, options }: LoadChange): void {
   transaction.step(
     "attach guard",
     () => {
-      const attached = objects.attachAndPinGuard();
-      if (attached === "unsupported") {
-        options.warn?.(
-          "this kernel (before 6.4) has no BPF programs in netfilter: a process that administers a container's " +
-            "network reaches the host's own services by way of an ifb device",
-        );
+      try {
+        return objects.attachments.attachToHost();
+      } catch (error) {
+        if (!(error instanceof UnsupportedError)) throw error;
+        options.warn?.(error.reason);
+        return undefined;
       }
-      return attached;
     },
-    // One that was there before stays in the new one's shape: they do the same.
-    (attached) => attached === "attached" && objects.detachGuard(),
+    // A guard of the previous load stays replaced: both do the same.
+    (attached) => attached === "attached" && objects.attachments.detachFromHost(),
   );
 }
 
-/** Detaches from the uplinks of before that are none any more. */
-export function leaveUplinks(context: LoadContext, uplinks: readonly Link[]): void {
-  const { transaction, objects, previous, netlink } = context;
-  for (const { iface, ifindex } of uplinksOf(previous)) {
+/** Detaches from interfaces that were uplinks before and are none now. */
+export function leaveUplinks(change: LoadChange, uplinks: readonly Link[]): void {
+  const { transaction, objects, previous, host } = change;
+  for (const { program, iface, ifindex } of uplinksOf(previous)) {
     if (uplinks.some(({ name }) => name === iface)) continue;
-    const link = ifindex === 0 ? undefined : netlink.link(ifindex);
+    const link = ifindex === 0 ? undefined : host.link(ifindex);
     transaction.step(
-      `detach dnat from ${iface}`,
-      () => objects.detach("dnat", iface),
-      () => link !== undefined && previous?.attachAndPinDnat(toInterface(link)),
+      `detach ${program} from ${iface}`,
+      () => objects.attachments.detach(program, iface),
+      () => link !== undefined && previous?.attachments.attach(program as HostInterfaceProgram, link),
     );
     if (ifindex === 0) continue;
     transaction.step(
-      `no uplink ${iface}`,
-      () => objects.delUplink(ifindex),
-      () => objects.addUplink(ifindex),
+      `delete uplink ${iface}`,
+      () => objects.uplinks.delete(ifindex),
+      () => objects.uplinks.set(ifindex),
     );
   }
 }

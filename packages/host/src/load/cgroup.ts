@@ -1,11 +1,11 @@
 import type { Objects } from "@dp/core";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
-import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
+import type { LoadInput } from "./plan.ts";
 
-/** Where the previous programs are attached; undefined when they are not, or when it is gone. */
+/** The folder of the cgroup that programs are attached to; undefined when they are not, or when it is gone. */
 export function cgroupOf(objects: Objects | undefined): string | undefined {
-  const id = objects?.cgroupAttachments().find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
+  const id = objects?.attachments.onCgroup().find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
   return id === undefined ? undefined : cgroupFolderById(id);
 }
 
@@ -14,7 +14,7 @@ export function chooseCgroup({ previous, options }: LoadInput, old: string | und
   if (options.cgroup !== undefined) return options.cgroup;
   if (old !== undefined) return old;
   const mount = cgroup2Mount(OP);
-  if (previous !== undefined && previous.cgroupAttachments().length > 0) {
+  if (previous !== undefined && previous.attachments.onCgroup().length > 0) {
     options.warn?.(`the cgroup of the proxies is gone: all processes below ${mount} may be proxies now`);
   }
   return mount;

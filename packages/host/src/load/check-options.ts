@@ -1,18 +1,19 @@
 import { DatapathError, isCgroup2 } from "@dp/sys";
 import { checkAddress, checkPort, checkPortRange } from "../server/check-input.ts";
-import { type LoadOptions, OP } from "./options.ts";
+import { LISTENER_PORTS, type LoadOptions, OP } from "./options.ts";
+import { listenerName } from "./parameters.ts";
 
-/** What can be told of the options without looking at the host. */
+/** Checks the options as far as that takes no look at the host's network. */
 export function checkOptions(options: LoadOptions): void {
   for (const address of options.addresses ?? []) checkAddress(address, "the address", OP);
   if (options.portRange !== undefined) checkPortRange(options.portRange, OP);
-  for (const key of ["httpPort", "dnsPort", "tcpPort"] as const) {
+  for (const key of LISTENER_PORTS) {
     const port = options[key];
-    if (port !== undefined) checkPort(port, `the ${key.replace("Port", "")} port`, OP);
+    if (port !== undefined) checkPort(port, `the ${listenerName(key)} port`, OP);
   }
   const { cgroup } = options;
   if (cgroup !== undefined && !isCgroup2(cgroup)) {
-    throw new DatapathError("BAD_USAGE", OP, `${cgroup} is not a folder of a cgroup2 mount`, {
+    throw new DatapathError("BAD_USAGE", undefined, `${cgroup} is not a folder of a cgroup2 mount`, {
       hint: "see where it is mounted: findmnt -t cgroup2",
     });
   }

@@ -1,45 +1,54 @@
-/** What a load writes into the maps, step by step, each with its way back. */
-import type { HostConfig } from "@dp/core";
+/** What a load writes into the maps, step by step, each with its undo. */
 import type { Link } from "@dp/netlink";
 import { type HostAddress, refreshHostAddresses } from "../interfaces/host-addresses.ts";
-import { moveServer } from "../server/move.ts";
-import type { LoadContext } from "./context.ts";
-import type { Move } from "./moves.ts";
+import { type Move, moveServer } from "../server/move.ts";
+import type { LoadChange } from "./change.ts";
+import type { LoadPlan } from "./plan.ts";
 
-export function replaceConfig({ transaction, objects }: LoadContext, old: HostConfig, config: HostConfig): void {
+/** The configuration is stored apart: without it, the next command knows that a first load did not finish. */
+export function storeSettings({ transaction, objects }: LoadChange, { old, settings }: LoadPlan): void {
   transaction.step(
-    "configuration",
-    () => objects.setConfig(config),
-    () => objects.setConfig(old),
+    "settings",
+    () => objects.settings.set(settings),
+    () => old !== undefined && objects.settings.set(old.settings),
   );
 }
 
-export function replaceHostAddresses({ transaction, objects }: LoadContext, addresses: readonly HostAddress[]): void {
-  const old = objects.hostAddresses();
+export function storeConfig({ transaction, objects }: LoadChange, { old, config }: LoadPlan): void {
+  transaction.step(
+    "configuration",
+    () => objects.config.set(config),
+    () => old !== undefined && objects.config.set(old.config),
+  );
+}
+
+export function replaceHostAddresses({ transaction, objects }: LoadChange, addresses: readonly HostAddress[]): void {
+  const old = objects.hostAddresses.all();
   transaction.step(
     "host addresses",
     () => refreshHostAddresses(objects, addresses),
-    () => objects.setHostAddresses(old),
+    () => objects.hostAddresses.set(old),
   );
 }
 
-export function addUplinks({ transaction, objects }: LoadContext, uplinks: readonly Link[]): void {
-  const old = objects.uplinks();
+export function addUplinks({ transaction, objects }: LoadChange, uplinks: readonly Link[]): void {
+  const old = objects.uplinks.all();
   for (const { name, index } of uplinks) {
     transaction.step(
       `uplink ${name}`,
-      () => objects.addUplink(index),
-      () => old.includes(index) || objects.delUplink(index),
+      () => objects.uplinks.set(index),
+      () => old.includes(index) || objects.uplinks.delete(index),
     );
   }
 }
 
-export function moveServers({ transaction, objects }: LoadContext, moved: readonly Move[]): void {
-  for (const { record, home } of moved) {
+export function moveServers({ transaction, objects }: LoadChange, moves: readonly Move[]): void {
+  for (const move of moves) {
+    const { record, forwards } = move;
     transaction.step(
-      `address and uplink of server ${record.hostPort}`,
-      () => moveServer(objects, record, home),
-      () => moveServer(objects, { ...record, ...home }, record),
+      `forwards of server ${record.id}`,
+      () => moveServer(objects, move),
+      () => moveServer(objects, { record: { ...record, forwards }, forwards: record.forwards }),
     );
   }
 }

@@ -1,52 +1,75 @@
-import type { HostConfig, Interface, ServerRecord } from "@dp/core";
+import { type Forward, familyOfAddress, type ServerRecord, type Settings } from "@dp/core";
+import type { Link } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
-import { uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
-import type { Home } from "../server/move.ts";
-import { labels } from "../server/server.ts";
-import type { LoadInput } from "./input.ts";
+import { toInterface, uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
+import type { Move } from "../server/move.ts";
+import { serverLabels } from "../server/server.ts";
 import { OP } from "./options.ts";
-
-/** A server that gets another address or uplink than it had: the interface was deleted and made again. */
-export interface Move {
-  record: ServerRecord;
-  home: Home;
-}
+import type { LoadInput } from "./plan.ts";
 
 /**
- * Finds each server's uplink anew, and another address for those whose address was the host's default and is not on the
- * host any more. One whose uplink would not be one any more is a conflict.
+ * Finds the uplink of each forward anew, and another address for forwards whose address was the host's default and is
+ * no longer on the host. A server with a forward whose uplink would no longer be an uplink is a conflict.
  */
-export function planMoves(
-  { netlink, old, records, addresses, options }: LoadInput,
-  config: HostConfig,
-  uplinks: readonly Interface[],
-): Move[] {
-  const stranded: ServerRecord[] = [];
-  const moved = records.flatMap((record) => {
-    let { publicAddress } = record;
-    if (!addresses.some(({ address }) => address === publicAddress)) {
-      if (publicAddress !== old?.publicAddress) {
-        options.warn?.(`${publicAddress}, the address of ${labels([record])}, is not on this host any more`);
-        return [];
-      }
-      ({ publicAddress } = config);
-    }
-    try {
-      const uplink = uplinkOf(publicAddress, uplinks, addresses, netlink, OP).index;
-      const stays = uplink === record.uplink && publicAddress === record.publicAddress;
-      return stays ? [] : [{ record, home: { publicAddress, uplink } }];
-    } catch {
-      stranded.push(record);
-      return [];
-    }
-  });
-  if (stranded.length > 0) {
-    const owners = addresses.filter(({ address }) => stranded.some((each) => each.publicAddress === address));
-    const links = owners.flatMap(({ ifindex }) => netlink.link(ifindex) ?? []);
-    const names = [...uplinks, ...links].map(({ name }) => name);
-    throw new DatapathError("CONFLICT", OP, `the uplink of ${labels(stranded)} is not among those to load on`, {
-      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
+export function planMoves(input: LoadInput, settings: Settings, uplinks: readonly Link[]): Move[] {
+  const stranded: { record: ServerRecord; address: string }[] = [];
+  const moves = input.records.flatMap((record) => {
+    const forwards = record.forwards.map((forward) => {
+      const address = addressOf(input, settings, record, forward);
+      if (address === undefined) return forward;
+      const uplink = findUplink(input, uplinks, address);
+      if (uplink === undefined) stranded.push({ record, address });
+      return uplink === undefined ? forward : { ...forward, address, uplink: uplink.index, mtu: uplink.mtu };
     });
+    const stay = forwards.every(({ address, uplink }, at) => {
+      return address === record.forwards[at]?.address && uplink === record.forwards[at].uplink;
+    });
+    return stay ? [] : [{ record, forwards }];
+  });
+  if (stranded.length > 0) throw conflict(input, uplinks, stranded);
+  return moves;
+}
+
+/** The address that a forward should have; undefined for one that is gone from the host and cannot be replaced. */
+function addressOf(
+  { addresses, old, options }: LoadInput,
+  { publicAddresses }: Settings,
+  record: ServerRecord,
+  { address }: Forward,
+): string | undefined {
+  if (addresses.some((each) => each.address === address)) return address;
+  const family = familyOfAddress(address);
+  const other = publicAddresses[family];
+  if (other !== undefined && address === old?.settings.publicAddresses[family]) return other;
+  options.warn?.(`${address}, an address of ${serverLabels([record])}, is no longer on this host`);
+  return undefined;
+}
+
+function findUplink({ addresses, host }: LoadInput, uplinks: readonly Link[], address: string): Link | undefined {
+  try {
+    const { index } = uplinkOf(address, uplinks.map(toInterface), addresses, host, OP);
+    return uplinks.find((uplink) => uplink.index === index);
+  } catch (error) {
+    if (error instanceof DatapathError) return undefined;
+    throw error;
   }
-  return moved;
+}
+
+function conflict(
+  { addresses, host }: LoadInput,
+  uplinks: readonly Link[],
+  stranded: readonly { record: ServerRecord; address: string }[],
+): DatapathError {
+  const owners = addresses.filter(({ address }) => stranded.some((each) => each.address === address));
+  const links = owners.flatMap(({ ifindex }) => host.link(ifindex) ?? []);
+  const names = [...uplinks, ...links].map(({ name }) => name);
+  const records = [...new Set(stranded.map(({ record }) => record))];
+  return new DatapathError(
+    "CONFLICT",
+    undefined,
+    `the uplink of ${serverLabels(records)} is not among those to load on`,
+    {
+      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
+    },
+  );
 }

@@ -3,26 +3,44 @@ import type { HostOptions } from "../host-options.ts";
 /** What failed, as errors say it. */
 export const OP = "load";
 
-/** What is left out stays as it was at the last load, or gets its default at the first. */
-export interface LoadOptions extends HostOptions {
+/** Values that a load is given once, and later loads keep unless they are given others. */
+export interface LoadParameters {
+  /** Host peers' addresses. */
+  hostSubnet: string;
+  /** Containers' addresses. */
+  containerSubnet: string;
+  /** What port "auto" takes from, both ends included. */
+  portRange: readonly [first: number, last: number];
+  /** The transparent proxy's listeners, on every host peer's address. */
+  httpPort: number;
+  dnsPort: number;
+  tcpPort: number;
+}
+
+/** The values of a first load. */
+export const DEFAULT_PARAMETERS: LoadParameters = {
+  hostSubnet: "10.1.0.0/16",
+  containerSubnet: "10.2.0.0/16",
+  portRange: [25565, 30564],
+  httpPort: 9080,
+  dnsPort: 9053,
+  tcpPort: 9111,
+};
+
+/** The parameters with the ports of the proxy's listeners. */
+export const LISTENER_PORTS = ["httpPort", "dnsPort", "tcpPort"] as const satisfies (keyof LoadParameters)[];
+
+/** An option that is left out stays as at the last load; at the first load it has its default. */
+export interface LoadOptions
+  extends HostOptions, Partial<{ [K in keyof LoadParameters]: LoadParameters[K] | undefined }> {
   /** The interfaces players come in by. Default: those of the default route. */
   ifaces?: readonly string[] | undefined;
-  /** Addresses of the host players connect to; servers get the first unless they are given another. */
+  /** Addresses of the host that players connect to; servers get the first unless they are given another. */
   addresses?: readonly string[] | undefined;
-  /** Default "10.1.0.0/16". */
-  hostSubnet?: string | undefined;
-  /** Default "10.2.0.0/16". */
-  containerSubnet?: string | undefined;
-  /** What port "auto" takes from, both ends included. Default 25565 to 30564. */
-  portRange?: readonly [first: number, last: number] | undefined;
-  /** The transparent proxy's listeners, on every host peer's address. Default 9080, 9053, 9111. */
-  httpPort?: number | undefined;
-  dnsPort?: number | undefined;
-  tcpPort?: number | undefined;
-  /** A cgroup2 folder: proxies in it, or below, learn where connections were going. Default: the cgroup2 mount. */
+  /** A cgroup2 folder: proxies in it, or below, learn the original destinations. Default: the cgroup2 mount. */
   cgroup?: string | undefined;
-  /** How many servers there is room for. Default: as many as before, 65,536 at the first load. */
+  /** How many servers there is room for. Default: as many as before, 4,096 at the first load. */
   maxServers?: number | undefined;
-  /** The version of who loads, for people who find it loaded by another. */
+  /** The version of the build that loads, for people to read when another build finds it. */
   build?: string | undefined;
 }

@@ -1,82 +1,92 @@
-import type { HostConfig, Objects, ServerRecord } from "@dp/core";
+import type { Objects, ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
+import { ephemeralRange, overlap } from "../kernel/ephemeral-range.ts";
+import { findStrays, type Stray } from "../repair/stray-interfaces.ts";
+import type { Move } from "../server/move.ts";
 import { findHostPeer } from "../server/present.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
-import type { LoadInput } from "./input.ts";
-import { type Move, planMoves } from "./moves.ts";
+import { planMoves } from "./moves.ts";
 import { type LoadOptions, OP } from "./options.ts";
-import { choosePublicAddress } from "./public-address.ts";
+import { chooseParameters, type Stored, storedOf } from "./parameters.ts";
 import { checkSubnets } from "./subnets.ts";
-import { chooseUplinks } from "./uplinks.ts";
+import { choosePublicAddress, chooseUplinks } from "./uplinks.ts";
 
-const DEFAULTS = {
-  hostSubnet: "10.1.0.0/16",
-  containerSubnet: "10.2.0.0/16",
-  portRange: [25565, 30564],
-  httpPort: 9080,
-  dnsPort: 9053,
-  tcpPort: 9111,
-} as const;
+/** What a load is planned from: its options, and what is on the host. */
+export interface LoadInput {
+  host: Netlink;
+  /** The maps and programs loaded before; undefined on a first load. */
+  previous: Objects | undefined;
+  /** What `previous` stored; undefined also when the last load did not finish. */
+  old: Stored | undefined;
+  /** The records of all servers. */
+  records: readonly ServerRecord[];
+  /** The host's own addresses. */
+  addresses: readonly HostAddress[];
+  options: LoadOptions;
+}
 
 /** Everything decided and checked, nothing changed. */
-export interface LoadPlan {
+export interface LoadPlan extends Stored {
+  /** What was stored before. */
+  old: Stored | undefined;
+  /** The first is the host's main one. */
   uplinks: readonly Link[];
-  config: HostConfig;
   addresses: readonly HostAddress[];
   cgroup: string;
-  /** The folder the previous ones are attached to, if there is one. */
+  /** The folder that the previous programs are attached to, if there is one. */
   oldCgroup: string | undefined;
-  /** Those whose host peer is still there. */
+  /** The servers whose host peer is there. */
   present: readonly ServerRecord[];
-  moved: readonly Move[];
+  moves: readonly Move[];
+  /** Host peers of no server: what is left where the bpffs was unmounted, and the records with it. */
+  strays: readonly Stray[];
+  /** The number of servers. */
   servers: number;
 }
 
 /**
- * Decides what is loaded how, and where it is attached.
+ * Third stage: decides what is loaded how, and where it is attached.
  *
  * @throws DatapathError as `load`
  */
-export function planLoad(netlink: Netlink, previous: Objects | undefined, options: LoadOptions): LoadPlan {
-  const records = previous?.netData() ?? [];
-  const old = previous?.config();
-  const addresses = hostAddresses(netlink, records);
-  const input: LoadInput = { netlink, previous, old, records, addresses, options };
+export function planLoad(host: Netlink, previous: Objects | undefined, options: LoadOptions): LoadPlan {
+  const records = previous?.records.all() ?? [];
+  const old = storedBy(previous);
+  // The plan is for the host without the strays, which are deleted when it is applied.
+  const strays = findStrays(host, host.links(), records).filter(({ problem }) => problem.remedy !== undefined);
+  const addresses = hostAddresses(host, records).filter(
+    ({ ifindex }) => !strays.some(({ link }) => link.index === ifindex),
+  );
+  const input: LoadInput = { host, previous, old, records, addresses, options };
+
   const { links: uplinks, source } = chooseUplinks(input);
   const interfaces = uplinks.map(toInterface);
-  const publicAddress = choosePublicAddress(input, uplinks, source);
-  const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, netlink, OP);
-
+  const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, host, OP);
   for (const address of options.addresses ?? []) uplinkFor(address);
-  const config: HostConfig = {
-    publicAddress,
-    uplink: uplinkFor(publicAddress).index,
-    hostSubnet: options.hostSubnet ?? old?.hostSubnet ?? DEFAULTS.hostSubnet,
-    containerSubnet: options.containerSubnet ?? old?.containerSubnet ?? DEFAULTS.containerSubnet,
-    portRange: options.portRange ?? old?.portRange ?? DEFAULTS.portRange,
-    httpPort: options.httpPort ?? old?.httpPort ?? DEFAULTS.httpPort,
-    dnsPort: options.dnsPort ?? old?.dnsPort ?? DEFAULTS.dnsPort,
-    tcpPort: options.tcpPort ?? old?.tcpPort ?? DEFAULTS.tcpPort,
-  };
-  checkProxyPorts(config);
-  checkSubnets(config, input);
-  const moved = planMoves(input, config, interfaces);
-  const present = records.filter(
-    (record) => previous !== undefined && findHostPeer(previous, record, netlink) !== undefined,
-  );
+  const publicAddress = choosePublicAddress(input, uplinks, source);
+  const place = { uplink: uplinkFor(publicAddress).index, publicAddresses: { ipv4: publicAddress } };
+  const stored = storedOf(chooseParameters(options, old), place);
+  checkSubnets(stored.config, input);
+  warnOfEphemeralPorts(options);
+
+  const moves = planMoves(input, stored.settings, uplinks);
+  const present = records.filter((record) => previous !== undefined && findHostPeer(previous, record, host));
   const oldCgroup = cgroupOf(previous);
   const cgroup = chooseCgroup(input, oldCgroup);
-  return { uplinks, config, addresses, cgroup, oldCgroup, present, moved, servers: records.length };
+  return { ...stored, old, uplinks, addresses, cgroup, oldCgroup, present, moves, strays, servers: records.length };
 }
 
-function checkProxyPorts({ httpPort, dnsPort, tcpPort }: HostConfig): void {
-  if (new Set([httpPort, dnsPort, tcpPort]).size === 3) return;
-  throw new DatapathError(
-    "BAD_USAGE",
-    OP,
-    `the proxy's listeners need three different ports: HTTP has ${httpPort}, DNS ${dnsPort}, TCP ${tcpPort}`,
-  );
+function storedBy(previous: Objects | undefined): Stored | undefined {
+  const config = previous?.config.get();
+  const settings = previous?.settings.get();
+  return config === undefined || settings === undefined ? undefined : { config, settings };
+}
+
+function warnOfEphemeralPorts({ portRange, warn }: LoadOptions): void {
+  const shared = portRange === undefined ? undefined : overlap(portRange, ephemeralRange());
+  if (shared === undefined) return;
+  const range = shared.join("-");
+  warn?.(`the host's own connections use the ports ${range} (net.ipv4.ip_local_port_range): "auto" leaves them out`);
 }

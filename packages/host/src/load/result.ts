@@ -1,6 +1,7 @@
+import type { HostConfig, MechanismName, Settings } from "@dp/core";
 import type { Finding } from "../repair/finding.ts";
 
-/** An interface to the internet. */
+/** An interface that players' packets arrive by. */
 export interface UplinkInfo {
   name: string;
   ifindex: number;
@@ -8,31 +9,23 @@ export interface UplinkInfo {
 }
 
 /** What is loaded now. All of it can be written as JSON. */
-export interface LoadResult {
+export interface LoadResult extends HostConfig, Omit<Settings, "uplink"> {
   /** Whether something was loaded there before. */
   upgraded: boolean;
   pinRoot: string;
-  /** How programs are attached on this kernel. */
-  mechanism: "tcx" | "clsact";
+  /** How programs are attached to interfaces. */
+  mechanism: MechanismName;
   uplinks: UplinkInfo[];
-  /** What servers get unless they are given another. */
-  publicAddress: string;
-  hostSubnet: string;
-  containerSubnet: string;
-  portRange: [first: number, last: number];
-  httpPort: number;
-  dnsPort: number;
-  tcpPort: number;
-  /** The cgroup2 folder whose processes learn where redirected connections were going. */
+  /** The cgroup2 folder whose processes learn the original destinations of redirected connections. */
   cgroup: string;
-  /** How many there are. */
+  /** The number of servers. */
   servers: number;
-  /** What is attached now, with the kernel's number of it; equal tags are equal code. */
+  /** The loaded programs, each with its id in the kernel; equal tags are equal code. */
   programs: { name: string; id: number; tag: string }[];
-  /** The maps that got another layout or size, with what was in them. */
+  /** The maps that got another layout or size, with their contents. */
   migrated: string[];
-  /** What servers that are alive lacked, and were given back. */
-  mended: Finding[];
+  /** What present servers lacked, and were given. */
+  repaired: Finding[];
   /** What is wrong still: each says who can put it right. */
   remaining: Finding[];
 }

@@ -1,74 +1,64 @@
 import type { HostConfig } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { Subnet } from "../allocate/subnet.ts";
-import { labels } from "../server/server.ts";
-import type { LoadInput } from "./input.ts";
+import { serverLabels } from "../server/server.ts";
 import { OP } from "./options.ts";
+import type { LoadInput } from "./plan.ts";
 
-/** Every server has one address of each subnet; below /30 there is room for none. */
+/** Each server has one address of each subnet: a longer prefix leaves room for none. */
 const LONGEST_PREFIX = 30;
+const SHORTEST_PREFIX = 8;
 
-/** Whether servers can have addresses of these subnets: the ones there are must keep theirs. */
-export function checkSubnets(config: HostConfig, input: LoadInput): void {
-  const host = Subnet.parse(config.hostSubnet, OP);
-  const container = Subnet.parse(config.containerSubnet, OP);
+/** Checks that servers can have addresses of these subnets, and that present servers keep theirs. */
+export function checkSubnets({ hostSubnets, containerSubnets }: HostConfig, input: LoadInput): void {
+  const host = Subnet.parse(hostSubnets.ipv4 ?? "", OP);
+  const container = Subnet.parse(containerSubnets.ipv4 ?? "", OP);
   for (const subnet of [host, container]) {
     checkUse(subnet);
     checkSize(subnet);
   }
   if (host.overlaps(container)) {
-    throw new DatapathError(
-      "BAD_USAGE",
-      OP,
-      `the host subnet ${config.hostSubnet} and the container subnet ${config.containerSubnet} overlap`,
-    );
+    const reason = `the host subnet ${host.toString()} and the container subnet ${container.toString()} overlap`;
+    throw new DatapathError("BAD_USAGE", undefined, reason);
   }
   checkHostNetworks([host, container], input);
-  checkServers(config, input);
+  checkServers("the host subnet", hostSubnets.ipv4, input.old?.config.hostSubnets.ipv4, input);
+  checkServers("the container subnet", containerSubnets.ipv4, input.old?.config.containerSubnets.ipv4, input);
 }
 
-/** "This network", loopback and multicast: nothing is sent there as to a computer. */
-const NO_COMPUTERS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Subnet.parse(text, OP));
+/** "This network", loopback and multicast. */
+const RESERVED_SUBNETS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Subnet.parse(text, OP));
 
 function checkUse(subnet: Subnet): void {
-  const useless = NO_COMPUTERS.find((each) => each.overlaps(subnet));
-  if (useless === undefined) return;
-  throw new DatapathError("BAD_USAGE", OP, `no computer can have an address of ${useless.toString()}`, {
+  const reserved = RESERVED_SUBNETS.find((each) => each.overlaps(subnet));
+  if (reserved === undefined) return;
+  const reason = `${reserved.toString()} is reserved and cannot be used for servers`;
+  throw new DatapathError("BAD_USAGE", undefined, reason, {
     hint: "private networks are 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16",
   });
 }
 
 function checkSize(subnet: Subnet): void {
-  if (subnet.prefix >= 8 && subnet.prefix <= LONGEST_PREFIX) return;
-  throw new DatapathError("BAD_USAGE", OP, `${subnet.toString()} is no useful subnet: /8 to /${LONGEST_PREFIX} are`);
+  if (subnet.prefix >= SHORTEST_PREFIX && subnet.prefix <= LONGEST_PREFIX) return;
+  const reason = `the prefix of ${subnet.toString()} must be between /${SHORTEST_PREFIX} and /${LONGEST_PREFIX}`;
+  throw new DatapathError("BAD_USAGE", undefined, reason);
 }
 
-function checkHostNetworks(subnets: readonly Subnet[], { addresses, netlink }: LoadInput): void {
+function checkHostNetworks(subnets: readonly Subnet[], { addresses, host }: LoadInput): void {
   for (const { address, prefix, ifindex } of addresses) {
-    const network = Subnet.parse(`${address}/32`, OP);
-    const whole = new Subnet(network.base, prefix);
-    const clash = subnets.find((subnet) => subnet.overlaps(whole));
+    const network = new Subnet(Subnet.parse(`${address}/32`, OP).base, prefix);
+    const clash = subnets.find((subnet) => subnet.overlaps(network));
     if (clash === undefined) continue;
-    const name = netlink.link(ifindex)?.name ?? `interface ${ifindex}`;
-    throw new DatapathError(
-      "BAD_USAGE",
-      OP,
-      `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`,
-      { hint: "choose others: dp load --host-subnet SUBNET --container-subnet SUBNET" },
-    );
+    const name = host.link(ifindex)?.name ?? `interface ${ifindex}`;
+    const reason = `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`;
+    throw new DatapathError("BAD_USAGE", undefined, reason, {
+      hint: "choose others: dp load --host-subnet SUBNET --container-subnet SUBNET",
+    });
   }
 }
 
-function checkServers(config: HostConfig, { old, records }: LoadInput): void {
-  if (old === undefined || records.length === 0) return;
-  for (const key of ["hostSubnet", "containerSubnet"] as const) {
-    if (config[key] === old[key]) continue;
-    const what = key === "hostSubnet" ? "the host subnet" : "the container subnet";
-    throw new DatapathError(
-      "CONFLICT",
-      OP,
-      `${what} cannot change from ${old[key]} to ${config[key]} under ${labels(records)}`,
-      { hint: "delete them first: dp del-server --all" },
-    );
-  }
+function checkServers(what: string, subnet: string | undefined, old: string | undefined, { records }: LoadInput): void {
+  if (old === undefined || subnet === old || records.length === 0) return;
+  const reason = `${what} cannot change from ${old} to ${subnet} under ${serverLabels(records)}`;
+  throw new DatapathError("CONFLICT", undefined, reason, { hint: "delete them first: dp del-server --all" });
 }

@@ -1,16 +1,18 @@
 import type { Objects } from "@dp/core";
 import { DatapathError } from "@dp/sys";
-import { OP } from "./options.ts";
 
-/** Asks the kernel what runs on these interfaces and on the cgroup: the programs that were just loaded, no others. */
-export function verify(objects: Objects, names: ReadonlySet<string>): void {
-  const attached = objects
-    .attachments()
+/** Asks the kernel whether these interfaces and the cgroup run the programs that were just loaded, and no others. */
+export function verify({ attachments }: Objects, names: ReadonlySet<string>): void {
+  const onInterfaces = attachments
+    .all()
     .filter(({ iface, ifindex, programId }) => names.has(iface) && ifindex !== 0 && programId !== undefined);
-  const onCgroup = objects.cgroupAttachments().filter(({ cgroupId }) => cgroupId !== 0n);
-  const other = [...attached, ...onCgroup].find(({ program, programId }) => programId !== objects.programId(program));
+  const onCgroup = attachments.onCgroup().filter(({ cgroupId }) => cgroupId !== 0n);
+  const other = [...onInterfaces, ...onCgroup].find(
+    ({ program, programId }) => programId !== attachments.programId(program),
+  );
   if (other === undefined) return;
-  throw new DatapathError("FAILED", OP, `${other.path} runs program ${other.programId}, which was not just loaded`, {
-    hint: "another program changes what is attached: see bpftool net",
+  const reason = `${other.path} runs program ${other.programId}, which was not just loaded`;
+  throw new DatapathError("FAILED", undefined, reason, {
+    hint: "other software changes what is attached: see bpftool net",
   });
 }

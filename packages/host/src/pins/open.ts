@@ -1,7 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { loadBpf, type Objects, openPinned } from "@dp/core";
-import { openPrevious } from "@dp/core/internal";
+import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { during } from "../during.ts";
 import { type HostOptions, pinnedOptions, pinRootOf } from "../host-options.ts";
@@ -56,7 +55,7 @@ export function openPreviousLoad(options: HostOptions): Objects | undefined {
   const path = pinRootOf(options);
   const previous = openHere(path, () => openPrevious(pinnedOptions(options)));
   if (previous === undefined || previous.needsLoad !== undefined) return previous;
-  const missing = previous.missing();
+  const missing = previous.missingPins();
   if (missing.length > 0) options.warn?.(`${path} is loaded only in part: ${missing.join(", ")} missing`);
   return previous;
 }
@@ -70,7 +69,7 @@ export function openOrRepair(options: HostOptions): Objects | undefined {
   using previous = openPreviousLoad(options);
   if (previous === undefined) return undefined;
   requireUpToDate(previous);
-  return previous.missing().length === 0 ? openPinned(pinnedOptions(options)) : loadBpf(pinnedOptions(options));
+  return previous.missingPins().length === 0 ? openPinned(pinnedOptions(options)) : loadBpf(pinnedOptions(options));
 }
 
 function requireUpToDate(objects: Objects): void {
@@ -111,7 +110,7 @@ function open(options: HostOptions): Objects {
   }
 }
 
-/** Opens, and closes again in a network namespace it is not for: see {@link requireOwnNamespace}. */
+/** Opens, and closes again in a network namespace that it was not loaded for: see {@link requireOwnNamespace}. */
 function openHere<T extends Objects | undefined>(path: string, opening: () => T): T {
   const objects = opening();
   try {

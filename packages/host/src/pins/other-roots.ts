@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ServerRecord } from "@dp/core";
-import { pinnedRecords, RECORDS_PIN } from "@dp/core/internal";
+import { pinnedRecords, RECORDS_PIN, type ServerRecord } from "@dp/core";
 import { parseMounts } from "../kernel/mountinfo.ts";
 
 /**

@@ -1,7 +1,6 @@
 import { mkdirSync, readlinkSync, rmdirSync } from "node:fs";
 import { DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/sys";
 import { beforeChange } from "@dp/sys/fault";
-import { during } from "../during.ts";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { expedite, lock } from "./lock.ts";
@@ -17,20 +16,18 @@ interface PreparedPinRoot {
  * Runs `body` under the lock of a pin root. Creates the folder first if it is missing, and mounts a bpffs on it unless
  * it is on one. When `body` throws, this is undone.
  */
-export async function withPreparedPinRoot<T>(options: HostOptions, op: string, body: () => T): Promise<T> {
-  return during(op, async () => {
-    const path = pinRootOf(options);
-    const prepared = await prepare(path, options);
-    try {
-      using _lock = await lock(path, options);
-      using _expedited = expedite(options);
-      return body();
-    } catch (error) {
-      // Only now: an open lock keeps the filesystem busy.
-      prepared.undo();
-      throw error;
-    }
-  });
+export async function withPreparedPinRoot<T>(options: HostOptions, body: () => T): Promise<T> {
+  const path = pinRootOf(options);
+  const prepared = await prepare(path, options);
+  try {
+    using _lock = await lock(path, options);
+    using _expedited = expedite(options);
+    return body();
+  } catch (error) {
+    // Only now: an open lock keeps the filesystem busy.
+    prepared.undo();
+    throw error;
+  }
 }
 
 async function prepare(path: string, options: HostOptions): Promise<PreparedPinRoot> {

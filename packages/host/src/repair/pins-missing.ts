@@ -5,5 +5,5 @@ import type { Finding } from "./finding.ts";
 export function pinsMissing(pinRoot: string): Finding[] {
   if (!hasPins(pinRoot)) return [];
   const what = `only a part of what is loaded is pinned under ${pinRoot}: a command was killed, or pins were removed`;
-  return [{ code: "pins-missing", severity: "error", what, fix: "dp gc, or dp load" }];
+  return [{ code: "pins-missing", severity: "error", what, fix: "dp repair, or dp load" }];
 }

@@ -50,14 +50,14 @@ export function connectServer(plan: ServerPlan, means: Means, op: string): Serve
         part.name,
         () => {
           try {
-            add(addition);
+            return add(addition);
           } catch (error) {
             // A part of several entries may be there in part.
             undo(part);
             throw error;
           }
         },
-        () => undo(part),
+        (undoPart) => (undoPart === undefined ? undo(part) : undoPart()),
       );
     }
     transaction.step("end the change", () => changes.end(id));

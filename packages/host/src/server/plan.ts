@@ -89,8 +89,7 @@ export function planServer(input: PlanInput): ServerPlan {
       counter,
     },
   ];
-  // Last: it is noted as a change, which only a transaction takes back.
-  const id = objects.serverIds((each) => host.link(each) !== undefined).claim();
+  const id = objects.serverIds((each) => host.link(each) !== undefined).lowestFree();
   return {
     record: {
       id,

@@ -23,6 +23,14 @@ export function vouchedHostPeer(objects: Objects, { id, hostPeer }: ServerRecord
   return hostPeer.ifindex !== 0 && objects.hostPeers.get(id) === hostPeer.ifindex;
 }
 
+/**
+ * Whether packets of the container still arrive by its host peer: removing the server did not delete the interface. Then
+ * its programs and their entries stay, so that nothing passes unchecked.
+ */
+export function isStillUp(objects: Objects, host: Netlink, record: ServerRecord): boolean {
+  return vouchedHostPeer(objects, record) && host.link(record.hostPeer.ifindex)?.up === true;
+}
+
 /** As {@link presentHostPeer}, where the interface was not read yet. */
 export function findHostPeer(objects: Objects, record: ServerRecord, host: Netlink): Link | undefined {
   const { ifindex } = record.hostPeer;

@@ -1,19 +1,13 @@
 import { DatapathError } from "@dp/sys";
-import type { Containers } from "./containers.ts";
 import type { Drops } from "./drops.ts";
-import type { Endpoints } from "./endpoints.ts";
 import type { Flows } from "./flows.ts";
 import type { HostPeers } from "./host-peers.ts";
 import type { Players } from "./players.ts";
 import type { Records } from "./records.ts";
-import type { ServerEntries } from "./server-entries.ts";
 
 /** The stores that may carry the id of a removed server. */
 export interface IdStores {
   records: Records;
-  endpoints: Endpoints;
-  servers: ServerEntries;
-  containers: Containers;
   hostPeers: HostPeers;
   players: Players;
   drops: Drops;
@@ -48,10 +42,10 @@ export class ServerIds {
   }
 
   /**
-   * Takes the lowest free id and notes that its server is being changed: {@link Changes.begin}. When the server is not
-   * added after all, {@link Changes.remove} gives the id back. Throws `DatapathError` FAILED when none is free.
+   * The lowest free id. It is taken once its server is noted as being changed: {@link Changes.begin}. Throws
+   * `DatapathError` FAILED when none is free.
    */
-  claim(): number {
+  lowestFree(): number {
     const { records } = this.#stores;
     this.release();
     const { id: from } = records.freeFrom();
@@ -62,8 +56,7 @@ export class ServerIds {
         continue;
       }
       if (this.#hasInterface(hostPeerName(id))) continue;
-      records.changes.begin(id);
-      records.setFreeFrom({ id: id === known ? id + 1 : known });
+      if (known !== from) records.setFreeFrom({ id: known });
       return id;
     }
     throw new DatapathError("FAILED", "choose an id for the server", `all ${records.maxServers} ids are taken`, {
@@ -77,8 +70,7 @@ export class ServerIds {
     const before = Date.now() - GRACE_MS;
     const due = records.changes.all().filter(({ kind, since }) => kind === "removed" && since.getTime() <= before);
     if (due.length === 0) return [];
-    const carried = this.#carried();
-    const free = due.map(({ id }) => id).filter((id) => !carried.has(id));
+    const free = due.map(({ id }) => id).filter((id) => !this.#isCarried(id));
     const [lowest] = free;
     if (lowest === undefined) return [];
     // Before the ids are free: a search that begins too low is slow, one that begins too high misses them.
@@ -87,17 +79,18 @@ export class ServerIds {
     return free;
   }
 
-  #carried(): Set<number> {
-    const { records, endpoints, servers, containers, hostPeers, players, drops, flows } = this.#stores;
-    return new Set([
-      ...records.all().map(({ id }) => id),
-      ...endpoints.all().map(([, { server }]) => server),
-      ...servers.all().map(([, { id }]) => id),
-      ...containers.all().map(([, { server }]) => server),
-      ...hostPeers.all().map(([id]) => id),
-      ...players.ids(),
-      ...drops.ids(),
-      ...flows.ids(),
-    ]);
+  /**
+   * By look-ups, whose number does not grow with the number of servers. Endpoints, containers and host peers' indexes are
+   * deleted by what the record says before the removal is noted.
+   */
+  #isCarried(id: number): boolean {
+    const { records, hostPeers, players, drops, flows } = this.#stores;
+    return (
+      records.get(id) !== undefined ||
+      hostPeers.get(id) !== undefined ||
+      players.has(id) ||
+      drops.read(id) !== undefined ||
+      flows.count(id) > 0
+    );
   }
 }

@@ -10,16 +10,13 @@ import type { ServerPart } from "./part.ts";
 import { interfaceOf } from "./programs.ts";
 
 /**
- * What the container has: its loopback up, and on the container peer no IPv6, its addresses and a default route through
- * the gateway. It goes with the interface, but for the loopback, which stays up.
+ * What the container has on the container peer: no IPv6, its addresses and a default route through the gateway. It goes
+ * with the interface.
  */
 export const containerNetwork: ServerPart = {
   name: "container network",
   add({ inside, netns, record }) {
     const { ifindex, name } = record.containerPeer;
-    const loopback = inside.link("lo");
-    // Servers expect 127.0.0.1 to work.
-    if (loopback !== undefined && !loopback.up) inside.setLink(loopback.index, { up: true });
     withOwnProc((proc) => withNetns(netns, () => writeSysctlIfThere(`ipv6/conf/${name}/disable_ipv6`, "1", proc)));
     for (const pair of addressPairs(record)) addAddress(inside, ifindex, pair);
     inside.setLink(ifindex, { up: true });

@@ -1,5 +1,6 @@
 import { connectionBlocks } from "./connection-blocks.ts";
 import { containerEntry } from "./container-entry.ts";
+import { containerLoopback } from "./container-loopback.ts";
 import { containerNetwork } from "./container-network.ts";
 import { counters } from "./counters.ts";
 import { dropCounts } from "./drop-counts.ts";
@@ -40,6 +41,7 @@ export const SERVER_PARTS: readonly ServerPart[] = [
   ...containerPeerPrograms,
   ...hostPeerPrograms,
   hostPeerNetwork,
+  containerLoopback,
   containerNetwork,
   mtu,
   placement,

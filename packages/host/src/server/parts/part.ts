@@ -19,6 +19,9 @@ export interface Addition {
   record: ServerRecord;
 }
 
+/** Takes back what adding a part did. */
+export type Undo = () => void;
+
 /** A server that is being removed, with whatever is left of it. */
 export interface Removal {
   readonly objects: Objects;
@@ -36,8 +39,12 @@ export interface Removal {
 export interface ServerPart {
   /** For messages and steps: "host peer entry". */
   readonly name: string;
-  /** Adds it to a server whose parts before this one are there. Left out: it is not made when a server is added. */
-  add?(addition: Addition): void;
+  /**
+   * Adds it to a server whose parts before this one are there. Left out: it is not made when a server is added.
+   *
+   * @returns how to undo that, where it is not by {@link remove}
+   */
+  add?(addition: Addition): Undo | void;
   /** Removes it, or what is there of it. Done again, it does nothing. */
   remove?(removal: Removal): void;
   /** Compares it with the record of a server whose host peer is there, and that is not being added or removed. */

@@ -1,6 +1,7 @@
 import { type ContainerPeerProgram, type HostInterfaceProgram, type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
 import { removeBy, repairBy, type Problem, problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
+import { isStillUp } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
 /**
@@ -11,7 +12,9 @@ export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").m
   const name = row.name as HostInterfaceProgram;
   return {
     name: `attach ${name}`,
-    add: ({ objects, record }) => objects.attachments.attach(name, interfaceOf(record.hostPeer)),
+    add({ objects, record }) {
+      objects.attachments.attach(name, interfaceOf(record.hostPeer));
+    },
     remove: (removal) => detach(removal, name),
     check: (view, record) => check(view, record, name),
     orphans: (view) => orphans(view, name),
@@ -37,9 +40,7 @@ export function interfaceOf({ ifindex, name }: ServerRecord["hostPeer"]): { inde
 }
 
 function detach({ objects, host, record }: Removal, program: InterfaceProgram): void {
-  const { ifindex, name } = record.hostPeer;
-  if (objects.hostPeers.get(record.id) === ifindex && host.link(ifindex) !== undefined) return;
-  objects.attachments.detach(program, name);
+  if (!isStillUp(objects, host, record)) objects.attachments.detach(program, record.hostPeer.name);
 }
 
 function check(view: View, record: ServerRecord, program: HostInterfaceProgram): Problem[] {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { entryOf, type Objects, type ServerEntry, type ServerRecord } from "@dp/core";
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 
+import { isStillUp } from "../present.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
@@ -15,8 +16,7 @@ export const serverEntry: ServerPart = {
     const { ifindex } = record.hostPeer;
     // The index may be another server's by now.
     if (ifindex === 0 || objects.servers.get(ifindex)?.id !== record.id) return;
-    // An interface that could not be deleted stays guarded.
-    if (objects.hostPeers.get(record.id) === ifindex && host.link(ifindex) !== undefined) return;
+    if (isStillUp(objects, host, record)) return;
     objects.servers.delete(ifindex);
   },
   check({ objects }, record) {

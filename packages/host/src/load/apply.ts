@@ -1,0 +1,95 @@
+import { functionName, loadBpf, type Objects, snapshotPins } from "@dp/core";
+import type { Netlink } from "@dp/netlink";
+import { pinnedOptions, pinRootOf } from "../host-options.ts";
+import { followMtu } from "../interfaces/server-mtu.ts";
+import { attemptAll, messageOf, Transaction } from "../transaction.ts";
+import { attachToCgroup, attachToHost, attachToServer, attachToUplink, leaveUplinks } from "./attach.ts";
+import type { LoadChange } from "./change.ts";
+import { addUplinks, moveServers, replaceHostAddresses, storeConfig, storeSettings } from "./entries.ts";
+import { type LoadOptions, OP } from "./options.ts";
+import type { LoadPlan } from "./plan.ts";
+import type { LoadResult } from "./result.ts";
+import { verify } from "./verify.ts";
+
+type Applied = Omit<LoadResult, "repaired" | "remaining">;
+
+/** Fourth stage: loads and attaches as planned, all of it or nothing. */
+export function apply(plan: LoadPlan, host: Netlink, previous: Objects | undefined, options: LoadOptions): Applied {
+  const { maxServers, build = "" } = options;
+  const pinRoot = pinRootOf(options);
+  using before = snapshotPins({ pinRoot });
+  let opened: Objects | undefined;
+  try {
+    const applied = Transaction.run(OP, options.onStep, (transaction) => {
+      const objects = transaction.step(
+        "load programs",
+        () => loadBpf({ ...pinnedOptions(options), build, ...(maxServers === undefined ? {} : { maxServers }) }),
+        (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
+      );
+      opened = objects;
+      const migrated = bringIntoUse({ transaction, objects, previous, host, options }, plan);
+      return { upgraded: previous !== undefined, pinRoot, ...loadedNow(objects, plan), migrated };
+    });
+    deleteStrays(plan, options);
+    return applied;
+  } finally {
+    opened?.close();
+  }
+}
+
+/** @returns the maps that got another layout or size */
+function bringIntoUse(change: LoadChange, plan: LoadPlan): string[] {
+  const { transaction, objects, host: netlink, options } = change;
+  const { uplinks, present, moves } = plan;
+  storeSettings(change, plan);
+  if (plan.old !== undefined) storeConfig(change, plan);
+  replaceHostAddresses(change, plan.addresses);
+  addUplinks(change, uplinks);
+  moveServers(change, moves);
+  attachToCgroup(change, plan);
+  // Servers before uplinks: no player reaches a container before the programs on its peers are there.
+  const reached = present.filter((record) => attachToServer(change, record));
+  attachToHost(change);
+  for (const record of present) {
+    const forwards = moves.find((move) => move.record === record)?.forwards ?? record.forwards;
+    followMtu(transaction, { objects, netlink, options }, { ...record, forwards }, uplinks);
+  }
+  for (const uplink of uplinks) attachToUplink(change, uplink);
+  leaveUplinks(change, uplinks);
+  const names = [...reached.map(({ hostPeer }) => hostPeer), ...uplinks].map(({ name }) => name);
+  transaction.step("verify programs", () => verify(objects, new Set(names)));
+  // No previous program runs any more: what they wrote into their maps is complete.
+  const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
+  // Last: without a configuration, the next command knows that this load did not finish.
+  if (plan.old === undefined) storeConfig(change, plan);
+  return migrated;
+}
+
+function loadedNow(
+  { attachments }: Objects,
+  { uplinks, config, settings, cgroup, servers }: LoadPlan,
+): Omit<Applied, "upgraded" | "pinRoot" | "migrated"> {
+  const { uplink: _, ...visible } = settings;
+  return {
+    mechanism: attachments.mechanism,
+    uplinks: uplinks.map(({ name, index, mac }) => ({ name, ifindex: index, mac })),
+    ...visible,
+    ...config,
+    cgroup,
+    servers,
+    programs: attachments.programs().map(({ program, id, tag }) => ({ name: functionName(program), id, tag })),
+  };
+}
+
+/** Cannot be undone, so only once everything else has succeeded. */
+function deleteStrays({ strays }: LoadPlan, { onStep, warn }: LoadOptions): void {
+  const steps = strays.map(({ link, problem: { finding, remedy } }) => ({
+    step: `delete ${link.name}`,
+    run: () => {
+      onStep?.(`delete ${link.name}`);
+      remedy?.run();
+      warn?.(`removed: ${finding.what}`);
+    },
+  }));
+  for (const { error } of attemptAll(steps)) warn?.(messageOf(error));
+}
