@@ -25,6 +25,7 @@
 #include "lib/config.h"
 #include "lib/fragment.h"
 #include "lib/interfaces.h"
+#include "lib/key.h"
 #include "lib/parse.h"
 #include "lib/players.h"
 #include "lib/rewrite.h"
@@ -44,14 +45,11 @@ struct destination {
 static __always_inline bool find(const struct dp_packet *packet, __u8 protocol, __be16 port,
 				 struct destination *destination)
 {
-	struct dp_endpoint_key key = {
-		.addr = packet->dst,
-		.port = port,
-		.protocol = protocol,
-		.family = packet->family,
-	};
+	struct dp_endpoint_key key DP_KEY;
 	struct dp_endpoint *endpoint;
 
+	dp_store_addr(&key.addr, &packet->dst);
+	dp_store_key(&key.port, port | (__u32)protocol << 16 | (__u32)packet->family << 24);
 	endpoint = bpf_map_lookup_elem(&dp_endpoints, &key);
 	if (!endpoint || !endpoint->open)
 		return false;

@@ -61,18 +61,14 @@ static __always_inline struct dp_addr mapped(__be32 a, __be32 b, __be32 c, __be3
 static __always_inline struct dp_origin *accepted(const struct ends *ends)
 {
 	struct dp_container *container;
+	struct dp_origin_key key DP_KEY;
 	struct dp_origin *origin;
 	struct dp_server *server;
 
 	container = bpf_map_lookup_elem(&dp_containers, &ends->remote);
 	if (!container)
 		return NULL;
-	struct dp_origin_key key = {
-		.server = container->server,
-		.sport = ends->remote_port,
-		.protocol = IPPROTO_TCP,
-		.family = DP_IPV4,
-	};
+	dp_set_origin_key(&key, container->server, DP_IPV4, IPPROTO_TCP, ends->remote_port);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	if (!origin || bpf_ntohs(origin->listener) != ends->local_port)
 		return NULL;

@@ -49,6 +49,7 @@
  */
 #include "lib/config.h"
 #include "lib/drop.h"
+#include "lib/flow_key.h"
 #include "lib/forward.h"
 #include "lib/hold.h"
 #include "lib/interfaces.h"
@@ -57,7 +58,6 @@
 #include "lib/players.h"
 #include "lib/rewrite.h"
 #include "lib/traffic.h"
-#include "maps/flows.h"
 #include "maps/servers.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -77,24 +77,23 @@ static __always_inline bool is_for_group(const struct dp_server *server,
 					 const struct dp_server *other,
 					 const struct dp_packet *packet)
 {
-	struct dp_forward forward;
-
 	if (!server->group || other->group != server->group)
 		return false;
-	if (dp_find_forward(other, IPPROTO_TCP, packet->family, packet->ports.dest, &forward))
+	if (dp_find_forward(other, IPPROTO_TCP, packet->family, packet->ports.dest))
 		return true;
 	return !dp_is_bare_syn(packet) &&
-	       dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source, &forward);
+	       dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
 }
 
 /* Rule 8. */
 static __always_inline int to_container(const struct dp_server *server, struct dp_packet *packet)
 {
-	struct dp_addr addr = packet->dst;
 	struct dp_container *container;
+	struct dp_addr addr DP_KEY;
 	struct dp_server *other;
 	__u32 host_peer;
 
+	dp_store_addr(&addr, &packet->dst);
 	container = bpf_map_lookup_elem(&dp_containers, &addr);
 	if (!container)
 		return dp_drop_packet(server->id, DP_DROP_EAST_WEST);
@@ -149,12 +148,7 @@ static __always_inline bool is_for_proxy(const struct dp_config *config,
 					 const struct dp_server *server,
 					 const struct dp_packet *packet)
 {
-	struct dp_origin_key key = {
-		.server = server->id,
-		.sport = packet->ports.source,
-		.protocol = packet->protocol,
-		.family = packet->family,
-	};
+	struct dp_origin_key key DP_KEY;
 	__be16 port = packet->ports.dest;
 	struct dp_origin *origin;
 
@@ -166,6 +160,7 @@ static __always_inline bool is_for_proxy(const struct dp_config *config,
 	if (packet->protocol == IPPROTO_TCP &&
 	    (port == config->http_port || port == config->tcp_port))
 		return true;
+	dp_set_origin_key(&key, server->id, packet->family, packet->protocol, packet->ports.source);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	return origin && origin->listener == port;
 }
@@ -174,7 +169,7 @@ static __always_inline bool is_for_proxy(const struct dp_config *config,
 static __noinline int icmp_error(struct __sk_buff *skb)
 {
 	__u32 host_peer = skb->ifindex;
-	struct dp_forward forward;
+	const struct dp_forward *forward;
 	struct dp_server *server;
 	struct dp_config *config;
 	struct dp_packet packet;
@@ -187,36 +182,37 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 		return dp_drop_packet(0, DP_DROP_UNKNOWN_INTERFACE);
 	if (!dp_parse_icmp_error(skb, &packet, &quoted) || quoted.protocol != IPPROTO_TCP ||
 	    !dp_addr_equal(player, &quoted.src) ||
-	    !dp_addr_equal(&quoted.dst, &server->addr[packet.family]) ||
-	    !dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest, &forward))
+	    !dp_addr_equal(&quoted.dst, &server->addr[packet.family]))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
-	if (dp_is_invalid_destination(config, packet.family, player) ||
+	forward = dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest);
+	if (!forward || dp_is_invalid_destination(config, packet.family, player) ||
 	    dp_is_container(config, packet.family, player) || dp_is_host(config, player) ||
 	    !dp_is_player(config, server->id, player))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	if (!dp_csum_is_sound(skb, &packet, offsetof(struct dp_icmp, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);
-	if (!dp_is_uplink(forward.uplink))
+	if (!dp_is_uplink(forward->uplink))
 		return dp_drop_packet(server->id, DP_DROP_GONE);
 
-	dp_count_out(forward.counter, skb);
-	dp_set_addr(&packet, DP_SOURCE, &forward.public_addr);
-	dp_translate_quoted(&packet, &quoted, DP_DESTINATION, &forward.public_addr,
-			    dp_public_port(&forward, quoted.ports.dest));
-	return bpf_redirect_neigh(forward.uplink, NULL, 0, 0);
+	dp_count_out(forward->counter, skb);
+	dp_set_addr(&packet, DP_SOURCE, &forward->public_addr);
+	dp_translate_quoted(&packet, &quoted, DP_DESTINATION, &forward->public_addr,
+			    dp_public_port(forward, quoted.ports.dest));
+	return bpf_redirect_neigh(forward->uplink, NULL, 0, 0);
 }
 
 /* Rules 8 to 10, and 13. */
 static __always_inline int tcp(struct __sk_buff *skb, const struct dp_config *config,
 			       const struct dp_server *server, struct dp_packet *packet)
 {
-	struct dp_forward forward;
+	const struct dp_forward *forward;
 
 	if (dp_is_container(config, packet->family, &packet->dst) &&
 	    !dp_is_host(config, &packet->dst))
 		return to_container(server, packet);
-	if (dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source, &forward))
-		return reply(skb, config, server, &forward, packet);
+	forward = dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
+	if (forward)
+		return reply(skb, config, server, forward, packet);
 	if (is_for_proxy(config, server, packet))
 		return to_host(skb, server, packet);
 	return not_redirected(config, server, DP_DROP_TCP);

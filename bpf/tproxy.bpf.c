@@ -73,10 +73,11 @@ static __always_inline bool parse_ports(struct dp_packet *packet)
 /* The server that has this source address. */
 static __always_inline struct dp_server *sender(const struct dp_packet *packet)
 {
-	struct dp_addr addr = packet->src;
 	struct dp_container *container;
 	struct dp_server *server;
+	struct dp_addr addr DP_KEY;
 
+	dp_store_addr(&addr, &packet->src);
 	container = bpf_map_lookup_elem(&dp_containers, &addr);
 	if (!container)
 		return NULL;
@@ -90,12 +91,11 @@ static __always_inline __be16 listener_for(const struct dp_config *config,
 					   const struct dp_packet *packet)
 {
 	__be16 port = packet->ports.dest;
-	struct dp_forward forward;
 
 	if (packet->protocol == IPPROTO_UDP)
 		return port == DNS ? config->dns_port : 0;
 	if (port == MINECRAFT ||
-	    dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source, &forward))
+	    dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source))
 		return 0;
 	if (port == HTTP)
 		return config->http_port;
@@ -119,6 +119,7 @@ static __always_inline bool is_in_own_netns(struct __sk_buff *ctx, const struct 
 SEC("tc")
 int dp_tproxy_container(struct __sk_buff *skb)
 {
+	struct dp_flow_key key DP_KEY;
 	struct dp_config *config;
 	struct dp_server *server;
 	struct dp_packet packet;
@@ -146,14 +147,8 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	if (opens && !is_in_own_netns(skb, server))
 		return DP_NEXT;
 
-	struct dp_flow_key key = {
-		.server = server->id,
-		.dst = packet.dst,
-		.sport = packet.ports.source,
-		.dport = packet.ports.dest,
-		.protocol = packet.protocol,
-		.family = packet.family,
-	};
+	dp_set_flow_key(&key, server->id, packet.family, packet.protocol, &packet.dst,
+			packet.ports.source, packet.ports.dest);
 	switch (dp_flow_of(&key, listener, opens, &flow)) {
 	case DP_FLOW_NONE:
 		/* Counted for the container that sends it: a spoofed source is dp_snat's to drop. */
@@ -186,18 +181,6 @@ static __always_inline bool is_from_host_peer(const struct dp_packet *packet)
 	return config && dp_is_host_peer(config, packet->family, &packet->src);
 }
 
-static __always_inline struct dp_origin_key origin_key(const struct dp_server *server,
-						       const struct dp_packet *packet,
-						       __u8 protocol, __be16 sport)
-{
-	return (struct dp_origin_key){
-		.server = server->id,
-		.sport = sport,
-		.protocol = protocol,
-		.family = packet->family,
-	};
-}
-
 /*
  * Rule 3. Where no process listens, the host refuses a datagram by such an error
  * (and a connection by a reset, unless a firewall does). The container's socket
@@ -206,7 +189,7 @@ static __always_inline struct dp_origin_key origin_key(const struct dp_server *s
 static __noinline int icmp_error(struct __sk_buff *skb)
 {
 	__u32 host_peer = skb->ifindex;
-	struct dp_origin_key key;
+	struct dp_origin_key key DP_KEY;
 	struct dp_origin *origin;
 	struct dp_server *server;
 	struct dp_packet packet;
@@ -216,7 +199,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	if (!server || !dp_parse_icmp_error(skb, &packet, &quoted) ||
 	    !dp_addr_equal(&packet.dst, &quoted.src) || !dp_addr_equal(&packet.src, &quoted.dst))
 		return DP_NEXT;
-	key = origin_key(server, &packet, quoted.protocol, quoted.ports.source);
+	dp_set_origin_key(&key, server->id, packet.family, quoted.protocol, quoted.ports.source);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	if (!origin || origin->listener != quoted.ports.dest || !is_from_host_peer(&packet))
 		return DP_NEXT;
@@ -258,7 +241,7 @@ SEC("tc")
 int dp_tproxy_host(struct __sk_buff *skb)
 {
 	__u32 host_peer = skb->ifindex;
-	struct dp_origin_key key;
+	struct dp_origin_key key DP_KEY;
 	struct dp_origin *origin;
 	struct dp_server *server;
 	struct dp_packet packet;
@@ -277,7 +260,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	if (!parse_ports(&packet))
 		return DP_NEXT;
 
-	key = origin_key(server, &packet, packet.protocol, packet.ports.dest);
+	dp_set_origin_key(&key, server->id, packet.family, packet.protocol, packet.ports.dest);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	if (origin && (packet.ports.source != origin->listener || !is_from_host_peer(&packet)))
 		origin = NULL;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../maps/host.h"
+#include "key.h"
 
 /* Never NULL, but the verifier wants to see that asked. */
 static __always_inline struct dp_config *dp_config_entry(void)
@@ -51,8 +52,9 @@ static __always_inline bool dp_is_invalid_destination(const struct dp_config *co
 static __always_inline bool dp_is_host(const struct dp_config *config, const struct dp_addr *addr)
 {
 	__u8 last = bpf_ntohl(addr->words[3]);
-	struct dp_addr key = *addr;
+	struct dp_addr key DP_KEY;
 
+	dp_store_addr(&key, addr);
 	return config->host_filter[last / 64] & (1ULL << (last % 64)) &&
 	       bpf_map_lookup_elem(&dp_host_addrs, &key);
 }

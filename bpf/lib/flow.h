@@ -16,8 +16,8 @@
 
 #include <linux/in.h>
 
-#include "../maps/flows.h"
 #include "config.h"
+#include "flow_key.h"
 #include "hold.h"
 #include "kernel.h"
 
@@ -52,18 +52,6 @@ static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
 	       origin->sport == key->sport;
 }
 
-/* Key of the proxy's half of a flow, by the port that the proxy sees. */
-static __always_inline struct dp_origin_key dp_origin_key_of(const struct dp_flow_key *key,
-							     __be16 sport)
-{
-	return (struct dp_origin_key){
-		.server = key->server,
-		.sport = sport,
-		.protocol = key->protocol,
-		.family = key->family,
-	};
-}
-
 static __always_inline void dp_flow_count_add(__u32 server, __s32 flows)
 {
 	struct dp_flow_count *count = bpf_map_lookup_elem(&dp_flow_counts, &server);
@@ -75,16 +63,11 @@ static __always_inline void dp_flow_count_add(__u32 server, __s32 flows)
 /* Removes both halves of a flow. */
 static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
 {
-	struct dp_flow_key flow = {
-		.server = key->server,
-		.dst = origin->dst,
-		.sport = origin->sport,
-		.dport = origin->dport,
-		.protocol = key->protocol,
-		.family = key->family,
-	};
+	struct dp_flow_key flow DP_KEY;
 	struct dp_flow *known;
 
+	dp_set_flow_key(&flow, key->server, key->family, key->protocol, &origin->dst, origin->sport,
+			origin->dport);
 	/* Where half of it was lost before, it may have begun anew under another port. */
 	known = bpf_map_lookup_elem(&dp_flows, &flow);
 	if (known && known->sport == key->sport)
@@ -205,7 +188,6 @@ static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_o
 
 static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, struct dp_flow *flow)
 {
-	struct dp_origin_key as_seen = dp_origin_key_of(key, key->sport);
 	__u64 ns = dp_flow_opened_ns(key->protocol);
 	struct dp_origin origin = {
 		.dst = key->dst,
@@ -214,6 +196,7 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 		.listener = listener,
 	};
 	struct dp_config *config = dp_config_entry();
+	struct dp_origin_key as_seen DP_KEY;
 	struct dp_flow_count *count;
 	struct dp_flow *known;
 	bool claimed;
@@ -223,6 +206,7 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 	count = bpf_map_lookup_elem(&dp_flow_counts, &key->server);
 	if (!count || count->flows >= dp_max_flows)
 		return DP_FLOW_FULL;
+	dp_set_origin_key(&as_seen, key->server, key->family, key->protocol, key->sport);
 	claimed = dp_flow_claim(&as_seen, &origin, ns);
 	for (int i = 0; i < DP_PORT_TRIES && !claimed; i++) {
 		as_seen.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
@@ -251,7 +235,7 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, __be16 listener,
 						      bool opens, struct dp_flow *flow)
 {
-	struct dp_origin_key as_seen;
+	struct dp_origin_key as_seen DP_KEY;
 	struct dp_origin *origin;
 	struct dp_flow *known;
 	__u64 ns;
@@ -264,7 +248,7 @@ static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, _
 		return DP_FLOW_FOUND;
 
 	/* A datagram, or a connection opened again: it is kept longer. Written at most once a second. */
-	as_seen = dp_origin_key_of(key, flow->sport);
+	dp_set_origin_key(&as_seen, key->server, key->family, key->protocol, flow->sport);
 	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
 	if (!origin || !dp_is_origin_of(origin, key)) {
 		/* Half of a flow that is being removed. */

@@ -2,42 +2,73 @@
 /* The forward that leads to a container port. */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/in.h>
-#include <linux/stddef.h>
+#include <bpf/bpf_endian.h>
 
 #include "../maps/servers.h"
 
-/* The part of a forward that is compared, in one load: its first 8 bytes. */
-#define DP_FORWARD_PROTOCOL_SHIFT (8 * offsetof(struct dp_forward, protocol))
+/*
+ * Whether it is of this family and protocol, and has this container port. Its
+ * first 8 bytes are compared, in one load: first, count, public_first, protocol,
+ * family.
+ *
+ * @wanted: the family in the second byte, the protocol in the first
+ * @port: in the host's byte order
+ */
+static __always_inline bool dp_forward_matches(const struct dp_forward *forward, __u32 wanted,
+					       __u16 port)
+{
+	__u64 head = *(const __u64 *)forward;
+
+	return head >> 48 == wanted && (__u16)(port - head) < (__u16)(head >> 16);
+}
 
 /*
- * Finds the forward of a server by container port, in network order. It is
- * copied: then the verifier looks at what follows once, and not once for each
- * place in the list. False when there is none.
+ * The place of the first forward that matches; DP_FORWARDS when there is none.
+ *
+ * A function that is not static is verified once, by itself. Inlined, the
+ * verifier would go through the list for each way that leads to it.
  */
-static __always_inline bool dp_find_forward(const struct dp_server *server, __u8 protocol,
-					    __u8 family, __be16 container_port,
-					    struct dp_forward *found)
+__noinline __u32 dp_forward_index(const struct dp_server *server, __u32 wanted, __u32 port)
 {
-	__u16 wanted = (__u16)family << 8 | protocol;
-	__u16 port = bpf_ntohs(container_port);
-	const struct dp_forward *forward;
-	__u64 head;
+	__u32 end, at;
 
+	if (!server)
+		return DP_FORWARDS;
+	end = server->forward_count * sizeof(struct dp_forward);
+	if (end > sizeof(server->forwards))
+		end = sizeof(server->forwards);
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < DP_FORWARDS; i++) {
-		if (i >= server->forward_count)
-			break;
-		forward = &server->forwards[i];
-		head = *(const __u64 *)forward;
-		/* first in bits 0 to 15, count in 16 to 31 */
-		if (head >> DP_FORWARD_PROTOCOL_SHIFT != wanted ||
-		    (__u16)(port - (__u16)head) >= (__u16)(head >> 16))
-			continue;
-		*found = *forward;
-		return true;
+	for (at = 0; at < end; at += sizeof(struct dp_forward)) {
+		if (dp_forward_matches((void *)server->forwards + at, wanted, port))
+			return at / sizeof(struct dp_forward);
 	}
-	return false;
+	return DP_FORWARDS;
+}
+
+/*
+ * The forward of a server by container port, in network order; NULL when there
+ * is none. For servers with one forward, no function is called.
+ */
+static __always_inline const struct dp_forward *
+dp_find_forward(const struct dp_server *server, __u8 protocol, __u8 family, __be16 container_port)
+{
+	__u32 wanted = (__u32)family << 8 | protocol;
+	__u16 port = bpf_ntohs(container_port);
+	__u32 index;
+
+	if (dp_forward_matches(&server->forwards[0], wanted, port))
+		return &server->forwards[0];
+	if (server->forward_count < 2)
+		return NULL;
+	index = dp_forward_index(server, wanted, port);
+	if (index >= DP_FORWARDS)
+		return NULL;
+	/* The compiler may test a copy of the index: this bound is for the verifier. */
+	barrier_var(index);
+	return &server->forwards[index % DP_FORWARDS];
 }
 
 /* The public port that a container port of this forward has, both in network order. */

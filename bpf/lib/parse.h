@@ -180,7 +180,8 @@ static __always_inline enum dp_drop_reason dp_parse_ipv4(const struct __sk_buff 
 static __always_inline enum dp_drop_reason dp_parse_ip(const struct __sk_buff *skb,
 						       struct dp_packet *packet)
 {
-	__be16 type = packet->eth->h_proto;
+	/* The kernel's struct is packed: the compiler would read it byte by byte. */
+	__be16 type = *(__be16 *)((void *)packet->eth + offsetof(struct ethhdr, h_proto));
 
 	if (type == bpf_htons(ETH_P_IP))
 		return dp_parse_ipv4(skb, packet);

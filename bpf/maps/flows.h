@@ -14,13 +14,13 @@
 
 /* As the container sees it. */
 struct dp_flow_key {
-	__u32 server;
 	struct dp_addr dst;
 	__be16 sport;
 	__be16 dport;
 	__u8 protocol;
 	__u8 family; /* enum dp_family */
 	__u16 pad;
+	__u32 server;
 };
 
 struct dp_flow {

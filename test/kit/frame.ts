@@ -6,6 +6,7 @@
  * Lengths and checksums are right unless a field says otherwise: a test of a malformed packet names exactly what is
  * wrong with it.
  */
+import { parseIpv6 } from "@dp/sys";
 import { checksum, pseudoHeader } from "./checksum.ts";
 
 /** What stands inside another layer. */
@@ -191,15 +192,22 @@ export function icmp(fields: { type: number; code?: number; rest?: number }, pay
   };
 }
 
-export function ipv6(payload: Layer): Layer {
+/** Addresses as text: `::ffff:203.0.113.10`, too. */
+export function ipv6(payload: Layer, fields: { src?: string; dst?: string } = {}): Layer {
   return {
     type: EtherType.ipv6,
     encode() {
-      const body = payload.encode(NO_PSEUDO_HEADER);
-      const address = (last: number) => [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
-      return join([0x60, 0, 0, 0], u16(body.byteLength), [payload.type, 64], address(1), address(2), body);
+      const source = ip6(fields.src ?? "2001:db8::1");
+      const destination = ip6(fields.dst ?? "2001:db8::2");
+      const body = payload.encode((length) => ipv6PseudoHeader(source, destination, payload.type, length));
+      return join([0x60, 0, 0, 0], u16(body.byteLength), [payload.type, 64], source, destination, body);
     },
   };
+}
+
+/** What the checksum of a segment covers of the IPv6 header around it (RFC 8200 8.1). */
+function ipv6PseudoHeader(source: Uint8Array, destination: Uint8Array, type: number, length: number): Uint8Array {
+  return join(source, destination, u32(length), [0, 0, 0, type]);
 }
 
 export interface ArpFields {
@@ -249,6 +257,12 @@ export function mac(text: string): Uint8Array {
 
 export function ip(text: string): Uint8Array {
   return Uint8Array.from(text.split("."), Number);
+}
+
+function ip6(text: string): Uint8Array {
+  const bytes = parseIpv6(text);
+  if (bytes === undefined) throw new RangeError(`${text} is not an IPv6 address`);
+  return bytes;
 }
 
 function bytes(payload: Payload): Uint8Array {

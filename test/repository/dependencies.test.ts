@@ -1,10 +1,7 @@
 import { expect, test } from "bun:test";
 // docs/dependencies.md says why each dependency is there. Here: that it names those there are, and no others.
-import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
-
-const ROOT = join(import.meta.dirname, "../..");
-const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+import { basename } from "node:path";
+import { read, trackedFiles } from "./tracked-files.ts";
 
 interface Manifest {
   name: string;
@@ -17,13 +14,7 @@ const line = (dependency: string, users: Iterable<string>) => `${dependency}: ${
 
 function declared(): string[] {
   const users = new Map<string, Set<string>>();
-  const listed = Bun.spawnSync(
-    ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"],
-    {
-      cwd: ROOT,
-    },
-  );
-  for (const path of listed.stdout.toString().split("\n")) {
+  for (const path of trackedFiles()) {
     if (basename(path) !== "package.json") continue;
     const { name, dependencies = {}, devDependencies = {} } = JSON.parse(read(path)) as Manifest;
     for (const dependency of Object.keys({ ...dependencies, ...devDependencies })) {

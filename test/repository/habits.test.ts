@@ -1,19 +1,9 @@
 import { expect, test } from "bun:test";
 // What reviewers would otherwise have to look for.
-import { readFileSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { basename, extname } from "node:path";
+import { read, trackedFiles } from "./tracked-files.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
-const files = Bun.spawnSync(
-  ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"],
-  {
-    cwd: ROOT,
-  },
-)
-  .stdout.toString()
-  .split("\n")
-  .filter((path) => path !== "");
-const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+const files = trackedFiles();
 
 test("there are files to look at", () => {
   expect(files).toContain("test/repository/habits.test.ts");

@@ -750,22 +750,22 @@ export const dpEndpoint: wire.StructLayout<DpEndpoint> = {
 
 /** struct dp_flow_key */
 export interface DpFlowKey {
-  server: number;
   dst: string;
   sport: number;
   dport: number;
   protocol: number;
   family: number;
+  server: number;
 }
 
 function readDpFlowKey(view: DataView, at: number): DpFlowKey {
   return {
-    server: view.getUint32(at, true),
-    dst: wire.getAddress(view, at + 4),
-    sport: view.getUint16(at + 20),
-    dport: view.getUint16(at + 22),
-    protocol: view.getUint8(at + 24),
-    family: view.getUint8(at + 25),
+    dst: wire.getAddress(view, at),
+    sport: view.getUint16(at + 16),
+    dport: view.getUint16(at + 18),
+    protocol: view.getUint8(at + 20),
+    family: view.getUint8(at + 21),
+    server: view.getUint32(at + 24, true),
   };
 }
 
@@ -774,25 +774,25 @@ export const dpFlowKey: wire.StructLayout<DpFlowKey> = {
   name: "dp_flow_key",
   size: 28,
   fields: [
-    { name: "server", offset: 0, size: 4, type: "__u32" },
-    { name: "dst", offset: 4, size: 16, type: "struct dp_addr" },
-    { name: "sport", offset: 20, size: 2, type: "__be16" },
-    { name: "dport", offset: 22, size: 2, type: "__be16" },
-    { name: "protocol", offset: 24, size: 1, type: "__u8" },
-    { name: "family", offset: 25, size: 1, type: "__u8" },
-    { name: "pad", offset: 26, size: 2, type: "__u16" },
+    { name: "dst", offset: 0, size: 16, type: "struct dp_addr" },
+    { name: "sport", offset: 16, size: 2, type: "__be16" },
+    { name: "dport", offset: 18, size: 2, type: "__be16" },
+    { name: "protocol", offset: 20, size: 1, type: "__u8" },
+    { name: "family", offset: 21, size: 1, type: "__u8" },
+    { name: "pad", offset: 22, size: 2, type: "__u16" },
+    { name: "server", offset: 24, size: 4, type: "__u32" },
   ],
   read(bytes) {
     return readDpFlowKey(wire.viewOf(bytes, 28, "struct dp_flow_key"), 0);
   },
   write(value) {
     const view = wire.blank(28);
-    wire.setU32(view, 0, value.server, "dp_flow_key.server");
-    wire.setAddress(view, 4, value.dst, "dp_flow_key.dst");
-    wire.setBe16(view, 20, value.sport, "dp_flow_key.sport");
-    wire.setBe16(view, 22, value.dport, "dp_flow_key.dport");
-    wire.setU8(view, 24, value.protocol, "dp_flow_key.protocol");
-    wire.setU8(view, 25, value.family, "dp_flow_key.family");
+    wire.setAddress(view, 0, value.dst, "dp_flow_key.dst");
+    wire.setBe16(view, 16, value.sport, "dp_flow_key.sport");
+    wire.setBe16(view, 18, value.dport, "dp_flow_key.dport");
+    wire.setU8(view, 20, value.protocol, "dp_flow_key.protocol");
+    wire.setU8(view, 21, value.family, "dp_flow_key.family");
+    wire.setU32(view, 24, value.server, "dp_flow_key.server");
     return wire.bytesOf(view);
   },
 };
@@ -1703,8 +1703,8 @@ export const mapLayouts = {
     valueType: "struct dp_record",
     value: dpRecord,
   } as const satisfies wire.MapLayout<number, DpRecord>,
-  dp_reserved_ports: {
-    name: "dp_reserved_ports",
+  dp_reserved: {
+    name: "dp_reserved",
     type: 2,
     maxEntries: 1,
     flags: 0,

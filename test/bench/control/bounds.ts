@@ -38,7 +38,7 @@ garbage on threads of its own. One server of a batch, which starts once and is c
 - **Removing** is bound by the deletion of the pair, 10 to 20 ms of it: the kernel waits until all callbacks are run that were
   ever queued (\`rcu_barrier\`), which nothing expedites.
 - **Present servers** have no part in it: a record, an address, a port, a name is looked up, never searched for
-  ([ADR 10](../adr/0010-records-are-found-not-searched.md)). Whether the port is in use is asked by binding to it.
+  ([ADR 10](../adr/0010-records-have-indexes.md)). Whether the port is in use is asked by binding to it.
 - **The plugins** start iptables about twenty times, and each time it reads the whole table: with ten thousand servers' rules that
   is seconds, every time.
 - **Memory** of the maps is per possible CPU for the tables with counters, and made at once for all the servers there may be.

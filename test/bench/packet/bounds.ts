@@ -3,8 +3,8 @@ import { short } from "../report/numbers.ts";
 /** What bounds a packet's cost. @param own nanoseconds of a program, without the test run's loop */
 export function bounds(own: (name: string) => number): string {
   const ns = (value: number) => `${short(Math.round(Math.max(0, value)))} ns`;
-  const [nobodysUdp, nobodysTcp] = [own("dp_dnat: UDP, nobody's"), own("dp_dnat: TCP, nobody's")];
-  const [player, bare] = [own("dp_dnat: a player's"), own("bpf_redirect_peer alone")];
+  const [nobodysUdp, nobodysTcp] = [own("dp_dnat: UDP of no server"), own("dp_dnat: TCP of no server")];
+  const [player, bare] = [own("dp_dnat: a player's packet"), own("bpf_redirect_peer alone")];
   const [left, flow] = [own("dp_tproxy_container: a reply to a player"), own("dp_tproxy_container: of a flow")];
   return `
 Rows of one program that stop at different places are its profile. Without the test run's own loop:

@@ -5,7 +5,8 @@
 import { u32 } from "@dp/core/libbpf";
 import { arp, ethernet, ipv4, type Layer, tcp, udp } from "@dp/test-kit/frame.ts";
 import { ProgramRunner, type Verdict } from "@dp/test-kit/program-runner.ts";
-import { A, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { type Forward, forwardOf } from "@dp/test-kit/write-server.ts";
 
 export interface Contender {
   readonly name: string;
@@ -29,9 +30,9 @@ const arriving = (layer: Layer, dst = PUBLIC_ADDRESS) =>
 const leaving = (layer: Layer, dst: string) =>
   ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv4({ src: A.address, dst }, layer));
 const answering = (layer: Layer) =>
-  ethernet({ dst: A.mac, src: HOST_PEER_MAC }, ipv4({ src: A.hostAddress, dst: A.address }, layer));
+  ethernet({ dst: A.mac, src: HOST_PEER_MAC }, ipv4({ src: A.gateway, dst: A.address }, layer));
 
-const REPLY = leaving(tcp({ src: A.gamePort, dst: 40000, flags: "PA" }, DATA), PLAYER);
+const REPLY = leaving(tcp({ src: A.containerPort, dst: 40000, flags: "PA" }, DATA), PLAYER);
 const OPENED = { src: 41000, dst: 443 };
 
 /** Opens everything; what is opened is closed with `stack`. */
@@ -40,13 +41,14 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
   const snat = stack.use(
     await ProgramRunner.open("snat", {
       prepare: (object) => {
-        // As shipped: the tests have it that everybody is a player, and the verifier leaves out what that spares.
+        // As shipped. Tests count every address as a player: then the verifier removes the check.
         object.setVariable("dp_player_steps", u32, 550);
-        // Whom dp_dnat had a packet from is whom dp_snat lets a reply go to.
+        // dp_dnat writes down the player, and dp_snat looks for it.
         object.map("dp_players").reuse(dnat.lend("dp_players"));
       },
     }),
   );
+  snat.writeServer(B, { forwards: manyForwards() });
   const arpRunner = stack.use(await ProgramRunner.open("arp"));
   const tproxy = stack.use(await ProgramRunner.open("tproxy", { program: "dp_tproxy_container" }));
   establish(tproxy);
@@ -58,28 +60,44 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
   const toContainer = { runner: tproxy, program: "dp_tproxy_host", ifindex: A.hostPeer };
   return [
     {
-      name: "dp_dnat: a player's",
+      name: "dp_dnat: a player's packet",
       ...onUplink,
-      packet: arriving(tcp({ src: 40000, dst: A.publicPort, flags: "PA" }, DATA)),
+      packet: arriving(tcp({ src: 40000, dst: A.port, flags: "PA" }, DATA)),
       verdict: "redirect",
     },
     {
-      name: "dp_dnat: TCP, nobody's",
+      name: "dp_dnat: a player's packet to B",
+      ...onUplink,
+      packet: arriving(tcp({ src: 40000, dst: B.port, flags: "PA" }, DATA)),
+      verdict: "redirect",
+    },
+    {
+      name: "dp_dnat: TCP of no server",
       ...onUplink,
       packet: arriving(tcp({ src: 40000, dst: 22, flags: "PA" }, DATA)),
       verdict: "next",
     },
     {
-      name: "dp_dnat: UDP, nobody's",
+      name: "dp_dnat: UDP of no server",
       ...onUplink,
-      packet: arriving(udp({ src: 40000, dst: A.publicPort }, DATA)),
+      packet: arriving(udp({ src: 40000, dst: A.port }, DATA)),
       verdict: "next",
     },
     { name: "dp_snat: a reply to a player", ...onHostPeer, packet: REPLY, verdict: "redirect" },
     {
+      name: "dp_snat: a reply of the last of 32 forwards",
+      ...onHostPeer,
+      ifindex: B.hostPeer,
+      packet: ethernet(
+        { dst: HOST_PEER_MAC, src: B.mac },
+        ipv4({ src: B.address, dst: PLAYER }, tcp({ src: B.containerPort, dst: 40000, flags: "PA" }, DATA)),
+      ),
+      verdict: "redirect",
+    },
+    {
       name: "dp_snat: to the proxy",
       ...onHostPeer,
-      packet: leaving(tcp({ src: OPENED.src, dst: CONFIG.tcpPort, flags: "PA" }, DATA), A.hostAddress),
+      packet: leaving(tcp({ src: OPENED.src, dst: CONFIG.tcpPort, flags: "PA" }, DATA), A.gateway),
       verdict: "pass",
     },
     {
@@ -93,7 +111,7 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
       ...arping,
       packet: ethernet(
         { dst: "ff:ff:ff:ff:ff:ff", src: A.mac },
-        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.hostAddress }),
+        arp({ senderMac: A.mac, senderAddress: A.address, targetAddress: A.gateway }),
       ),
       verdict: "redirect",
     },
@@ -114,10 +132,18 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
     {
       name: "dp_tproxy_host: of no flow",
       ...toContainer,
-      packet: answering(tcp({ src: 50000, dst: A.gamePort, flags: "PA" }, DATA)),
+      packet: answering(tcp({ src: 50000, dst: A.containerPort, flags: "PA" }, DATA)),
       verdict: "next",
     },
   ];
+}
+
+/** Forwards of server B: its own is the last. */
+function manyForwards(): Forward[] {
+  const others = Array.from({ length: 31 }, (_, index) =>
+    forwardOf(B, { port: 30000 + index, containerPort: 30000 + index }),
+  );
+  return [...others, forwardOf(B)];
 }
 
 /** A flow to the web server that the proxy has accepted. */

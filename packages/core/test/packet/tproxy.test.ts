@@ -75,7 +75,7 @@ function flowOf(fields: Partial<DpFlowKey> = {}): { sport: number; listener: num
   };
   return runner()
     .entries("dp_flows")
-    .find(([key]) => JSON.stringify(key) === JSON.stringify(wanted))?.[1];
+    .find(([key]) => Bun.deepEquals(key, wanted))?.[1];
 }
 
 type Origin = Pick<DpOrigin, "dst" | "dport" | "sport" | "listener">;
