@@ -251,7 +251,9 @@ test("needs no more than permission to open the pins, and says so without", asyn
   chmodSync(host.folder, 0o755);
   const without = await host.other([...asNobody(host.executable, ""), "proxy", "--pin-root", host.pinRoot]);
   expect([without.code, without.stdout]).toEqual([6, ""]);
-  expect(without.stderr).toContain(`no permission to read and write the pins under ${host.pinRoot}\nhint: run it as root, or with CAP_DAC_OVERRIDE`);
+  expect(without.stderr).toContain(
+    `no permission to read and write the pins under ${host.pinRoot}\nhint: run it as root, or with CAP_DAC_OVERRIDE`,
+  );
   const command = [...asNobody(host.executable, ",+dac_override"), "proxy", "--allow", "203.0.113.10:4000"];
   await using proxy = host.startOther(command);
   await proxy.written(1);
