@@ -194,7 +194,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct dp_reserved_ports);
-} dp_reserved_ports SEC(".maps");
+} dp_reserved SEC(".maps");
 
 /* What `dp load` was told, for the commands after it. */
 struct dp_settings {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Output } from "@dp/test-kit/program.ts";
 import { Dp, DP } from "./topology/dp.ts";
 import { Internet } from "./topology/internet.ts";
-import { NOBODY } from "./topology/nobody.ts";
+import { AS_ORDINARY_USER } from "./topology/ordinary-user.ts";
 import { stateOf } from "./topology/state.ts";
 import { serve } from "./traffic/traffic.ts";
 
@@ -66,6 +66,7 @@ describe("on a loaded host with a server", () => {
     ["a namespace that is a server's", add("25571", "--netns", "lobby"), CONFLICT, /lobby/],
     ["a namespace that already has eth0", add("25571", "--netns", "furnished"), CONFLICT, /eth0/],
     ["a name used twice", add("25571", ...SPARE, "--name", "lobby"), CONFLICT, /lobby/],
+    ["a name of digits only", add("25571", ...SPARE, "--name", "25572"), BAD_USAGE, /25572/],
     ["a name with a space", add("25571", ...SPARE, "--name", "a lobby"), BAD_USAGE, /a lobby/],
     ["a name that is too long", add("25571", ...SPARE, "--name", "n".repeat(64)), BAD_USAGE, /name/],
     [
@@ -95,10 +96,12 @@ describe("on a loaded host with a server", () => {
     ["a port range the wrong way round", ["load", "--port-range", "30000-20000"], BAD_USAGE, /30000-20000/],
     ["a subnet that is none", ["load", "--container-subnet", "10.2.0.0/40"], BAD_USAGE, /10\.2\.0\.0\/40/],
     ["unload with servers", ["unload"], CONFLICT, /server/],
-    ["show of a port without a server", ["show", "--port", "25571"], NO_SUCH_SERVER, /25571/],
-    ["del-server of a port without a server", ["del-server", "--port", "25571"], NO_SUCH_SERVER, /25571/],
-    ["del-server of an unknown name", ["del-server", "--name", "arena"], NO_SUCH_SERVER, /arena/],
-    ["del-server of nothing in particular", ["del-server"], BAD_USAGE, /--port/],
+    ["show of a port without a server", ["show", "25571"], NO_SUCH_SERVER, /25571/],
+    ["show of an id without a server", ["show", "id:99"], NO_SUCH_SERVER, /99/],
+    ["show of a word that cannot be a server", ["show", "203.0.113.10:game"], BAD_USAGE, /203\.0\.113\.10:game/],
+    ["del-server of a port without a server", ["del-server", "25571"], NO_SUCH_SERVER, /25571/],
+    ["del-server of an unknown name", ["del-server", "arena"], NO_SUCH_SERVER, /arena/],
+    ["del-server without a server", ["del-server"], BAD_USAGE, /SERVER/],
     ["an unknown command", ["remove-server"], BAD_USAGE, /remove-server/],
     ["an unknown option", ["list", "--everything"], BAD_USAGE, /--everything/],
   ];
@@ -114,7 +117,7 @@ describe("on a loaded host with a server", () => {
 
   test("a server that is not there is no failure with --if-exists", async () => {
     const before = await stateOf(net);
-    await net.dp.must("del-server", "--port", "25571", "--if-exists");
+    await net.dp.must("del-server", "25571", "--if-exists");
     expect(await stateOf(net)).toEqual(before);
   });
 
@@ -124,14 +127,14 @@ describe("on a loaded host with a server", () => {
     const commands = [
       ["status"],
       ["list"],
-      ["show", "--port", "25570"],
-      ["gc"],
-      ["gc", "--dry-run"],
+      ["show", "25570"],
+      ["repair"],
+      ["repair", "--dry-run"],
       ["load"],
       ["load", "--iface", "lo"],
       ["add-server", "--port", "25571", "--netns", net.host.name],
       ["del-server", "--all"],
-      ["freeze", "--port", "25570"],
+      ["freeze", "25570"],
       ["unload"],
       ["unload", "--force"],
     ];
@@ -148,10 +151,10 @@ describe("on a loaded host with a server", () => {
 
   test("an ordinary user is told to be root", async () => {
     const before = await stateOf(net);
-    const nobody = [...NOBODY, DP];
+    const command = [...AS_ORDINARY_USER, DP];
     const env = { DP_PIN_ROOT: net.dp.pinRoot };
-    for (const args of [["list"], ["load"], add("25571", ...SPARE), ["del-server", "--port", "25570"]]) {
-      expectFailure(await net.host.run([...nobody, ...args], { env }), UNSUPPORTED, /sudo/);
+    for (const args of [["list"], ["load"], add("25571", ...SPARE), ["del-server", "25570"]]) {
+      expectFailure(await net.host.run([...command, ...args], { env }), UNSUPPORTED, /sudo/);
     }
     expect(await stateOf(net)).toEqual(before);
   });
@@ -194,7 +197,7 @@ describe("on a host where nothing is loaded", () => {
     const before = await stateOf(net);
     for (const args of [
       ["list"],
-      ["show", "--port", "25570"],
+      ["show", "25570"],
       ["del-server", "--all"],
       ["add-server", "--port", "auto", ...SPARE],
     ]) {

@@ -38,7 +38,7 @@ test("a batch adds what can be added, says what cannot, and can be run again for
   await net.dp.must("load");
   const before = shapeOf(await stateOf(net));
   const entries = [
-    { port: 25600, netns: netns(0), name: "first", group: "main", gamePort: 25565 },
+    { port: 25600, netns: netns(0), name: "first", group: "main", containerPort: 25565 },
     { port: 25600, netns: netns(1) },
     { port: "auto", netns: "no-such-namespace" },
     { port: "auto", netns: netns(0) },
@@ -53,11 +53,11 @@ test("a batch adds what can be added, says what cannot, and can be run again for
     [4, "CONFLICT"],
   ]);
   expect(stderr.split("\n").filter((line) => line.startsWith("dp: "))).toEqual([
-    expect.stringContaining("add server 25600: port 25600 is taken by server 25600 (first)"),
+    expect.stringMatching(/203\.0\.113\.10:25600.* is taken by server first \(id 1\)/),
     expect.stringContaining("no-such-namespace"),
-    expect.stringContaining("is already server 25600 (first)"),
+    expect.stringContaining("already belongs to server first (id 1)"),
   ]);
-  expect(added.map(({ port }) => port)).toEqual(
+  expect(added.map(({ forwards: [{ port }] }) => port)).toEqual(
     [25600, ...NAMES.slice(2).map((_, index) => 25565 + index)].map((port, index) =>
       index > 0 && port >= 25600 ? port + 1 : port,
     ),
@@ -66,12 +66,14 @@ test("a batch adds what can be added, says what cannot, and can be run again for
   expect(await net.dp.must("status")).toStartWith("healthy");
 
   await serve(net.container("c39"));
-  const { port } = added.find(({ netns: path }) => path.endsWith(netns(39))) as Server;
+  const [{ port }] = (added.find(({ netns: path }) => path.endsWith(netns(39))) as Server).forwards;
   const { sent, received } = await transfer(net.player(), { address: "203.0.113.10", port }, "download", 1_000_000);
   expect(received).toBe(sent);
 
   const rest = fileOf([{ port: 25650, netns: netns(1), name: "second" }], true);
-  expect(await net.dp.must("add-server", "--batch", rest)).toBe("added second: 203.0.113.10:25650\n");
+  expect(await net.dp.must("add-server", "--batch", rest)).toMatch(
+    /^added server second \(id \d+\): 203\.0\.113\.10:25650\n$/,
+  );
   const again = await net.dp.run("add-server", "--batch", rest);
   expect([again.code, again.stdout]).toEqual([5, "1 of 1 could not be added\n"]);
   await net.dp.must("del-server", "--all");
@@ -132,7 +134,7 @@ test("interrupted or killed, those it got to are whole and the others are not th
       expect(listed.map(({ name }) => name).sort()).toEqual(added.map(({ name }) => name).sort());
       expect(failed.every(({ error }) => error.reason === "interrupted before its turn came")).toBe(true);
     }
-    await net.dp.run("gc");
+    await net.dp.run("repair");
     expect(await net.dp.must("status")).toStartWith("healthy");
     await net.dp.must("del-server", "--all");
     expect([signal, ...difference(before, shapeOf(await stateOf(net)))]).toEqual([signal]);

@@ -15,7 +15,7 @@ import { converse, serve } from "./traffic/traffic.ts";
 
 const DP = "/usr/local/bin/dp";
 const SERVICES = ["datapath.service", "datapath-proxy.service", "datapath-agent.service"];
-/** The tests' addresses are documentation's, which the proxy takes for nobody's. */
+/** The tests use addresses that are reserved for documentation, which the proxy refuses unless they are allowed. */
 const SETTINGS = [`PROXY_OPTIONS=--allow ${NEIGHBOUR_ADDRESS} --dns ${NEIGHBOUR_ADDRESS}`];
 
 async function addServer(host: Booted, container: string): Promise<void> {
@@ -110,7 +110,7 @@ test("players stay through a reload, a restart and the end of every service", as
   await host.must(DP, "unload", "--force");
 });
 
-test("a proxy that dies comes back; a server whose container dies is collected, one that lacks something is mended", async () => {
+test("a proxy that dies comes back; a server whose container dies is removed, another is repaired", async () => {
   await using net = await Internet.create({ containers: ["container", "other"] });
   await using host = await Booted.boot(net.host, SETTINGS);
   const mainPid = async () => (await host.show("datapath-proxy.service", "MainPID"))["MainPID"];
@@ -120,10 +120,11 @@ test("a proxy that dies comes back; a server whose container dies is collected, 
   await untilWell(host);
 
   await addServer(host, net.container("other").name);
-  await host.must(DP, "add-server", "--port", "25571", "--netns", net.container().name);
+  const added = await host.must(DP, "add-server", "--port", "25571", "--netns", net.container().name, "--json");
+  const { hostPeer } = JSON.parse(added) as Server;
   await net.container("other")[Symbol.asyncDispose]();
-  await until("the server of the dead container is collected", async () => (await servers(host)).length === 1);
-  await net.host.ip("link set dp25571 down");
+  await until("the server of the dead container is removed", async () => (await servers(host)).length === 1);
+  await net.host.ip(`link set ${hostPeer.name} down`);
   await until("the interface is up again", async () => (await host.run(DP, "status")).code === 0);
   await serve(net.container());
   await using playing = await converse(net.player(), { port: 25571 });

@@ -1,5 +1,5 @@
 /**
- * Who can reach a server, from where, and that nobody gets another's packets:
+ * Who can reach a server and from where, and that no server gets the packets of another:
  *
  *     player1          player2           neighbour, on the uplink's own network
  *     198.51.100.10    198.51.100.140    203.0.113.50
@@ -87,12 +87,12 @@ test("a process on the host reaches a container by the container's address", asy
   await using world = await twoServers();
   const { net, lobby } = world;
   const [server] = await net.dp.list();
-  const target = { address: server?.containerAddress as string, port: 25565 };
+  const target = { address: server?.addresses.ipv4.container as string, port: 25565 };
   for (const direction of ["download", "upload"] as const) {
     const { sent, received } = await transfer(net.host, target, direction, 64 * MEBIBYTE);
     expect(received).toBe(sent);
   }
-  expect(await lobby.event("connection")).toMatchObject({ address: server?.hostPeer.address });
+  expect(await lobby.event("connection")).toMatchObject({ address: server?.addresses.ipv4.gateway });
 });
 
 test("the game port may differ from server to server", async () => {

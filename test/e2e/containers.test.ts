@@ -54,7 +54,7 @@ async function expectTraffic(net: Internet, port: number): Promise<void> {
 
 /** The kernel takes the namespace of a container that ended apart when it finds the time. */
 async function untilGone(net: Internet, port: number): Promise<void> {
-  const gone = async () => (await net.dp.list()).some((server) => server.port === port && server.state === "gone");
+  const gone = async () => (await net.dp.list()).some(({ forwards, state }) => forwards[0].port === port && state === "gone");
   for (let looks = 0; !(await gone()); looks++) {
     if (looks === 300) throw new Error(`server ${port} is still there`);
     await Bun.sleep(100);
@@ -73,7 +73,12 @@ describe.each(ENGINES)("a container of %s", (_, start) => {
     await using engine = await start();
     await engine.run("lobby");
     const server = await added(net, engine, "lobby", "--port", "25570");
-    expect(server).toMatchObject({ name: "lobby", state: "active", port: 25570, containerAddress: "10.2.0.1" });
+    expect(server).toMatchObject({
+      name: "lobby",
+      state: "active",
+      container: { engine: engine.name, name: "lobby" },
+      forwards: [{ port: 25570, containerAddress: "10.2.0.1" }],
+    });
     await expectTraffic(net, 25570);
 
     await engine.stop("lobby");
@@ -84,13 +89,13 @@ describe.each(ENGINES)("a container of %s", (_, start) => {
     if (engine.name === "runc") expect(stopped.stderr).toContain("runc knows no container lobby");
     else expect(stopped.stderr).toContain(`${engine.name} says the container lobby is not running\nhint: start it: `);
 
-    // A new network namespace: nothing of the old server is in it, and nobody guesses that it should be.
+    // A new network namespace: nothing of the old server is in it, and dp does not guess that it should be.
     await engine.start("lobby");
     const taken = await add(net, [engine], "lobby", "--port", "25570");
     expect([taken.code, taken.stdout]).toEqual([5, ""]);
-    expect(taken.stderr).toContain("port 25570 is taken by server 25570 (lobby)");
-    expect(taken.stderr).toContain("hint: its container is gone: dp del-server --name lobby");
-    await net.dp.must("del-server", "--name", "lobby");
+    expect(taken.stderr).toMatch(/25570.* is taken by server lobby \(id 1\)/);
+    expect(taken.stderr).toContain("hint: its container is gone: dp del-server lobby");
+    await net.dp.must("del-server", "lobby");
     expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
     const again = await added(net, engine, "lobby", "--port", "25570");
     expect(again).toMatchObject({ name: "lobby", state: "active" });
@@ -147,7 +152,7 @@ describe("a container that is not clear", () => {
     const byId = await add(net, [podman, runc], id, "--port", "25570", "--name", "lobby");
     expect([byId.code, byId.stderr]).toEqual([0, ""]);
     const { code, stderr } = await add(net, [podman], "lobby", "--port", "25571");
-    expect([code, stderr]).toEqual([5, expect.stringContaining("is already server 25570 (lobby)")]);
+    expect([code, stderr]).toEqual([5, expect.stringContaining("already belongs to server lobby (id 1)")]);
     await net.dp.must("del-server", "--all");
   });
 });

@@ -1,6 +1,6 @@
 /**
- * What becomes of servers when something dies under them, as an operator sees it: `dp status` names it, `dp gc` or
- * `dp load` puts it right, and meanwhile their packets reach nobody else.
+ * What becomes of servers when something dies under them, as an operator sees it: `dp status` names it, `dp repair` or
+ * `dp load` repairs it, and meanwhile their packets reach no other container.
  *
  *     player ── internet ── host ── mortal    25570, dies
  *                             ├──── alive     25571, whose players notice nothing
@@ -20,7 +20,7 @@ interface Status {
   readonly loaded: boolean;
   readonly healthy: boolean;
   readonly drops: Readonly<Record<string, number>>;
-  readonly findings: readonly { code: string; server?: { port: number; name: string }; fix: string }[];
+  readonly findings: readonly { code: string; server?: { id: number; name: string }; fix: string }[];
 }
 
 async function twoServers(): Promise<Internet> {
@@ -44,22 +44,22 @@ async function status(net: Internet): Promise<Status & { code: number; what: str
   return { ...document, code, what };
 }
 
-/** Players keep knocking at the dead server's door, until it is disposed of. */
-function knocking(net: Internet): Program {
-  const knock = `while :; do timeout 0.2 bash -c 'exec 3<>/dev/tcp/${PUBLIC_ADDRESS}/25570' 2>/dev/null; done`;
-  return net.player().spawn(["bash", "-c", knock]);
+/** A player tries to connect to the dead server again and again, until it is disposed of. */
+function reconnecting(net: Internet): Program {
+  const attempts = `while :; do timeout 0.2 bash -c 'exec 3<>/dev/tcp/${PUBLIC_ADDRESS}/25570' 2>/dev/null; done`;
+  return net.player().spawn(["bash", "-c", attempts]);
 }
 
 async function hostPeerIndex(net: Internet): Promise<number> {
-  const link = (await net.host.links()).find(({ ifname }) => ifname === "dp25570");
-  if (link === undefined) throw new Error("there is no dp25570");
+  const link = (await net.host.links()).find(({ ifname }) => ifname === "dp1");
+  if (link === undefined) throw new Error("there is no dp1");
   return link.ifindex;
 }
 
 /** The kernel takes a namespace apart in the background. */
 async function die(net: Internet): Promise<void> {
   await net.container("mortal")[Symbol.asyncDispose]();
-  while ((await net.host.links()).some(({ ifname }) => ifname === "dp25570")) await Bun.sleep(20);
+  while ((await net.host.links()).some(({ ifname }) => ifname === "dp1")) await Bun.sleep(20);
 }
 
 /** The stranger's interface gets this index on the host. */
@@ -77,7 +77,7 @@ test("a container dies, and a stranger gets its index and its address: it gets n
   await using cutOff = await converse(net.player(), { port: 25570 });
   expect(await own.packets()).toBeGreaterThan(0);
   const index = await hostPeerIndex(net);
-  await using _knocks = knocking(net);
+  await using _attempts = reconnecting(net);
 
   await die(net);
   await moveIn(net, index);
@@ -86,9 +86,9 @@ test("a container dies, and a stranger gets its index and its address: it gets n
   await cutOff.event("failed");
   expect(await status(net)).toMatchObject({ code: 1, what: ["host-peer-replaced mortal"] });
   expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
-  expect(await net.dp.must("gc", "--dry-run")).toBe("would collect server 25570 (mortal)\n");
-  expect(await net.dp.must("gc")).toBe("collected server 25570 (mortal)\n");
-  expect(await net.dp.must("gc")).toBe("there was nothing to collect\n");
+  expect(await net.dp.must("repair", "--dry-run")).toBe("would remove server mortal (id 1)\n");
+  expect(await net.dp.must("repair")).toBe("removed server mortal (id 1)\n");
+  expect(await net.dp.must("repair")).toBe("there was nothing to repair\n");
   expect(await status(net)).toMatchObject({ code: 0, findings: [] });
   expect((await net.dp.list()).map(({ name }) => name)).toEqual(["alive"]);
   expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
@@ -99,16 +99,16 @@ test("a container dies, and a stranger gets its index and its address: it gets n
   await net.host.ip("link delete stranger");
 });
 
-test.each(["inside", "outside"])("an interface is deleted %s: its server is named and collected", async (side) => {
+test.each(["inside", "outside"])("an interface is deleted %s: its server is named and removed", async (side) => {
   await using net = await twoServers();
-  await using _knocks = knocking(net);
+  await using _attempts = reconnecting(net);
   if (side === "inside") await net.container("mortal").ip("link delete eth0");
-  else await net.host.ip("link delete dp25570");
+  else await net.host.ip("link delete dp1");
   expect(await status(net)).toMatchObject({ code: 1, what: ["host-peer-gone mortal"] });
   const { stdout } = await net.dp.run("status");
   expect(stdout).toStartWith("not healthy\n");
-  expect(stdout).toContain("error: server 25570 (mortal): its interface dp25570 is gone");
-  await net.dp.must("gc");
+  expect(stdout).toContain("error: server mortal (id 1): ");
+  await net.dp.must("repair");
   expect(await status(net)).toMatchObject({ code: 0, findings: [] });
 
   // The container is alive: it can be added again.
@@ -117,7 +117,7 @@ test.each(["inside", "outside"])("an interface is deleted %s: its server is name
   await playing.event("echo", 3);
 });
 
-test.each(["gc", "load"])("the uplink is deleted and made again with another index and address: %s", async (how) => {
+test.each(["repair", "load"])("the uplink is deleted and made again with another index and address: %s", async (how) => {
   await using net = await twoServers();
   const address = "203.0.113.77";
   await net.host.ip("link delete eth0");
@@ -142,7 +142,7 @@ test.each(["gc", "load"])("the uplink is deleted and made again with another ind
 test("the uplink's index goes to a stranger: replies that are on their way do not", async () => {
   await using net = await twoServers();
   const { ifindex } = (await net.host.links()).find(({ ifname }) => ifname === "eth0") as { ifindex: number };
-  // Never done: there is something to send again when nobody answers any more.
+  // Never done: there is something to send again when no answer comes any more.
   await using downloading = download(net.player(), { port: 25570 }, 2 ** 40);
   await downloading.event("connected");
   await net.host.ip("link delete eth0");
@@ -156,13 +156,13 @@ test("the uplink's index goes to a stranger: replies that are on their way do no
 
 test("pins are removed, and with them what they kept attached: it is attached again", async () => {
   await using net = await twoServers();
-  for (const pin of ["dp_snat_dp25570", "dp_tproxy_container_dp25570", "dp_dnat_eth0"]) {
+  for (const pin of ["dp_snat_dp1", "dp_tproxy_container_dp1", "dp_dnat_eth0"]) {
     rmSync(join(net.dp.pinRoot, "progs", pin));
   }
   const { code, what } = await status(net);
   expect(code).toBe(1);
-  expect(what.toSorted()).toEqual(["program-detached", "program-detached mortal", "program-detached mortal"]);
-  await net.dp.must("gc");
+  expect(what.toSorted()).toEqual(["container-program-detached mortal", "program-detached", "program-detached mortal"]);
+  await net.dp.must("repair");
   expect(await status(net)).toMatchObject({ code: 0, findings: [] });
   await using playing = await converse(net.player(), { port: 25570 });
   await playing.event("echo", 3);
@@ -176,10 +176,9 @@ if (MECHANISM === "tcx") {
     while ((await status(net)).what.includes("record-out-of-sight")) await Bun.sleep(20);
     const lost = await status(net);
     expect(lost).toMatchObject({ code: 3, loaded: false, what: ["orphaned-interface", "orphaned-interface"] });
-    expect(await net.dp.must("gc")).toBe(
-      ["25571", "25570"]
-        .toSorted()
-        .map((port) => `cleared there is an interface dp${port} as servers have them, and no record of a server\n`)
+    expect(await net.dp.must("repair")).toBe(
+      [1, 2]
+        .map((id) => `removed interface dp${id}: it looks like a host peer, but no record of a server has it\n`)
         .join(""),
     );
     expect((await net.host.links()).map(({ ifname }) => ifname).filter((name) => name.startsWith("dp"))).toEqual([]);
@@ -205,24 +204,24 @@ if (MECHANISM === "tcx") {
   });
 }
 
-test("dp watch does it by itself, says so, and ends when it is told to", async () => {
+test("dp agent repairs by itself, says so, and ends when it is told to", async () => {
   await using net = await twoServers();
-  await using watching = new Program(net.host.inside([DP, "watch", "--json"]), {
+  await using agent = new Program(net.host.inside([DP, "agent", "--json"]), {
     env: { DP_PIN_ROOT: net.dp.pinRoot },
   });
-  await watching.event("watching");
-  await net.host.ip("link set dp25571 down");
-  expect(await watching.event("mended")).toMatchObject({
-    finding: { code: "host-peer-down", server: { port: 25571 } },
+  await agent.event("started");
+  await net.host.ip("link set dp2 down");
+  expect(await agent.event("repaired")).toMatchObject({
+    finding: { code: "host-peer-down", server: { id: 2 } },
   });
   await die(net);
-  expect(await watching.event("collected")).toMatchObject({ server: { port: 25570, name: "mortal" } });
+  expect(await agent.event("server-removed")).toMatchObject({ server: { id: 1, name: "mortal" } });
   expect(await status(net)).toMatchObject({ code: 0, findings: [] });
   await using playing = await converse(net.player(), { port: 25571 });
   await playing.event("echo", 3);
 
-  watching.kill("SIGTERM");
-  const { code, stdout, stderr } = await watching.finished();
+  agent.kill("SIGTERM");
+  const { code, stdout, stderr } = await agent.finished();
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const last = stdout.trimEnd().split("\n").at(-1) ?? "";
   expect(JSON.parse(last)).toMatchObject({ event: "stopped" });

@@ -6,7 +6,7 @@
  *            └──────────── internet ─────────────┴───────────────────────┘
  *                              │ 203.0.113.10
  *                             host  dp proxy
- *      dp25570 10.1.0.1 ┌──────┴──────┐ dp25571 10.1.0.2
+ *          dp1 10.1.0.1 ┌──────┴──────┐ dp2 10.1.0.2
  *                     lobby        survival
  *                   10.2.0.1       10.2.0.2
  */
@@ -29,7 +29,7 @@ const [WEB, RESOLVER, BYTES, METADATA, PRIVATE] = [
   "10.77.0.5",
 ] as const;
 const SITE = "www.example.test";
-/** What containers have in their resolv.conf. Nobody has that address here. */
+/** What containers have in their resolv.conf. No computer has that address here. */
 const PUBLIC_RESOLVER = "9.9.9.9";
 /** traffic/server.ts, on the internet and wherever else something is to be reached. */
 const PORT = 7000;
@@ -162,7 +162,7 @@ test("a container fetches a page by name; the log tells who, where, by which nam
 
 test("the host, other servers, private networks and metadata are out of reach, except what is allowed", async () => {
   await using net = await world();
-  // Whoever gets through is answered: the router and the host listen on all of their addresses.
+  // A connection that gets through is answered: the router and the host listen on all of their addresses.
   await serve(net.host, PORT);
   await serve(net.router, 7001);
   const proxy = await start(net, "--allow", `${PRIVATE}:${PORT}`, "--allow", "10.1.0.0/16", "--deny", "0.0.0.0/0:25");
@@ -195,20 +195,20 @@ test("the host, other servers, private networks and metadata are out of reach, e
     [`${PRIVATE}:${PORT}`]: "hello",
     [TARGET]: "hello",
   });
-  // Who was not redirected: somebody on the internet, and a container that knows where the proxy listens.
+  // Connections that were not redirected: of a player, and of a container that knows where the proxy listens.
   for (const [place, target] of [
     [net.player(), `${PUBLIC_ADDRESS}:9111`],
     [net.container("lobby"), "10.1.0.1:9111"],
   ] as const) {
     expect(await attempt(place, target)).toEqual({ [target]: "ECONNRESET" });
   }
-  const stranger = await logged(proxy, { source: PLAYER_ADDRESSES[0] });
-  expect(stranger).toMatchObject({ server: null, destination: null, outcome: "refused:no-original-destination" });
+  const player = await logged(proxy, { source: PLAYER_ADDRESSES[0] });
+  expect(player).toMatchObject({ server: null, destination: null, outcome: "refused:no-original-destination" });
   expect(await logged(proxy, { outcome: "refused:no-original-destination", server: "lobby" })).toBeDefined();
   // An address that the host gets while the proxy runs.
   await net.host.ip("address add 192.0.2.9/32 dev lo");
   expect(await attempt(net.container("lobby"), `192.0.2.9:${PORT}`)).toEqual({ [`192.0.2.9:${PORT}`]: "ECONNRESET" });
-  // Nobody listens there, and nothing comes back from there: the container learns both as an end of its connection.
+  // Nothing listens there, and nothing comes back from there: the container learns both as an end of its connection.
   expect(await attempt(net.container("lobby"), `${BYTES}:7999`)).toEqual({ [`${BYTES}:7999`]: "ECONNRESET" });
   expect(await logged(proxy, { destinationPort: 7999 })).toMatchObject({ outcome: "connect-failed:ECONNREFUSED" });
 });
@@ -356,11 +356,11 @@ test("follows dp load to other ports, and servers that come and go", async () =>
   // The lobby is removed with a connection open; another server gets its address.
   const left = await stall(lobby, 1, 32 * MEBIBYTE);
   const closed = net.bytes.events.filter(({ event }) => event === "closed").length;
-  await net.dp.must("del-server", "--name", "lobby");
+  await net.dp.must("del-server", "lobby");
   expect(await logged(proxy, { outcome: "server-removed" })).toMatchObject({ server: "lobby" });
   await net.bytes.event("closed", closed + 1);
   const games = await net.dp.addServer(25580, lobby, "--name", "games");
-  expect(games.containerAddress).toBe("10.2.0.1");
+  expect(games.addresses.ipv4.container).toBe("10.2.0.1");
   expect(await attempt(lobby, TARGET)).toEqual({ [TARGET]: "hello" });
   expect(await logged(proxy, { server: "games" })).toMatchObject({ source: "10.2.0.1", outcome: "closed" });
   await left[Symbol.asyncDispose]();

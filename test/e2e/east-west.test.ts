@@ -32,11 +32,8 @@ const OTHER_PORT = 8080;
 /** Of `dp show --json`. */
 interface Shown {
   readonly flows: number;
-  readonly counters: {
-    readonly in: { readonly packets: number };
-    readonly out: { readonly packets: number };
-    readonly drops: Record<string, number>;
-  };
+  readonly forwards: readonly [{ readonly in: { readonly packets: number }; readonly out: { readonly packets: number } }];
+  readonly drops: Record<string, number>;
 }
 
 class Neighbourhood implements AsyncDisposable {
@@ -79,25 +76,25 @@ class Neighbourhood implements AsyncDisposable {
   }
 
   at(name: Name, port = GAME_PORTS[name]): { address: string; port: number } {
-    return { address: this.servers[name].containerAddress, port };
+    return { address: this.servers[name].addresses.ipv4.container, port };
   }
 
   show(name: Name): Promise<Shown> {
-    return this.net.dp.json<Shown>("show", "--port", `${this.servers[name].port}`);
+    return this.net.dp.json<Shown>("show", `id:${this.servers[name].id}`);
   }
 
   async drops(name: Name): Promise<Record<string, number>> {
-    return (await this.show(name)).counters.drops;
+    return (await this.show(name)).drops;
   }
 
-  /** Whoever connected to this container, on whichever port. */
+  /** The addresses of all who connected to this container, on any port. */
   visitors(name: Name): unknown[] {
     return this.listeners[name].flatMap(({ events }) =>
       events.filter(({ event }) => event === "connection").map(({ address }) => address),
     );
   }
 
-  /** Tries something until a packet of it is dropped, for this reason and no other; then nobody may have noticed. */
+  /** Tries something until a packet of it is dropped, for this reason and no other; no packet of it may have arrived. */
   async isDropped(from: Name, to: Name, reason: string, start: () => Program): Promise<void> {
     const before = await this.drops(from);
     const visitors = this.visitors(to);
@@ -135,17 +132,17 @@ test("servers of one group move data both ways between their game ports, and see
       const { sent, received } = await transfer(world.container(from), world.at(to), direction, 64 * MEBIBYTE);
       expect(received).toBe(sent);
     }
-    const { containerAddress } = world.servers[from];
-    expect(world.visitors(to)).toEqual([containerAddress, containerAddress]);
+    const { container } = world.servers[from].addresses.ipv4;
+    expect(world.visitors(to)).toEqual([container, container]);
   }
 
-  // It needs no uplink and no proxy, and counts as nobody's players'.
+  // It needs no uplink and no proxy, and is not counted as traffic of players.
   await world.net.host.ip("link set eth0 down");
   const { sent, received } = await transfer(world.container("hub"), world.at("arena"), "upload", MEBIBYTE);
   expect(received).toBe(sent);
   for (const name of ["hub", "arena"] as const) {
-    const { flows, counters } = await world.show(name);
-    expect([flows, counters.in.packets, counters.out.packets, total(counters.drops)]).toEqual([0, 0, 0, 0]);
+    const { flows, forwards, drops } = await world.show(name);
+    expect([flows, forwards[0].in.packets, forwards[0].out.packets, total(drops)]).toEqual([0, 0, 0, 0]);
   }
 });
 
@@ -182,9 +179,9 @@ test("a server that is added again without its group is reached no more, not by 
   await using open = await converse(world.container("hub"), world.at("arena"));
   await open.event("echo", 3);
 
-  await world.net.dp.must("del-server", "--port", `${world.servers.arena.port}`);
+  await world.net.dp.must("del-server", "server-25571");
   const again = await world.net.dp.addServer(25571, world.container("arena"), "--game-port", "30000");
-  expect(again).toMatchObject({ group: null, containerAddress: world.servers.arena.containerAddress });
+  expect(again).toMatchObject({ group: null, addresses: world.servers.arena.addresses });
   world.servers.arena = again;
 
   // What is on its way still comes in; from the first segment that is dropped on, nothing does.

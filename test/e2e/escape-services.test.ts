@@ -2,7 +2,7 @@
  * Programs of the host, and of other servers, that a container's own programs try to talk to:
  *
  *                 host 203.0.113.10   listens on every address it has: TCP 22, UDP 5000
- *      dp25570 10.1.0.1 ┌──────┴──────┐ dp25571 10.1.0.2
+ *          dp1 10.1.0.1 ┌──────┴──────┐ dp2 10.1.0.2
  *                     guest         other   listens on its game port
  *                   10.2.0.1       10.2.0.2
  */
@@ -31,9 +31,8 @@ async function hostWithServices() {
 const visitors = ({ events }: Program) => events.filter(({ event }) => event === "connection").length;
 
 async function drops(net: Internet): Promise<Record<string, number>> {
-  type Shown = { counters: { drops: Record<string, number> } };
-  const { counters } = await net.dp.json<Shown>("show", "--port", "25570");
-  return Object.fromEntries(Object.entries(counters.drops).filter(([, packets]) => packets > 0));
+  const shown = await net.dp.json<{ drops: Record<string, number> }>("show", "guest");
+  return Object.fromEntries(Object.entries(shown.drops).filter(([, packets]) => packets > 0));
 }
 
 test("what listens on the host is reached by the host, and not by a container, on none of its addresses", async () => {
@@ -41,7 +40,7 @@ test("what listens on the host is reached by the host, and not by a container, o
   const { net, ssh, game, datagrams } = world;
   const guest = net.container("guest");
 
-  // Nobody answers, and a connection goes on being tried: until its packets are seen to be dropped.
+  // No answer comes, and the client tries again: until its packets are seen to be dropped.
   const client = join(import.meta.dirname, "traffic/client.ts");
   for (const [address, port, reason] of [
     [GATEWAY, SSH, "tcp"],

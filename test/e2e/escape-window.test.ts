@@ -1,7 +1,7 @@
 /**
  * No way around while a server is being added or removed, or after the container has replaced its own interface.
  *
- *     internet ── host 203.0.113.10 ── (dp25570) ── container, which sends without pause
+ *     internet ── host 203.0.113.10 ── (dp<id>) ── container, which sends without pause
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
@@ -18,12 +18,13 @@ const MARK = "#nothing-of-this-may-be-seen#";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
 /** What is dropped of a server that is there: what would get through unguarded is seen. */
-function contraband({ containerAddress: self, hostPeer, containerPeer }: Server): Uint8Array[] {
+function contraband({ addresses, hostPeer, containerPeer }: Server): Uint8Array[] {
+  const { container: self, gateway } = addresses.ipv4;
   const outer = { src: containerPeer.mac, dst: hostPeer.mac };
   return [
     ethernet(outer, ipv4({ src: "10.2.0.99", dst: "192.0.2.1" }, udp({ src: 40_000, dst: 443 }, MARK))),
     ethernet(outer, ipv4({ src: self, dst: "192.0.2.1" }, udp({ src: 40_000, dst: 443 }, MARK))),
-    ethernet(outer, ipv4({ src: self, dst: hostPeer.address }, tcp({ src: 40_000, dst: 22, flags: "S" }, MARK))),
+    ethernet(outer, ipv4({ src: self, dst: gateway }, tcp({ src: 40_000, dst: 22, flags: "S" }, MARK))),
     ethernet({ ...outer, src: "02:00:00:00:00:99" }, ipv6(udp({ src: 40_000, dst: 53 }, MARK))),
     ethernet(outer, raw(0x88b5, MARK)),
     Uint8Array.from([
@@ -38,9 +39,8 @@ function contraband({ containerAddress: self, hostPeer, containerPeer }: Server)
 
 /** Packets of the server on port 25570 that were dropped. */
 async function dropped(net: Internet): Promise<number> {
-  type Shown = { counters: { drops: Record<string, number> } };
-  const { counters } = await net.dp.json<Shown>("show", "--port", "25570");
-  return Object.values(counters.drops).reduce((sum, packets) => sum + packets, 0);
+  const { drops } = await net.dp.json<{ drops: Record<string, number> }>("show", "25570");
+  return Object.values(drops).reduce((sum, packets) => sum + packets, 0);
 }
 
 test(`nothing gets out while a server is added and removed, ${CYCLES} times`, async () => {
@@ -49,7 +49,7 @@ test(`nothing gets out while a server is added and removed, ${CYCLES} times`, as
   await net.dp.must("load");
   // Once without a flood: what it is given is what it will be given again.
   const server = await net.dp.addServer(25570, container);
-  await net.dp.must("del-server", "--port", "25570");
+  await net.dp.must("del-server", "25570");
 
   using uplink = await Sniffer.open(net.router, "to-host");
   using host = await Sniffer.open(net.host, undefined, WATCHED_ETHER_TYPES);
@@ -60,10 +60,10 @@ test(`nothing gets out while a server is added and removed, ${CYCLES} times`, as
   container.spawn(["bash", "-c", "while :; do ip link set eth0 up 2>/dev/null; sleep 0.002; done"]);
 
   for (let cycle = 1; cycle <= CYCLES; cycle++) {
-    expect(await net.dp.addServer(25570, container)).toMatchObject({ containerAddress: server.containerAddress });
+    expect(await net.dp.addServer(25570, container)).toMatchObject({ addresses: server.addresses });
     await flooder.event("flooding", cycle);
     while ((await dropped(net)) < 100) await Bun.sleep(1);
-    await net.dp.must("del-server", "--port", "25570");
+    await net.dp.must("del-server", "25570");
   }
 
   for (const sniffer of [uplink, host]) {
@@ -85,7 +85,7 @@ test("an interface that the container has deleted and made again leads nowhere",
   await using world = await World.create();
   const { net, namespace, ground, attacker } = world;
   await world.check();
-  const port = `${attacker.port}`;
+  const [{ port }] = attacker.forwards;
   await namespace.ip(
     "link delete eth0",
     `link add eth0 address ${ground.outer.src} type veth peer name other`,
@@ -104,8 +104,8 @@ test("an interface that the container has deleted and made again leads nowhere",
     }
   }
   // The host is rid of it as of one whose container has died, and takes it in again.
-  await net.dp.must("del-server", "--port", port);
+  await net.dp.must("del-server", `${port}`);
   await namespace.ip("link delete eth0");
-  await net.dp.addServer(attacker.port, namespace, "--group", "g");
-  expect((await net.dp.list()).map(({ port: each }) => each)).toContain(attacker.port);
+  await net.dp.addServer(port, namespace, "--group", "g");
+  expect((await net.dp.list()).map(({ forwards: [each] }) => each.port)).toContain(port);
 });

@@ -24,7 +24,7 @@ const MOST_FLOWS = 16_384;
 
 interface Shown {
   readonly flows: number;
-  readonly counters: { readonly drops: Readonly<Record<string, number>> };
+  readonly drops: Readonly<Record<string, number>>;
 }
 
 let net: Internet;
@@ -45,7 +45,7 @@ afterAll(async () => {
   await net[Symbol.asyncDispose]();
 });
 
-const show = (name: Name) => net.dp.json<Shown>("show", "--port", `${PORTS[name]}`);
+const show = (name: Name) => net.dp.json<Shown>("show", `${PORTS[name]}`);
 const wrong = (answers: readonly Event[]) => answers.filter(({ to, original }) => to !== original);
 
 test("nothing is written about an established flow, whatever passes", async () => {
@@ -53,13 +53,13 @@ test("nothing is written about an established flow, whatever passes", async () =
   // One packet for each segment, so that there are many.
   const features = { tso: false, gso: false, gro: false };
   await net.container("lobby").features("eth0", features);
-  await net.host.features("dp25570", features);
+  await net.host.features("dp1", features);
   await using chatting = start(net.container("lobby"), "chat", { to, bytes: 100_000 });
   await chatting.event("answer");
-  const maps = () => ["dp_flows", "dp_origins", "dp_veth_pairs"].map((name) => mapUnder(net.dp.pinRoot, name));
-  const [packets, before] = [packetsOf(listener, "dp25570"), maps()];
+  const maps = () => ["dp_flows", "dp_origins", "dp_flow_counts", "dp_containers"].map((name) => mapUnder(net.dp.pinRoot, name));
+  const [packets, before] = [packetsOf(listener, "dp1"), maps()];
   expect(before.map((entries) => entries.length)).toEqual([4, 4, 3]);
-  while (packetsOf(listener, "dp25570") - packets < 10_000) await Bun.sleep(50);
+  while (packetsOf(listener, "dp1") - packets < 10_000) await Bun.sleep(50);
   expect(maps()).toEqual(before);
 });
 
@@ -80,10 +80,10 @@ test("thousands of short connections all learn the right destination", async () 
     expect(answers).toHaveLength(3000);
   }
   for (const name of ["lobby", "survival"] as const) {
-    const { flows, counters } = await show(name);
+    const { flows, drops } = await show(name);
     // A port that is used again, to where it was used before, goes on with that flow.
     expect(flows).toBeGreaterThan(2500);
-    expect(counters.drops).toMatchObject({ flows: 0, noFlow: 0 });
+    expect(drops).toMatchObject({ flows: 0, noFlow: 0 });
   }
 });
 
@@ -91,12 +91,12 @@ test("a container that opens more than it may has the rest dropped; others' flow
   const before = (await show("hoarder")).flows;
   const tooMany = 100;
   await talk(net.container("hoarder"), "flood", { to: ["198.18.0.0:53"], times: MOST_FLOWS - before + tooMany });
-  const { flows, counters } = await show("hoarder");
+  const { flows, drops } = await show("hoarder");
   expect(flows).toBe(MOST_FLOWS);
-  expect(counters.drops["flows"]).toBe(tooMany);
+  expect(drops["flows"]).toBe(tooMany);
 
   await using refused = start(net.container("hoarder"), "ask", { to: ["192.0.2.1:443"] });
-  const dropped = async () => (await show("hoarder")).counters.drops["flows"] as number;
+  const dropped = async () => (await show("hoarder")).drops["flows"] as number;
   while ((await dropped()) === tooMany) await Bun.sleep(50);
   const to = ["192.0.2.1:443", "192.0.2.2:80", "192.0.2.3:53"];
   for (const name of ["lobby", "survival"] as const) {
@@ -104,7 +104,7 @@ test("a container that opens more than it may has the rest dropped; others' flow
     expect(wrong(answers)).toEqual([]);
     expect(answers).toHaveLength(300);
     expect(await talk(net.container(name), "query", { to: ["192.0.2.53:53"] })).toHaveLength(1);
-    expect((await show(name)).counters.drops["flows"]).toBe(0);
+    expect((await show(name)).drops["flows"]).toBe(0);
   }
   expect(refused.events).toEqual([]);
 });

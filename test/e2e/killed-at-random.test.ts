@@ -56,11 +56,11 @@ function choose(random: () => number): Command {
   const add = ["add-server", "--port", port(container), "--netns", container, "--name", container];
   const commands: [weight: number, Command][] = [
     [6, { args: add, about: [container], makes: "there" }],
-    [4, { args: ["del-server", "--port", port(container), "--if-exists"], about: [container], makes: "not there" }],
+    [4, { args: ["del-server", port(container), "--if-exists"], about: [container], makes: "not there" }],
     [4, { args: ["load"], about: [] }],
-    [2, { args: ["freeze", "--port", port(container), "--cgroup", CGROUP], about: [] }],
-    [2, { args: ["thaw", "--port", port(container)], about: [] }],
-    [2, { args: ["gc"], about: [] }],
+    [2, { args: ["freeze", port(container), "--cgroup", CGROUP], about: [] }],
+    [2, { args: ["thaw", port(container)], about: [] }],
+    [2, { args: ["repair"], about: [] }],
     [1, { args: ["del-server", "--all"], about: CONTAINERS, makes: "not there" }],
     [2, { args: ["unload", "--force"], about: CONTAINERS, makes: "not there" }],
   ];
@@ -68,7 +68,7 @@ function choose(random: () => number): Command {
   return (commands.find(([weight]) => (at -= weight) < 0) ?? (commands[0] as (typeof commands)[number]))[1];
 }
 
-/** How long each command took when nobody killed it, in milliseconds: that is when to kill the next of its kind. */
+/** How long each command took when it was not killed, in milliseconds: that is when to kill the next of its kind. */
 const durations = new Map<string, number>();
 
 async function runUntil(net: Internet, { args }: Command, share: number | undefined): Promise<Output> {
@@ -106,8 +106,8 @@ test(`killed at ${KILLS} random times: what was done stays, and nothing else is 
     for (const container of command.about) {
       if (killed || done) known.set(container, killed ? "unknown" : (command.makes ?? "unknown"));
     }
-    // A frozen server whose freezing did not finish is all that gc leaves to people.
-    const fine = killed || EXPECTED.includes(code) || (command.args[0] === "gc" && stderr === "");
+    // A frozen server whose freezing did not finish is all that dp repair leaves to the operator.
+    const fine = killed || EXPECTED.includes(code) || (command.args[0] === "repair" && stderr === "");
     expect([...log.slice(-2 * ROUND), fine]).toEqual([...log.slice(-2 * ROUND), true]);
     if (killed && ++kills % ROUND === 0) await inspect(net, known, log.slice(-2 * ROUND));
   }
@@ -116,18 +116,18 @@ test(`killed at ${KILLS} random times: what was done stays, and nothing else is 
   expect(difference(nothing, await shape())).toEqual([]);
 });
 
-/** After `dp gc` there are exactly the servers that are known to be there, perhaps unknown ones, and all are whole. */
+/** After `dp repair` there are exactly the servers that are known to be there, perhaps unknown ones, and all are whole. */
 async function inspect(net: Internet, known: Known, log: readonly string[]): Promise<void> {
-  // Collects first: what is pending is no server.
-  await net.dp.run("gc");
+  // Repairs first: a pending server counts for nothing.
+  await net.dp.run("repair");
   const listed = await net.dp.run("list", "--json");
   const loaded = listed.code === 0;
   const servers = loaded ? (JSON.parse(listed.stdout) as Server[]) : [];
   for (const { name, state } of servers) {
-    if (state === "frozen") expect(await net.dp.run("thaw", "--port", port(name))).toMatchObject({ code: 0 });
+    if (state === "frozen") expect(await net.dp.run("thaw", port(name))).toMatchObject({ code: 0 });
   }
-  const { code, stdout, stderr } = await net.dp.run("gc");
-  expect([...log, code, stdout, stderr]).toEqual([...log, 0, "there was nothing to collect\n", ""]);
+  const { code, stdout, stderr } = await net.dp.run("repair");
+  expect([...log, code, stdout, stderr]).toEqual([...log, 0, "there was nothing to repair\n", ""]);
   if (loaded) expect([...log, (await net.dp.run("status")).code]).toEqual([...log, 0]);
 
   const names = new Set(servers.map(({ name }) => name));
@@ -137,7 +137,7 @@ async function inspect(net: Internet, known: Known, log: readonly string[]): Pro
     known.set(container, names.has(container) ? "there" : "not there");
   }
   const interfaces = (await net.host.links()).map(({ ifname }) => ifname).filter((name) => name.startsWith("dp"));
-  expect([...log, ...interfaces.sort()]).toEqual([...log, ...servers.map((each) => `dp${each.port}`).sort()]);
+  expect([...log, ...interfaces.sort()]).toEqual([...log, ...servers.map((each) => each.hostPeer.name).sort()]);
   const reserved = await net.host.run(["sysctl", "-n", "net.ipv4.ip_local_reserved_ports"]);
   const ports = reserved.stdout
     .trim()
@@ -147,5 +147,5 @@ async function inspect(net: Internet, known: Known, log: readonly string[]): Pro
       const [first, last = first] = range.split("-").map(Number) as [number, number?];
       return Array.from({ length: last - first + 1 }, (_, index) => first + index);
     });
-  expect([...log, ...ports]).toEqual([...log, ...servers.map((each) => each.port)]);
+  expect([...log, ...ports]).toEqual([...log, ...servers.map(({ forwards: [{ port }] }) => port)]);
 }

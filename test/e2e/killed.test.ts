@@ -93,13 +93,13 @@ interface Scenario {
   parts?: string[][];
   /** Only every so many changes are tried, unless all are to be. */
   stride?: number;
-  /** Half done, `dp gc` leaves it to people whether it is to be finished or undone. */
+  /** Half done, `dp repair` leaves it to the operator whether it is finished or undone. */
   undecided?: boolean;
 }
 
-const FREEZE = ["freeze", "--port", "25571", "--cgroup", CGROUP];
-const THAW = ["thaw", "--port", "25571"];
-const DELETE = ["del-server", "--port", "25571"];
+const FREEZE = ["freeze", "25571", "--cgroup", CGROUP];
+const THAW = ["thaw", "25571"];
+const DELETE = ["del-server", "25571"];
 
 const SCENARIOS: Record<string, Scenario> = {
   "a first load": { command: ["load"], before: [], back: [["unload"]], stride: 5 },
@@ -118,8 +118,8 @@ const SCENARIOS: Record<string, Scenario> = {
     before: [["load"], ADD_LOBBY, ADD_GAMES],
     back: [["load"], ADD_LOBBY, ADD_GAMES],
     parts: [
-      ["del-server", "--name", "lobby"],
-      ["del-server", "--name", "games"],
+      ["del-server", "lobby"],
+      ["del-server", "games"],
     ],
     stride: 5,
   },
@@ -148,20 +148,20 @@ async function explore(world: World, { command, before, back, parts = [] }: Scen
   return { start, done: [...done, end], end };
 }
 
-/** What is wrong after a kill, when `dp gc` is run or when the command is run again, and after the way back. */
+/** What is wrong after a kill, when `dp repair` is run or when the command is run again, and after the way back. */
 async function survive(
   world: World,
   { command, back, again = [command], undecided = false }: Scenario,
   { start, done, end }: Stations,
-  way: "collect" | "again",
+  way: "repair" | "again",
 ): Promise<string[]> {
-  if (way === "collect") {
-    const { code, stdout, stderr } = await world.net.dp.run("gc");
+  if (way === "repair") {
+    const { code, stdout, stderr } = await world.net.dp.run("repair");
     const now = await world.shape();
     const whole = done.some((each) => difference(each, now).length === 0);
     const wrong = whole ? [] : difference(start, now);
     if (!undecided) wrong.push(...(await world.complaints()));
-    if (!undecided && (code !== 0 || wrong.length > 0)) return [`gc: exit status ${code}`, stdout, stderr, ...wrong];
+    if (!undecided && (code !== 0 || wrong.length > 0)) return [`dp repair: exit status ${code}`, stdout, stderr, ...wrong];
   }
   for (const args of again) {
     const { code, stderr } = await world.net.dp.run(...args);
@@ -183,7 +183,7 @@ describe("killed before any change it makes", () => {
       let stations = await explore(world, scenario);
       let kills = 0;
       for (let at = 1; ; at += step(scenario.stride)) {
-        const ways = ["collect", "again"] as const;
+        const ways = ["repair", "again"] as const;
         for (const way of LONG ? ways : [ways[kills % 2] as (typeof ways)[number]]) {
           const { killed, output } = await world.fault(`kill:${at}`, scenario.command);
           if (killed === undefined) {
@@ -245,7 +245,7 @@ describe("killed while it takes back what it did before it failed", () => {
         expect(output).toMatchObject({ code: 1, stderr: expect.stringContaining("a test makes it fail") });
         break;
       }
-      const way = kills % 2 === 0 ? "collect" : "again";
+      const way = kills % 2 === 0 ? "repair" : "again";
       expect([killed, ...(await survive(world, scenario, stations, way))]).toEqual([killed]);
       kills += 1;
     }

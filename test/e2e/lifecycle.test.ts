@@ -27,7 +27,7 @@ test("dp load and dp status say how programs are attached", async () => {
   for (const command of ["load", "status"])
     expect(await net.dp.must(command)).toMatch(new RegExp(`attached by +${told}`));
   await net.dp.addServer(25570, net.container());
-  const filters = await must(net.host.inside(["tc", "filter", "show", "dev", "dp25570", "ingress"]));
+  const filters = await must(net.host.inside(["tc", "filter", "show", "dev", "dp1", "ingress"]));
   expect(filters.includes("dp_snat")).toBe(MECHANISM === "clsact");
 });
 
@@ -48,7 +48,7 @@ test("del-server cuts the players that are connected, and refuses new ones", asy
   await using net = await oneServer();
   await serve(net.container());
   await using playing = await converse(net.player(), { port: 25570 });
-  await net.dp.must("del-server", "--port", "25570");
+  await net.dp.must("del-server", "25570");
   expect(await playing.event("failed")).toMatchObject({ code: "ECONNRESET" });
   expect(await refusal(net.player(), { port: 25570 })).toBe("ECONNREFUSED");
 });
@@ -56,7 +56,7 @@ test("del-server cuts the players that are connected, and refuses new ones", asy
 test("a container that was taken away can be given another port", async () => {
   await using net = await oneServer();
   await serve(net.container());
-  await net.dp.must("del-server", "--port", "25570");
+  await net.dp.must("del-server", "25570");
   await net.dp.addServer(25580, net.container());
   await using playing = await converse(net.player(), { port: 25580 });
   await playing.event("echo", 3);
@@ -100,7 +100,7 @@ test("a container that dies takes its server along: the port is free again after
   await serve(net.container());
   await net.container()[Symbol.asyncDispose]();
   // The kernel takes a namespace apart in the background.
-  while ((await net.host.links()).some(({ ifname }) => ifname === "dp25570")) await Bun.sleep(20);
-  await net.dp.must("del-server", "--port", "25570");
+  while ((await net.host.links()).some(({ ifname }) => ifname === "dp1")) await Bun.sleep(20);
+  await net.dp.must("del-server", "25570");
   expect(await net.dp.list()).toEqual([]);
 });

@@ -61,25 +61,25 @@ test("two hundred servers are added, changed about and deleted at once: every on
   await net.dp.must("load");
   const start = await shape();
   const add = (name: string) => ["add-server", "--port", "auto", "--netns", name, "--name", name, "--json"];
-  const remove = (name: string) => ["del-server", "--name", name, "--json"];
+  const remove = (name: string) => ["del-server", name, "--json"];
 
   const added = await runAll(net, names.map(add));
   expect(failures(added)).toEqual([]);
   const servers = added.map(({ stdout }) => JSON.parse(stdout) as Server);
   const different = (of: (server: Server) => unknown) => new Set(servers.map(of)).size;
-  expect(different(({ port }) => port)).toBe(COUNT);
-  expect(different(({ containerAddress }) => containerAddress)).toBe(COUNT);
-  expect(different(({ hostPeer }) => hostPeer.address)).toBe(COUNT);
+  expect(different(({ forwards: [{ port }] }) => port)).toBe(COUNT);
+  expect(different(({ addresses }) => addresses.ipv4.container)).toBe(COUNT);
+  expect(different(({ addresses }) => addresses.ipv4.gateway)).toBe(COUNT);
   expect(different(({ hostPeer }) => hostPeer.ifindex)).toBe(COUNT);
   expect(new Set(servers.map(({ name }) => name))).toEqual(new Set(names));
-  expect(Math.max(...servers.map(({ port }) => port))).toBe(25565 + COUNT - 1);
+  expect(Math.max(...servers.map(({ forwards: [{ port }] }) => port))).toBe(25565 + COUNT - 1);
   const reserved = async () => (await net.host.run(["sysctl", "-n", "net.ipv4.ip_local_reserved_ports"])).stdout.trim();
   expect(await reserved()).toBe(`25565-${25565 + COUNT - 1}`);
   await net.dp.must("status");
 
   // Half of them go while others come, and everything is loaded and collected in between.
   const leaving = names.filter((_, index) => index % 2 === 0);
-  const loads = [["load"], ["gc"], ["load"], ["gc"]];
+  const loads = [["load"], ["repair"], ["load"], ["repair"]];
   const mixed = [...leaving.map(remove), ...LATE.map(add), ...loads].toSorted(() => Math.random() - 0.5);
   expect(failures(await runAll(net, mixed))).toEqual([]);
   const left = [...names.filter((name) => !leaving.includes(name)), ...LATE];
@@ -105,9 +105,9 @@ test("who waits in vain for another change is told which process it is, at once 
     ["unload"],
     ["add-server", "--port", "auto", ...container],
     ["del-server", "--all"],
-    ["freeze", "--port", "1"],
-    ["thaw", "--port", "1"],
-    ["gc"],
+    ["freeze", "1"],
+    ["thaw", "1"],
+    ["repair"],
   ];
   for (const args of changes) {
     const { code, stdout, stderr } = await net.dp.run(...args, "--wait", "0");

@@ -16,7 +16,7 @@ import { serve, transfer } from "./traffic/traffic.ts";
 const HUNDRED_MEGABYTES = 100_000_000;
 const PLAYER = PLAYER_ADDRESSES[0];
 
-/** The MTU on the way to an address, as the kernel has learned it. undefined: nobody has told it. */
+/** The MTU on the way to an address, as the kernel has learned it. undefined: it was not told. */
 async function learnedMtu(namespace: NetworkNamespace, address: string): Promise<number | undefined> {
   const [route] = JSON.parse(await must(["ip", "-n", namespace.name, "-j", "route", "get", address])) as {
     metrics?: { mtu?: number }[];
@@ -27,7 +27,7 @@ async function learnedMtu(namespace: NetworkNamespace, address: string): Promise
 for (const narrow of [1400, 1280]) {
   for (const segmentation of [true, false]) {
     describe(`behind a wire with MTU ${narrow}, segmentation ${segmentation ? "left to the interface" : "done before"}`, () => {
-      // Each in a world of its own: whoever has learned the MTU tells the other end when it connects (RFC 9293 3.7.1).
+      // Each in a world of its own: an end that has learned the MTU tells the other when it connects (RFC 9293 3.7.1).
       async function world(): Promise<Internet> {
         const net = await Internet.create({ narrow });
         await net.dp.must("load");

@@ -16,7 +16,7 @@ import { must, type Program } from "@dp/test-kit/program.ts";
 import { daemon, example } from "./proxies/daemon.ts";
 import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
-import { disappointment, refusal, serve, type TlsFiles, transfer } from "./traffic/traffic.ts";
+import { connectionError, refusal, serve, type TlsFiles, transfer } from "./traffic/traffic.ts";
 
 const SERVERS = ["192.0.2.80", "192.0.2.81"] as const;
 const [SERVER] = SERVERS;
@@ -67,7 +67,7 @@ async function get(container: NetworkNamespace, address: string, host: string): 
   return stdout;
 }
 
-/** Fetches a page from each of the servers, which are to see the host ask for the name; and the private one nobody. */
+/** Fetches a page from each of the servers, which must see the host ask for the name. The private one must see no request. */
 async function expectPages(net: Internet, host: string, refused: (answer: string) => void): Promise<void> {
   const requests = (server: Program) => server.events.filter(({ event }) => event === "request");
   const request = { url: `http://${host}/page`, from: PUBLIC_ADDRESS };
@@ -86,7 +86,7 @@ test("haproxy takes TCP to where it was going, says where, and refuses what it s
   const haproxy = await daemon(net.host, 9111, "haproxy", "-db", "-f", example("haproxy-tcp.cfg"));
   await expectTransfers(net);
   for (const port of [7443, 8443]) await haproxy.line(new RegExp(`^10\\.2\\.0\\.1:\\d+ -> ${SERVER}:${port} -- out=`));
-  expect(await disappointment(net.container(), { address: PRIVATE, port: 7443 })).toMatch(REFUSED);
+  expect(await connectionError(net.container(), { address: PRIVATE, port: 7443 })).toMatch(REFUSED);
 });
 
 test("haproxy takes HTTP to where it was going, says which host, and refuses by name and address", async () => {
@@ -126,7 +126,7 @@ test("stunnel wraps TCP in TLS and takes it to where it was going", async () => 
     const { sent, received } = await transfer(net.container(), target, "upload", MEBIBYTE);
     expect(received).toBe(sent);
     await must(net.host.inside(["nft", "-f", example("guard.nft")]));
-    expect(await disappointment(net.container(), target)).toMatch(REFUSED);
+    expect(await connectionError(net.container(), target)).toMatch(REFUSED);
     await transfer(net.container(), { address: SERVER, port: 7443 }, "upload", MEBIBYTE);
   } finally {
     rmSync(folder, { recursive: true });
@@ -167,7 +167,7 @@ test("guard.nft keeps strangers from a proxy's ports, and a proxy from the host 
   const host = { address: PUBLIC_ADDRESS, port: 2222 };
   await transfer(net.container(), host, "upload", MEBIBYTE);
   for (let times = 0; times < 2; times++) await must(net.host.inside(["nft", "-f", example("guard.nft")]));
-  expect(await disappointment(net.container(), host)).toMatch(REFUSED);
+  expect(await connectionError(net.container(), host)).toMatch(REFUSED);
   expect(await refusal(net.player(), { port: 9111 })).toBe("ECONNREFUSED");
   await transfer(net.player(), host, "upload", MEBIBYTE);
   await expectTransfers(net);

@@ -2,11 +2,11 @@
  * Whatever a container opens arrives at the proxy, which learns where it was going:
  *
  *                             host                                 9080  HTTP listener
- *      dp25570 10.1.0.1 ┌──────┴──────┐ dp25571 10.1.0.2           9053  DNS listener, TCP and UDP
+ *          dp1 10.1.0.1 ┌──────┴──────┐ dp2 10.1.0.2               9053  DNS listener, TCP and UDP
  *                     lobby        survival                        9111  TCP listener
  *                   10.2.0.1       10.2.0.2
  *
- * Nobody has the addresses that the containers go to: the proxy here only says what it was told.
+ * No computer has the addresses that the containers connect to: this proxy only says what it was told.
  */
 import { describe, expect, test } from "bun:test";
 import { openPinned } from "@dp/core";
@@ -115,7 +115,7 @@ test("one socket asks several resolvers, and each answers for itself", async () 
     for (const { from, text } of replies) expect(text).toMatch(new RegExp(`^${DNS} question \\d+ to ${from}$`));
     expect(new Set(replies.map(({ text }) => text)).size).toBe(60);
   }
-  const { flows } = await net.dp.json<{ flows: number }>("show", "--port", "25570");
+  const { flows } = await net.dp.json<{ flows: number }>("show", "25570");
   expect(flows).toBe(3);
 });
 
@@ -183,16 +183,16 @@ test("a firewall that tracks connections and drops what it does not know needs o
   expect(replies.map(({ from }) => from).sort()).toEqual(resolvers);
 });
 
-test("nobody listens: refused at once, and by whom it was asked", async () => {
+test("nothing listens: refused at once, under the address that was asked", async () => {
   await using net = await twoContainers();
   const to = ["192.0.2.80:80", "192.0.2.53:53", "192.0.2.1:443"];
   const failures = to.map((each) => ({ event: "failed", to: each, code: "ECONNREFUSED" }));
   expect(await talk(net.container("lobby"), "ask", { to })).toEqual(failures);
-  expect(await net.dp.json("show", "--port", "25570")).toMatchObject({ flows: 0 });
+  expect(await net.dp.json("show", "25570")).toMatchObject({ flows: 0 });
   const resolvers = ["192.0.2.53:53", "192.0.2.54:53"];
   const refusals = resolvers.map((each) => ({ event: "failed", to: each, code: "ECONNREFUSED" }));
   expect(await talk(net.container("lobby"), "knock", { to: resolvers })).toEqual(refusals);
-  // A port that was refused may be tried again when somebody listens.
+  // A port that was refused may be tried again when a program listens.
   await listen(net.host, HTTP, DNS, TCP);
   expect(await talk(net.container("lobby"), "ask", { to })).toMatchObject(to.map((each) => ({ original: each })));
 });
@@ -204,10 +204,10 @@ test("a server that is added again, with the address it had, has nothing to do w
   const [before, after] = ["192.0.2.1:443", "192.0.2.2:443"];
   const open = start(lobby, "chat", { to: [before], sourcePort: 40_000 });
   await open.event("answer");
-  await net.dp.must("del-server", "--port", "25570");
+  await net.dp.must("del-server", "25570");
   await open[Symbol.asyncDispose]();
   await net.dp.addServer(25570, lobby, "--container-ip", "10.2.0.1", "--host-ip", "10.1.0.9");
-  expect(await net.dp.json("show", "--port", "25570")).toMatchObject({ flows: 0 });
+  expect(await net.dp.json("show", "25570")).toMatchObject({ flows: 0 });
 
   await using again = start(lobby, "chat", { to: [after], sourcePort: 40_000 });
   expect(await again.event("answer")).toMatchObject({ original: after, from: "10.2.0.1:40000" });
@@ -216,7 +216,7 @@ test("a server that is added again, with the address it had, has nothing to do w
   expect((await net.host.run(["ss", "-HtnK", ...old])).stdout).toContain("10.2.0.1:40000");
   expect((await net.host.run(["ss", "-Htn", ...old])).stdout).toBe("");
   using datapath = openPinned({ pinRoot: net.dp.pinRoot });
-  expect(datapath.flows()).toMatchObject([{ port: 40_000, expires: undefined }]);
+  expect(datapath.flows.all()).toMatchObject([{ port: 40_000, expires: undefined }]);
   await again.event("word", again.events.length + 3);
 });
 
@@ -256,7 +256,7 @@ describe("bulk", () => {
         await using net = await twoContainers();
         const features = { tx: checksums, tso: segmentation && checksums, gso: segmentation, gro: segmentation };
         await net.container("lobby").features("eth0", features);
-        await net.host.features("dp25570", features);
+        await net.host.features("dp1", features);
         await serve(net.host, TCP);
         for (const direction of ["download", "upload"] as const) {
           const target = { address, port: 443 };

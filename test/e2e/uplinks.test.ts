@@ -62,9 +62,9 @@ test("servers on two uplinks, and on a second address of one", async () => {
   ];
   await using net = await twoUplinks(places.map(({ container }) => container));
   await net.dp.must("load", "--iface", "eth0", "--iface", "eth1");
-  for (const { container, address, port } of places) {
+  for (const { container, address, port, leaves } of places) {
     const server = await net.dp.addServer(port, net.container(container), "--address", address);
-    expect(server.address).toBe(address);
+    expect(server.forwards).toMatchObject([{ address, port, uplink: leaves }]);
     await serve(net.container(container));
   }
   for (const { address, port, leaves } of places) {
@@ -86,8 +86,8 @@ test("two servers have one port, each on its own address, and each is told from 
   const [one, two] = [net.container("one"), net.container("two")];
   const plain = await net.dp.addServer(port, one);
   const other = await net.dp.addServer(port, two, "--address", OTHER);
-  expect([plain.name, plain.hostPeer.name]).toEqual(["server-25570", "dp25570"]);
-  expect([other.name, other.hostPeer.name]).toEqual(["server-25570-2", "dp25570-2"]);
+  expect([plain.name, plain.hostPeer.name]).toEqual(["server-25570", "dp1"]);
+  expect([other.name, other.hostPeer.name]).toEqual(["server-25570-2", "dp2"]);
   const third = await net.dp.run(
     "add-server",
     "--port",
@@ -117,14 +117,14 @@ test("two servers have one port, each on its own address, and each is told from 
   const reserved = () =>
     must(["nsenter", `--net=${net.host.path}`, "cat", "/proc/sys/net/ipv4/ip_local_reserved_ports"]);
   await using playing = await converse(net.player(), { address: OTHER, port });
-  await net.dp.must("del-server", "--port", `${port}`, "--address", "203.0.113.10");
+  await net.dp.must("del-server", `${port}`, "--address", "203.0.113.10");
   expect((await reserved()).trim()).toBe(`${port}`);
   expect(await refusal(net.player(), { port })).toBe("ECONNREFUSED");
   await playing.event("echo", playing.events.length + 3);
   await bytesArrive(net, OTHER, port);
   await net.dp.must("load");
   expect(await net.dp.must("status")).toContain("healthy");
-  await net.dp.must("del-server", "--port", `${port}`);
+  await net.dp.must("del-server", `${port}`);
   expect((await reserved()).trim()).toBe("");
 });
 
@@ -163,8 +163,8 @@ test("an uplink's new MTU is its servers' with the next dp load; one that was gi
     const of = async (namespace: NetworkNamespace, name: string) =>
       (await namespace.links()).find(({ ifname }) => ifname === name)?.mtu;
     return {
-      follows: [await of(net.container("follows"), "eth0"), await of(net.host, "dp25570")],
-      given: [await of(net.container("given"), "eth0"), await of(net.host, "dp25571")],
+      follows: [await of(net.container("follows"), "eth0"), await of(net.host, "dp1")],
+      given: [await of(net.container("given"), "eth0"), await of(net.host, "dp2")],
     };
   };
   expect(await mtus()).toEqual({ follows: [9000, 9000], given: [1400, 1400] });

@@ -27,7 +27,7 @@ function command(kernel: Kernel, initramfs: string, run: string): string[] {
     "-nodefaults -no-user-config -display none -no-reboot -serial stdio",
   ].flatMap((line) => line.split(" "));
   const files = ["-kernel", kernel.image, "-initrd", initramfs];
-  // It is not to go on when whoever waits for it is gone.
+  // It must not go on when the process that waits for it is gone.
   const boundToUs = ["setpriv", "--pdeathsig", "KILL", "--"];
   return [...boundToUs, QEMU, ...options, ...files, "-append", words];
 }

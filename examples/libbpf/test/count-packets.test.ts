@@ -111,7 +111,7 @@ describe("count-packets", () => {
 
   test("says which interface there is none of", async () => {
     const failed = Example.start("node", "count-packets", "none");
-    expect(failed).rejects.toThrow("find interface none: there is none of that name in this network namespace");
+    expect(failed).rejects.toThrow("find interface none: nothing has this name in this network namespace");
     await failed.catch(() => {});
   });
 });

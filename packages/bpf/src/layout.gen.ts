@@ -1703,8 +1703,8 @@ export const mapLayouts = {
     valueType: "struct dp_record",
     value: dpRecord,
   } as const satisfies wire.MapLayout<number, DpRecord>,
-  dp_reserved_ports: {
-    name: "dp_reserved_ports",
+  dp_reserved: {
+    name: "dp_reserved",
     type: 2,
     maxEntries: 1,
     flags: 0,

@@ -210,15 +210,15 @@ test("an object cannot smuggle code into the module", () => {
     return renderLayouts(forgedModel, { inputs: ["a.o"], programs: [], runtime: "@dp/bpf/layout" });
   };
   expect(forged("sum_of_it", "sum_of_us")).toContain("sumOfUs");
-  expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is no name in C'));
-  expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is no name in C");
-  expect(() => forged("__u32", '_"+"_')).toThrow("is no name in C");
+  expect(() => forged("sum_of_it", 'a",b:1+"c')).toThrow(new ModelError('"a\\",b:1+\\"c" is not a name in C'));
+  expect(() => forged("dp_host_addrs", "dp_host*/x\n//")).toThrow("is not a name in C");
+  expect(() => forged("__u32", '_"+"_')).toThrow("is not a name in C");
   const nothing = { enums: [], structs: [], maps: [], variables: [], skipped: [] };
   const programs = [{ name: "pass", section: 'tc",x:"' }];
   expect(renderLayouts(nothing, { inputs: [], programs, runtime: "" })).toContain('section: "tc\\",x:\\""');
   const forgedPrograms = [{ name: 'a",b:1+"c', section: "tc" }];
   expect(() => renderLayouts(nothing, { inputs: [], programs: forgedPrograms, runtime: "" })).toThrow(
-    "is no name in C",
+    "is not a name in C",
   );
 });
 

@@ -1,39 +1,48 @@
 /**
- * The generated layouts, against bytes written out by hand from bpf/maps.h: numbers in the host's (little-endian)
- * order, `__be16` and `__be32` in network order.
+ * The generated layouts, against bytes written out by hand from bpf/maps/: numbers in the host's (little-endian) order,
+ * `__be16` and `__be32` in network order, addresses of either family in 16 bytes.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   be32,
   type Codec,
-  dpConfig,
-  dpDnatTarget,
-  DpDrop,
-  dpDrops,
-  dpDropNames,
-  dpFlow,
-  dpFlowKey,
+  dpAddressPair,
   dpAnswerSource,
+  dpChange,
+  dpConfig,
+  dpContainer,
+  dpContainerRef,
+  DpDropReason,
+  dpDropReasonNames,
+  dpDrops,
+  dpEndpoint,
+  dpEndpointKey,
+  dpFlow,
+  dpFlowCount,
+  dpFlowKey,
+  dpForward,
+  dpForwardTraffic,
   dpFragment,
   dpFragmentKey,
+  dpFree,
   dpHostAddr,
   dpMeta,
-  dpNetData,
   dpName,
   dpNamespace,
-  dpChange,
-  dpFree,
   dpOrigin,
   dpOriginKey,
-  dpPublicKey,
+  dpRecord,
+  dpRecordForward,
+  dpReservedPorts,
+  dpServer,
   DpServerState,
   dpServerStateNames,
-  dpSnatTarget,
+  dpSettings,
   dpSockCounts,
+  dpSubnet,
   dpSweep,
   dpTraffic,
-  dpVethPair,
   dpVethPeer,
   mapLayouts,
   structLayouts,
@@ -64,136 +73,190 @@ function hex(text: string): Uint8Array {
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
-const HOST_PEER = { ifindex: 7, addr: "10.1.0.2", mac: "7e:90:c4:ed:df:d0", name: "dp25570" };
-const CONTAINER_PEER = { ifindex: 2, addr: "10.2.0.2", mac: "02:00:00:00:00:01", name: "eth0" };
+const HOST_PEER = { ifindex: 7, mac: "7e:90:c4:ed:df:d0", name: "dp7" };
+const HOST_PEER_BYTES = "07000000 | 7e90c4eddfd0 | .... | 647037 ..*13";
+const CONTAINER_PEER = { ifindex: 2, mac: "0a:58:00:00:00:07", name: "eth0" };
+const CONTAINER_PEER_BYTES = "02000000 | 0a5800000007 | .... | 65746830 ..*12";
+
+/** An IPv4 address, in hex, in its place of 16 bytes. */
+const v4 = (address: string) => `..*10 ffff ${address}`;
+const NO_ADDRESS = "..*16";
+const V6 = "2001:db8::7";
+const V6_BYTES = "20010db8 ..*11 07";
+
+const PAIR = { container: "10.2.0.2", gateway: "10.1.0.2" };
+const PAIR_BYTES = `${v4("0a020002")} | ${v4("0a010002")}`;
+const NO_PAIR = { container: "", gateway: "" };
+
+const CONTAINER_REF = { engine: "docker", socket: "/run/d", name: "lobby" };
+const CONTAINER_REF_BYTES = "646f636b6572 ..*10 | 2f72756e2f64 ..*122 | 6c6f626279 ..*123";
+
+const RECORD_FORWARD = {
+  publicAddr: "203.0.113.10",
+  publicFirst: 25570,
+  count: 10,
+  containerFirst: 25565,
+  protocol: 17,
+  family: 1,
+  uplink: 3,
+  mtu: 1500,
+  counter: 4,
+};
+const RECORD_FORWARD_BYTES = `${v4("cb00710a")} | e263 | 0a00 | dd63 | 11 | 01 | 03000000 | dc050000 | 04000000`;
+
+const FORWARD = {
+  first: 25565,
+  count: 10,
+  publicFirst: 25570,
+  protocol: 17,
+  family: 1,
+  uplink: 3,
+  counter: 4,
+  publicAddr: V6,
+};
+const FORWARD_BYTES = `dd63 | 0a00 | e263 | 11 | 01 | 03000000 | 04000000 | ${V6_BYTES}`;
+
+const SUBNET = { addr: "10.1.0.0", mask: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0" };
+const SUBNET_BYTES = `${v4("0a010000")} | ff*14 ..*2`;
+const NO_SUBNET = { addr: "", mask: "" };
 
 const TRAFFIC = { packets: 1n, bytes: 0x1234n };
+const TRAFFIC_BYTES = "0100000000000000 | 3412000000000000";
+
+const COOKIE = 0x0102030405060708n;
+const COOKIE_BYTES = "0807060504030201";
 
 const STRUCTS: Record<string, Golden> = {
   dp_meta: golden(
     dpMeta,
-    { layoutVersion: 7, loadedAt: 0x0102030405060708n, build: "1.2.3" },
-    "07000000 | ........ | 0807060504030201 | 312e322e33 ..*27",
+    { layoutVersion: 7, loadedAt: COOKIE, build: "1.2.3" },
+    `07000000 | ........ | ${COOKIE_BYTES} | 312e322e33 ..*27`,
   ),
-  dp_public_key: golden(dpPublicKey, { addr: "203.0.113.10", port: 25570 }, "cb00710a | 63e2 | ...."),
-  dp_dnat_target: golden(
-    dpDnatTarget,
-    { hostPeer: 0x01020304, addr: "10.2.0.2", port: 25565, mac: "02:00:00:00:00:01", traffic: TRAFFIC },
-    "04030201 | 0a020002 | 63dd | 020000000001 | 0100000000000000 | 3412000000000000",
-  ),
-  dp_snat_target: golden(
-    dpSnatTarget,
-    {
-      addr: "10.2.0.2",
-      hostAddr: "10.1.0.2",
-      publicAddr: "203.0.113.10",
-      publicPort: 25570,
-      gamePort: 25565,
-      uplink: 3,
-      group: 9,
-      mac: "02:00:00:00:00:01",
-      traffic: TRAFFIC,
-    },
-    `0a020002 | 0a010002 | cb00710a | 63e2 | 63dd | 03000000 | 09000000 | 020000000001 | ....
-       | 0100000000000000 | 3412000000000000`,
-  ),
-  dp_name: golden(dpName, { text: "größe" }, "6772c3b6c39f65 | ..*57"),
-  dp_namespace: golden(dpNamespace, { cookie: 0x0102030405060708n }, "0807060504030201"),
-  dp_change: golden(dpChange, { since: 0x0102030405060708n }, "0807060504030201"),
-  dp_free: golden(dpFree, { index: 300, port: 25570 }, "2c010000 | e2630000"),
-  dp_veth_peer: golden(dpVethPeer, HOST_PEER, `07000000 | 0a010002 | 7e90c4eddfd0 | .... | 64703235353730 ..*9`),
-  dp_net_data: golden(
-    dpNetData,
+  dp_veth_peer: golden(dpVethPeer, HOST_PEER, HOST_PEER_BYTES),
+  dp_address_pair: golden(dpAddressPair, PAIR, PAIR_BYTES),
+  dp_container_ref: golden(dpContainerRef, CONTAINER_REF, CONTAINER_REF_BYTES),
+  dp_record_forward: golden(dpRecordForward, RECORD_FORWARD, RECORD_FORWARD_BYTES),
+  dp_record: golden(
+    dpRecord,
     {
       state: DpServerState.active,
-      publicAddr: "203.0.113.10",
-      hostPort: 25570,
-      gamePort: 25565,
-      uplink: 3,
-      createdAt: 0x0102030405060708n,
+      network: 1,
+      createdAt: COOKIE,
       netnsCookie: 0xffff_ffff_ffff_ffffn,
       netnsInode: 4026531840n,
+      mtu: 1400,
       hostPeer: HOST_PEER,
       containerPeer: CONTAINER_PEER,
+      addresses: [PAIR, NO_PAIR],
       name: "lobby",
       group: "größe",
+      owner: "cli",
       netns: "/run/netns/a",
-      portReserved: 1,
-      mtu: 1400,
+      container: CONTAINER_REF,
+      forwards: [RECORD_FORWARD, { ...RECORD_FORWARD, counter: 5 }],
     },
-    `02000000 | cb00710a | e263 | dd63 | 03000000 | 0807060504030201 | ff*8 | 000000f000000000
-       | 07000000 0a010002 7e90c4eddfd0 .... 64703235353730 ..*9
-       | 02000000 0a020002 020000000001 .... 65746830 ..*12
-       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 2f72756e2f6e65746e732f61 ..*116 | 01000000 | 78050000`,
+    `02000000 | 01000000 | ${COOKIE_BYTES} | ff*8 | 000000f000000000 | 78050000 | 02000000
+       | ${HOST_PEER_BYTES} | ${CONTAINER_PEER_BYTES} | ${PAIR_BYTES} | ..*32
+       | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 636c69 ..*93 | 2f72756e2f6e65746e732f61 ..*116
+       | ${CONTAINER_REF_BYTES} | ${RECORD_FORWARD_BYTES} | ${RECORD_FORWARD_BYTES.replace(/04000000$/, "05000000")}
+       | ..*1080`,
   ),
-  dp_host_addr: golden(dpHostAddr, { ifindex: 3 }, "03000000"),
+  dp_name: golden(dpName, { text: "größe" }, "6772c3b6c39f65 | ..*57"),
+  dp_namespace: golden(dpNamespace, { cookie: COOKIE }, COOKIE_BYTES),
+  dp_change: golden(dpChange, { since: COOKIE, kind: 1 }, `${COOKIE_BYTES} | 01000000 | ........`),
+  dp_free: golden(
+    dpFree,
+    { id: 7, address: 300, port: 25570, counter: 9 },
+    "07000000 | 2c010000 | e2630000 | 09000000",
+  ),
+  dp_reserved_ports: golden(
+    dpReservedPorts,
+    { ports: Array.from({ length: 1024 }, (_, word) => (word === 1 ? 1n << 63n : 0n)) },
+    "..*15 80 ..*8176",
+  ),
+  dp_settings: golden(
+    dpSettings,
+    { portFirst: 25565, portLast: 30564, uplink: 3, publicAddrs: ["203.0.113.10", V6] },
+    `dd63 | 6477 | 03000000 | ${v4("cb00710a")} | ${V6_BYTES}`,
+  ),
+  dp_drops: golden(
+    dpDrops,
+    { packets: Array.from({ length: 32 }, (_, reason) => (reason === 16 ? 5n : 0n)) },
+    "..*128 05 ..*127",
+  ),
+  dp_endpoint_key: golden(
+    dpEndpointKey,
+    { addr: "203.0.113.10", port: 25570, protocol: 6, family: 0 },
+    `${v4("cb00710a")} | 63e2 | 06 | 00 | ........`,
+  ),
+  dp_endpoint: golden(
+    dpEndpoint,
+    { server: 7, counter: 4, container: V6, port: 25565, mac: "0a:58:00:00:00:07", open: 1 },
+    `07000000 | 04000000 | ${V6_BYTES} | 63dd | 0a5800000007 | 01000000`,
+  ),
+  dp_flow_key: golden(
+    dpFlowKey,
+    { server: 7, dst: "198.51.100.7", sport: 40000, dport: 443, protocol: 6, family: 1 },
+    `07000000 | ${v4("c6336407")} | 9c40 | 01bb | 06 | 01 | ....`,
+  ),
+  dp_flow: golden(dpFlow, { sport: 40001, listener: 9111 }, "9c41 | 2397"),
+  dp_origin_key: golden(dpOriginKey, { server: 7, sport: 40001, protocol: 17, family: 1 }, "07000000 | 9c41 | 11 | 01"),
+  dp_origin: golden(
+    dpOrigin,
+    { dst: V6, dport: 443, sport: 40000, listener: 9111, end: 1, expires: COOKIE },
+    // At the end the timer, which is the kernel's.
+    `${V6_BYTES} | 01bb | 9c40 | 2397 | .... | 01000000 | ........ | ${COOKIE_BYTES} | ..*16`,
+  ),
+  dp_flow_count: golden(dpFlowCount, { flows: -2 }, "feffffff"),
+  dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
+  dp_fragment_key: golden(
+    dpFragmentKey,
+    { src: "198.51.100.7", dst: "203.0.113.10", id: "190.239.0.0", protocol: 17, family: 0 },
+    `${v4("c6336407")} | ${v4("cb00710a")} | beef0000 | 11 | 00 | ....`,
+  ),
+  dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
+  dp_answer_source: golden(dpAnswerSource, { addr: "9.9.9.9" }, v4("09090909")),
+  dp_subnet: golden(dpSubnet, SUBNET, SUBNET_BYTES),
   dp_config: golden(
     dpConfig,
     {
       httpPort: 9080,
       dnsPort: 9053,
       tcpPort: 9111,
-      hostSubnet: "10.1.0.0",
-      hostMask: "255.255.0.0",
-      containerSubnet: "10.2.0.0",
-      containerMask: "255.255.0.0",
-      portFirst: 25565,
-      portLast: 30564,
-      publicAddr: "203.0.113.10",
-      uplink: 3,
-      hostOctets: [1n, 0n, 0n, 1n << 63n],
-      playerKey: 0x0807060504030201n,
       playersFrom: 0x80000001,
+      playerKey: 0x0807060504030201n,
       heldUntil: 0x100n,
+      hostFilter: [1n, 0n, 0n, 1n << 63n],
+      hostSubnets: [SUBNET, NO_SUBNET],
+      containerSubnets: [NO_SUBNET, SUBNET],
     },
-    `2378 | 235d | 2397 | .... | 0a010000 | ffff0000 | 0a020000 | ffff0000 | dd63 | 6477 | cb00710a | 03000000
-       | 01000080 | 01 ..*7 ..*16 ..*7 80 | 0102030405060708 | 0001000000000000`,
+    `2378 | 235d | 2397 | .... | 01000080 | ........ | 0102030405060708 | 0001000000000000
+       | 01 ..*7 ..*16 ..*7 80 | ${SUBNET_BYTES} | ..*32 | ..*32 | ${SUBNET_BYTES}`,
   ),
-  dp_fragment_key: golden(
-    dpFragmentKey,
-    { src: "198.51.100.7", dst: "203.0.113.10", id: 0xbeef },
-    "c6336407 | cb00710a | beef | ....",
-  ),
-  dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
-  dp_answer_source: golden(dpAnswerSource, { addr: "9.9.9.9" }, "09090909"),
-  dp_veth_pair: golden(
-    dpVethPair,
+  dp_host_addr: golden(dpHostAddr, { ifindex: 3 }, "03000000"),
+  dp_forward: golden(dpForward, FORWARD, FORWARD_BYTES),
+  dp_server: golden(
+    dpServer,
     {
-      netnsCookie: 0x0102030405060708n,
-      hostPeer: 7,
-      hostAddr: "10.1.0.2",
-      gamePort: 25565,
+      id: 7,
       group: 9,
-      mac: "02:00:00:00:00:01",
-      flows: -2,
+      netnsCookie: COOKIE,
+      addr: ["10.2.0.2", ""],
+      gateway: ["10.1.0.2", V6],
+      mac: "0a:58:00:00:00:07",
+      forwards: [FORWARD],
     },
-    "0807060504030201 | 07000000 | 0a010002 | 63dd | .... | 09000000 | 020000000001 | .... | feffffff | ........",
+    `07000000 | 09000000 | ${COOKIE_BYTES} | ${v4("0a020002")} | ${NO_ADDRESS} | ${v4("0a010002")} | ${V6_BYTES}
+       | 0a5800000007 | 0100 | ${FORWARD_BYTES} | ..*992`,
   ),
-  dp_flow_key: golden(
-    dpFlowKey,
-    { container: "10.2.0.2", dst: "198.51.100.7", sport: 40000, dport: 443, protocol: 6 },
-    "0a020002 | c6336407 | 9c40 | 01bb | 06 | ......",
+  dp_container: golden(dpContainer, { server: 7, hostPeer: 9 }, "07000000 | 09000000"),
+  dp_traffic: golden(dpTraffic, TRAFFIC, TRAFFIC_BYTES),
+  dp_forward_traffic: golden(
+    dpForwardTraffic,
+    { in: TRAFFIC, out: { packets: 2n, bytes: 0n } },
+    `${TRAFFIC_BYTES} | 0200000000000000 | ..*8`,
   ),
-  dp_flow: golden(dpFlow, { sport: 40001, listener: 9111 }, "9c41 | 2397"),
-  dp_origin_key: golden(
-    dpOriginKey,
-    { container: "10.2.0.2", sport: 40001, protocol: 17 },
-    "0a020002 | 9c41 | 11 | ..",
-  ),
-  dp_origin: golden(
-    dpOrigin,
-    { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 9111, end: 1, expires: 0x0102030405060708n },
-    // At the end the timer, which is the kernel's.
-    "c6336407 | 01bb | 9c40 | 2397 | .... | 01000000 | 0807060504030201 | ..*16",
-  ),
-  dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
   dp_sock_counts: golden(dpSockCounts, { destroyed: 1n, refused: 2n }, "0100000000000000 | 0200000000000000"),
-  dp_traffic: golden(dpTraffic, TRAFFIC, "0100000000000000 | 3412000000000000"),
-  dp_drops: golden(
-    dpDrops,
-    { packets: Array.from({ length: DpDrop.max }, (_, reason) => (reason === DpDrop.udp ? 5n : 0n)) },
-    "..*128 05 ..*127",
-  ),
 };
 
 test("there are golden bytes for every struct", () => {
@@ -242,84 +305,109 @@ function text(length: number): fc.Arbitrary<string> {
     .filter((value) => !value.includes("\0") && new TextEncoder().encode(value).byteLength < length);
 }
 
+const ipv6 = fc
+  .ipV6()
+  .filter((address) => !address.includes(".") && !/^[0:]*:ffff:[^:]*:[^:]*$/i.test(address))
+  .map((address) => new URL(`http://[${address}]`).hostname.slice(1, -1))
+  .filter((address) => address !== "::");
+const address = fc.oneof(ipv4, ipv6, fc.constant(""));
+const two = <T>(each: fc.Arbitrary<T>) => fc.array(each, { minLength: 2, maxLength: 2 });
+
 const traffic = fc.record({ packets: u64s, bytes: u64s });
-const vethPeer = fc.record({ ifindex: u32s, addr: ipv4, mac, name: text(16) });
+const vethPeer = fc.record({ ifindex: u32s, mac, name: text(16) });
+const addressPair = fc.record({ container: address, gateway: address });
+const containerRef = fc.record({ engine: text(16), socket: text(128), name: text(128) });
+const subnet = fc.record({ addr: address, mask: address });
+const recordForward = fc.record({
+  publicAddr: address,
+  publicFirst: u16s,
+  count: u16s,
+  containerFirst: u16s,
+  protocol: octet,
+  family: octet,
+  uplink: u32s,
+  mtu: u32s,
+  counter: u32s,
+});
+const forward = fc.record({
+  first: u16s,
+  count: u16s,
+  publicFirst: u16s,
+  protocol: octet,
+  family: octet,
+  uplink: u32s,
+  counter: u32s,
+  publicAddr: address,
+});
 
 const ARBITRARIES = {
   dp_meta: fc.record({ layoutVersion: u32s, loadedAt: u64s, build: text(32) }),
-  dp_public_key: fc.record({ addr: ipv4, port: u16s }),
-  dp_dnat_target: fc.record({ hostPeer: u32s, addr: ipv4, port: u16s, mac, traffic }),
-  dp_snat_target: fc.record({
-    addr: ipv4,
-    hostAddr: ipv4,
-    publicAddr: ipv4,
-    publicPort: u16s,
-    gamePort: u16s,
-    uplink: u32s,
-    group: u32s,
-    mac,
-    traffic,
-  }),
-  dp_name: fc.record({ text: text(64) }),
-  dp_namespace: fc.record({ cookie: u64s }),
-  dp_change: fc.record({ since: u64s }),
-  dp_free: fc.record({ index: u32s, port: u32s }),
   dp_veth_peer: vethPeer,
-  dp_net_data: fc.record({
+  dp_address_pair: addressPair,
+  dp_container_ref: containerRef,
+  dp_record_forward: recordForward,
+  dp_record: fc.record({
     state: u32s,
-    publicAddr: ipv4,
-    hostPort: u16s,
-    gamePort: u16s,
-    uplink: u32s,
+    network: u32s,
     createdAt: u64s,
     netnsCookie: u64s,
     netnsInode: u64s,
+    mtu: u32s,
     hostPeer: vethPeer,
     containerPeer: vethPeer,
+    addresses: two(addressPair),
     name: text(64),
     group: text(64),
+    owner: text(96),
     netns: text(128),
-    portReserved: u32s,
-    mtu: u32s,
+    container: containerRef,
+    forwards: fc.array(recordForward, { maxLength: 32 }),
   }),
-  dp_host_addr: fc.record({ ifindex: u32s }),
+  dp_name: fc.record({ text: text(64) }),
+  dp_namespace: fc.record({ cookie: u64s }),
+  dp_change: fc.record({ since: u64s, kind: u32s }),
+  dp_free: fc.record({ id: u32s, address: u32s, port: u32s, counter: u32s }),
+  dp_reserved_ports: fc.record({ ports: fc.array(u64s, { minLength: 1024, maxLength: 1024 }) }),
+  dp_settings: fc.record({ portFirst: u16s, portLast: u16s, uplink: u32s, publicAddrs: two(address) }),
+  dp_drops: fc.record({ packets: fc.array(u64s, { minLength: 32, maxLength: 32 }) }),
+  dp_endpoint_key: fc.record({ addr: address, port: u16s, protocol: octet, family: octet }),
+  dp_endpoint: fc.record({ server: u32s, counter: u32s, container: address, port: u16s, mac, open: u32s }),
+  dp_flow_key: fc.record({ server: u32s, dst: address, sport: u16s, dport: u16s, protocol: octet, family: octet }),
+  dp_flow: fc.record({ sport: u16s, listener: u16s }),
+  dp_origin_key: fc.record({ server: u32s, sport: u16s, protocol: octet, family: octet }),
+  dp_origin: fc.record({ dst: address, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
+  dp_flow_count: fc.record({ flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }) }),
+  dp_sweep: fc.record({ armed: u32s }),
+  dp_fragment_key: fc.record({ src: address, dst: address, id: ipv4, protocol: octet, family: octet }),
+  dp_fragment: fc.record({ port: u16s }),
+  dp_answer_source: fc.record({ addr: address }),
+  dp_subnet: subnet,
   dp_config: fc.record({
     httpPort: u16s,
     dnsPort: u16s,
     tcpPort: u16s,
-    hostSubnet: ipv4,
-    hostMask: ipv4,
-    containerSubnet: ipv4,
-    containerMask: ipv4,
-    portFirst: u16s,
-    portLast: u16s,
-    publicAddr: ipv4,
-    uplink: u32s,
-    hostOctets: fc.array(u64s, { minLength: 4, maxLength: 4 }),
-    playerKey: u64s,
     playersFrom: u32s,
+    playerKey: u64s,
     heldUntil: u64s,
+    hostFilter: fc.array(u64s, { minLength: 4, maxLength: 4 }),
+    hostSubnets: two(subnet),
+    containerSubnets: two(subnet),
   }),
-  dp_fragment_key: fc.record({ src: ipv4, dst: ipv4, id: u16s }),
-  dp_fragment: fc.record({ port: u16s }),
-  dp_answer_source: fc.record({ addr: ipv4 }),
-  dp_veth_pair: fc.record({
-    hostPeer: u32s,
-    hostAddr: ipv4,
-    gamePort: u16s,
+  dp_host_addr: fc.record({ ifindex: u32s }),
+  dp_forward: forward,
+  dp_server: fc.record({
+    id: u32s,
     group: u32s,
-    mac,
-    flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }),
     netnsCookie: u64s,
+    addr: two(address),
+    gateway: two(address),
+    mac,
+    forwards: fc.array(forward, { maxLength: 32 }),
   }),
-  dp_flow_key: fc.record({ container: ipv4, dst: ipv4, sport: u16s, dport: u16s, protocol: octet }),
-  dp_flow: fc.record({ sport: u16s, listener: u16s }),
-  dp_origin_key: fc.record({ container: ipv4, sport: u16s, protocol: octet }),
-  dp_origin: fc.record({ dst: ipv4, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
-  dp_sweep: fc.record({ armed: u32s }),
-  dp_sock_counts: fc.record({ destroyed: u64s, refused: u64s }),
+  dp_container: fc.record({ server: u32s, hostPeer: u32s }),
   dp_traffic: traffic,
-  dp_drops: fc.record({ packets: fc.array(u64s, { minLength: DpDrop.max, maxLength: DpDrop.max }) }),
+  dp_forward_traffic: fc.record({ in: traffic, out: traffic }),
+  dp_sock_counts: fc.record({ destroyed: u64s, refused: u64s }),
 } satisfies Record<(typeof structLayouts)[number]["name"] & string, fc.Arbitrary<unknown>>;
 
 for (const layout of structLayouts) {
@@ -351,10 +439,10 @@ test("a name too long for its field is refused, never cut", () => {
 });
 
 test("a number outside its field's range is refused, never wrapped", () => {
-  const key = { addr: "10.0.0.1", port: 1 };
+  const key = { addr: "10.0.0.1", port: 1, protocol: 6, family: 0 };
   for (const port of [-1, 65536, 1.5, Number.NaN]) {
-    expect(() => dpPublicKey.write({ ...key, port })).toThrow(
-      `dp_public_key.port: ${port} is not an integer from 0 to 65535`,
+    expect(() => dpEndpointKey.write({ ...key, port })).toThrow(
+      `dp_endpoint_key.port: ${port} is not an integer from 0 to 65535`,
     );
   }
   expect(() => u32.write(2 ** 32)).toThrow(RangeError);
@@ -366,22 +454,15 @@ test("a number outside its field's range is refused, never wrapped", () => {
   expect(() => dpDrops.write({ packets: packets.with(3, -1n) })).toThrow("dp_drops.packets[3]");
 });
 
-test("what is no IPv4 address is refused", () => {
-  for (const addr of [
-    "",
-    "10.0.0",
-    "10.0.0.0.1",
-    "10.0.0.256",
-    "010.0.0.1",
-    "10.0.0.1 ",
-    "10.0.0.-1",
-    "0x0a.0.0.1",
-    "::1",
-  ]) {
-    expect(() => dpPublicKey.write({ addr, port: 1 })).toThrow(
-      `dp_public_key.addr: ${JSON.stringify(addr)} is not an IPv4 address`,
-    );
+test("text that is no address is refused", () => {
+  const write = (addr: string) => () => dpAnswerSource.write({ addr });
+  for (const addr of ["10.0.0", "10.0.0.0.1", "10.0.0.256", "010.0.0.1", "10.0.0.1 ", "10.0.0.-1", "0x0a.0.0.1"]) {
+    expect(write(addr)).toThrow(`dp_answer_source.addr: ${JSON.stringify(addr)} is not an IPv4 address`);
   }
+  for (const addr of ["::g", ":", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0"]) {
+    expect(write(addr)).toThrow(`dp_answer_source.addr: ${JSON.stringify(addr)} is not an IPv6 address`);
+  }
+  expect(write("::ffff:10.0.0.1")).toThrow("is an IPv4-mapped address: write it dotted");
 });
 
 test("a MAC address is taken in either case, given in lower case, and nothing else passes for one", () => {
@@ -400,16 +481,16 @@ test("a MAC address is taken in either case, given in lower case, and nothing el
 });
 
 test("what only the kernel looks into is passed over when read", () => {
-  const bytes = new Uint8Array(dpOrigin.size).fill(0xff, 24);
-  expect(dpOrigin.fields.at(-1)).toEqual({ name: "timer", offset: 24, size: 16, type: "struct bpf_timer" });
+  const bytes = new Uint8Array(dpOrigin.size).fill(0xff, 40);
+  expect(dpOrigin.fields.at(-1)).toEqual({ name: "timer", offset: 40, size: 16, type: "struct bpf_timer" });
   expect(dpOrigin.read(bytes)).toEqual(dpOrigin.read(new Uint8Array(dpOrigin.size)));
 });
 
 test("a text field without a NUL, or that is no UTF-8, is still read", () => {
   const bytes = dpVethPeer.write({ ...HOST_PEER, name: "" });
-  bytes.fill(0x61, 16, 32);
+  bytes.fill(0x61, 12, 28);
   expect(dpVethPeer.read(bytes).name).toBe("a".repeat(16));
-  bytes.set([0xff, 0], 16);
+  bytes.set([0xff, 0], 12);
   expect(dpVethPeer.read(bytes).name).toBe("\ufffd");
 });
 
@@ -418,40 +499,44 @@ test("every drop reason and server state has one name, and the name its number",
     const { max: _, ...named } = numbers;
     expect(Object.fromEntries(Object.entries(names).map(([number, name]) => [name, Number(number)]))).toEqual(named);
   };
-  check(DpDrop, dpDropNames);
+  check(DpDropReason, dpDropReasonNames);
   check(DpServerState, dpServerStateNames);
-  expect(DpDrop.gamePortSyn).toBe(12);
-  expect(dpDropNames[DpDrop.spoofedMac]).toBe("spoofedMac");
+  expect(DpDropReason.forwardSyn).toBe(12);
+  expect(dpDropReasonNames[DpDropReason.spoofedMac]).toBe("spoofedMac");
 });
 
-test("the maps have the keys and values bpf/maps.h gives them", () => {
+test("the maps have the keys and values that bpf/maps/ gives them", () => {
   expect(
     Object.entries(mapLayouts).map(([name, { type, keyType, valueType, key, value, maxEntries }]) =>
       [name, type, keyType, key.size, valueType, value.size, maxEntries].join(" "),
     ),
   ).toEqual([
-    "dp_answer_frags 9 struct dp_fragment_key 12 struct dp_answer_source 4 4096",
-    "dp_changes 1 __be32 4 struct dp_change 8 65536",
-    "dp_configs 2 __u32 4 struct dp_config 88 1",
-    "dp_dnat_targets 5 struct dp_public_key 8 struct dp_dnat_target 32 65536",
-    "dp_drop_counts 5 __u32 4 struct dp_drops 256 65536",
-    "dp_endpoints 1 struct dp_public_key 8 __be32 4 65536",
-    "dp_flows 1 struct dp_flow_key 16 struct dp_flow 4 262144",
-    "dp_fragments 9 struct dp_fragment_key 12 struct dp_fragment 4 4096",
-    "dp_free 2 __u32 4 struct dp_free 8 1",
-    "dp_groups 1 __u32 4 struct dp_name 64 65536",
-    "dp_host_addrs 1 __be32 4 struct dp_host_addr 4 4096",
-    "dp_host_peers 25 __u32 4 __u32 4 65536",
+    "dp_answer_frags 9 struct dp_fragment_key 40 struct dp_answer_source 16 4096",
+    "dp_changes 1 __u32 4 struct dp_change 16 4096",
+    "dp_configs 2 __u32 4 struct dp_config 192 1",
+    "dp_containers 1 struct dp_addr 16 struct dp_container 8 8192",
+    "dp_counters 1 __u32 4 __u32 4 16384",
+    "dp_drop_counts 5 __u32 4 struct dp_drops 256 4097",
+    "dp_endpoints 1 struct dp_endpoint_key 24 struct dp_endpoint 36 262144",
+    "dp_flow_counts 2 __u32 4 struct dp_flow_count 4 4097",
+    "dp_flows 1 struct dp_flow_key 28 struct dp_flow 4 262144",
+    "dp_fragments 9 struct dp_fragment_key 40 struct dp_fragment 4 4096",
+    "dp_free 2 __u32 4 struct dp_free 16 1",
+    "dp_groups 1 __u32 4 struct dp_name 64 4096",
+    "dp_host_addrs 1 struct dp_addr 16 struct dp_host_addr 4 4096",
+    "dp_host_peers 14 __u32 4 __u32 4 4097",
     "dp_meta 2 __u32 4 struct dp_meta 48 1",
-    "dp_names 1 struct dp_name 64 __be32 4 65536",
-    "dp_namespaces 1 struct dp_namespace 8 __be32 4 65536",
-    "dp_net_records 1 __be32 4 struct dp_net_data 368 65536",
-    "dp_origins 1 struct dp_origin_key 8 struct dp_origin 40 262144",
-    "dp_players 2 __u32 4 __u32 4 4194304",
-    "dp_snat_targets 5 __u32 4 struct dp_snat_target 48 65536",
+    "dp_names 1 struct dp_name 64 __u32 4 4096",
+    "dp_namespaces 1 struct dp_namespace 8 __u32 4 4096",
+    "dp_origins 1 struct dp_origin_key 8 struct dp_origin 56 262144",
+    "dp_players 12 __u32 4 4 bytes 4 4097",
+    "dp_records 1 __u32 4 struct dp_record 1936 4096",
+    "dp_reserved 2 __u32 4 struct dp_reserved_ports 8192 1",
+    "dp_servers 1 __u32 4 struct dp_server 1112 4096",
+    "dp_settings 2 __u32 4 struct dp_settings 40 1",
     "dp_sweeps 2 __u32 4 struct dp_sweep 24 1",
+    "dp_traffic 6 __u32 4 struct dp_forward_traffic 32 16384",
     "dp_uplinks 25 __u32 4 __u32 4 256",
-    "dp_veth_pairs 1 __be32 4 struct dp_veth_pair 40 65536",
   ]);
 });
 

@@ -61,7 +61,12 @@ function toServer(entry: unknown, where: string): ServerOptions {
 function unknownKey(key: string, where: string): UsageError {
   const flag = `--${key.replace(/^-+/, "").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const named = SERVER_OPTION_LIST.find(([, option]) => option.flag === flag)?.[0];
-  const guess = named ?? nearest(key, SERVER_OPTION_LIST.map(([each]) => each));
+  const guess =
+    named ??
+    nearest(
+      key,
+      SERVER_OPTION_LIST.map(([each]) => each),
+    );
   const hint = guess === undefined ? HINT : `did you mean ${guess}? (${HINT})`;
   return new UsageError(`${where}: unknown key ${JSON.stringify(key)}`, { hint });
 }

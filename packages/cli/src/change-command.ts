@@ -3,7 +3,7 @@ import { Option } from "clipanion";
 import { DpCommand } from "./dp-command.ts";
 import { parseNumber } from "./option-value.ts";
 
-/** A command that changes something: one at a time does, the others wait. */
+/** A command that changes something. One runs at a time, the others wait. */
 export abstract class ChangeCommand extends DpCommand {
   wait = Option.String("--wait", {
     description: "how long to wait for another change to finish, in seconds (default 30)",

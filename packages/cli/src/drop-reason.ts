@@ -37,6 +37,9 @@ export function dropFields(drops: Readonly<Partial<Record<DropReason, number>>>)
   const sum = dropped.reduce((total, [, packets]) => total + packets, 0);
   return [
     ["dropped", formatPackets(sum)],
-    ...dropped.map(([reason, packets]): [string, string] => ["", `${packets.toLocaleString("en")}  ${REASONS[reason]}`]),
+    ...dropped.map(([reason, packets]): [string, string] => [
+      "",
+      `${packets.toLocaleString("en")}  ${REASONS[reason]}`,
+    ]),
   ];
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "@dp/sys";
 
-/** What `dp` ends with, for each class of failure. */
+/** The exit code of `dp` for each class of failure. */
 const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   FAILED: 1,
   BAD_USAGE: 2,
@@ -15,7 +15,7 @@ export const EXIT_DONE = 0;
 export const EXIT_FAILED = EXIT_CODES.FAILED;
 export const EXIT_NOT_LOADED = EXIT_CODES.NOT_LOADED;
 
-/** 1 for what is no error of datapath: then it is a bug. */
+/** 1 for an error that is not a `DatapathError`: it is a bug. */
 export function exitCodeOf(error: unknown): number {
   return isDatapathError(error) ? EXIT_CODES[error.code] : EXIT_CODES.FAILED;
 }

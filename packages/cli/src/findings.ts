@@ -7,7 +7,7 @@ export function describeFinding({ server, what }: Finding): string {
   return server === undefined ? what : `${serverLabel(server)}: ${what}`;
 }
 
-/** Each finding with its fix on the next line. */
+/** The findings, each with its fix below it. */
 export function renderFindings(findings: readonly Finding[], { bold, red, yellow }: Style): string {
   return findings
     .map((finding) => {

@@ -48,17 +48,11 @@ export function followPorts(
 /** Undefined while the datapath is not loaded. */
 function currentPorts(servers: ServerDirectory): ListenerPorts | undefined {
   try {
-    return listenerPorts(servers);
+    return servers.proxyPorts();
   } catch (error) {
     if (isDatapathError(error) && error.code === "NOT_LOADED") return undefined;
     throw error;
   }
-}
-
-/** The ports that `dp load` redirects to. Throws `DatapathError` `NOT_LOADED`. */
-export function listenerPorts(servers: ServerDirectory): ListenerPorts {
-  const { httpPort, dnsPort, tcpPort } = servers.proxyPorts();
-  return { http: httpPort, dns: dnsPort, tcp: tcpPort };
 }
 
 export function portsText({ http, dns, tcp }: ListenerPorts): string {

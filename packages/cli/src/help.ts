@@ -34,7 +34,7 @@ export function renderOverview(commands: readonly CommandHelp[], version: string
     ...globalLines(commands),
     "",
     "Exit codes: 0 done, 1 failed, 2 bad usage, 3 not loaded, 4 no such server, 5 conflict (something is taken),",
-    "6 the kernel, the machine or the privileges lack something, 7 busy (another change took longer than --wait).",
+    "6 the kernel, the machine or the privileges lack something, 7 busy (another change runs).",
     "",
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 import type { ReportedError } from "./exit-code.ts";
 
-/** What ends a command that was asked to stop while it waited for its turn. */
+/** The error of a command that was asked to stop while it waited for another change. */
 class Interrupted extends Error implements ReportedError {
   override readonly name = "Interrupted";
   readonly code = "FAILED";
@@ -12,18 +12,23 @@ class Interrupted extends Error implements ReportedError {
   }
 }
 
-/**
- * An `AbortSignal` for the first SIGINT or SIGTERM: the polite request to stop. The second one is not listened for any
- * more, and ends the process at once.
- */
-export function interruption(): AbortSignal {
+/** Listens for the request to stop until it is disposed of. */
+export interface Interruption extends Disposable {
+  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process at once. */
+  readonly signal: AbortSignal;
+}
+
+export function interruption(): Interruption {
   const controller = new AbortController();
-  const stop = () => {
+  const ignore = () => {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
+  };
+  const stop = () => {
+    ignore();
     controller.abort(new Interrupted());
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-  return controller.signal;
+  return { signal: controller.signal, [Symbol.dispose]: ignore };
 }

@@ -1,4 +1,4 @@
-/** What a write came to: how many bytes were taken, and why not all of them. */
+/** The result of a write: how many bytes were written, and why not all of them. */
 export interface Written {
   readonly bytes: number;
   /** The name of the errno. */
@@ -8,17 +8,16 @@ export interface Written {
 /** Writes bytes somewhere, all of them unless that fails. Never rejects. */
 export type Sink = (bytes: Uint8Array) => Promise<Written>;
 
-/** What may wait for a slow reader, in bytes. */
+/** The limit of what is kept for a slow reader, in bytes. */
 const MAX_WAITING = 4 * 1024 * 1024;
-/** How much is written at once. */
+/** The size of one write, in bytes. */
 const BATCH = 64 * 1024;
 
 const NEWLINE = 10;
 
 /**
- * Writes lines without ever waiting for their reader. One that has stopped reading costs some memory, then the lines it
- * did not read; one that is gone, or a disk that is full, costs the lines that could not be written. The program that
- * writes them goes on.
+ * Writes lines without waiting for their reader. While the reader does not read, lines are kept up to a limit; later
+ * ones are lost. Lines are also lost when the reader is gone or the disk is full. Lost lines are counted and reported.
  */
 export class LineWriter {
   readonly #sink: Sink;
@@ -32,7 +31,7 @@ export class LineWriter {
   /** Part of a line is written, the rest of it is lost. */
   #torn = false;
 
-  /** @param onTrouble told when lines cannot be written, and of how many were lost once lines can be written again */
+  /** @param onTrouble called when lines cannot be written, and with the number of lost lines when they can be again */
   constructor(sink: Sink, onTrouble: (message: string) => void) {
     this.#sink = sink;
     this.#onTrouble = onTrouble;

@@ -1,4 +1,4 @@
-/** The known word a mistyped one is closest to; undefined when none is close. */
+/** The known word that is nearest to a mistyped one; undefined when none is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   // Two letters swapped are a distance of two.
   const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));

@@ -1,7 +1,7 @@
 import { isDatapathError } from "./exit-code.ts";
 import { style } from "./style.ts";
 
-/** A failure as `dp` tells it: what failed and why, and what to do about it. Never a stack trace. */
+/** An error as `dp` prints it: what failed, why, and the hint. A stack trace only for a bug, with --verbose. */
 export function describeError(error: unknown, options: { color: boolean; verbose: boolean }): string {
   const paint = style(options.color);
   const lines: string[] = [];
@@ -16,7 +16,7 @@ export function describeError(error: unknown, options: { color: boolean; verbose
   return `${lines.join("\n")}\n`;
 }
 
-/** Every field of an error worth knowing, and those of what caused it. */
+/** The fields of an error and of its causes, for --verbose. */
 function details(error: unknown, depth = 1): string[] {
   const indent = "  ".repeat(depth);
   if (!(error instanceof Error)) return [`${indent}${String(error)}`];

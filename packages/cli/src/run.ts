@@ -25,7 +25,8 @@ import { suggestCommand, suggestOption } from "./suggestion.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
-type DpCommandClass = CommandClass<DpContext> & Pick<typeof DpCommand, "metavars" | "completions" | "operand" | "paths">;
+type DpCommandClass = CommandClass<DpContext> &
+  Pick<typeof DpCommand, "metavars" | "completions" | "operand" | "paths">;
 
 /** In the order of the help. */
 const COMMANDS: readonly DpCommandClass[] = [
@@ -53,10 +54,10 @@ export function commands(): CommandHelp[] {
 }
 
 /**
- * Runs `dp` with these arguments. Everything it reads and writes is in the context; it never ends the process.
- * It throws nothing: errors are told on standard error.
+ * Runs `dp` with these arguments. It reads and writes through the context, and does not exit the process. It throws
+ * nothing: errors are written to standard error.
  *
- * @param argv without the program's own name
+ * @param argv without the name of the program
  * @returns the exit code
  */
 export async function run(argv: readonly string[], context: DpContext): Promise<number> {
@@ -95,7 +96,7 @@ export async function run(argv: readonly string[], context: DpContext): Promise<
   }
 }
 
-/** A parser of this command alone: one of them all takes longer to make than most commands take to run. */
+/** A parser of this command alone: building one of all commands takes longer than most commands run. */
 function cliOf(command: DpCommandClass): Cli<DpContext> {
   return Cli.from<DpContext>(command, { binaryName: "dp", enableColors: false });
 }

@@ -25,13 +25,24 @@ type CommandClass = Constructor<DpCommand> & Pick<typeof DpCommand, "metavars" |
  */
 export function selectingServer<Base extends CommandClass>(base: Base): Base & Constructor<SelectsServer> {
   abstract class Selecting extends base {
-    static override metavars: Readonly<Record<string, string>> = { ...base.metavars, "--port": "N", "--address": "IP", "--name": "S" };
-    static override completions: Readonly<Record<string, Source>> = { ...base.completions, "--port": "ports", "--name": "names" };
+    static override metavars: Readonly<Record<string, string>> = {
+      ...base.metavars,
+      "--port": "N",
+      "--address": "IP",
+      "--name": "S",
+    };
+    static override completions: Readonly<Record<string, Source>> = {
+      ...base.completions,
+      "--port": "ports",
+      "--name": "names",
+    };
     static override operand: Operand = { name: "SERVER", values: [], source: "servers" };
 
     server = Option.String({ name: "SERVER", required: false });
     port = Option.String("--port", { description: "the server with this public port" });
-    address = Option.String("--address", { description: "with --port: its public address, when several have the port" });
+    address = Option.String("--address", {
+      description: "with --port: its public address, when several have the port",
+    });
     name = Option.String("--name", { description: "the server with this name" });
 
     selector(hint?: string): ServerSelector {

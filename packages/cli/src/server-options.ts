@@ -46,8 +46,9 @@ export interface ServerOption {
 }
 
 /**
- * The one declaration of these options: the command line, the keys of a batch, both their checks, the help, the man page and
- * the completions are made from it. The order is that of the help. The library checks values further: ranges, addresses.
+ * The one declaration of these options: the command line, the keys of a batch, the checks of both, the help, the man
+ * page and the completions are made from it. The order is that of the help. The library checks the values: ranges,
+ * addresses, names.
  */
 export const SERVER_OPTIONS: Readonly<Record<ServerOptionKey, ServerOption>> = {
   port: { flag: "--port", type: PORT, metavar: "N|auto", description: "the public port, which players connect to" },
@@ -111,7 +112,10 @@ export const SERVER_OPTIONS: Readonly<Record<ServerOptionKey, ServerOption>> = {
 };
 
 /** All of them, with their keys. */
-export const SERVER_OPTION_LIST = Object.entries(SERVER_OPTIONS) as readonly (readonly [ServerOptionKey, ServerOption])[];
+export const SERVER_OPTION_LIST = Object.entries(SERVER_OPTIONS) as readonly (readonly [
+  ServerOptionKey,
+  ServerOption,
+])[];
 
 /** The option that has this key in a batch. */
 export function serverOption(key: string): ServerOption | undefined {

@@ -13,7 +13,8 @@ export interface SelectorInput {
 const FORMS = "NAME, PORT, PORT/PROTOCOL, ADDRESS:PORT[/PROTOCOL] or id:N";
 
 /** What SERVER can be, for the help of a command. */
-export const SERVER_HELP = `SERVER is ${FORMS}, with an IPv6 address in brackets; the options --name and --port do the same.`;
+export const SERVER_HELP =
+  `SERVER is ${FORMS}, with an IPv6 address in brackets; ` + "the options --name and --port do the same.";
 
 /**
  * The server that a command line means.
@@ -39,8 +40,8 @@ export function selectorOf(input: SelectorInput, hint = `SERVER is ${FORMS}`): S
 }
 
 /**
- * Parses the word SERVER. A word without ":" and "/" that is not a number is a name. The library checks the values: that
- * a port is possible, and an address one of its family.
+ * Parses the word SERVER. A word without ":" and "/" that is not a number is a name. The library checks the values:
+ * ranges and addresses.
  *
  * @throws UsageError
  */
@@ -54,6 +55,7 @@ export function parseServer(word: string): ServerSelector {
     throw wrong(word, "it cannot be a name, which begins with a letter or a digit");
   }
   if (colon < 0) throw wrong(word, "it has a protocol, but no port");
+  if (endpoint.endsWith("]")) throw wrong(word, "it has an address, but no port");
   const address = parseAddress(endpoint.slice(0, colon), word);
   return { port: parsePort(endpoint.slice(colon + 1), word), address, protocol };
 }

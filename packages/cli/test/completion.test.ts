@@ -98,6 +98,10 @@ const TYPED: readonly [typed: string, run: string][] = [
   ["dp del-server --port 255→", "del-server --port 25570"],
   ["dp del-server --name lob→", "del-server --name lobby"],
   ["dp show --port=255→", "show --port 25570"],
+  ["dp show lob→", "show lobby"],
+  ["dp thaw 255→", "thaw 25570"],
+  ["dp freeze lob→--cgroup /sys/fs/cg→", "freeze lobby --cgroup /sys/fs/cgroup"],
+  ["dp del-server lob→--if→", "del-server lobby --if-exists"],
   ["dp completion ba→", "completion bash"],
   ["dp help unl→", "help unload"],
   // What is to be free still, and what is free text, is not guessed.

@@ -36,11 +36,11 @@ test("an error is exit code 1, and is told with its fix on standard output", asy
   expect([inside.code, inside.stderr]).toEqual([0, ""]);
   expect((await host.dp(["add-server", "--port", "25570", "--netns", host.container()])).code).toBe(0);
   expect((await host.dp(["doctor"])).code).toBe(0);
-  await host.other(["ip", "link", "set", "dev", "dp25570", "address", "02:00:00:00:00:01"]);
+  await host.other(["ip", "link", "set", "dev", "dp1", "address", "02:00:00:00:00:01"]);
   const { code, stdout, stderr } = await host.dp(["doctor"]);
   expect([code, stderr]).toEqual([1, ""]);
-  expect(stdout).toMatch(/^error {4}host-peers +dp25570 of server 25570 \(server-25570\) has the MAC 02:/m);
-  expect(stdout).toMatch(/^ +fix: dp gc, or dp load$/m);
+  expect(stdout).toMatch(/^error {4}host-peers +dp1 of server server-25570 \(id 1\) has the MAC 02:/m);
+  expect(stdout).toMatch(/^ +fix: dp repair, or dp load$/m);
   expect(stdout.trimEnd().split("\n").at(-1)).toBe("1 error, 1 warning");
   const json = await host.dp(["doctor", "--json"]);
   expect(json.code).toBe(1);

@@ -2,6 +2,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Server } from "@dp/host";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { execute } from "@dp/test-kit/program.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { EXECUTABLE, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
@@ -81,35 +83,66 @@ describe("when the machine lacks something", () => {
 describe("on a host", () => {
   test("the way of a server, as a script sees it", async () => {
     using host = new HostNamespace();
+    using cgroup = new Cgroup();
     const container = host.container();
     const json = async (...args: string[]) => {
       const { code, stdout, stderr } = await host.dp([...args, "--json"]);
       expect([code, stderr]).toEqual([0, ""]);
       return JSON.parse(stdout) as Record<string, unknown>;
     };
-    expect(await json("load")).toMatchObject({ upgraded: false, pinRoot: host.pinRoot, publicAddress: "203.0.113.10" });
+    expect(await json("load")).toMatchObject({
+      upgraded: false,
+      pinRoot: host.pinRoot,
+      publicAddresses: { ipv4: "203.0.113.10" },
+    });
     const server = await json("add-server", "--port", "25570", "--netns", container, "--name", "lobby");
-    expect(Object.keys(server)).toEqual([
-      "port",
-      "address",
-      "name",
-      "group",
-      "gamePort",
-      "state",
-      "createdAt",
-      "netns",
-      "containerAddress",
-      "hostPeer",
-      "containerPeer",
-    ]);
-    for (const peer of ["hostPeer", "containerPeer"]) {
-      expect(Object.keys(server[peer] as object)).toEqual(["ifindex", "name", "mac", "address"]);
-    }
+    expect(server).toEqual({
+      id: 1,
+      name: "lobby",
+      group: null,
+      state: "active",
+      createdAt: expect.any(String) as string,
+      owner: "cli",
+      network: "own",
+      container: null,
+      netns: `/run/netns/${container}`,
+      forwards: [
+        {
+          protocol: "tcp",
+          address: "203.0.113.10",
+          port: 25570,
+          count: 1,
+          containerAddress: "10.2.0.1",
+          containerPort: 25565,
+          uplink: "up0",
+          mtu: 1500,
+        },
+      ],
+      addresses: { ipv4: { container: "10.2.0.1", gateway: "10.1.0.1" } },
+      hostPeer: { ifindex: expect.any(Number) as number, name: "dp1", mac: expect.any(String) as string },
+      containerPeer: { ifindex: expect.any(Number) as number, name: "eth0", mac: "0a:58:00:00:00:01" },
+    });
     expect(await json("list")).toEqual([server] as never);
-    expect(await json("show", "--port", "25570")).toMatchObject({ ...server, counters: { in: { packets: 0 } } });
+    const { forwards } = server as { forwards: object[] };
+    const shown = { ...server, forwards: [{ ...forwards[0], in: { packets: 0 }, out: { packets: 0 } }], flows: 0 };
+    for (const selector of [
+      ["lobby"],
+      ["25570"],
+      ["25570/tcp"],
+      ["203.0.113.10:25570"],
+      ["203.0.113.10:25570/tcp"],
+      ["id:1"],
+      ["--name", "lobby"],
+      ["--port", "25570"],
+      ["--port", "25570", "--address", "203.0.113.10"],
+    ]) {
+      expect(await json("show", ...selector)).toMatchObject(shown);
+    }
     expect(await json("load")).toMatchObject({ upgraded: true, servers: 1 });
-    expect(await json("del-server", "--name", "lobby")).toEqual({ removed: [server] });
-    expect(await json("del-server", "--name", "lobby", "--if-exists")).toEqual({ removed: [] });
+    expect(await json("freeze", "id:1", "--cgroup", cgroup.path)).toMatchObject({ id: 1, state: "frozen" });
+    expect(await json("thaw", "25570/tcp")).toMatchObject({ id: 1, state: "active", thawed: true });
+    expect(await json("del-server", "lobby")).toEqual({ removed: [server] });
+    expect(await json("del-server", "lobby", "--if-exists")).toEqual({ removed: [] });
     expect(await json("list")).toEqual([] as never);
     expect(await json("unload")).toMatchObject({ unloaded: true });
     expect(await json("unload")).toMatchObject({ unloaded: false });
@@ -130,13 +163,48 @@ describe("on a host", () => {
     await fails(2, "load", "--iface", "nope0");
     await host.dp(["load"]);
     await host.dp(["add-server", "--port", "25570", "--netns", one]);
-    await fails(4, "show", "--port", "25571");
-    await fails(4, "del-server", "--port", "25571", "--json");
+    expect(await fails(4, "show", "25571")).toContain("there is no server on port 25571");
+    expect(await fails(4, "show", "25570/udp")).toContain("there is no server on port 25570/udp");
+    expect(await fails(4, "show", "203.0.113.11:25570")).toContain("there is no server on 203.0.113.11:25570");
+    expect(await fails(4, "freeze", "lobby")).toContain("there is no server named lobby");
+    expect(await fails(4, "thaw", "id:2")).toContain("there is no server with the id 2");
+    await fails(4, "del-server", "25571", "--json");
+    expect(await fails(2, "add-server", "--port", "auto", "--netns", other, "--name", "25571")).toContain(
+      "is a number",
+    );
     await fails(5, "add-server", "--port", "25570", "--netns", other);
     await fails(5, "add-server", "--port", "auto", "--netns", one, "--json");
     await fails(1, "add-server", "--port", "auto", "--netns", "clitest-none");
     expect(await fails(5, "unload")).toContain("dp unload --force");
-    expect((await host.dp(["unload", "--force"])).stdout).toBe("deleted server 25570 (server-25570)\nunloaded\n");
+    expect((await host.dp(["unload", "--force"])).stdout).toBe("deleted server server-25570 (id 1)\nunloaded\n");
+  });
+
+  test("a port of several servers is ambiguous: exit code 2, with what names each", async () => {
+    using host = new HostNamespace();
+    await host.other(["ip", "address", "add", "203.0.113.11/24", "dev", "up0"]);
+    await host.dp(["load"]);
+    const servers = [
+      ["lobby", "203.0.113.10"],
+      ["games", "203.0.113.11"],
+    ] as const;
+    for (const [name, address] of servers) {
+      const netns = host.container();
+      const options = ["--port", "25570", "--netns", netns, "--name", name, "--address", address];
+      expect(await host.dp(["add-server", ...options])).toMatchObject({ code: 0, stderr: "" });
+    }
+    for (const selector of [["25570"], ["25570/tcp"], ["--port", "25570"]]) {
+      for (const command of ["show", "del-server", "freeze", "thaw"]) {
+        const { code, stdout, stderr } = await host.dp([command, ...selector]);
+        expect([code, stdout]).toEqual([2, ""]);
+        expect(stderr).toContain("belongs to several servers: server lobby (id 1), server games (id 2)\n");
+        expect(stderr).toContain("hint: name one of them: ");
+      }
+    }
+    expect((await host.dp(["show", "203.0.113.11:25570"])).stdout).toStartWith("games active\n");
+    expect((await host.dp(["del-server", "--port", "25570", "--address", "203.0.113.10"])).stdout).toBe(
+      "deleted server lobby (id 1)\n",
+    );
+    expect((await host.dp(["show", "25570"])).stdout).toStartWith("games active\n");
   });
 
   test("--verbose tells the steps, on standard error", async () => {
@@ -156,9 +224,10 @@ describe("on a host", () => {
       containers.map((netns) => host.dp(["add-server", "--port", "auto", "--netns", netns, "--json"])),
     );
     expect(outcomes.map(({ code }) => code)).toEqual(containers.map(() => 0));
-    const servers = outcomes.map(({ stdout }) => JSON.parse(stdout) as { port: number; containerAddress: string });
-    expect(new Set(servers.map(({ port }) => port)).size).toBe(20);
-    expect(new Set(servers.map(({ containerAddress }) => containerAddress)).size).toBe(20);
+    const servers = outcomes.map(({ stdout }) => JSON.parse(stdout) as Server);
+    expect(new Set(servers.map(({ id }) => id)).size).toBe(20);
+    expect(new Set(servers.flatMap(({ forwards }) => forwards.map(({ port }) => port))).size).toBe(20);
+    expect(new Set(servers.map(({ addresses }) => addresses.ipv4?.container)).size).toBe(20);
     expect((await host.dp(["del-server", "--all"])).stdout.trimEnd().split("\n")).toHaveLength(20);
     expect((await host.dp(["unload"])).code).toBe(0);
   });

@@ -1,7 +1,8 @@
 /** What reaches the reader of a command's output, and what happens when it cannot be written. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { execute } from "@dp/test-kit/program.ts";
 import { commands } from "../src/run.ts";
 import { EXECUTABLE, HostNamespace, requireExecutable, Running } from "./support/host-namespace.ts";
@@ -31,17 +32,24 @@ while data := os.read(reader, 4096):
     time.sleep(0.01)
 sys.exit(child.wait())`;
 
+/** Runs a command with a pipe that is not read. Prints when it is full and how the command ended; passes SIGTERM on. */
+const STALLED_READER = `
+import fcntl, os, signal, struct, subprocess, sys, termios, time
+reader, writer = os.pipe()
+fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+child = subprocess.Popen(sys.argv[1:], stdout=writer, stderr=subprocess.DEVNULL)
+os.close(writer)
+signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+while struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"    "))[0] < 4096: time.sleep(0.01)
+print("full", flush=True)
+print("ended", child.wait(), flush=True)`;
+
 /** So many that their list is larger than a pipe. */
 const SERVERS = 150;
 
 let host: HostNamespace;
 const env = () => ({ DP_PIN_ROOT: host.pinRoot });
 const inside = (...command: string[]) => [...host.inside, ...command] as [string, ...string[]];
-
-async function cgroupMount(): Promise<string> {
-  const { stdout } = await execute(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "-t", "cgroup2"]);
-  return stdout.trim();
-}
 
 async function run(command: string[]) {
   return execute(inside(...command), { env: env() });
@@ -86,6 +94,19 @@ describe.each(PROGRAMS)("%s", (_, program) => {
     }
   });
 
+  test("a signal ends a batch whose result is not read", async () => {
+    const batch = join(host.folder, "refused.jsonl");
+    writeFileSync(batch, '{"port": 25998, "netns": "none"}\n'.repeat(200));
+    await using stalled = new Running(
+      inside("python3", "-c", STALLED_READER, ...program, "add-server", "--batch", batch, "--json"),
+      env(),
+    );
+    await stalled.written(1);
+    stalled.kill("SIGTERM");
+    await stalled.written(2);
+    expect(stalled.lines).toEqual(["full", "ended -15"]);
+  });
+
   test("a reader that has read enough is no failure", async () => {
     const script = '"$@" | head -n 1; exit "${PIPESTATUS[0]}"';
     const { code, stdout, stderr } = await run(["bash", "-c", script, "bash", ...program, "list"]);
@@ -94,18 +115,18 @@ describe.each(PROGRAMS)("%s", (_, program) => {
 
   test("every command fails when its output cannot be written, and says why", async () => {
     const own = host.container();
-    const cgroup = mkdtempSync(join(await cgroupMount(), "dp-output-"));
+    using cgroup = new Cgroup();
     const invocations: Record<string, string[][]> = {
       load: [["load"], ["load", "--json"]],
       status: [["status"], ["status", "--json"]],
-      gc: [["gc"], ["gc", "--json"]],
+      repair: [["repair"], ["repair", "--json"]],
       doctor: [["doctor", "--json"]],
       "add-server": [["add-server", "--port", "25999", "--netns", own]],
       list: [["list"], ["list", "--json"]],
-      show: [["show", "--port", "25999"]],
-      freeze: [["freeze", "--port", "25999", "--cgroup", cgroup]],
-      thaw: [["thaw", "--port", "25999"]],
-      "del-server": [["del-server", "--port", "25999"]],
+      show: [["show", "25999"]],
+      freeze: [["freeze", "25999", "--cgroup", cgroup.path]],
+      thaw: [["thaw", "25999"]],
+      "del-server": [["del-server", "25999"]],
       completion: [
         ["completion", "zsh"],
         ["completion", "bash", "--json"],
@@ -113,7 +134,7 @@ describe.each(PROGRAMS)("%s", (_, program) => {
       // Refused because of the servers: it prints no result.
       unload: [],
       // They run until they are stopped: see below.
-      watch: [],
+      agent: [],
       proxy: [],
     };
     expect(Object.keys(invocations).sort()).toEqual(
@@ -127,10 +148,9 @@ describe.each(PROGRAMS)("%s", (_, program) => {
       const { code, stderr } = await run(["bash", "-c", script, "bash", ...program, ...args]);
       expect([args, code, stderr]).toEqual([args, 1, "dp: cannot write to standard output: ENOSPC\n"]);
     }
-    rmdirSync(cgroup);
   });
 
-  test.each(["watch", "proxy"])("%s goes on when its log cannot be written, and fails at the end", async (command) => {
+  test.each(["agent", "proxy"])("%s goes on when its log cannot be written, and fails at the end", async (command) => {
     const script = 'exec "$@" > /dev/full';
     await using service = new Running(inside("bash", "-c", script, "bash", ...program, command), env());
     const message = "dp: warning: the log cannot be written: ENOSPC\n";

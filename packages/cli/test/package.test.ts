@@ -242,7 +242,9 @@ describe("the Debian package", () => {
     await works(["dpkg", "--remove", "datapath"]);
     expect(existsSync(join(root.path, "usr/bin/dp"))).toBe(false);
     expect(links()).toContain("datapath.service");
-    expect(JSON.parse((await host.dp(["list", "--json"])).stdout)).toMatchObject([{ port: 25570, state: "active" }]);
+    expect(JSON.parse((await host.dp(["list", "--json"])).stdout)).toMatchObject([
+      { forwards: [{ port: 25570 }], state: "active" },
+    ]);
 
     await works(["dpkg", "--purge", "datapath"]);
     expect(existsSync(join(root.path, "etc/default/datapath"))).toBe(false);

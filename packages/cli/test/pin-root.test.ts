@@ -23,7 +23,7 @@ describe("a pin root", () => {
 
   test("that is relative is refused, with the absolute path", async () => {
     using host = new HostNamespace();
-    for (const command of ["load", "list", "status", "doctor", "gc", "unload"]) {
+    for (const command of ["load", "list", "status", "doctor", "repair", "unload"]) {
       const { code, stdout, stderr } = await host.dp([command], { DP_PIN_ROOT: "pins" });
       expect([command, code, stdout]).toEqual([command, 2, ""]);
       expect(stderr).toEndWith(`"pins" is not an absolute path\nhint: did you mean ${process.cwd()}/pins?\n`);

@@ -6,6 +6,9 @@ import { dp } from "./support/terminal.ts";
 const COMMANDS = [
   "load",
   "unload",
+  "status",
+  "repair",
+  "agent",
   "doctor",
   "add-server",
   "del-server",
@@ -44,7 +47,7 @@ describe("help", () => {
   });
 
   test("of what changes something, and of nothing else, tells how to wait for other changes", async () => {
-    const changes = ["load", "unload", "add-server", "del-server", "gc", "freeze", "thaw"];
+    const changes = ["load", "unload", "add-server", "del-server", "repair", "freeze", "thaw"];
     for (const command of COMMANDS) {
       const { stdout } = await dp([command, "--help"]);
       expect([command, stdout.includes("--wait SECONDS")]).toEqual([command, changes.includes(command)]);
@@ -103,6 +106,8 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["help", "frobnicate"], 'there is no command "frobnicate"', "dp --help"],
     [["ls"], 'there is no command "ls"', "did you mean dp list?"],
     [["rm"], 'there is no command "rm"', "did you mean dp del-server?"],
+    [["gc"], 'there is no command "gc"', "did you mean dp repair?"],
+    [["watch"], 'there is no command "watch"', "did you mean dp agent?"],
     [["version"], 'there is no command "version"', "did you mean dp --version?"],
     [["-V"], "unknown option -V", "did you mean dp --version?"],
     [["--json"], "which command?", "dp --help"],
@@ -112,13 +117,13 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["--jsno"], "unknown option --jsno", "did you mean dp --json?"],
     [["list", "--jsno"], "unknown option --jsno", "did you mean --json?"],
     [["list", "extra"], 'unexpected "extra"', "dp list --help"],
-    [["show", "--port", "1", "extra"], 'unexpected "extra"', "dp show --help"],
+    [["show", "lobby", "extra"], 'unexpected "extra"', "dp show --help"],
     [["show", "--port"], "--port lacks its value", "dp show --help"],
     [["unload", "--wait"], "--wait lacks its value", "dp unload --help"],
     [["unload", "--wait", "soon"], '--wait is "soon": expected a whole number', ""],
     [["list", "--wait", "1"], "unknown option --wait", "dp list --help"],
     [["list", "--pin-root"], "--pin-root lacks its value", "dp list --help"],
-    [["show"], "which server?", "--port N, or --name S"],
+    [["show"], "SERVER is missing", "SERVER is NAME, PORT, PORT/PROTOCOL, ADDRESS:PORT[/PROTOCOL] or id:N"],
     [["show", "--port", "abc"], '--port is "abc": expected a whole number', ""],
     [["show", "--port", "-1"], "", ""],
     [["show", "--port", "1.5"], "expected a whole number", ""],
@@ -131,17 +136,29 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["add-server", "--port", "70000", "--netns", "a"], "the port is 70000", ""],
     [["add-server", "--port", "1", "--netns", "a", "--name", "a b"], "the name", ""],
     [["add-server", "--port", "1", "--netns", "a", "--mtu", "x"], "--mtu", ""],
-    [["add-server", "--port", "1", "--netns", "a", "--game-port", "0"], "the game port is 0", ""],
+    [["add-server", "--port", "1", "--netns", "a", "--game-port", "0"], "the container port is 0", ""],
     [["add-server", "--port", "1", "--netns", "a", "--container-ip", "nonsense"], "not an IPv4 address", ""],
-    [["del-server"], "which server?", "--all"],
-    [["del-server", "--port", "1", "--all"], "--all and a server exclude each other", "--port N, --name S or --all"],
-    [["show", "--port", "1", "--name", "a"], "--port and --name exclude each other", ""],
-    [["freeze", "--address", "192.0.2.1"], "--address goes with --port", "--port N --address IP"],
+    [["del-server"], "SERVER is missing", "--all"],
+    [
+      ["del-server", "--port", "1", "--all"],
+      "--all and a server exclude each other",
+      "SERVER, --name S, --port N or --all",
+    ],
+    [["del-server", "lobby", "--all"], "--all and a server exclude each other", "--all"],
+    [["show", "--port", "1", "--name", "a"], "--name and --port exclude each other", ""],
+    [["show", "lobby", "--port", "1"], "SERVER and --port exclude each other", "SERVER is NAME"],
+    [["thaw", "lobby", "--name", "lobby"], "SERVER and --name exclude each other", "SERVER is NAME"],
+    [["freeze", "--address", "192.0.2.1"], "--address needs --port", "--port N --address IP"],
+    [["freeze", "lobby", "--address", "192.0.2.1"], "--address needs --port", "ADDRESS:PORT"],
+    [["show", "70000"], "the port is 70000: expected a whole number from 1 to 65535", ""],
+    [["show", "25570/udp/x"], 'the protocol "udp/x" is not tcp or udp', "SERVER is NAME"],
+    [["show", "192.0.2:25570"], 'the public address "192.0.2" is not an IPv4 address', ""],
+    [["show", "id:0"], "the id is 0: expected a whole number from 1 to", ""],
     [["thaw", "--port", "1", "--address", "192.0.2"], "the public address", ""],
     [
       ["add-server", "--batch", "/dev/null", "--game-port", "1"],
       "--batch and --game-port exclude each other",
-      "gamePort",
+      "containerPort",
     ],
     [["add-server", "--batch", "/proc/none"], "cannot read /proc/none: there is no such file", ""],
     [["load", "--port-range", "1"], "expected FIRST-LAST", ""],
@@ -156,7 +173,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["completion"], "which shell?", "bash, zsh or fish"],
     [["completion", "tcsh"], 'there are no completions for "tcsh"', "bash, zsh or fish"],
     [["completion", "bash", "extra"], 'unexpected "extra"', "dp completion --help"],
-    [["load", "--http-port", "0"], "the http port is 0", ""],
+    [["load", "--http-port", "0"], "the HTTP port is 0", ""],
   ])("%j", async (argv, message, hint) => {
     const { code, stdout, stderr } = await dp(argv);
     expect([code, stdout]).toEqual([2, ""]);
@@ -178,7 +195,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
   test("with --json too: standard output stays empty", async () => {
     const { code, stdout, stderr } = await dp(["show", "--json", "--port", "0"]);
     expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toBe("dp: show server 0: the port is 0: expected a whole number from 1 to 65535\n");
+    expect(stderr).toBe("dp: show the server on port 0: the port is 0: expected a whole number from 1 to 65535\n");
   });
 
   test("with --verbose the kind of the error is told as well, and still no stack trace", async () => {
@@ -186,4 +203,10 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     expect(stderr).toContain("code: BAD_USAGE");
     expect(stderr).not.toContain(".ts:");
   });
+});
+
+test("an unknown mechanism in DP_ATTACH is refused before anything is opened", async () => {
+  const { code, stdout, stderr } = await dp(["list"], { env: { DP_ATTACH: "nonsense" } });
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toBe('dp: list: DP_ATTACH is "nonsense"\nhint: it can be tcx, clsact or empty\n');
 });

@@ -1,4 +1,7 @@
-/** Attaching where the kernel has no TCX: filters beside those of other software, on a qdisc that may be theirs. */
+/**
+ * Attaching where the kernel has no TCX: filters beside those of other programs, on a qdisc that another program may
+ * own.
+ */
 import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -40,7 +43,7 @@ function iface(name: string): Interface {
 }
 
 describe("the clsact qdisc", () => {
-  test("goes with the last filter when it was made for the first", () => {
+  test("is removed with the last filter if it was made for the first", () => {
     using objects = load("clsact");
     const dp0 = iface("dp0");
     namespace.inside(() => {
@@ -56,7 +59,7 @@ describe("the clsact qdisc", () => {
     expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
   });
 
-  test("goes when everything does, after another process has attached", () => {
+  test("is removed with everything else, after another process has attached", () => {
     {
       using objects = load("clsact");
       namespace.inside(() => objects.attachments.attach("dnat", readInterface("dp0")));
@@ -79,7 +82,7 @@ describe("the clsact qdisc", () => {
     expect(bpffs.list().filter((pin) => pin.includes("dp0"))).toEqual([]);
   });
 
-  test("stays when it was there before, though it has no filters", () => {
+  test("stays when it existed before, also without a filter", () => {
     tc("qdisc", "add", "dev", "dp0", "clsact");
     using objects = load("clsact");
     namespace.inside(() => {
@@ -89,7 +92,7 @@ describe("the clsact qdisc", () => {
     expect(hasQdisc("dp0")).toBe(true);
   });
 
-  test("stays when it is another one than was made here", () => {
+  test("stays when it is another qdisc than the one that was made", () => {
     using objects = load("clsact");
     namespace.inside(() => objects.attachments.attach("dnat", readInterface("dp0")));
     tc("qdisc", "delete", "dev", "dp0", "clsact");
@@ -101,7 +104,7 @@ describe("the clsact qdisc", () => {
     expect(hasQdisc("dp0")).toBe(true);
   });
 
-  test("goes with an interface's last filter, though that had another name when it was made", () => {
+  test("is removed with the last filter of an interface that was renamed since", () => {
     namespace.inside(() => {
       {
         using objects = load("clsact");
@@ -117,7 +120,7 @@ describe("the clsact qdisc", () => {
     expect(hasQdisc("renamed")).toBe(false);
   });
 
-  test("stays when it was there before, though its interface was renamed since", () => {
+  test("stays when it existed before its interface was renamed", () => {
     tc("qdisc", "add", "dev", "dp0", "clsact");
     namespace.inside(() => {
       using objects = load("clsact");
@@ -144,7 +147,7 @@ describe("the clsact qdisc", () => {
   });
 });
 
-test("a filter of another kind in our place is a conflict that says where to look, and changes nothing", () => {
+test("a filter of another kind in the same place is a conflict with a hint, and nothing changes", () => {
   tc("qdisc", "add", "dev", "dp0", "clsact");
   tc(..."filter add dev dp0 ingress prio 1 protocol ip u32 match u32 0 0".split(" "));
   const before = tc("filter", "show", "dev", "dp0", "ingress");
@@ -179,7 +182,7 @@ test.each([false, true])("a filter whose pin was removed is ours to replace, aft
   expect(hasQdisc("dp0")).toBe(false);
 });
 
-test("a filter of another pin root's is not ours to replace", () => {
+test("a filter of another pin root is not replaced", () => {
   using other = new Bpffs();
   using theirs = loadBpf({ pinRoot: other.path, mechanism: "clsact" });
   using objects = load("clsact");

@@ -22,7 +22,7 @@ describe("return codes", () => {
     expect(error.message).toBe("open the pinned map /a: No such file or directory (bpf_obj_get /a: ENOENT)");
   });
 
-  test("missing privileges are the machine's lack, say how to get them, and pass over libbpf's guesses", () => {
+  test("missing privileges are UNSUPPORTED, with a hint, and without libbpf's guesses", () => {
     const messages = ["Couldn't load trivial BPF program. Make sure RLIMIT_MEMLOCK is set to big enough value."];
     const error = callError(-1, { op: "load", call: "bpf_object__load", messages });
     expect(error.code).toBe("UNSUPPORTED");
@@ -31,7 +31,7 @@ describe("return codes", () => {
     expect((error.cause as LibbpfMessages).messages).toEqual(messages);
   });
 
-  test("the first thing libbpf said is the reason, all of it is the cause", () => {
+  test("libbpf's first message is the reason, all of them are the cause", () => {
     const messages = ["map 'a': failed to create: Invalid argument(-22)", "failed to load object 'b'"];
     const error = callError(-22, { op: "load b", call: "bpf_object__load", messages });
     expect(error.reason).toBe(
@@ -45,13 +45,13 @@ describe("return codes", () => {
     expect(error).toBeInstanceOf(LibbpfError);
     expect(error).toBeInstanceOf(DatapathError);
     expect(error.errnoName).toBe("LIBBPF_ERRNO__FORMAT");
-    expect(error.message).toBe("open x: it is no BPF object file (bpf_object__open_mem: LIBBPF_ERRNO__FORMAT)");
+    expect(error.message).toBe("open x: it is not a BPF object file (bpf_object__open_mem: LIBBPF_ERRNO__FORMAT)");
     for (let errno = 4000; errno <= 4013; errno++) {
       expect(callError(-errno, { op: "x", call: "y" }).message).toMatch(/LIBBPF_ERRNO__[A-Z0-9]+\)$/);
     }
   });
 
-  test("numbers nobody knows are said as they are", () => {
+  test("unknown numbers are named by their value", () => {
     expect(callError(-4099, { op: "x", call: "y" }).message).toBe("x: unknown error (y: libbpf error 4099)");
     expect(callError(-524, { op: "x", call: "y" }).message).toBe(
       "x: Operation not supported by this kernel (y: ENOTSUPP)",
@@ -73,7 +73,7 @@ describe("verifier logs", () => {
     expect(verifierSummary(LOG)).toBe("R1 offset is outside of the packet");
   });
 
-  test("a log of nothing but statistics has none: it was not the verifier who refused", () => {
+  test("a log of statistics only has none: the verifier did not refuse", () => {
     expect(verifierSummary("")).toBeUndefined();
     expect(
       verifierSummary("processed 0 insns (limit 1000000)\nverification time 9 usec\nstack depth 0\n"),
@@ -88,7 +88,7 @@ describe("verifier logs", () => {
     expect(error).toMatchObject({ code: "FAILED", program: "bad", log: LOG });
   });
 
-  test("a helper the kernel does not have is the machine's lack", () => {
+  test("a missing helper is UNSUPPORTED", () => {
     const log = "4: (85) call unknown#250\nunknown func bpf_new_thing#250\nprocessed 5 insns (limit 1000000)\n";
     expect(new VerifierError("load", "p", log)).toMatchObject({
       code: "UNSUPPORTED",

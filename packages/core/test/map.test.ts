@@ -79,7 +79,7 @@ describe("one entry", () => {
     expect(pairs.take(4)).toBeUndefined();
   });
 
-  test("has no room in a full map, which says its name, its size and what to do", () => {
+  test("does not fit into a full map: the error names the map, its size and the remedy", () => {
     for (let key = 0; key < 8; key++) pairs.set(key, { left: key, right: key });
     const error = thrown(MapFullError, () => pairs.set(8, { left: 8, right: 8 }));
     expect(error).toMatchObject({ map: "pairs", maxEntries: 8, code: "FAILED" });
@@ -91,7 +91,7 @@ describe("one entry", () => {
   });
 
   test("that does not fit its type is the caller's mistake, and changes nothing", () => {
-    expect(() => pairs.set(1, { left: -1, right: 1 })).toThrow("encode for map pairs: -1 is no u32");
+    expect(() => pairs.set(1, { left: -1, right: 1 })).toThrow("encode for map pairs: -1 is not a u32");
     expect(() => pairs.get(2 ** 32)).toThrow("encode for map pairs");
     expect([...pairs]).toEqual([]);
   });
@@ -230,7 +230,7 @@ describe("many entries", () => {
     for (let key = 0; key < 1000; key++) expect(seen.has(key)).toBe(true);
   });
 
-  test("a walk that is given up holds nothing", () => {
+  test("an abandoned walk keeps nothing open", () => {
     fill();
     for (const [key] of numbers) if (key >= 0) break;
     expect(numbers.clear()).toBe(MANY);

@@ -56,19 +56,19 @@ describe("opening", () => {
     expect(error.code).toBe("FAILED");
   });
 
-  test("a struct that only an inner map has says how to keep it", () => {
+  test("the error for a struct that only an inner map has says how to keep it", () => {
     const error = thrown(SyscallError, () => BpfObject.open(fixture("forward_inner"), { name: "bad" }));
     expect(error.reason).toContain("map 'slots.inner': can't determine value size");
     expect(error.hint).toContain("define a variable of it");
   });
 
-  test("libbpf's own error number has its name, and what libbpf said is the cause", () => {
+  test("libbpf's own error number has its name, and libbpf's messages are the cause", () => {
     const error = thrown(LibbpfError, () => BpfObject.open(new Uint8Array(100), { name: "bad" }));
     expect(error.errnoName).toBe("LIBBPF_ERRNO__FORMAT");
     expect((error.cause as LibbpfMessages).messages).toEqual(["elf: 'bad' is not a proper ELF object"]);
   });
 
-  test("a map or program that is not there is named, with those that are", () => {
+  test("a missing map or program is named, with those that exist", () => {
     using open = BpfObject.open(fixture("cgroup"), { name: "cgroup" });
     expect(() => open.program("nosuch")).toThrow(
       "find program nosuch in BPF object cgroup: it has refuse_connect, allow_connect",
@@ -95,7 +95,7 @@ describe("global variables", () => {
     expect(object.program("count_hits").testRun({ data: PACKET }).retval).toBe(2);
   });
 
-  test("a test run on what is no packet says how long one is", () => {
+  test("a test run on too few bytes says how long a packet is", () => {
     using object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
     const error = thrown(SyscallError, () => object.program("count_hits").testRun({ data: PACKET.subarray(0, 13) }));
     expect([error.errnoName, error.hint]).toEqual([
@@ -130,7 +130,7 @@ describe("loading", () => {
   test("sizes set before the load are the maps' sizes", () => {
     const open = BpfObject.open(fixture("packet"), { name: "packet" });
     open.map("numbers").setMaxEntries(3);
-    expect(() => open.map("numbers").setMaxEntries(0)).toThrow("0 is no number of entries");
+    expect(() => open.map("numbers").setMaxEntries(0)).toThrow("0 is not a number of entries");
     using object = open.load();
     expect(object.map("numbers", u32, u64).info.maxEntries).toBe(3);
   });
@@ -243,7 +243,7 @@ describe("programs", () => {
     expect(duration).toBeLessThan(100_000);
   });
 
-  test("what the kernel takes for no packet, or too little room, is an error", () => {
+  test("too few bytes, or too little room, are an error", () => {
     using object = BpfObject.open(fixture("packet"), { name: "packet" }).load();
     const program = object.program("pass_on");
     expect(() => program.testRun({ data: new Uint8Array(4) })).toThrow("test-run pass_on: Invalid argument");
@@ -283,7 +283,7 @@ describe("an object's parts", () => {
     expect(object.maps().find(({ name }) => name === "numbers")).toMatchObject({ type: 1, keySize: 4, valueSize: 8 });
   });
 
-  test("of an object that was loaded or closed say so", () => {
+  test("of an object that was loaded or closed throw, with the reason", () => {
     const open = BpfObject.open(fixture("packet"), { name: "packet" });
     const map = open.map("numbers");
     const object = open.load();

@@ -64,7 +64,9 @@ describe("the methods with the names of the Go library", () => {
 
 test("ids are given out by the interfaces and the servers there are", () => {
   const ids = objects.serverIds((name) => name === "dp1");
-  expect([ids.claim(), ids.claim()]).toEqual([2, 3]);
+  expect(ids.lowestFree()).toBe(2);
+  objects.records.set({ ...LOBBY, id: 2 });
+  expect(ids.lowestFree()).toBe(3);
 });
 
 test("what the programs count is what is read", () => {

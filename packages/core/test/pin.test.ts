@@ -18,7 +18,7 @@ forEachTest(
   () => (object = BpfObject.open(fixture("packet"), { name: "packet" }).load()),
 );
 
-test("what is pinned outlives its object, and is what it was", () => {
+test("a pinned map outlives its object, with its contents", () => {
   const numbers = object.map("numbers", u32, u64);
   numbers.set(5, 55n);
   numbers.pin(bpffs.join("numbers"));
@@ -58,7 +58,7 @@ test("unpinning says whether there was a pin", () => {
 
 test("nothing but a pin is ever unpinned", () => {
   const path = `${bpffs.path}-file`;
-  writeFileSync(path, "somebody's");
+  writeFileSync(path, "an ordinary file");
   try {
     expect(() => unpin(path)).toThrow("it is not on a bpffs");
   } finally {
@@ -77,7 +77,7 @@ test("a pin is opened as what it is", () => {
   expect(() => BpfMap.fromPin(bpffs.join("program"), u32, u64)).toThrow("it is a program, not a map");
 });
 
-test("what is not there is undefined to find and an error to open", () => {
+test("a missing pin is undefined to find and an error to open", () => {
   expect(Link.findPin(bpffs.join("nothing"))).toBeUndefined();
   const error = thrown(SyscallError, () => Link.fromPin(bpffs.join("nothing")));
   expect(error.errno).toBe(Errno.ENOENT);

@@ -117,7 +117,7 @@ test("records come as they are written, until the signal", async () => {
   for await (const _ of ring.records({ signal: stop.signal })) throw new Error("it is aborted already");
 });
 
-test("what an iteration was not asked for is there for the next", async () => {
+test("records that an iteration did not take are left for the next", async () => {
   using ring = object.ringBuffer("records", record);
   for (const word of [1, 2, 3]) write(word);
   for await (const { word } of ring.records()) if (word === 2) break;
@@ -167,7 +167,7 @@ test("what another process writes meanwhile is all there, in one piece", async (
   expect(next).toBeGreaterThan(1000n);
 });
 
-test("a closed one is not looked into", () => {
+test("a closed ring buffer is not read", () => {
   const ring = object.ringBuffer("records", record);
   ring.close();
   ring.close();

@@ -174,7 +174,7 @@ describe("destroying sockets", () => {
     player.do("listen", "web", 80, PLAYER);
     await container.waitFor({ what: "listening" });
     await player.waitFor({ what: "listening" });
-    // SYN_SENT: nobody answers for this address.
+    // SYN_SENT: this address does not answer.
     pair.container.ip("neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "veth");
     container.do("connect", "trying", "10.9.0.77", 80);
     // CLOSE_WAIT: the player has nothing more to say.

@@ -102,8 +102,8 @@ describe("maps of maps and of programs", () => {
   });
 });
 
-describe("a map of nobody's object", () => {
-  test("is made, used and gone", () => {
+describe("a map without an object", () => {
+  test("is made and used", () => {
     using map = BpfMap.create({ name: "own", type: "hash", maxEntries: 2, flags: 1 }, u32, u64);
     expect(map.info).toMatchObject({ type: MapType.hash, name: "own", maxEntries: 2, flags: 1 });
     map.set(1, 1n);
@@ -115,7 +115,7 @@ describe("a map of nobody's object", () => {
     expect(thrown(DatapathError, make).message).toContain("must be made with perCpu()");
   });
 
-  test("that the kernel does not make is an error", () => {
+  test("that the kernel refuses is an error", () => {
     const make = () => BpfMap.create({ name: "own", type: "array", maxEntries: 2 }, u64, u64);
     expect(thrown(SyscallError, make)).toMatchObject({ op: "make map own", errnoName: "EINVAL" });
   });
@@ -149,7 +149,7 @@ describe("variables of a loaded object", () => {
     expect(object.variable(scale)).toBe(10);
   });
 
-  test("that are none, or of another size, are errors", () => {
+  test("that do not exist, or have another size, are errors", () => {
     expect(() => object.variable("none", u32)).toThrow("the object has no global variable of that name");
     expect(() => object.variable("written", u32)).toThrow("it has 8 bytes, the codec's values have 4");
     object.close();

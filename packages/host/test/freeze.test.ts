@@ -309,7 +309,7 @@ describe("the container's cgroup", () => {
     const none = await failure(freeze());
     expect(none).toMatchObject({
       code: "FAILED",
-      hint: `name the container's cgroup: dp freeze --name server-${LOBBY} --cgroup PATH`,
+      hint: `name the container's cgroup: dp freeze server-${LOBBY} --cgroup PATH`,
     });
     expect(none.message).toContain(`no process is in /run/netns/${netns} to tell the container's cgroup by`);
     expect(await freeze({ cgroup: cgroup.path })).toMatchObject({ cgroup: cgroup.path });

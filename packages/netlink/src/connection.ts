@@ -10,7 +10,7 @@ const { NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR } = MessageFlag;
 const ETIMEDOUT = 110;
 const MSG_DONTWAIT = 0x40;
 
-/** A request without what the connection fills in. */
+/** A request without the fields that the connection fills in. */
 export interface Request {
   readonly type: number;
   /** NLM_F_* besides NLM_F_REQUEST, NLM_F_ACK and NLM_F_DUMP. */
@@ -32,13 +32,13 @@ export interface ConnectionOptions {
   timeoutMs?: number | undefined;
 }
 
-/** How often a read is tried anew: a list that changed while it was read, or an answer the kernel had no memory for. */
+/** How often a read is repeated: because the list changed meanwhile, or the kernel had no memory for the answer. */
 const READ_ATTEMPTS = 8;
 
-/** How an exchange ended that did not fail. */
+/** How a successful exchange ended. */
 interface Outcome {
   readonly answer: Frame[];
-  /** The list changed between two of the answer's datagrams: something may be missing, or there twice. */
+  /** The list changed between two datagrams of the answer: entries may be missing or repeated. */
   readonly interrupted: boolean;
   /** Part of the answer is lost. */
   readonly overrun: boolean;
@@ -48,13 +48,13 @@ interface Outcome {
  * A NETLINK_ROUTE socket and the protocol on it: sequence numbers, acknowledgements, dumps in many parts.
  *
  * Everything is synchronous, and the kernel does the work inside send(2), so a call takes microseconds. One request at
- * a time: after an exchange that broke off, what is left of its answer is thrown away before the next.
+ * a time: the rest of an incomplete answer is discarded before the next request.
  */
 export class Connection implements Disposable {
   readonly #socket: NetlinkSocket;
   #sequence = 0;
   #buffer = new Uint8Array(32 * 1024);
-  /** The last exchange broke off: there may be answers under way that nobody waits for. */
+  /** The last exchange was not completed: its answers may still arrive. */
   #unsettled = false;
 
   /** Takes ownership of the socket. */
@@ -98,7 +98,7 @@ export class Connection implements Disposable {
     return this.#read(request, NLM_F_DUMP, describe);
   }
 
-  /** Closes the socket. */
+  /** Closes the socket. Throws nothing. */
   close(): void {
     this.#socket.close();
   }
@@ -174,8 +174,8 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Throws away what the kernel still has to say about an earlier request. Receiving is also what drives a dump on, and
-   * the kernel refuses another (EBUSY) until the last has reached its end.
+   * Discards the rest of an earlier answer. The kernel continues a dump only while it is received, and refuses another
+   * one (EBUSY) until it has ended.
    */
   #settle(): void {
     for (let datagrams = 0; datagrams < 100_000; datagrams++) {

@@ -1,9 +1,9 @@
 import { DatapathError, Errno, type ErrorCode, errnoName, errnoText } from "@dp/sys";
 import type { Frame } from "./codec/frame.ts";
 
-/** What the kernel said besides the errno. */
+/** What the kernel's answer has besides the errno. */
 export interface NetlinkErrorDetails {
-  /** The kernel's own words (NLMSGERR_ATTR_MSG), or ours where it had none. */
+  /** The kernel's message (NLMSGERR_ATTR_MSG), or a text of this package where there is none. */
   message?: string | undefined;
   /** Where in the request the offending attribute is (NLMSGERR_ATTR_OFFS). */
   offset?: number | undefined;
@@ -50,7 +50,7 @@ export class NetlinkError extends DatapathError {
 
 /**
  * A list that changed each time it was read, so that no reading was one consistent snapshot. `readings` are the last
- * two, for callers that can tell what is amiss with them.
+ * two, for callers that can merge them.
  */
 export class InterruptedDumpError extends NetlinkError {
   readonly readings: readonly (readonly Frame[])[];

@@ -1,6 +1,5 @@
 /**
- * Checks of what callers hand in, each with an error that says what would be right. All throw a `DatapathError` with
- * code `BAD_USAGE`.
+ * Checks of callers' arguments. Each throws a `DatapathError` `BAD_USAGE` that says what is expected.
  */
 import { DatapathError } from "@dp/sys";
 import { addressBits, type Family } from "./codec/family.ts";
@@ -27,10 +26,10 @@ export function checkInterfaceName(name: string, op: string): string {
     throw bad(op, `${quote(name)} is ${length} bytes long, an interface name has at most ${MAX_NAME}`);
   }
   if (name === "." || name === ".." || name.includes(":")) {
-    throw bad(op, `${quote(name)} is no interface name: it contains a colon, or is . or ..`);
+    throw bad(op, `${quote(name)} is not an interface name: it contains a colon, or is . or ..`);
   }
   // The kernel takes a % for a pattern and would invent a name.
-  if (name.includes("%")) throw bad(op, `${quote(name)} is no interface name: % would make the kernel choose one`);
+  if (name.includes("%")) throw bad(op, `${quote(name)} is not an interface name: % would make the kernel choose one`);
   return name;
 }
 
@@ -46,7 +45,7 @@ function nameLength(name: string, op: string): number {
   if (typeof name !== "string" || name === "") throw bad(op, "an interface needs a name");
   // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
   if (/[/\s\u0000-\u001f\u007f]/.test(name)) {
-    throw bad(op, `${quote(name)} is no interface name: it contains a slash, blanks or control characters`);
+    throw bad(op, `${quote(name)} is not an interface name: it contains a slash, blanks or control characters`);
   }
   return byteLength(name);
 }
@@ -78,8 +77,8 @@ export function checkMac(mac: string, op: string): string {
   if (address === undefined || address.byteLength !== 6) {
     throw bad(op, `${quote(mac)} is not a MAC address like 7e:90:c4:ed:df:d0`);
   }
-  if (((address[0] as number) & 1) !== 0) throw bad(op, `${mac} is a multicast address, no interface can have it`);
-  if (address.every((octet) => octet === 0)) throw bad(op, `${mac} is no address`);
+  if (((address[0] as number) & 1) !== 0) throw bad(op, `${mac} is a multicast address, which no interface can have`);
+  if (address.every((octet) => octet === 0)) throw bad(op, `${mac} is not the address of an interface`);
   return mac.toLowerCase();
 }
 

@@ -48,7 +48,7 @@ function locate(ref: string, op: string): { path: string; missing: string; hint?
   }
   return {
     path: `${NAMED}/${ref}`,
-    missing: `there is none of that name in ${NAMED}`,
+    missing: `nothing has this name in ${NAMED}`,
     hint: "`ip netns list` shows those there are; a process's is pid:N",
   };
 }

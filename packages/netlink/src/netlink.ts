@@ -43,8 +43,8 @@ import {
 /**
  * The interfaces, addresses, routes and neighbours of one network namespace.
  *
- * Everything is synchronous. What is not there is an answer, not an error: a look-up returns undefined, a deletion
- * false, a filter nothing. What the kernel refuses throws a {@link NetlinkError} with its own explanation; input that
+ * Everything is synchronous. A missing object is no error: a look-up returns undefined, a deletion false, a
+ * filter nothing. What the kernel refuses throws a {@link NetlinkError} with its own explanation; input that
  * cannot be right is a `DatapathError` with code `BAD_USAGE`, before anything is sent.
  *
  *     using netlink = Netlink.open();
@@ -106,12 +106,12 @@ export class Netlink implements Disposable {
     return listAddresses(this.#connection, filter);
   }
 
-  /** Gives an interface an address. Throws `NetlinkError` `CONFLICT` if it has it. */
+  /** Adds an address to an interface. Throws `NetlinkError` `CONFLICT` if it has it. */
   addAddress(options: AddressOptions): void {
     addAddress(this.#connection, options);
   }
 
-  /** Takes an address away from an interface. False if it did not have it. */
+  /** Removes an address from an interface. False if the interface did not have it. */
   deleteAddress(options: Pick<AddressOptions, "ifindex" | "address" | "prefix">): boolean {
     return deleteAddress(this.#connection, options);
   }

@@ -12,13 +12,13 @@ export interface NetlinkSocket {
 }
 
 export interface SocketOptions {
-  /** The network namespace the socket works in, for life. Default: the calling thread's. The caller keeps it. */
+  /** The network namespace the socket belongs to. Default: the calling thread's. The caller keeps it. */
   netns?: Fd | undefined;
-  /** How long to wait for the kernel's answer, in milliseconds. 0: for ever. */
+  /** How long to wait for the kernel's answer, in milliseconds. 0: without a limit. */
   timeoutMs: number;
   /** Bytes that may wait to be received. Default 1 MiB. */
   room?: number | undefined;
-  /** Groups of enum rtnetlink_groups to hear of. Default: none. */
+  /** Groups of enum rtnetlink_groups to join. Default: none. */
   groups?: readonly number[] | undefined;
 }
 
@@ -43,14 +43,14 @@ export function openRouteSocket({ netns, timeoutMs, room = 1 << 20, groups = [] 
   const fd = netns === undefined ? create() : withNetns(netns, create);
   try {
     const on = intBytes(1);
-    // Acknowledgements come with the reason in English, and without the request they answer.
+    // Acknowledgements have the reason as text, and leave out the request.
     setSocketOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, on, op);
     setSocketOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, on, op);
     // The kernel refuses what it does not understand in a get, and filters dumps itself.
     setSocketOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, on, op);
     setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, intBytes(room), op);
     setSocketOption(fd, SOL_SOCKET, SO_RCVTIMEO, timevalBytes(timeoutMs), op);
-    // The kernel passes over who has no address yet: it takes them for who made the change.
+    // The kernel skips a socket without an address: it takes it for the socket that made the change.
     if (groups.length > 0) bindSocket(fd, anyAddress(), op);
     for (const group of groups) setSocketOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, intBytes(group), op);
   } catch (error) {

@@ -91,8 +91,8 @@ export class Subscription implements AsyncIterable<News>, Disposable {
   }
 
   /**
-   * The notifications as they come, until the signal is aborted or the subscription is closed. The first look is at once.
-   * Throws `SyscallError`.
+   * The notifications as they come, until the signal is aborted or the subscription is closed. The first look is at
+   * once. Throws `SyscallError`.
    */
   async *news({ signal, pollMs = 100, idle = false }: NewsOptions = {}): AsyncGenerator<News, void, undefined> {
     const isOver = () => this.#closed || signal?.aborted === true;
@@ -104,7 +104,9 @@ export class Subscription implements AsyncIterable<News>, Disposable {
     }
   }
 
-  /** The notifications that are there, without waiting for more. Throws `SyscallError`, and once it is closed `Error`. */
+  /**
+   * The notifications that are there, without waiting for more. Throws `SyscallError`, and once it is closed `Error`.
+   */
   read(): News {
     const news: News = { notifications: [], overrun: false };
     for (;;) {
@@ -132,7 +134,7 @@ export class Subscription implements AsyncIterable<News>, Disposable {
     return this.#buffer.slice(0, this.#socket.receive(this.#buffer, MSG_DONTWAIT, op));
   }
 
-  /** Closes the socket, and ends an iteration at its next look. */
+  /** Closes the socket, and ends an iteration at its next look. Throws nothing. */
   close(): void {
     this.#closed = true;
     this.#socket.close();

@@ -224,7 +224,7 @@ describe("damaged input", () => {
     [
       "an error code no errno can be",
       () => readAcknowledgement({ type: 2, flags: 0, sequence: 0, portId: 0, payload: Uint8Array.of(1, 0, 0, 0) }),
-      "read a netlink message: NLMSG_ERROR: 1 is no negative errno",
+      "read a netlink message: NLMSG_ERROR: 1 is not a negative errno",
     ],
   ];
   for (const [what, read, message] of refusals) {

@@ -170,7 +170,7 @@ describe("requests", () => {
     expect(values(new Connection(kernel).get(request, "test"))).toEqual([2]);
   });
 
-  test("whose send fails say so", () => {
+  test("whose send fails throw", () => {
     const kernel = new ScriptedKernel([], Errno.EPERM);
     const error = failure(() => new Connection(kernel).change(request, "set up on dp0"));
     expect([error.op, error.errnoName, error.code]).toEqual(["set up on dp0", "EPERM", "UNSUPPORTED"]);
@@ -248,7 +248,7 @@ describe("dumps", () => {
     expect(values(new Connection(kernel).dump(request, "test"))).toEqual([1, 2, 3]);
   });
 
-  test("that were interrupted are read to the end and begun anew", () => {
+  test("that were interrupted are read to the end and repeated", () => {
     const kernel = new ScriptedKernel([
       (r) => [reply(r, 1, NLM_F_MULTI | NLM_F_DUMP_INTR), reply(r, 2, NLM_F_MULTI), done(r)],
       (r) => [reply(r, 3, NLM_F_MULTI), done(r, NLM_F_DUMP_INTR)],
@@ -268,7 +268,7 @@ describe("dumps", () => {
     expect(kernel.requests).toHaveLength(8);
   });
 
-  test("of interfaces that never stand still are put together from two readings and look-ups", () => {
+  test("of interfaces that always change are merged from two readings and look-ups", () => {
     const link = (r: Frame, index: number, name: string): Uint8Array => {
       const payload = linkMessage.build({ ifi_index: index }, { IFLA_IFNAME: name });
       return writeFrame({ type: RtnlType.RTM_NEWLINK, flags: 0, sequence: r.sequence, portId: 0, payload });
@@ -294,7 +294,7 @@ describe("dumps", () => {
     expect(kernel.requests.slice(8).map(({ payload }) => linkMessage.read(payload).header.ifi_index)).toEqual([2, 3]);
   });
 
-  test("that lost a part are begun anew, after what was left of them", () => {
+  test("that lost a part are repeated, after the rest was read", () => {
     const kernel = new ScriptedKernel([
       (r) => [reply(r, 1, NLM_F_MULTI), ENOBUFS, reply(r, 2, NLM_F_MULTI), ENOBUFS, done(r)],
       (r) => [reply(r, 3, NLM_F_MULTI), done(r)],
@@ -313,7 +313,7 @@ describe("dumps", () => {
   });
 });
 
-test("what is left of a broken exchange is taken without waiting for more", () => {
+test("the rest of an incomplete exchange is read without waiting for more", () => {
   const flags: number[] = [];
   class Watched extends ScriptedKernel {
     override receive(buffer: Uint8Array, receiveFlags: number, op: string): number {

@@ -178,7 +178,7 @@ describe("links", () => {
         09 00  03 00                   //       IFLA_IFNAME "eth0"
         65 74 68 30 00  00 00 00
         0a 00  01 00                   //       IFLA_ADDRESS
-        7e 90 c4 ed df d1              //       whose padding is in nobody's length
+        7e 90 c4 ed df d1              //       whose padding no length includes
         00 00
       `),
       {
@@ -214,7 +214,7 @@ describe("links", () => {
     );
   });
 
-  test("what the kernel says of a veth, with attributes nobody here knows kept in their place", () => {
+  test("a veth as the kernel describes it: unknown attributes are kept in their place", () => {
     both(
       linkMessage,
       bytes(`

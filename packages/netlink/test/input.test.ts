@@ -70,9 +70,9 @@ describe("interfaces", () => {
       "7e:90:c4:ed:df:d0:01": "is not a MAC address like 7e:90:c4:ed:df:d0",
       "7e-90-c4-ed-df-d0": "is not a MAC address like 7e:90:c4:ed:df:d0",
       "": "is not a MAC address like 7e:90:c4:ed:df:d0",
-      "01:00:5e:00:00:01": "is a multicast address, no interface can have it",
-      "ff:ff:ff:ff:ff:ff": "is a multicast address, no interface can have it",
-      "00:00:00:00:00:00": "is no address",
+      "01:00:5e:00:00:01": "is a multicast address, which no interface can have",
+      "ff:ff:ff:ff:ff:ff": "is a multicast address, which no interface can have",
+      "00:00:00:00:00:00": "is not the address of an interface",
     };
     for (const [address, message] of Object.entries(messages)) {
       expect(refusal(() => netlink.createVeth({ name: "dp0", mac: address, peer }))).toEndWith(message);
@@ -134,11 +134,11 @@ describe("addresses and routes", () => {
   test("the rest of a route is checked, too", () => {
     const add = (options: object): string =>
       refusal(() => netlink.addRoute({ destination: "10.2.0.0/16", ifindex: 1, ...options }));
-    expect(add({ onlink: true })).toContain("onlink is about the gateway, and there is none");
+    expect(add({ onlink: true })).toContain("onlink needs a gateway");
     expect(add({ table: 0 })).toContain("is not a routing table");
     expect(add({ metric: -1 })).toContain("is not a metric");
     expect(add({ protocol: 256 })).toContain("is not a routing protocol");
-    expect(add({ protocol: "toString" })).toContain('"toString" is no routing protocol');
+    expect(add({ protocol: "toString" })).toContain('"toString" is not a routing protocol');
     expect(add({ mode: "append" })).toContain("is not a mode");
     expect(add({ type: "blackhole" })).toContain("is not a type of route to add: one of unicast, local");
     expect(add({ scope: "toString" })).toContain("is not a scope");

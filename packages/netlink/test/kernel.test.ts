@@ -78,7 +78,7 @@ describe("links", () => {
     expect(() => host.ipJson("link", "show", "eth0")).toThrow("does not exist");
   });
 
-  test("MAC addresses given at birth count as set by hand, which udev respects", () => {
+  test("MAC addresses of the creating request count as set by hand, which udev respects", () => {
     using pair = new Pair();
     const assigned = (namespace: NetworkNamespace, name: string): string =>
       run("ip", "netns", "exec", namespace.name, "cat", `/sys/class/net/${name}/addr_assign_type`).trim();
@@ -100,7 +100,7 @@ describe("links", () => {
     expect(host.ipJson("-d", "link", "show", "right")).toMatchObject([{ num_tx_queues: 3, num_rx_queues: 3 }]);
   });
 
-  test("without a namespace the peer is born beside its other end", () => {
+  test("without a namespace the peer is created beside its other end", () => {
     using host = new NetworkNamespace();
     using netlink = netlinkIn(host);
     netlink.createVeth({ name: "left", mac: HOST_MAC, peer: { name: "right", mac: CONTAINER_MAC } });
@@ -355,7 +355,7 @@ describe("routes", () => {
         nextHops: [],
       },
     ]);
-    // The host answers, if only to say that nobody listens there.
+    // The host answers, if only with a reset, because no socket listens there.
     expect(() =>
       run("ip", "netns", "exec", pair.container.name, "timeout", "10", "bash", "-c", "exec 3<>/dev/tcp/10.1.0.2/9"),
     ).toThrow("Connection refused");
@@ -607,9 +607,9 @@ describe("namespaces", () => {
     }
   });
 
-  test("what is no namespace gets an error that says why", () => {
+  test("a file that is not a namespace gets an error that says why", () => {
     const messages = {
-      "nltest-none": "there is none of that name in /run/netns",
+      "nltest-none": "nothing has this name in /run/netns",
       "/run/netns/nltest-none": "there is no such file",
       "/etc/hostname/x": "there is no such file",
       "/etc/passwd": "it is not a namespace file",

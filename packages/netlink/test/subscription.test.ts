@@ -1,5 +1,5 @@
 /**
- * What is heard of changes: of a scripted kernel for what a real one seldom does, and of the running one.
+ * Notifications of changes: by a scripted kernel for rare events, and by the running one.
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Errno, MSG_PEEK, SyscallError } from "@dp/sys";
@@ -45,7 +45,7 @@ function indexes({ notifications }: News): number[] {
 }
 
 describe("reading", () => {
-  test("takes everything there is, and nothing when there is nothing", () => {
+  test("returns all waiting notifications, and none when none wait", () => {
     const changes = new Subscription(scripted(linkFrame(3), linkFrame(4)));
     const news = changes.read();
     expect(indexes(news)).toEqual([3, 4]);
@@ -53,7 +53,7 @@ describe("reading", () => {
     expect(changes.read()).toEqual({ notifications: [], overrun: false });
   });
 
-  test("goes on after an overrun, and says that there was one", () => {
+  test("continues after an overrun, and reports it", () => {
     const changes = new Subscription(scripted(linkFrame(3), Errno.ENOBUFS, linkFrame(4)));
     const news = changes.read();
     expect(indexes(news)).toEqual([3, 4]);
@@ -72,14 +72,14 @@ describe("reading", () => {
     expect(new Subscription(scripted(overrun)).read()).toEqual({ notifications: [], overrun: true });
   });
 
-  test("leaves out what bridges say of their ports, and what is of no topic", () => {
+  test("leaves out bridges' messages about their ports, and messages of no topic", () => {
     const AF_BRIDGE = 7;
     const port = linkFrame(3, AF_BRIDGE, RtnlType.RTM_DELLINK);
     const other = writeFrame({ type: 80, flags: 0, sequence: 0, portId: 0, payload: new Uint8Array(12) });
     expect(new Subscription(scripted(port, other)).read()).toEqual({ notifications: [], overrun: false });
   });
 
-  test("passes on what else fails", () => {
+  test("passes on other errors", () => {
     expect(() => new Subscription(scripted(Errno.EPERM)).read()).toThrow(SyscallError);
   });
 });
@@ -134,7 +134,7 @@ describe("the kernel", () => {
     return Subscription.open({ topics, netns: namespace.fd, room });
   }
 
-  test("tells of interfaces, addresses, routes and neighbours that come, change and go", () => {
+  test("reports interfaces, addresses, routes and neighbours that come, change and go", () => {
     using namespace = new NetworkNamespace();
     namespace.ip("link", "set", "lo", "up");
     using changes = subscribe(namespace, ["link", "address", "route", "neighbour"]);
@@ -173,7 +173,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("tells of the topics asked for only", () => {
+  test("reports only the subscribed topics", () => {
     using namespace = new NetworkNamespace();
     using changes = subscribe(namespace, ["address"]);
     namespace.ip("link", "add", "dp0", "type", "veth", "peer", "name", "dp1");
@@ -181,7 +181,7 @@ describe("the kernel", () => {
     expect(changes.read().notifications.map(({ topic }) => topic)).toEqual(["address"]);
   });
 
-  test("says when there was no room for all of it, and goes on", () => {
+  test("reports an overrun, and continues", () => {
     using namespace = new NetworkNamespace();
     // The kernel makes at least some room of it.
     using changes = subscribe(namespace, ["link"], 1);

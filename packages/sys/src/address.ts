@@ -2,7 +2,8 @@
  * IPv4 and IPv6 addresses, as text and as bytes.
  *
  * In keys and records an address of either family has 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`. So each such
- * value has one text: the text `::ffff:10.0.0.1` would be a second one of 10.0.0.1, and {@link parseAddress} refuses it.
+ * value has one text: the text `::ffff:10.0.0.1` would be a second one of 10.0.0.1, and {@link parseAddress} refuses
+ * it.
  *
  * Parsing is strict. Octets are decimal without leading zeros, because programs disagree whether `010` is octal; IPv6
  * addresses have no zone. What is formatted is canonical: IPv6 by RFC 5952.

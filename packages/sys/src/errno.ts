@@ -15,12 +15,12 @@ for (const [value, name] of [
   nameByNumber.set(value, name);
 }
 
-/** `ENOENT` for 2; `E4001` for a number nobody named. Throws nothing. */
+/** `ENOENT` for 2; `E4001` for a number without a name. Throws nothing. */
 export function errnoName(errno: number): string {
   return nameByNumber.get(errno) ?? `E${errno}`;
 }
 
-/** errno(3) numbers of Linux this project branches on. */
+/** The errno(3) numbers of Linux that this project compares with. */
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
@@ -51,7 +51,7 @@ export const Errno = {
   ENOTSUPP: 524,
 } as const;
 
-/** A system call said no. `target` is what it was about: a path, an interface, an address. */
+/** A system call failed. `target` is its object: a path, an interface, an address. */
 export class SyscallError extends DatapathError {
   override readonly name = "SyscallError";
   readonly syscall: string;

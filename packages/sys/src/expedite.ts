@@ -5,7 +5,7 @@ import { libc } from "./libc.ts";
 
 const RCU_EXPEDITED = "/sys/kernel/rcu_expedited";
 
-/** Any number but 0 does it. By this one, what a process that was killed has left is told from what somebody set. */
+/** Any number but 0 has the effect. This one tells the setting of a killed process from an operator's. */
 const MARK = "25712";
 
 const LOCK_SH = 1;
@@ -13,13 +13,13 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 
 /**
- * Has the kernel end its RCU grace periods at once, instead of in its own good time, until this is disposed of.
+ * Has the kernel expedite its RCU grace periods until this is disposed of.
  *
  * Attaching a program to a TCX hook waits for a grace period, and so does deleting an interface: 7 to 15 ms each at 250
- * Hz, with the kernel's networking lock held. Expedited, it is a fraction of a millisecond, and an interrupt to each
- * busy processor; the kernel does so itself where it takes interfaces down (`synchronize_net`). The setting is the
- * machine's: it is taken back at the end by the last of those that asked for it, and what one that was killed has left
- * by the next one. A value that somebody else has set stays. Where it cannot be set, it takes longer, and nothing else.
+ * Hz, with the kernel's networking lock held. An expedited one takes a fraction of a millisecond and sends an interrupt
+ * to each busy processor; the kernel itself uses them when it takes interfaces down (`synchronize_net`). The setting is
+ * global: the last process that asked for it resets it, and the next process resets what a killed one has left. A value
+ * that another program has set stays. Where the setting cannot be written, changes take longer.
  *
  * Source: Documentation/admin-guide/kernel-parameters.txt, `rcupdate.rcu_expedited`.
  * It throws nothing.
@@ -37,7 +37,7 @@ export function expediteGracePeriods(path: string = RCU_EXPEDITED): Disposable {
   };
 }
 
-/** The descriptor whose shared lock says that somebody wants it; undefined when there is nothing to do, or no way. */
+/** A descriptor with a shared lock for as long as the setting is needed; undefined when it is set or cannot be. */
 function begin(path: string): Fd | undefined {
   let fd: Fd | undefined;
   try {
@@ -48,19 +48,19 @@ function begin(path: string): Fd | undefined {
       if (before === "0" || before === MARK) return fd;
     }
   } catch {
-    // Not this kernel's, or not ours to set: a container's /sys is read-only.
+    // The kernel lacks the setting, or it is read-only, as in a container.
   }
   fd?.close();
   return undefined;
 }
 
-/** Takes it back, unless somebody else still wants it: then that one does. */
+/** Resets it, unless another process still needs it: then that process does. */
 function end(fd: Fd, path: string): void {
   try {
     if (libc.flock(fd.number, LOCK_EX | LOCK_NB) !== 0) return;
     if (read(path) === MARK) writeFileSync(path, "0\n");
   } catch {
-    // The next one takes it back.
+    // The next process resets it.
   }
 }
 

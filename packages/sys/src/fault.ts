@@ -17,8 +17,8 @@ let passed = 0;
 /**
  * Makes changes of this process fail, or ends it before one. `kill:12` ends the process with SIGKILL instead of making
  * the twelfth change from now on, `fail:7` makes the seventh fail, `fail:7,kill:9` kills it while it undoes what it did
- * before the seventh. `kill:link to dp_arp` means the first change with these words. The rest of the text is ignored. It
- * throws nothing.
+ * before the seventh. `kill:link to dp_arp` means the first change with these words. The rest of the text is ignored.
+ * It throws nothing.
  */
 export function injectFaults(text: string): void {
   faults = [...text.matchAll(/(kill|fail):([^,]+)/g)].map(([, what, at = ""]) => ({

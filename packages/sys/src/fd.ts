@@ -2,7 +2,7 @@ import { check, libc } from "./libc.ts";
 
 /** open(2) flags. */
 export const O_RDONLY = 0;
-/** Fails for what is no directory (open(2)). */
+/** Fails for a file that is not a directory (open(2)). */
 export const O_DIRECTORY = 0o200000;
 const O_CLOEXEC = 0o2000000;
 

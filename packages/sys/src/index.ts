@@ -1,7 +1,7 @@
 // For TypeScript before `Disposable` is in its default library; the other packages' declarations get it from here.
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * libc, as far as the other packages need it, and the errors that all of them throw.
+ * What the other packages need of libc, addresses, and the error classes that all of them throw.
  *
  * @module @dp/sys
  */

@@ -8,22 +8,21 @@ import { type LockHolder, lockHolder } from "./lock-holder.ts";
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** A shorter wait is nothing to speak of. */
-const PATIENCE_MS = 1000;
+/** A wait this long is reported. */
+const REPORT_AFTER_MS = 1000;
 const LONGEST_SLEEP_MS = 250;
 
 /**
- * Takes the exclusive flock(2) of a directory, waiting for whoever holds it. The kernel lets go of it when the holder
- * ends, however it ends; so there is no stale lock to clean up.
+ * Takes the exclusive flock(2) of a directory, and waits while another process holds it. The kernel releases a lock
+ * when its process ends, so there are no stale locks.
  *
- * It polls rather than blocks: a thread asleep in flock(2) could neither time out nor be interrupted.
+ * It polls: a thread that sleeps in flock(2) could neither time out nor be interrupted.
  *
  * @param timeoutMs gives up after this many milliseconds with a `BUSY` error that names the holder
- * @param onWait told once, after a second of waiting, who is waited for, as far as that can be seen
- * @param signal ends the wait: its reason is thrown then. A lock that is free is taken all the same, unless it is
- *   aborted already
+ * @param onWait called once, after a second of waiting, with the holder where it is known
+ * @param signal ends the wait, with its reason as the error. A free lock is taken unless the signal is aborted already
  * @returns the lock: closing it releases it
- * @throws SyscallError for a directory that is not there
+ * @throws SyscallError when the directory does not exist
  */
 export async function lockDirectory(
   directory: string,
@@ -39,12 +38,12 @@ export async function lockDirectory(
       if (tryLock(fd, directory)) return fd;
       const waited = performance.now() - start;
       if (waited >= timeoutMs) throw heldBy(lockHolder(directory), directory, timeoutMs);
-      if (waited >= PATIENCE_MS && !told) {
+      if (waited >= REPORT_AFTER_MS && !told) {
         onWait?.(lockHolder(directory));
         told = true;
       }
-      // Longer, the longer it takes: two hundred waiters would keep the processors busy with asking. And with noise, so
-      // that they do not wake as one.
+      // Naps grow, because two hundred waiting processes would keep the processors busy, and vary, so that they do not
+      // all wake at once.
       const nap = Math.min(LONGEST_SLEEP_MS, 5 + waited / 20) * (0.5 + Math.random());
       await interruptible(Math.min(nap, timeoutMs - waited), signal);
     }
@@ -58,7 +57,7 @@ async function interruptible(milliseconds: number, signal: AbortSignal | undefin
   try {
     await sleep(milliseconds, undefined, signal && { signal });
   } catch (error) {
-    // The runtime's own AbortError stands for it.
+    // The runtime throws an AbortError of its own instead of the reason.
     signal?.throwIfAborted();
     throw error;
   }

@@ -27,7 +27,7 @@ export function newNetns(): Fd {
   }
 }
 
-/** Opens a network namespace by its path. Throws `SyscallError`, or `DatapathError` for a file that is none. */
+/** Opens a network namespace by its path. Throws `SyscallError`, or `DatapathError` for another kind of file. */
 export function openNetns(path: string): Fd {
   const fd = open(path, O_RDONLY, `open network namespace ${path}`);
   try {

@@ -92,8 +92,8 @@ export class Prefix {
   }
 
   /**
-   * The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. Throws `RangeError` for
-   * another number of bytes.
+   * The index of an address in its 16-byte form; undefined outside of the prefix. Exact up to 2^53. Throws `RangeError`
+   * for another number of bytes.
    */
   indexOf(address: Uint8Array): number | undefined {
     return this.contains(address) ? Number(numberOf(address) - this.#first) : undefined;

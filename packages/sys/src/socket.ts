@@ -14,21 +14,20 @@ export function bindSocket(fd: Fd, address: Uint8Array, op = "bind a socket"): v
   check(libc.bind(fd.number, address, address.byteLength), op, "bind");
 }
 
-/** bind(2) where a refusal is an answer, not a failure. Returns 0, or a negative errno. Throws nothing. */
+/** bind(2) for callers that expect it to fail. Returns 0, or a negative errno. Throws nothing. */
 export function tryBind(fd: Fd, address: Uint8Array): number {
   return libc.bind(fd.number, address, address.byteLength) === 0 ? 0 : -lastErrno();
 }
 
-/** setsockopt(2), also on a descriptor somebody else owns. Throws `SyscallError`. */
+/** setsockopt(2), also on a descriptor that the caller does not own. Throws `SyscallError`. */
 export function setSocketOption(fd: Fd | number, level: number, name: number, value: Uint8Array, op: string): void {
   const number = typeof fd === "number" ? fd : fd.number;
   check(libc.setsockopt(number, level, name, value, value.byteLength), op, "setsockopt");
 }
 
 /**
- * getsockopt(2) on a descriptor somebody else owns. Fills `value` and returns the length written, or a negative errno:
- * for the callers of this, "no such option value" is an answer, not a failure.
- * It throws nothing.
+ * getsockopt(2) on a descriptor that the caller does not own. Fills `value` and returns the length written, or a
+ * negative errno: callers expect that an option has no value. It throws nothing.
  */
 export function getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
   const length = new Uint32Array([value.byteLength]);

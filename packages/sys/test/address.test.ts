@@ -67,7 +67,7 @@ describe("IPv4", () => {
     expect(parseIpv4("10.1.0.7")).toBe(0x0a010007);
   });
 
-  test.each(NOT_IPV4)("%j is no address", (text) => {
+  test.each(NOT_IPV4)("%j is not an address", (text) => {
     expect(parseIpv4(text)).toBeUndefined();
     expect(parseAddress(text)).toBeUndefined();
   });
@@ -104,7 +104,7 @@ describe("IPv6", () => {
     expect(formatIpv6(parseIpv6(text) as Uint8Array)).toBe(canonical);
   });
 
-  test.each(NOT_IPV6)("%j is no address", (text) => {
+  test.each(NOT_IPV6)("%j is not an address", (text) => {
     expect(parseIpv6(text)).toBeUndefined();
     expect(parseAddress(text)).toBeUndefined();
   });

@@ -16,7 +16,7 @@ describe("expedited grace periods", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test("are for as long as somebody wants them", () => {
+  test("last until the last process that needs them is done", () => {
     const one = expediteGracePeriods(path);
     const mark = value();
     expect(Number(mark)).toBeGreaterThan(1);
@@ -28,11 +28,11 @@ describe("expedited grace periods", () => {
     expect(value()).toBe("0");
   });
 
-  test("of one that was killed end with the next one", () => {
+  test("of a killed process end with the next process", () => {
     expediteGracePeriods(path);
     const left = value();
     expect(left).not.toBe("0");
-    // The lock goes with the process; here, with another file in its place.
+    // A process loses its lock when it ends; here, because another file takes its place.
     rmSync(path);
     writeFileSync(path, `${left}\n`);
     {
@@ -42,7 +42,7 @@ describe("expedited grace periods", () => {
     expect(value()).toBe("0");
   });
 
-  test("that somebody else has set stay", () => {
+  test("that another program has set stay", () => {
     writeFileSync(path, "1\n");
     {
       using _ours = expediteGracePeriods(path);
@@ -51,7 +51,7 @@ describe("expedited grace periods", () => {
     expect(value()).toBe("1");
   });
 
-  test("that somebody else takes back meanwhile are not set anew", () => {
+  test("that another program changes meanwhile keep its value", () => {
     {
       using _ours = expediteGracePeriods(path);
       writeFileSync(path, "1\n");
@@ -59,7 +59,7 @@ describe("expedited grace periods", () => {
     expect(value()).toBe("1");
   });
 
-  test("where there is no such setting, or none that may be set, are done without", () => {
+  test("are not needed: a missing or read-only setting is no error", () => {
     using _none = expediteGracePeriods(join(folder, "none"));
     using _folder = expediteGracePeriods(folder);
     using _garbage = expediteGracePeriods("/proc/version");

@@ -42,17 +42,17 @@ async function failure(promise: Promise<Fd>): Promise<DatapathError> {
   return error as DatapathError;
 }
 
-test("a lock is exclusive, and goes to who waits for it when it is free", async () => {
+test("a lock is exclusive, and the waiting process gets it when it is released", async () => {
   const first = await lockDirectory(directory, 1000);
   const order: string[] = [];
   const second = lockDirectory(directory, 20_000).then((lock) => {
     order.push("second");
     return lock;
   });
-  order.push("first lets go");
+  order.push("first releases it");
   first.close();
   (await second).close();
-  expect(order).toEqual(["first lets go", "second"]);
+  expect(order).toEqual(["first releases it", "second"]);
   expect(lockHolder(directory)).toBeUndefined();
 });
 
@@ -69,7 +69,7 @@ test("a signal ends the wait with its reason, and nothing is held then", async (
   expect(lockHolder(directory)).toBeUndefined();
 });
 
-test("who has waited in vain is told which process holds it, by number and command", async () => {
+test("a wait that times out names the process that holds the lock, by number and command", async () => {
   await using holder = await otherProcess(directory);
   expect(lockHolder(directory)).toMatchObject({
     pid: holder.pid,
@@ -83,12 +83,12 @@ test("who has waited in vain is told which process holds it, by number and comma
   expect((await failure(lockDirectory(directory, 0))).message).toEndWith("is changing it");
 });
 
-test("who waits longer than a second is told for whom, once; and a killed holder lets go", async () => {
+test("a wait of more than a second reports the holder once, and ends when the holder is killed", async () => {
   const told: unknown[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   await using holder = await otherProcess(directory);
-  const waiting = lockDirectory(directory, 60_000, (who) => {
-    told.push(who?.pid);
+  const waiting = lockDirectory(directory, 60_000, (holderNow) => {
+    told.push(holderNow?.pid);
     resolve();
   });
   await promise;
@@ -98,7 +98,7 @@ test("who waits longer than a second is told for whom, once; and a killed holder
   (await waiting).close();
 });
 
-test("the holder is told from who waits, from other kinds of locks, and from other files of that number", () => {
+test("the holder is told from waiting processes, other kinds of locks and other files with the same number", () => {
   const locks = [
     "1: POSIX  ADVISORY  WRITE 11 00:2f:77 0 EOF",
     "2: FLOCK  ADVISORY  WRITE 12 00:30:77 0 EOF",

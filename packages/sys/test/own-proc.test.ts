@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { withOwnProc } from "../src/index.ts";
 
-test("a procfs of one's own has what /proc has, and is gone after", () => {
+test("an own procfs has the contents of /proc, and is unmounted afterwards", () => {
   const before = readdirSync("/proc/self/fd").length;
   const path = withOwnProc((proc) => {
     expect(readFileSync(`${proc}/sys/kernel/ostype`, "utf8")).toBe("Linux\n");
@@ -14,7 +14,7 @@ test("a procfs of one's own has what /proc has, and is gone after", () => {
   expect(readdirSync("/proc/self/fd").length).toBe(before);
 });
 
-test("what fails in it fails, and leaves nothing open", () => {
+test("an error inside is passed on, and nothing stays open", () => {
   const before = readdirSync("/proc/self/fd").length;
   expect(() => withOwnProc(() => readFileSync("/proc/none"))).toThrow("ENOENT");
   expect(readdirSync("/proc/self/fd").length).toBe(before);

@@ -49,7 +49,7 @@ test("a descriptor is closed once, and its number is not handed out after that",
   expect(again.number).toBe(number);
 });
 
-test("a file that is no namespace is refused as one", () => {
+test("a file that is not a namespace is refused", () => {
   expect(() => openNetns("/dev/null")).toThrow("not a namespace file");
   expect(() => openNetns("/proc/nonexistent")).toThrow("No such file or directory");
 });

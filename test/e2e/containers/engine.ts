@@ -48,7 +48,7 @@ export class Scratch implements AsyncDisposable {
    */
   async #abandoned(): Promise<void> {
     for (let looks = 0; commandLines().some((command) => command.includes(this.folder)); looks++) {
-      if (looks === 600) throw new Error(`somebody still works in ${this.folder}`);
+      if (looks === 600) throw new Error(`a process still works in ${this.folder}`);
       await Bun.sleep(50);
     }
   }

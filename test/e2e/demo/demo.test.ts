@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
  */
 import { join } from "node:path";
 import { Program } from "@dp/test-kit/program.ts";
-import { NOBODY } from "../topology/nobody.ts";
+import { AS_ORDINARY_USER } from "../topology/ordinary-user.ts";
 
 const DEMO = [join(import.meta.dirname, "../../../tools/demo")];
 
@@ -60,7 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
 }
 
 test("an ordinary user is told to be root, and how", async () => {
-  await using demo = new Program([...NOBODY, ...DEMO]);
+  await using demo = new Program([...AS_ORDINARY_USER, ...DEMO]);
   const { code, stderr } = await demo.finished();
   expect(code).toBe(1);
   expect(stderr).toContain("sudo tools/demo");

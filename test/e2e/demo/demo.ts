@@ -8,7 +8,7 @@ import { inventory } from "@dp/test-kit/inventory.ts";
 import { withResolver } from "../internet/with-resolver.ts";
 import { DP } from "../topology/dp.ts";
 import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
-import { Disappointment, Story } from "./story.ts";
+import { UnexpectedResult, Story } from "./story.ts";
 
 const VERSION = "1.21.4";
 const PORT = "25570";
@@ -17,7 +17,7 @@ const [PLAYER_ADDRESS] = PLAYER_ADDRESSES;
 
 /** Out on the internet: a web server, and the resolver that knows its name. */
 const [WEB, RESOLVER, SITE] = ["192.0.2.80", "192.0.2.53", "www.example.test"] as const;
-/** What the container has in its resolv.conf. Nobody has that address here: the proxy asks a resolver of its own. */
+/** What the container has in its resolv.conf. No computer has that address here: the proxy asks a resolver of its own. */
 const PUBLIC_RESOLVER = "9.9.9.9";
 
 const story = new Story();
@@ -41,7 +41,7 @@ async function tell(): Promise<void> {
   const server = story.start(container, ["bun", "test/e2e/minecraft/server.ts", VERSION, "25565"]);
   story.output(JSON.stringify(await server.event("listening")));
   story.check(
-    "it listens, and nobody can reach it: the container has only a loopback interface",
+    "it listens, and cannot be reached: the container has only a loopback interface",
     (await container.links()).length,
     1,
   );
@@ -99,16 +99,16 @@ async function tell(): Promise<void> {
 
   story.chapter("What the host knows");
   await story.command(host, ["dp", "list"]);
-  await story.command(host, ["dp", "show", "--port", PORT]);
+  await story.command(host, ["dp", "show", "lobby"]);
   const [listed] = await dp.list();
-  const { flows } = await dp.json<{ flows: number }>("show", "--port", PORT);
+  const { flows } = await dp.json<{ flows: number }>("show", "lobby");
   story.check("what the container opened is counted with its server", flows > 1, true);
-  story.check("one server, active", [listed?.port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
+  story.check("one server, active", [listed?.forwards[0].port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
 
   story.chapter("The host takes the server away again");
   proxy.kill("SIGTERM");
   story.check("the proxy stops when it is told to", (await proxy.finished()).code, 0);
-  await story.command(host, ["dp", "del-server", "--port", PORT]);
+  await story.command(host, ["dp", "del-server", "lobby"]);
   const refused = await story.command(player, [...CLIENT, "ping"], { expected: "failure" });
   story.check("the player's connection is refused", refused.events[0]?.["reason"], "ECONNREFUSED");
   story.check("the server still runs, in a container without a network", (await container.links()).length, 1);
@@ -134,7 +134,7 @@ try {
   story.check("and nothing is left behind", left, []);
   story.say("", `All as it should be, in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
 } catch (error) {
-  const why = error instanceof Disappointment || !(error instanceof Error) ? String(error) : error.stack;
+  const why = error instanceof UnexpectedResult || !(error instanceof Error) ? String(error) : error.stack;
   process.stderr.write(`\ndemo: failed: ${why}\n`);
   process.exitCode = 1;
 }

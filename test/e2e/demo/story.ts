@@ -2,14 +2,14 @@ import { Program } from "@dp/test-kit/program.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
 
 /** A step of the demo that was not what it should be. */
-export class Disappointment extends Error {
-  override readonly name = "Disappointment";
+export class UnexpectedResult extends Error {
+  override readonly name = "UnexpectedResult";
 }
 
 const colored = process.stdout.isTTY && !process.env["NO_COLOR"];
 const paint = (code: number, text: string) => (colored ? `\x1b[${code}m${text}\x1b[0m` : text);
 
-/** Tells what is going on, runs commands where everybody can see them, and checks what came of it. */
+/** Tells what is going on, runs commands visibly, and checks the results. */
 export class Story {
   #chapter = 0;
 
@@ -38,7 +38,7 @@ export class Story {
     this.output(output.stdout + output.stderr);
     const done = output.code === 0;
     if (done !== (expected === "success")) {
-      throw new Disappointment(`the command ended with exit status ${output.code}; expected was ${expected}`);
+      throw new UnexpectedResult(`the command ended with exit status ${output.code}; expected was ${expected}`);
     }
     return { ...output, events: program.events };
   }
@@ -59,7 +59,7 @@ export class Story {
       return;
     }
     this.#print(`   ${paint(31, "✗")} ${what}`);
-    throw new Disappointment(`${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`);
+    throw new UnexpectedResult(`${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`);
   }
 
   #show(where: NetworkNamespace, command: readonly string[]): void {

@@ -105,7 +105,7 @@ export const AROUND: Arrangement = {
       },
     };
   },
-  otherwise: every({ reaches: ["host"], drops: { around: 1 }, because: "seen there, but routed nowhere" }, [
+  otherwise: every({ reaches: ["host"], drops: { bypass: 1 }, because: "seen there, but routed nowhere" }, [
     ...JUDGED_BY_ADDRESS,
     "a ping to the internet, from a stranger's address",
   ]),

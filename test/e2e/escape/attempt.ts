@@ -1,7 +1,7 @@
 import { SyscallError } from "@dp/sys";
 import { Injector, type Offload } from "../raw/packet-socket.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { type Ground, HOST_PORT, type Place, type World } from "./world.ts";
+import { type Ground, PUBLIC_PORT, type Place, type World } from "./world.ts";
 
 /** What an attempt leads to. Nothing at all: the container's own kernel, or the veth pair, does not carry it. */
 export interface Outcome {
@@ -132,14 +132,14 @@ function checkAddresses(place: Place, frame: Buffer, { self, gateway, host, play
   };
   if (!right[place].includes(path)) throw new Error(`seen at "${place}": a packet from ${path}`);
   const sourcePort = frame.readUInt16BE(14 + ((frame[14] as number) & 0xf) * 4);
-  if (place === "uplink" && sourcePort !== HOST_PORT) throw new Error(`left the uplink from port ${sourcePort}`);
+  if (place === "uplink" && sourcePort !== PUBLIC_PORT) throw new Error(`left the uplink from port ${sourcePort}`);
 }
 
 export function observe(world: World, { mark, drops }: { mark: string; drops: Record<string, number> }): Observed {
   const seen = world.seen(mark);
   for (const [place, frames] of Object.entries(seen) as [Place, Buffer[]][]) {
     // What came around the programs is seen as it was made, and dropped right after.
-    if (place === "host" && drops["around"] === frames.length) continue;
+    if (place === "host" && drops["bypass"] === frames.length) continue;
     for (const frame of frames) checkAddresses(place, frame, world.ground);
   }
   return { reaches: Object.keys(seen).sort(), drops };

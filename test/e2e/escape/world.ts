@@ -25,9 +25,9 @@ import { WATCHED_ETHER_TYPES } from "./ether-types.ts";
 export type Place = "uplink" | "containers" | "host";
 
 export const GAME_PORT = 25565;
-export const HOST_PORT = 25570;
+export const PUBLIC_PORT = 25570;
 
-/** Whom frames are from and to. */
+/** Source and destination of frames. */
 export interface Ground {
   /** The attacker's own address. */
   readonly self: string;
@@ -97,11 +97,11 @@ export class World implements AsyncDisposable {
     this.#injector = injector;
     const { attacker, friend, stranger } = parts;
     this.ground = {
-      self: attacker.containerAddress,
-      gateway: attacker.hostPeer.address,
-      friend: friend.containerAddress,
-      stranger: stranger.containerAddress,
-      otherGateway: stranger.hostPeer.address,
+      self: attacker.addresses.ipv4.container,
+      gateway: attacker.addresses.ipv4.gateway,
+      friend: friend.addresses.ipv4.container,
+      stranger: stranger.addresses.ipv4.container,
+      otherGateway: stranger.addresses.ipv4.gateway,
       host: PUBLIC_ADDRESS,
       player: PLAYER_ADDRESSES[0],
       neighbour: NEIGHBOUR_ADDRESS,
@@ -117,7 +117,7 @@ export class World implements AsyncDisposable {
     await net.container("attacker").sysctl("net.ipv6.conf.default.disable_ipv6", 1);
     await net.dp.must("load");
     const group = ["--group", "g"];
-    const attacker = await net.dp.addServer(HOST_PORT, net.container("attacker"), "--name", "attacker", ...group);
+    const attacker = await net.dp.addServer(PUBLIC_PORT, net.container("attacker"), "--name", "attacker", ...group);
     const friend = await net.dp.addServer(25571, net.container("friend"), "--name", "friend", ...group);
     const stranger = await net.dp.addServer(25572, net.container("stranger"), "--name", "stranger");
     const watch = async (...at: Parameters<typeof Sniffer.open>) => made.use(await Sniffer.open(...at));
@@ -128,8 +128,8 @@ export class World implements AsyncDisposable {
     };
     const toStranger = made.use(await Injector.open(net.host, stranger.hostPeer.name));
     const objects = made.use(openPinned({ pinRoot: net.dp.pinRoot }));
-    // Nobody listens, but from now on the player is one.
-    await refusal(net.player(), { port: HOST_PORT });
+    // Nothing listens there, but from now on this is a player.
+    await refusal(net.player(), { port: PUBLIC_PORT });
     const injector = await Injector.open(net.container("attacker"), "eth0");
     return new World({ net, attacker, friend, stranger, observers, toStranger, objects, made: made.move() }, injector);
   }
@@ -172,15 +172,16 @@ export class World implements AsyncDisposable {
       this.mark(),
     ]);
     const [reply, ping, group, local] = expected.map(([, mark]) => mark) as [string, string, string, string];
-    const fromGame = (dst: number, mark: string) => tcp({ flags: "PA", src: attacker.gamePort, dst }, mark);
+    const fromGame = (dst: number, mark: string) => tcp({ flags: "PA", src: attacker.forwards[0].containerPort, dst }, mark);
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.player }, fromGame(40_000, reply))));
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.gateway }, icmp({ type: 8 }, ping))));
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.friend }, fromGame(GAME_PORT, group))));
-    const { hostPeer, containerPeer, containerAddress } = stranger;
+    const { hostPeer, containerPeer, addresses } = stranger;
+    const { container, gateway } = addresses.ipv4;
     toStranger.send(
       ethernet(
         { src: hostPeer.mac, dst: containerPeer.mac },
-        ipv4({ src: hostPeer.address, dst: containerAddress }, icmp({ type: 8 }, local)),
+        ipv4({ src: gateway, dst: container }, icmp({ type: 8 }, local)),
       ),
     );
     for (const [place, mark] of expected) await this.#arrives(place, mark);
@@ -194,17 +195,16 @@ export class World implements AsyncDisposable {
     }
   }
 
-  /** Packets of the attacker that were dropped, by reason; not those of nobody. */
+  /** Packets of the attacker that were dropped, by reason. */
   drops(): Record<string, number> {
-    const drops = this.#parts.objects.counters(this.attacker.hostPeer.ifindex)?.drops ?? {};
+    const drops = this.#parts.objects.drops.read(this.attacker.id) ?? {};
     return Object.fromEntries(Object.entries(drops).map(([reason, packets]) => [reason, Number(packets)]));
   }
 
   /** The same as `dp show --json` tells it, which takes a hundred times longer. */
   async shownDrops(): Promise<Record<string, number>> {
-    type Shown = { counters: { drops: Record<string, number> } };
-    const { counters } = await this.net.dp.json<Shown>("show", "--port", `${HOST_PORT}`);
-    return counters.drops;
+    const { drops } = await this.net.dp.json<{ drops: Record<string, number> }>("show", `id:${this.attacker.id}`);
+    return drops;
   }
 
   /** Whom the host and the other containers take for whom. */

@@ -1,5 +1,5 @@
 /**
- * A SOCKS5 proxy (RFC 1928) that asks nobody who they are, and connects to IPv4 addresses. Tells every request.
+ * A SOCKS5 proxy (RFC 1928) without authentication that connects to IPv4 addresses. Tells every request.
  *
  *     bun proxies/socks.ts ADDRESS PORT
  */

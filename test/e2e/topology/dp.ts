@@ -6,26 +6,34 @@ import type { NetworkNamespace } from "./namespace.ts";
 /** The compiled executable: what operators run is what is tested. */
 export const DP = join(import.meta.dirname, "../../../packages/cli/dist/dp");
 
-/** A server as `dp add-server --json`, `dp list --json` and `dp show --json` tell it. */
+/** A server as `dp add-server --json`, `dp list --json` and `dp show --json` print it. */
 export interface Server {
-  readonly port: number;
-  readonly address: string;
+  readonly id: number;
   readonly name: string;
   readonly group: string | null;
-  readonly gamePort: number;
   readonly state: string;
   readonly createdAt: string;
   readonly netns: string;
-  readonly containerAddress: string;
+  /** `dp add-server` makes one. */
+  readonly forwards: readonly [Forward];
+  readonly addresses: { readonly ipv4: { readonly container: string; readonly gateway: string } };
   readonly hostPeer: Peer;
   readonly containerPeer: Peer;
+}
+
+interface Forward {
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
+  readonly containerAddress: string;
+  readonly containerPort: number;
+  readonly uplink: string | null;
 }
 
 interface Peer {
   readonly ifindex: number;
   readonly name: string;
   readonly mac: string;
-  readonly address: string;
 }
 
 const NO_GUARD = /^dp: warning: this kernel \(before 6\.4\) has no BPF programs in netfilter: .*\n/;

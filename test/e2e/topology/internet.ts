@@ -12,7 +12,7 @@
  *                                      ┌──────────────┴──┐
  *                                      │ host            │   `dp` runs here
  *                                      └─┬─────────────┬─┘
- *                                     (dp25570)     (dp25571)  made by `dp add-server`
+ *                                       (dp1)         (dp2)    made by `dp add-server`
  *                                     container     container
  *
  * Every box is a network namespace, and none is the machine's own. The host neither forwards nor filters: what reaches

@@ -33,7 +33,7 @@ async function stateOfNamespace(namespace: NetworkNamespace): Promise<State> {
     json(["ip", "-n", name, "-d", "-j", "link"]),
     json(["ip", "-n", name, "-d", "-j", "address"]),
     json(["ip", "-4", "-n", name, "-d", "-j", "route", "show", "table", "all"]),
-    // Only neighbours that somebody has set: the kernel's own come and go.
+    // Only neighbours that were set: those that the kernel found come and go.
     json(["ip", "-n", name, "-d", "-j", "neighbour", "show", "nud", "permanent"]),
     json(["tc", "-n", name, "-j", "qdisc"]),
   ]);
@@ -115,8 +115,8 @@ function pins(root: string): string[] {
 }
 
 function maps(directory: string): Record<string, string[]> {
-  // Written to by the programs alone, at any time; dp_players has all its entries from the start, megabytes of them.
-  const names = readdirSync(directory).filter((name) => !["dp_players", "dp_sweeps"].includes(name));
+  // Written by the programs, at any time; dp_traffic has all its entries from the start, megabytes of them.
+  const names = readdirSync(directory).filter((name) => !["dp_traffic", "dp_sweeps"].includes(name));
   return Object.fromEntries(names.map((name) => [name, entries(join(directory, name)).sort()]));
 }
 
@@ -125,11 +125,17 @@ export function mapUnder(pinRoot: string, name: string): string[] {
   return entries(join(pinRoot, "maps", name)).sort();
 }
 
-/** The kernel prints a pinned map that has BTF as text to whoever reads the file, but for those of devices. */
+/** "7: {0,}": an array's entry that was never written. */
+const EMPTY = /^\d+: \{0,\}$/;
+
+/**
+ * The kernel prints a pinned map that has BTF as text to a reader of the file, but not those of devices and of maps: the
+ * value in an array of maps is the kernel's number of the inner map.
+ */
 function entries(path: string): string[] {
   try {
     const lines = readFileSync(path, "utf8").split("\n");
-    return lines.filter((line) => line !== "" && !line.startsWith("#"));
+    return lines.filter((line) => line !== "" && !line.startsWith("#") && !EMPTY.test(line));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
     using map = BpfMap.fromPin(path, u32, u32);
@@ -137,21 +143,49 @@ function entries(path: string): string[] {
   }
 }
 
+/** "7: {1796045030818000000,1,0,}" in dp_changes: a removed server, whose id is not used again for 2 seconds. */
+const REMOVED = /^\d+: \{\d+,1,0,\}$/;
+
+/** The entries of dp_changes without those of removed servers: servers that a command is changing, or was killed at. */
+export function withoutRemoved(changes: readonly string[]): string[] {
+  return changes.filter((line) => !REMOVED.test(line));
+}
+
 /**
- * What a state has in common with one that came about in another way, one line each: the numbers that the kernel gives
- * out anew each time are left out, and of a map's entries there is only how many there are.
+ * What a state has in common with one that came about in another way, one line each. Left out are the numbers that the
+ * kernel gives out anew each time, and the ids of servers: their interfaces and MACs are numbered in the order of the
+ * ids. Of a map's entries there is only how many there are.
  */
 export function shapeOf(state: State): string[] {
   const { maps: contents, mounts: _, ...rest } = state;
   const counts = Object.entries((contents ?? {}) as Record<string, string[]>).map(([name, lines]) => {
     const keys = lines.filter((line) => /^[^\s}].*: ?/.test(line));
-    return `entries of ${name}: ${keys.length}`;
+    return `entries of ${name}: ${(name === "dp_changes" ? withoutRemoved(keys) : keys).length}`;
   });
   const lines = Object.entries(rest).flatMap(([what, value]) => {
     if (Array.isArray(value)) return value.map((each) => `${what}: ${stable(each)}`);
     return Object.entries(value as object).map(([name, each]) => `${what}: ${name}: ${stable(each)}`);
   });
-  return [...lines, ...counts].sort();
+  return [...numbered(lines), ...counts].sort();
+}
+
+const HOST_PEER = /(?<![a-z0-9])dp(\d+)(?!\d)/g;
+const CONTAINER_MAC = /0a:58((?::[0-9a-f]{2}){4})/g;
+
+/** Replaces the ids of servers, in the names of host peers and in the MACs of containers, by their order. */
+function numbered(lines: readonly string[]): string[] {
+  const idIn = (mac: string) => Number.parseInt(mac.replaceAll(":", ""), 16);
+  const ids = lines.flatMap((line) => [
+    ...Array.from(line.matchAll(HOST_PEER), ([, id]) => Number(id)),
+    ...Array.from(line.matchAll(CONTAINER_MAC), ([, mac = ""]) => idIn(mac)),
+  ]);
+  const order = [...new Set(ids)].toSorted((one, other) => one - other);
+  const number = (id: number) => order.indexOf(id) + 1;
+  return lines.map((line) =>
+    line
+      .replace(HOST_PEER, (_, id: string) => `host peer ${number(Number(id))}`)
+      .replace(CONTAINER_MAC, (_, mac: string) => `MAC of container ${number(idIn(mac))}`),
+  );
 }
 
 /** What is not as it was to be: lines that lack, and lines that should not be there. */

@@ -1,8 +1,8 @@
 import type { NetworkNamespace } from "../topology/namespace.ts";
 
 /**
- * Counts the TCP packets that reach an interface, and what asks who has an address, before anything else there sees
- * them: also those that nobody in that namespace is waiting for.
+ * Counts the TCP and ARP packets that reach an interface, before anything else there sees them: also those that no
+ * socket in that namespace waits for.
  */
 export class Counted {
   readonly #namespace: NetworkNamespace;

@@ -18,7 +18,7 @@ const PAUSE_MS = 50;
 const rounds = Array.from({ length: Number(streams) }, () => 0);
 let opened = 0;
 let answered = 0;
-/** Nobody new comes; those who are there finish. */
+/** No new connections; those that are open finish. */
 let closing = false;
 let stopping = false;
 

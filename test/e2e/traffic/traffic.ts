@@ -69,14 +69,14 @@ export async function refusal(player: NetworkNamespace, { address = PUBLIC_ADDRE
   return failed["code"] as string;
 }
 
-/** How a connection ends that is made but leads nowhere: the name of the errno, or "closed". */
-export async function disappointment(
+/** How a connection ends that is made but not answered: the name of the errno, or "closed". */
+export async function connectionError(
   player: NetworkNamespace,
   { address = PUBLIC_ADDRESS, port }: Target,
 ): Promise<string> {
   await using client = player.spawn([...program("client"), address, `${port}`, "echo", "60"]);
   const { code } = await client.event("failed");
-  if (client.events.some(({ event }) => event === "echo")) throw new ProgramError("it led somewhere");
+  if (client.events.some(({ event }) => event === "echo")) throw new ProgramError("it was answered");
   return code as string;
 }
 

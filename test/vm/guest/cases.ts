@@ -1,10 +1,10 @@
 import type { Case } from "./case.ts";
-import { collect } from "./cases/collect.ts";
 import { freeze } from "./cases/freeze.ts";
 import { guard } from "./cases/guard.ts";
 import { kill } from "./cases/kill.ts";
 import { load } from "./cases/load.ts";
 import { redirect } from "./cases/redirect.ts";
+import { repair } from "./cases/repair.ts";
 import { servers } from "./cases/servers.ts";
 import { traffic } from "./cases/traffic.ts";
 import { unload } from "./cases/unload.ts";
@@ -21,7 +21,7 @@ export const CASES: readonly Case[] = [
   guard,
   upgrade,
   kill,
-  collect,
+  repair,
   freeze,
   ...uplinks,
   ...unload,

@@ -1,14 +1,16 @@
-import { stateOf } from "../../e2e/topology/state.ts";
+import { stateOf, withoutRemoved } from "../../e2e/topology/state.ts";
 import type { World } from "./world.ts";
 
 /** They come and go by themselves. */
-const FLOWS = new Set(["dp_flows", "dp_origins"]);
+const FLOWS = new Set(["dp_flows", "dp_origins", "dp_flow_counts"]);
 
 /** What is there. Not the counters in the maps' values: a container's kernel may say something at any time. */
 export async function settled(world: World): Promise<Record<string, unknown>> {
   const state = await stateOf(world.net);
   const maps = Object.entries(state["maps"] as Record<string, string[]>);
-  const keys = maps.filter(([name]) => !FLOWS.has(name)).map(([name, lines]) => [name, lines.flatMap(keyIn)]);
+  const keys = maps
+    .filter(([name]) => !FLOWS.has(name))
+    .map(([name, lines]) => [name, (name === "dp_changes" ? withoutRemoved(lines) : lines).flatMap(keyIn)]);
   return { ...state, maps: Object.fromEntries(keys) as unknown };
 }
 

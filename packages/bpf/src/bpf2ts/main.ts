@@ -9,7 +9,7 @@ function writeAll(fd: number, text: string): void {
       done += writeSync(fd, bytes, done);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Whoever read it has seen enough.
+      // The reader of the pipe has closed it, as head does.
       if (code === "EPIPE") return;
       if (code !== "EAGAIN") throw error;
     }

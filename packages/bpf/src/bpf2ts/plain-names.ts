@@ -3,8 +3,8 @@ import type { LayoutModel } from "./layout-model.ts";
 import { ModelError } from "./model-error.ts";
 
 /**
- * Refuses names that C does not allow: an object file is not trusted, and its names become code here. The kernel refuses
- * such BTF too. Throws {@link ModelError}.
+ * Refuses names that C does not allow: an object file is not trusted, and its names become code here. The kernel
+ * refuses such BTF too. Throws {@link ModelError}.
  */
 export function refuseOddNames(
   { enums, structs, maps, variables }: LayoutModel,
@@ -26,5 +26,5 @@ export function refuseOddNames(
 }
 
 function odd(name: string): ModelError {
-  return new ModelError(`${JSON.stringify(name)} is no name in C`, "the object is damaged, or not to be trusted");
+  return new ModelError(`${JSON.stringify(name)} is not a name in C`, "the object is damaged, or not to be trusted");
 }

@@ -1,6 +1,6 @@
 /**
- * What modules written by bpf2ts are made of. It knows no program of this package's: whoever has a BPF object of their
- * own needs nothing else of @dp/bpf.
+ * The runtime of modules that bpf2ts writes. It contains no program of this package: users with BPF objects of their
+ * own need nothing else of @dp/bpf.
  *
  * @module
  */

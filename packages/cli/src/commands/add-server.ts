@@ -8,7 +8,13 @@ import { containerEndpoint, publicEndpoint, publicEndpoints } from "../forward.t
 import { hostLibrary } from "../host-library.ts";
 import { describeError } from "../report.ts";
 import { serverLabel } from "../server-label.ts";
-import { batchKeys, parseServerOptions, SERVER_OPTION_LIST, SERVER_OPTIONS, type ServerOptionKey } from "../server-options.ts";
+import {
+  batchKeys,
+  parseServerOptions,
+  SERVER_OPTION_LIST,
+  SERVER_OPTIONS,
+  type ServerOptionKey,
+} from "../server-options.ts";
 import { renderFields } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -58,7 +64,8 @@ export class AddServerCommand extends ChangeCommand {
     super();
     // clipanion takes its options from the fields of a command.
     for (const [key, { flag, metavar, description }] of SERVER_OPTION_LIST) {
-      const option = metavar === undefined ? Option.Boolean(flag, { description }) : Option.String(flag, { description });
+      const option =
+        metavar === undefined ? Option.Boolean(flag, { description }) : Option.String(flag, { description });
       Object.assign(this, { [key]: option });
     }
     this.batch = Option.String("--batch", { description: "add the servers of a file (-: standard input)" });
@@ -80,7 +87,7 @@ export class AddServerCommand extends ChangeCommand {
     }
     const servers = readBatch(path);
     const { addServers } = await hostLibrary();
-    const results = await addServers(servers, { ...this.hostOptions(), signal: this.context.interruption() });
+    const results = await this.#interruptibly((signal) => addServers(servers, { ...this.hostOptions(), signal }));
     const failures = results.flatMap((result, index) => ("error" in result ? [{ entry: index + 1, ...result }] : []));
     for (const { error } of failures) {
       this.context.stderr.write(describeError(error, { color: this.context.color.stderr, verbose: this.verbose }));
@@ -91,6 +98,12 @@ export class AddServerCommand extends ChangeCommand {
       added: results.flatMap((result) => ("server" in result ? [result.server] : [])),
       failed: failures.map(({ entry, error }) => ({ entry, error: plain(error) })),
     };
+  }
+
+  /** Only while the work lasts: a signal must end the process while it waits for the reader of its output. */
+  async #interruptibly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    using interruption = this.context.interruption();
+    return await work(interruption.signal);
   }
 
   protected override exitCode(): number {
@@ -123,10 +136,7 @@ export class AddServerCommand extends ChangeCommand {
       `players connect to ${bold(forwards.map(publicEndpoint).join(", "))}\n` +
       renderFields(
         [
-          [
-            "container",
-            `${forwards.map(containerEndpoint).join(", ")}, ${containerPeer.name} in ${server.netns}`,
-          ],
+          ["container", `${forwards.map(containerEndpoint).join(", ")}, ${containerPeer.name} in ${server.netns}`],
           ["gateway", `${gateways.join(", ")}, ${hostPeer.name} on the host`],
           ...(group === null ? [] : [["group", group] as const]),
         ],
@@ -140,8 +150,7 @@ export class AddServerCommand extends ChangeCommand {
 function requireOneContainer({ netns, container }: Partial<ServerOptions>): void {
   if ((netns === undefined) !== (container === undefined)) return;
   const flags = [SERVER_OPTIONS.netns.flag, SERVER_OPTIONS.container.flag];
-  const reason =
-    netns === undefined ? `${flags.join(" or ")} is missing` : `${flags.join(" and ")} exclude each other`;
+  const reason = netns === undefined ? `${flags.join(" or ")} is missing` : `${flags.join(" and ")} exclude each other`;
   throw new UsageError(reason, { hint: "--netns PATH, NAME or pid:N, or --container NAME" });
 }
 

@@ -12,8 +12,8 @@ export class AgentCommand extends ServiceCommand {
     description: "repair whenever the host changes, until stopped",
     details:
       "Runs until SIGINT or SIGTERM. It does what dp repair does when the kernel reports a change of the host's " +
-      "interfaces, addresses or routes, and once a minute, and prints a line for each thing that it finds or does. It " +
-      "is optional: without it, dp repair and dp load do the same work once.",
+      "interfaces, addresses or routes, and once a minute, and prints a line for each thing that it finds or does. " +
+      "It is optional: without it, dp repair and dp load do the same work once.",
     examples: [
       ["In the foreground, as datapath-agent.service does", "dp agent"],
       ["For a program: one JSON document on each line", "dp agent --json"],
@@ -22,9 +22,10 @@ export class AgentCommand extends ServiceCommand {
 
   protected override async serve(log: LineWriter): Promise<void> {
     const { runAgent } = await hostLibrary();
+    using interruption = this.context.interruption();
     await runAgent({
       ...this.hostOptions(),
-      signal: this.context.interruption(),
+      signal: interruption.signal,
       onEvent: (event) => log.write(this.json ? this.#document(event) : `${this.time()} ${this.#describe(event)}`),
     });
     const time = this.time();

@@ -21,10 +21,10 @@ export abstract class CompletionCommand extends DpCommand {
   static override paths = [["completion"]];
   static override usage = DpCommand.Usage({
     category: "Shell",
-    description: "print a script that completes commands, options and values in a shell",
+    description: "print a script that has a shell complete commands, options and values",
     details:
-      "SHELL is bash, zsh or fish. Ports and names of servers are completed for root, who may list them. The Debian " +
-      "package and the tarball install the scripts where shells look for them.",
+      "SHELL is bash, zsh or fish. Ports and names of servers are completed for who may list them: root. The Debian " +
+      "package and the tarball have the scripts as files, where shells look for them.",
     examples: [
       ["In ~/.bashrc, or for zsh in ~/.zshrc", "source <(dp completion bash)"],
       ["For fish", "dp completion fish > ~/.config/fish/completions/dp.fish"],

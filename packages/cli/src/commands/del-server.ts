@@ -15,8 +15,8 @@ export class DelServerCommand extends selectingServer(ChangeCommand) {
     category: "Servers",
     description: "remove a server from the host",
     details:
-      "The reverse of add-server: from the first step on no packet of a player passes. It also works when the container is " +
-      `gone. ${SERVER_HELP}`,
+      "The reverse of add-server: from the first step on no packet of a player passes. It also works when the " +
+      `container is gone. ${SERVER_HELP}`,
     examples: [
       ["By its public port", "dp del-server 25570"],
       ["By its name, in a script that may run twice", "dp del-server lobby --if-exists"],

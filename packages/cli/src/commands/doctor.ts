@@ -11,9 +11,9 @@ export class DoctorCommand extends DpCommand {
     category: "Host",
     description: "check this host's requirements and what could interfere; print a fix for each finding",
     details:
-      "Checks the kernel by trying its features, libbpf, mounts, privileges, udev's .link files, sysctls, the firewall and " +
-      "other programs on the same hooks. It changes nothing, and nothing has to be loaded. Exit code 1 when it finds an " +
-      "error; warnings do not count. dp status checks the servers.",
+      "Checks the kernel by trying its features, libbpf, mounts, privileges, udev's .link files, sysctls, the " +
+      "firewall and other programs on the same hooks. It changes nothing, and nothing has to be loaded. Exit code " +
+      "1 when it finds an error; warnings do not count. dp status checks the servers.",
     examples: [
       ["Before the first dp load, or when something does not work", "dp doctor"],
       ["The failed checks, for a script", "dp doctor --json | jq '.checks[] | select(.ok | not)'"],

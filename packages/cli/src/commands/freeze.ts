@@ -3,8 +3,8 @@ import { Option } from "clipanion";
 import { ChangeCommand } from "../change-command.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
-import { SERVER_HELP } from "../server-selector.ts";
 import { serverLabel } from "../server-label.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 import { renderFields } from "../table.ts";
 
 const FreezeBase = selectingServer(ChangeCommand);
@@ -15,9 +15,9 @@ export class FreezeCommand extends FreezeBase {
     category: "Checkpoint",
     description: "prepare a server for a checkpoint: cut off its connections, refuse new ones",
     details:
-      "Destroys the TCP connections and connected UDP sockets in the container's network namespace; listeners stay. " +
-      "Until dp thaw, players are refused and connect(2) in the container fails with EPERM. Done again, it destroys the " +
-      `sockets that were opened since. It needs Linux 6.5. ${SERVER_HELP}`,
+      "Destroys the TCP connections and connected UDP sockets in the container's network namespace; listeners " +
+      "stay. Until dp thaw, players are refused and connect(2) in the container fails with EPERM. Done again, it " +
+      `destroys the sockets that were opened since. It needs Linux 6.5. ${SERVER_HELP}`,
     examples: [
       ["Before a checkpoint", "dp freeze lobby"],
       [

@@ -37,7 +37,10 @@ export class ListCommand extends DpCommand {
           paint: (text, { state }) => paintState(text, state, this.style),
         },
         { title: "PLAYERS CONNECT TO", value: publicEndpoints },
-        { title: "CONTAINER", value: ({ forwards: [first] }) => (first === undefined ? "-" : containerEndpoint(first)) },
+        {
+          title: "CONTAINER",
+          value: ({ forwards: [first] }) => (first === undefined ? "-" : containerEndpoint(first)),
+        },
         { title: "INTERFACE", value: ({ hostPeer }) => hostPeer.name },
         { title: "GROUP", value: ({ group }) => group ?? "-" },
         { title: "AGE", value: ({ createdAt }) => formatAge(now - Date.parse(createdAt)) },

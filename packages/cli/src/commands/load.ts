@@ -13,8 +13,9 @@ export class LoadCommand extends ChangeCommand {
     category: "Host",
     description: "load the programs and attach them to the uplinks; when loaded, upgrade in place",
     details:
-      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' packets " +
-      "arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their values.",
+      "Loads and pins the programs and their maps, and attaches them to the uplinks: the interfaces that players' " +
+      "packets arrive by. On a loaded host, servers stay and lose no packet; options that are not given keep their " +
+      "values.",
     examples: [
       ["On the default route's interface, with its address", "dp load"],
       ["Two uplinks, another range for --port auto", "dp load --iface eth0 --iface eth1 --port-range 25565-26000"],
@@ -50,7 +51,9 @@ export class LoadCommand extends ChangeCommand {
   hostSubnet = Option.String("--host-subnet", { description: "host peers' addresses (default 10.1.0.0/16)" });
   containerSubnet = Option.String("--container-subnet", { description: "containers' addresses (default 10.2.0.0/16)" });
   portRange = Option.String("--port-range", { description: "the ports for --port auto (default 25565-30564)" });
-  maxServers = Option.String("--max-servers", { description: "the number of servers there is room for (default 4096)" });
+  maxServers = Option.String("--max-servers", {
+    description: "the number of servers there is room for (default 4096)",
+  });
 
   override async perform(): Promise<LoadResult> {
     const options = {
@@ -79,10 +82,10 @@ export class LoadCommand extends ChangeCommand {
       `${green(result.upgraded ? "upgraded" : "loaded")} on ${bold(uplinks)}${result.upgraded ? `, ${servers}` : ""}\n` +
       renderFields(
         [
-          ["public address", result.publicAddress],
+          ["public address", perFamily(result.publicAddresses)],
           ["ports for auto", result.portRange.join("-")],
-          ["host peers", result.hostSubnet],
-          ["containers", result.containerSubnet],
+          ["host peers", perFamily(result.hostSubnets)],
+          ["containers", perFamily(result.containerSubnets)],
           ["proxy listeners", `HTTP ${result.httpPort}, DNS ${result.dnsPort}, TCP ${result.tcpPort}`],
           ["proxies in", result.cgroup],
           ["attached by", result.mechanism === "tcx" ? "TCX links" : "clsact filters"],
@@ -91,8 +94,13 @@ export class LoadCommand extends ChangeCommand {
         ],
         this.style,
       ) +
-      result.mended.map((finding) => `${green("mended")} ${describeFinding(finding)}\n`).join("") +
+      result.repaired.map((finding) => `${green("repaired")} ${describeFinding(finding)}\n`).join("") +
       renderFindings(result.remaining, this.style)
     );
   }
+}
+
+/** A value for each address family that has one. */
+function perFamily(values: Readonly<Partial<Record<"ipv4" | "ipv6", string>>>): string {
+  return Object.values(values).join(", ");
 }

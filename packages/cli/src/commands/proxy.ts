@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerDirectory } from "@dp/host";
-import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats, ServerIdentity } from "@dp/proxy";
+import type { ConnectionLog, ListenerPorts, ProxyLimits, ProxyStats } from "@dp/proxy";
 import { Option } from "clipanion";
 import { formatBytes } from "../amount.ts";
 import { isDatapathError } from "../exit-code.ts";
 import { warnOfFewDescriptors } from "../few-descriptors.ts";
-import { followPorts, listenerPorts, portsText } from "../follow-ports.ts";
+import { followPorts, portsText } from "../follow-ports.ts";
 import { hostLibrary, proxyLibrary } from "../host-library.ts";
 import type { LineWriter } from "../line-writer.ts";
 import { parseNumber } from "../option-value.ts";
@@ -95,7 +95,8 @@ export class ProxyCommand extends ServiceCommand {
     new Policy(policy);
     for (const resolver of this.dns ?? []) parseResolver(resolver);
 
-    const interruption = this.context.interruption();
+    using listening = this.context.interruption();
+    const interruption = listening.signal;
     using servers = await this.#openServers(interruption, warn);
     if (servers === undefined) return;
     await warnOfFewDescriptors(limits, warn);
@@ -104,8 +105,8 @@ export class ProxyCommand extends ServiceCommand {
       ? (entry: ConnectionLog) => JSON.stringify({ event: "connection", ...toFields(entry) })
       : formatLogLine;
     const proxy = await startProxy({
-      ports: listenerPorts(servers),
-      identify: (address) => identify(servers, address),
+      ports: servers.proxyPorts(),
+      identify: (address) => servers.find(address),
       isContainer: (address) => servers.isContainer(address),
       log: (entry) => log.write(format(entry)),
       warn,
@@ -166,12 +167,6 @@ export class ProxyCommand extends ServiceCommand {
     if (this.json) return JSON.stringify({ event: "listening", time: this.time(), http, dns, tcp });
     return `${this.time()} listening: ${portsText({ http, dns, tcp })}`;
   }
-}
-
-/** Until records have an id, the host port identifies a server. */
-function identify(servers: ServerDirectory, address: string): ServerIdentity | undefined {
-  const server = servers.find(address);
-  return server && { id: server.port, name: server.name };
 }
 
 function presentStopped({ time, outcomes, bytesOut, bytesIn }: Stopped): string {

@@ -40,8 +40,11 @@ export class ShowCommand extends selectingServer(DpCommand) {
           ["id", String(server.id)],
           ...server.forwards.flatMap(forwardFields),
           ["container", container === null ? server.netns : `${container.engine}:${container.name}, ${server.netns}`],
-          ["container peer", `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} there`],
-          ["host peer", `${hostPeer.name}, ${hostPeer.mac}, interface ${hostPeer.ifindex}`],
+          [
+            "container peer",
+            `${containerPeer.name}, ${containerPeer.mac}, interface ${containerPeer.ifindex} in the container`,
+          ],
+          ["host peer", `${hostPeer.name}, ${hostPeer.mac}, interface ${hostPeer.ifindex} on the host`],
           ["gateway", gateways.join(", ")],
           ["network", server.network],
           ["group", server.group ?? "none"],
@@ -59,7 +62,7 @@ export class ShowCommand extends selectingServer(DpCommand) {
 function forwardFields(forward: ForwardDetails): [label: string, value: string][] {
   const way = `by ${forward.uplink ?? "an uplink that is gone"}, MTU ${forward.mtu}`;
   return [
-    ["players connect to", `${publicEndpoint(forward)}, forwarded to ${containerEndpoint(forward)}, ${way}`],
+    ["players connect to", `${publicEndpoint(forward)} -> ${containerEndpoint(forward)} ${way}`],
     ["  from players", traffic(forward.in)],
     ["  to players", traffic(forward.out)],
   ];

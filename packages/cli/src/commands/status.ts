@@ -12,8 +12,8 @@ export class StatusCommand extends DpCommand {
     category: "Host",
     description: "show what is loaded, and what is wrong with it",
     details:
-      "Compares the records with the kernel's state, server by server. Exit code 0 when nothing is wrong, 1 when something " +
-      "is, 3 when nothing is loaded. It changes nothing: dp repair does.",
+      "Compares the records with the kernel's state, server by server. Exit code 0 when nothing is wrong, 1 when " +
+      "something is, 3 when nothing is loaded. It changes nothing: dp repair does.",
     examples: [
       ["For an operator", "dp status"],
       ["For monitoring", "dp status --json"],

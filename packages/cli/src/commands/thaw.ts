@@ -3,8 +3,8 @@ import { ChangeCommand } from "../change-command.ts";
 import { publicEndpoint } from "../forward.ts";
 import { hostLibrary } from "../host-library.ts";
 import { selectingServer } from "../server-command.ts";
-import { SERVER_HELP } from "../server-selector.ts";
 import { serverLabel } from "../server-label.ts";
+import { SERVER_HELP } from "../server-selector.ts";
 
 export class ThawCommand extends selectingServer(ChangeCommand) {
   static override paths = [["thaw"]];

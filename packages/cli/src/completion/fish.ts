@@ -1,4 +1,5 @@
 import { type CommandHelp, oneLine, type OptionHelp, optionsOf } from "../command-help.ts";
+import type { Operand } from "../dp-command.ts";
 import { listServers, type Offer, offerOf, offerOfOperand, SERVER_SOURCES } from "./offer.ts";
 
 /** A script for fish: sourced, or as a file dp.fish in a folder of completions. */
@@ -28,8 +29,14 @@ function ofCommand(command: CommandHelp): string {
     `complete -c dp -n __fish_use_subcommand -a ${name} -d ${quote(oneLine(definition.description))}`,
     ...optionsOf(command).map((option) => `${within} ${nameOf(option)}${valueOf(option, offerOf(option))}`),
     `${within} -s h -l help -d help`,
-    ...(operand === undefined ? [] : [`${within} -a ${valuesOf(offerOfOperand(operand))}`]),
+    ...(operand === undefined ? [] : [operandOf(name, operand)]),
   ].join("\n");
+}
+
+/** Not for a word that begins an option: to list the servers takes time. */
+function operandOf(command: string, operand: Operand): string {
+  const condition = `__fish_seen_subcommand_from ${command}; and not string match -q -- "-*" (commandline -ct)`;
+  return `complete -c dp -n ${quote(condition)} -a ${valuesOf(offerOfOperand(operand))}`;
 }
 
 function nameOf({ names, description }: OptionHelp): string {

@@ -34,8 +34,8 @@ const NAME = 's/^    "name": "\\(.*\\)",$/\\1/p';
 const PATTERNS = { ports: [PORT], names: [NAME], servers: [NAME, PORT] } as const;
 
 /**
- * Public ports and names of servers, one on each line: a shell finds them in the indented JSON of `dp list`. Without root,
- * or a loaded host, there is nothing to offer.
+ * Public ports and names of servers, one on each line: a shell finds them in the indented JSON of `dp list`. Without
+ * root, or a loaded host, there is nothing to offer.
  */
 export function listServers(dp: string, source: keyof typeof PATTERNS): string {
   const expressions = PATTERNS[source].map((pattern) => ` -e '${pattern}'`).join("");

@@ -25,7 +25,7 @@ export function fakeContext(options: { env?: Record<string, string>; color?: boo
     colorDepth: 1,
     color: { stdout: color, stderr: color },
     now: () => NOW,
-    interruption: () => AbortSignal.abort(),
+    interruption: () => ({ signal: AbortSignal.abort(), [Symbol.dispose]() {} }),
     serviceOutput: () => ({ stdout: sink(stdout), stderr: sink(stderr) }),
   };
   return { context, stdout, stderr };

@@ -1,4 +1,3 @@
-import { UnsupportedError } from "@dp/sys";
 /**
  * libbpf.so.1 through koffi: declarations only, bound at first use, so that importing the package opens nothing.
  *
@@ -6,9 +5,10 @@ import { UnsupportedError } from "@dp/sys";
  * negative error number (errno(3), or libbpf's own from 4000 up). Functions that return a pointer return it as a
  * bigint, and a negative *number* when they failed. libbpf/errors.ts turns the numbers into errors.
  */
+import { UnsupportedError } from "@dp/sys";
 import koffi from "koffi";
 
-/** An address in this process. Whoever hands one out says who owns what is there. */
+/** An address in this process. Each function that returns one documents the owner of the memory. */
 export type Pointer = bigint;
 
 const INSTALL = "install it: apt-get install libbpf1";
@@ -29,7 +29,7 @@ function load(): ReturnType<typeof koffi.load> {
       cause,
     });
   }
-  // libbpf's default is to print to stderr. Silence is the rule here; log.ts listens while an operation runs.
+  // By default libbpf prints to stderr. Here it is silent; log.ts collects its messages during an operation.
   // SAFETY: NULL is a documented argument; nothing of ours is kept.
   (opened.func("void *libbpf_set_print(void *function)") as Native)(null);
   library = opened;

@@ -1,7 +1,6 @@
 /**
- * What core needs of libc beside libbpf: bpf(2) for what libbpf 1.1 has no function for (TCX), vsnprintf for libbpf's
- * log, memory for the verifier's and memory shared with the kernel, its clock, and ioctl for an interface's index and
- * address.
+ * What core needs of libc: bpf(2) for TCX, which libbpf 1.1 lacks; vsnprintf for libbpf's messages; memory for the
+ * verifier's log and memory shared with the kernel; the monotonic clock; ioctl for an interface's index and address.
  */
 import koffi from "koffi";
 
@@ -156,8 +155,7 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * The memory itself. Whoever asks reads or writes, and forgets it before this is disposed of: afterwards the address
-   * is nobody's.
+   * The memory itself. Keep no reference to it: once this is disposed of, the address may belong to other memory.
    */
   get bytes(): ArrayBuffer {
     if (this.#bytes === undefined) throw new Error("the shared memory is unmapped");

@@ -7,11 +7,11 @@ const LIBBPF_INFO = 1;
 let prototype: ReturnType<typeof koffi.pointer> | undefined;
 
 /**
- * Runs `body` and collects what libbpf has to say meanwhile (warnings and notes, one line each, without the
- * "libbpf: " in front) into the array `body` is given.
+ * Runs `body` and collects libbpf's messages meanwhile (warnings and notes, one line each, without "libbpf: ") in the
+ * array that `body` is given.
  *
- * The callback exists for the duration of one synchronous call: nothing else can run in between, and no engine ever
- * has to keep it alive while it collects garbage.
+ * The callback exists during one synchronous call only, so nothing else can run meanwhile, and no engine has to keep it
+ * alive through a garbage collection.
  */
 export function withLibbpfLog<T>(body: (messages: readonly string[]) => T): T {
   const messages: string[] = [];

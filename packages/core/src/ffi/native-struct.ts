@@ -20,7 +20,7 @@ const FIELD_TYPES = {
 export type FieldType = keyof typeof FIELD_TYPES;
 export type Fields = Record<string, FieldType>;
 
-/** What a pointer field may name: bytes, text (passed NUL-terminated), or memory that is native already. */
+/** The target of a pointer field: bytes, text (passed NUL-terminated), or memory that is native already. */
 export type Memory = Uint8Array | string | NativeMemory;
 
 interface ValueOf {
@@ -66,8 +66,8 @@ function roundUp(value: number, multiple: number): number {
 }
 
 /**
- * Everything a living NativeStruct points to. An engine may free what only an address, a mere number, still names; so
- * it is named here as well until the structure is disposed.
+ * Everything that an undisposed NativeStruct points to. An engine may free memory that only an address, a number,
+ * refers to; so a reference is kept here until the structure is disposed.
  */
 const held = new Set<unknown>();
 

@@ -48,12 +48,12 @@ export const BPF_TCX_EGRESS = 47;
 /** As the kernel sees the interface: ingress is what it receives. */
 export type Direction = "ingress" | "egress";
 
-/** The number a direction has. Throws `DatapathError` BAD_USAGE for what is none: callers may be without types. */
+/** The number a direction has. Throws `DatapathError` BAD_USAGE for another word: callers may not use types. */
 export function numberOf(direction: Direction, numbers: Readonly<Record<Direction, number>>): number {
   if (Object.hasOwn(numbers, direction)) return numbers[direction];
   throw new DatapathError(
     "BAD_USAGE",
     "find a hook",
-    `its direction is "ingress" or "egress", not ${String(direction)}`,
+    `the direction must be "ingress" or "egress", not ${String(direction)}`,
   );
 }

@@ -10,7 +10,7 @@ import { Link } from "./link.ts";
 import type { Program } from "./program.ts";
 import { BPF_PROG_QUERY, TCX_QUERY } from "./tcx.ts";
 
-/** Which program goes where. */
+/** The program and its hook. */
 export interface AttachCgroupOptions {
   /** Of the type the hook takes: SEC("cgroup/connect4") and its like. */
   program: Program;
@@ -20,10 +20,10 @@ export interface AttachCgroupOptions {
 }
 
 /**
- * Attaches a program to a cgroup (BPF_LINK_CREATE). Others on the same hook stay, and run too.
+ * Attaches a program to a cgroup (BPF_LINK_CREATE). Other programs on the hook stay and run, too.
  *
- * Throws `SyscallError`: ENOENT for a path that is not there, EBADF for a folder that is no cgroup, EINVAL for a
- * program of another type.
+ * Throws `SyscallError`: ENOENT for a missing folder, EBADF for a folder that is not a cgroup, EINVAL for a program
+ * of another type.
  */
 export function attachCgroup(options: AttachCgroupOptions): Link {
   const { program, cgroup, attachType } = options;
@@ -39,7 +39,7 @@ export function attachCgroup(options: AttachCgroupOptions): Link {
 }
 
 function hintFor(errno: number, attachType: CgroupAttachName): string | undefined {
-  if (errno === Errno.EBADF) return "it is no cgroup: `findmnt -t cgroup2` shows where those are";
+  if (errno === Errno.EBADF) return "it is not a cgroup: `findmnt -t cgroup2` shows where those are";
   if (errno !== Errno.EINVAL) return undefined;
   return `is it a program for ${attachType}? Its SEC() says what it is for, as in SEC("cgroup/connect4")`;
 }

@@ -23,7 +23,7 @@ const ATTACH_POINT: Record<Direction, number> = { ingress: 1, egress: 2 };
 const BOTH = 3;
 const BPF_TC_F_REPLACE = 1;
 
-/** Where a filter stands. Interfaces are those of the calling thread's network namespace. */
+/** The place of a filter. Interfaces are those of the calling thread's network namespace. */
 export interface ClsactSlot {
   ifindex: number;
   direction: Direction;
@@ -87,7 +87,7 @@ export function queryClsact(slot: ClsactSlot): number | undefined {
 }
 
 /**
- * Detaches what is in a slot. False when it is empty. The clsact qdisc stays: others may be using it. Throws
+ * Detaches the filter in a slot. False when it is empty. The clsact qdisc stays: others may use it. Throws
  * `SyscallError`.
  */
 export function detachClsact(slot: ClsactSlot): boolean {
@@ -105,8 +105,8 @@ export function detachClsact(slot: ClsactSlot): boolean {
 }
 
 /**
- * Removes an interface's clsact qdisc with every filter on it, whoever attached them. False when there is none. Throws
- * `SyscallError`.
+ * Removes an interface's clsact qdisc with every filter on it, also those of other programs. False when there is none.
+ * Throws `SyscallError`.
  */
 export function destroyClsact(ifindex: number): boolean {
   return withLibbpfLog((messages) => {
@@ -119,7 +119,7 @@ export function destroyClsact(ifindex: number): boolean {
   });
 }
 
-/** No filter, no qdisc (EINVAL, the only word the kernel has for it), no interface. */
+/** No filter, no qdisc (for which the kernel has only EINVAL), no interface. */
 const NOTHING_THERE = new Set<number>([-Errno.ENOENT, -Errno.EINVAL, -Errno.ENODEV]);
 
 function hookOf({ ifindex, direction }: ClsactSlot): NativeStruct<typeof TC_HOOK.fields> {

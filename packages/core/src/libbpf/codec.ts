@@ -1,5 +1,5 @@
 /**
- * How keys and values of a map become bytes and back.
+ * Codecs: keys and values of a map as bytes, and back.
  *
  * Scalars in the host's byte order are little-endian here: BPF objects are built for the host they run on, and every
  * machine this runs on is little-endian.
@@ -28,7 +28,7 @@ function unsigned(name: string, size: 1 | 2 | 4, littleEndian: boolean): Codec<n
     },
     write(value) {
       if (!Number.isInteger(value) || value < 0 || value > max) {
-        throw new RangeError(`${value} is no ${name}: expected an integer from 0 to ${max}`);
+        throw new RangeError(`${value} is not a ${name}: expected an integer from 0 to ${max}`);
       }
       const bytes = new Uint8Array(size);
       const view = viewOf(bytes);
@@ -56,7 +56,7 @@ export const u64: Codec<bigint> = {
   size: 8,
   read: (bytes) => viewOf(bytes).getBigUint64(0, true),
   write(value) {
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${value} is no u64`);
+    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError(`${value} is not a u64`);
     const bytes = new Uint8Array(8);
     viewOf(bytes).setBigUint64(0, value, true);
     return bytes;

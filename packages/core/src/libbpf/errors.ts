@@ -1,15 +1,15 @@
 /**
- * The one place where return codes of libbpf and bpf(2) become errors.
+ * Turns return codes of libbpf and bpf(2) into errors. No other file does.
  *
  * Every binding of ffi/ returns a result, or a negative number: an errno(3) of the kernel, or one of libbpf's own
  * from 4000 up.
  */
 import { DatapathError, Errno, errnoText, SyscallError } from "@dp/sys";
 
-/** enum libbpf_errno (libbpf.h), with libbpf_strerror's texts in our words. */
+/** enum libbpf_errno (libbpf.h), with texts for operators. */
 const LIBBPF_ERRORS: Readonly<Record<number, readonly [name: string, text: string]>> = {
   4000: ["LIBBPF_ERRNO__LIBELF", "libelf failed"],
-  4001: ["LIBBPF_ERRNO__FORMAT", "it is no BPF object file"],
+  4001: ["LIBBPF_ERRNO__FORMAT", "it is not a BPF object file"],
   4002: ["LIBBPF_ERRNO__KVERSION", "its version section is missing or wrong"],
   4003: ["LIBBPF_ERRNO__ENDIAN", "it is built for the other byte order"],
   4004: ["LIBBPF_ERRNO__INTERNAL", "internal error of libbpf"],
@@ -26,7 +26,7 @@ const LIBBPF_ERRORS: Readonly<Record<number, readonly [name: string, text: strin
 
 export const NOT_PRIVILEGED = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
-/** libbpf itself said no (its own error numbers, 4000 and up): the kernel was not asked, or not at fault. */
+/** libbpf itself refused (its own error numbers, 4000 and up), not the kernel. */
 export class LibbpfError extends DatapathError {
   override readonly name = "LibbpfError";
   /** The libbpf function. */
@@ -44,7 +44,7 @@ export class LibbpfError extends DatapathError {
   }
 }
 
-/** What libbpf said while an operation failed: the `cause` of the error, for whoever wants the whole story. */
+/** All messages of libbpf during an operation that failed: the `cause` of the error. */
 export class LibbpfMessages extends Error {
   override readonly name = "LibbpfMessages";
   readonly messages: readonly string[];
@@ -60,11 +60,11 @@ export interface FailedCall {
   op: string;
   /** The libbpf function or bpf(2) command. */
   call: string;
-  /** What it was about: a path, a map, an interface. */
+  /** The object: a path, a map, an interface. */
   target?: string | undefined;
-  /** What libbpf said meanwhile. */
+  /** libbpf's messages meanwhile. */
   messages?: readonly string[] | undefined;
-  /** Said instead of the error number's own text. */
+  /** Replaces the error number's own text. */
   text?: string | undefined;
   hint?: string | undefined;
 }
@@ -75,8 +75,8 @@ export function callError(result: number, failed: FailedCall): DatapathError {
   const { messages = [] } = failed;
   const cause = messages.length > 0 ? new LibbpfMessages(messages) : undefined;
   const unprivileged = errno === Errno.EPERM || errno === Errno.EACCES;
-  // libbpf's first complaint is the reason, later ones are what followed from it. For missing privileges it guesses at
-  // kernel configuration and memory limits: its errno says more.
+  // libbpf's first message is the reason, later ones are consequences. For missing privileges it suggests kernel
+  // configuration and memory limits: its errno says more.
   const said = unprivileged || failed.text !== undefined || messages[0] === undefined ? "" : `: ${messages[0]}`;
   if (errno >= 4000) {
     const text = failed.text ?? LIBBPF_ERRORS[errno]?.[1] ?? "unknown error";

@@ -1,8 +1,8 @@
 /**
- * What the running kernel can do, found out by trying: version numbers lie, as distributions take features back into
- * old kernels and leave them out of new ones.
+ * What the running kernel can do, found out by trying: distributions add features to old kernels and leave them out of
+ * new ones, so version numbers do not tell.
  *
- * A probe answers true or false, and remembers it; it throws when it cannot tell, as without the privileges.
+ * A probe answers true or false, and remembers it. It throws when it cannot tell, as without the privileges.
  */
 import { accessSync, constants } from "node:fs";
 import { Errno, Fd, newNetns, SyscallError, withNetns } from "@dp/sys";
@@ -23,11 +23,11 @@ function remembered(probe: () => boolean): () => boolean {
 
 const SCHED_CLS = 3;
 
-/** `r0 = 0; exit`: the shortest program there is. */
+/** `r0 = 0; exit`: the shortest program. */
 const RETURN_ZERO = Uint8Array.from([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 const INSTRUCTION_SIZE = 8;
 
-/** A program to try things with. Throws `SyscallError` without the privileges to load one. */
+/** A program for probes. Throws `SyscallError` without the privileges to load one. */
 function trivialProgram(op: string): Fd {
   const count = RETURN_ZERO.byteLength / INSTRUCTION_SIZE;
   // SAFETY: the kernel copies the instructions; libbpf copies the strings.

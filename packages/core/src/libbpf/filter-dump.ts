@@ -1,4 +1,4 @@
-/** Asking rtnetlink what libbpf has no function for: whether a TC hook has any filters, whoever attached them. */
+/** Asks rtnetlink whether a TC hook has any filters, also those of other programs: libbpf has no function for it. */
 import { Errno, MSG_TRUNC, receive, send, setSocketOption, socket } from "@dp/sys";
 import { type Direction, numberOf } from "./attach-type.ts";
 import { callError } from "./errors.ts";
@@ -27,7 +27,7 @@ const PARENT: Record<Direction, number> = { ingress: 0xfffffff2, egress: 0xfffff
 export function hasFilters(ifindex: number, direction: Direction): boolean {
   const op = `list the filters on the ${direction} of interface ${ifindex}`;
   using kernel = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, op);
-  // Two seconds: the kernel answers at once, or something is very wrong.
+  // The kernel answers at once: two seconds are only exceeded by a fault.
   const patience = new BigInt64Array([2n, 0n]);
   setSocketOption(kernel, SOL_SOCKET, SO_RCVTIMEO, new Uint8Array(patience.buffer), op);
   send(kernel, request(ifindex, direction), op);

@@ -94,7 +94,7 @@ export function writeVariable<T>(
   map.setInitialValue(bytes);
 }
 
-/** What the two ways to name a variable come to. */
+/** A variable's name and codec, from either form of the arguments. */
 export function variableArgument(
   variable: string | TypedVariable<unknown>,
   codec: unknown,

@@ -1,11 +1,11 @@
-/** Everything of one kind that is in the kernel, whoever loaded it. */
+/** Lists all objects of one kind in the kernel, also those of other programs. */
 import { Errno } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
 import { check } from "./errors.ts";
 
 /**
- * The ids of all programs, ascending: for {@link Program.fromId}. What comes or goes meanwhile may be missed. Throws
- * `SyscallError` without the privileges.
+ * The ids of all programs, ascending: for {@link Program.fromId}. Programs that are loaded or unloaded meanwhile may be
+ * missed. Throws `SyscallError` without the privileges.
  */
 export function programIds(): Generator<number, void, undefined> {
   return walk("programs", "bpf_prog_get_next_id", libbpf.programNextId);

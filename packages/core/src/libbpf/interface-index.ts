@@ -8,7 +8,7 @@ import { nameToIndex } from "../ffi/libc.ts";
 export function interfaceIndex(name: string): number {
   const index = nameToIndex(name);
   if (index > 0) return index;
-  throw new DatapathError("FAILED", `find interface ${name}`, "there is none of that name in this network namespace", {
+  throw new DatapathError("FAILED", `find interface ${name}`, "nothing has this name in this network namespace", {
     hint: "ip link shows those that are there",
   });
 }

@@ -1,4 +1,4 @@
-/** Iterators: programs the kernel runs once for each of its objects, when somebody reads. */
+/** Iterators: programs the kernel runs once for each of its objects, when the iterator is read. */
 import { readSync } from "node:fs";
 import { Errno, Fd } from "@dp/sys";
 import { libbpf } from "../ffi/libbpf.ts";
@@ -18,7 +18,7 @@ export const ITER_CREATE_OPTS = struct("bpf_link_create_opts", {
   target_btf_id: "u32",
 });
 
-/** Which program goes over what. */
+/** The program, and what it iterates over. */
 export interface AttachIterOptions {
   /** SEC("iter/TARGET"). */
   program: Program;

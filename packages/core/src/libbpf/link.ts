@@ -71,7 +71,7 @@ export interface OtherLinkInfo extends LinkIdentity {
   type: number;
 }
 
-/** What the kernel knows of a link, by its kind. */
+/** The kernel's description of a link, by its kind. */
 export type LinkInfo = TcxLinkInfo | XdpLinkInfo | CgroupLinkInfo | IterLinkInfo | OtherLinkInfo;
 
 /**
@@ -137,8 +137,8 @@ export class Link extends Resource {
   }
 
   /**
-   * Whether what it was attached to is still there. A link outlives the interface or cgroup it was on, and never comes
-   * back to life: it can only be closed, unpinned and made anew.
+   * Whether the interface or cgroup that it was attached to still exists. A link outlives it, and then does nothing:
+   * close and unpin it, and attach again.
    */
   get attached(): boolean {
     const info = this.info();
@@ -147,7 +147,7 @@ export class Link extends Resource {
   }
 
   /**
-   * Swaps its program for another in one step: no packet meets neither of them, and its place in the order stays.
+   * Replaces its program in one step: each packet meets the old or the new one, and the place in the order stays.
    * Throws `SyscallError`: ENOLINK when what it was attached to is gone, EEXIST when another link runs that program
    * there.
    */
@@ -160,7 +160,7 @@ export class Link extends Resource {
     throw callError(result, { op, call: "bpf_link_update", ...(text === undefined ? {} : { text }) });
   }
 
-  /** Detaches it now, whoever else holds it or pinned it. Does nothing when it is detached already. */
+  /** Detaches it now, also when another process holds it or it is pinned. Does nothing when it is detached already. */
   detach(): void {
     beforeChange("detach a link");
     const result = libbpf.linkDetach(this.fd);

@@ -23,7 +23,7 @@ export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
 }
 
 export interface MapShape {
-  /** Asked anew before each call: the map may be closed while its walk is suspended. */
+  /** Called before each system call: the map may be closed while its walk is suspended. */
   fd: () => number;
   name: string;
   /** enum bpf_map_type. */
@@ -38,8 +38,8 @@ export interface MapShape {
 export type RawEntry = readonly [key: Uint8Array, value: Uint8Array];
 
 /**
- * Every entry once, and an end, whatever others do to the map meanwhile. The bytes are good until the next entry is asked
- * for.
+ * Yields every entry once, and ends, also while other processes change the map. The bytes are valid until the next
+ * entry is asked for.
  */
 export function* walkEntries(map: MapShape): Generator<RawEntry, void, undefined> {
   // Batches of maps of maps end at the first index without a map, with EINTR (before Linux 6.14).
@@ -47,7 +47,7 @@ export function* walkEntries(map: MapShape): Generator<RawEntry, void, undefined
   yield* walkByKey(map);
 }
 
-/** Entries asked for at once, to begin with. A hash map's bucket has to fit; the kernel says when it does not. */
+/** Entries asked for at once, to begin with. A hash map's bucket has to fit, else the kernel returns ENOSPC. */
 const BATCH = 256;
 
 /**
@@ -82,15 +82,15 @@ function* walkInBatches(map: MapShape): Generator<RawEntry, boolean, undefined> 
       const key = keys.subarray(index * map.keySize, (index + 1) * map.keySize);
       yield [key, values.subarray(index * map.valueSize, (index + 1) * map.valueSize)];
     }
-    // ENOENT: that was the last of it.
+    // ENOENT: this was the last batch.
     if (result < 0) return true;
     position = next;
   }
 }
 
 /**
- * BPF_MAP_GET_NEXT_KEY. Asked for the key after one that was deleted meanwhile, the kernel begins anew: keys seen
- * before are passed over, and the steps are bounded, so that constant change cannot keep the walk going for ever.
+ * BPF_MAP_GET_NEXT_KEY. For the key after a deleted one the kernel returns the first key: known keys are skipped, and
+ * the steps are bounded, so that constant change cannot keep the walk from ending.
  */
 function* walkByKey(map: MapShape): Generator<RawEntry, void, undefined> {
   const op = `list map ${map.name}`;

@@ -6,8 +6,8 @@ import { requirePin } from "./pin.ts";
 import type { EntryValue, TypedMapOfMaps } from "./typed.ts";
 
 /**
- * A map of maps with typed inner maps. It stores references: an inner map ends when nothing holds it any more, no entry,
- * no pin and no descriptor.
+ * A map of maps with typed inner maps. It stores references: an inner map ends when nothing holds it any more, no
+ * entry, no pin and no descriptor.
  *
  * The kernel waits for an RCU grace period after each change of an array of maps, about 8 ms, or 0.02 ms while
  * `expediteGracePeriods` of `@dp/sys` holds. Throws `SyscallError` for what the kernel refuses.
@@ -64,8 +64,8 @@ export class MapOfMaps<K, InnerK, InnerV> implements Disposable {
   }
 
   /**
-   * Stores a map. Throws `SyscallError` EINVAL for one that is not as the layout's inner maps, `MapFullError` when there
-   * is no room, and as {@link BpfMap.set} otherwise.
+   * Stores a map. Throws `SyscallError` EINVAL for one that is not as the layout's inner maps, `MapFullError` when
+   * there is no room, and as {@link BpfMap.set} otherwise.
    */
   set(key: K, inner: BpfMap<InnerK, InnerV>, mode: SetMode = "any"): void {
     this.#outer.set(key, inner.fd, mode);

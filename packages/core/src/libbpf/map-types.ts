@@ -4,7 +4,7 @@ import { NativeStruct } from "../ffi/native-struct.ts";
 import { check } from "./errors.ts";
 import { BTF_INFO, MAP_INFO, readInfo } from "./info.ts";
 
-/** What the kernel knows of the types in a map: those of the object that made it. */
+/** The types in a map, from the BTF of the object that made it. */
 export interface MapTypes {
   /** Contents of a `.BTF` section. */
   btf: Uint8Array;

@@ -12,13 +12,13 @@ import { pin, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import type { EntryValue, TypedMap } from "./typed.ts";
 
-/** What the kernel knows of a map. */
+/** The kernel's description of a map. */
 export interface MapInfo {
   /** The kernel's number of this map, unique while it exists. */
   id: number;
   /** enum bpf_map_type: 1 is BPF_MAP_TYPE_HASH. */
   type: number;
-  /** As the kernel keeps it: cut at 15 characters. */
+  /** Cut at 15 characters by the kernel. */
   name: string;
   /** Bytes. */
   keySize: number;
@@ -49,7 +49,7 @@ export class MapFullError extends DatapathError {
   }
 }
 
-/** What errors are to say of a map. */
+/** What errors say of a map. */
 export interface MapOptions {
   /** Its full name, for errors: the kernel keeps 15 characters of it. */
   name?: string;
@@ -59,7 +59,7 @@ export interface MapOptions {
   type?: number;
 }
 
-/** A map that is to be made. */
+/** A map to make. */
 export interface CreateMapOptions {
   /** The kernel keeps 15 characters of it. */
   name: string;
@@ -69,7 +69,7 @@ export interface CreateMapOptions {
   flags?: number;
 }
 
-/** A map that is to be made as a layout has it. */
+/** A map to make as a layout has it. */
 export interface CreateTypedMapOptions<K, V, Type extends number = number> extends TypedMap<K, V, Type> {
   readonly maxEntries: number;
   /** BPF_F_*. */
@@ -92,7 +92,7 @@ export type MapArguments =
   | readonly [layout: TypedMap<unknown, unknown>, options?: MapOptions | undefined]
   | readonly [key: Codec<unknown>, value: Codec<unknown>, options?: MapOptions | undefined];
 
-/** The codecs that the arguments of a method with both forms come to. */
+/** The codecs and options, from either form of the arguments. */
 export function mapArguments(args: MapArguments): { key: Codec<unknown>; value: Codec<unknown>; options: MapOptions } {
   const [first, second, third] = args as [unknown, unknown, unknown];
   if (!("key" in (first as object))) {
@@ -152,7 +152,7 @@ export class BpfMap<K, V> extends Resource {
   }
 
   /**
-   * Makes a map that is no object's, which ends with the last descriptor or pin of it (BPF_MAP_CREATE). The value codec
+   * Makes a map that belongs to no object. It ends with its last descriptor or pin (BPF_MAP_CREATE). The value codec
    * of a per-CPU type is made with {@link perCpu}. Throws `SyscallError`: EINVAL for what the type does not allow.
    */
   static create<K, V>(options: CreateMapOptions, key: Codec<K>, value: Codec<V>): BpfMap<K, V> {
@@ -219,7 +219,7 @@ export class BpfMap<K, V> extends Resource {
     beforeChange("set an entry of", this.name);
     const [keyBytes, valueBytes] = [this.#encode(this.#key, key), this.#encode(this.#value, value)];
     // SAFETY: as in get.
-    const result = withPatience(() => libbpf.mapUpdate(this.fd, keyBytes, valueBytes, SET_FLAGS[mode]));
+    const result = withRetries(() => libbpf.mapUpdate(this.fd, keyBytes, valueBytes, SET_FLAGS[mode]));
     if (result < 0) throw this.#setFailed(result, "bpf_map_update_elem");
   }
 
@@ -265,7 +265,7 @@ export class BpfMap<K, V> extends Resource {
     const values = concatenate(list.map(([, value]) => this.#encode(this.#value, value)));
     using opts = new NativeStruct(BATCH_OPTS, { elem_flags: BigInt(SET_FLAGS[mode]) });
     let done = 0;
-    const result = withPatience(
+    const result = withRetries(
       () => {
         const count = new Uint32Array([list.length - done]);
         const [restOfKeys, restOfValues] = [
@@ -274,7 +274,7 @@ export class BpfMap<K, V> extends Resource {
         ];
         // SAFETY: the kernel reads `count` keys and values, which is what the arrays hold, during the call.
         const code = libbpf.mapUpdateBatch(this.fd, restOfKeys, restOfValues, count, opts.bytes);
-        // Where it stopped, it says how far it got.
+        // The count says how many entries were set before it stopped.
         if (code === -Errno.ENOMEM) done += count[0] as number;
         return code;
       },
@@ -284,7 +284,7 @@ export class BpfMap<K, V> extends Resource {
     else if (result < 0) throw this.#setFailed(result, "bpf_map_update_batch");
   }
 
-  /** Deletes many entries, in one call where the kernel can, and returns how many: keys not there are passed over. */
+  /** Deletes many entries, in one call where the kernel can, and returns how many: missing keys are skipped. */
   deleteMany(keys: Iterable<K>): number {
     const list = [...keys];
     let deleted = 0;
@@ -299,7 +299,7 @@ export class BpfMap<K, V> extends Resource {
       if (result < 0 && result !== -Errno.ENOENT) throw this.#failed(result, "delete", "bpf_map_delete_batch");
       const done = result < 0 ? (count[0] as number) : rest.length;
       deleted += done;
-      // The kernel stops at a key that is not there: go on behind it.
+      // The kernel stops at a missing key: continue behind it.
       next += done + 1;
     }
     return deleted;
@@ -308,16 +308,17 @@ export class BpfMap<K, V> extends Resource {
   /**
    * All entries, read in batches where the kernel can, else key by key.
    *
-   * Ends whatever others do to the map meanwhile, and yields no key twice. What is added or deleted during the walk may
-   * or may not be seen; everything else is.
+   * The walk ends and yields no key twice, also while other processes change the map. Entries that are added or deleted
+   * meanwhile may be missing; all others are yielded.
    */
   *entries(): Generator<[K, V], void, undefined> {
     for (const [key, value] of this.rawEntries()) yield [this.#key.read(key), this.#value.read(value)];
   }
 
   /**
-   * All entries as bytes, for callers that decode a part of each; see {@link entries}. The bytes are good until the next
-   * entry is asked for: their memory is used again. A per-CPU map's value has every CPU's, each rounded up to 8 bytes.
+   * All entries as bytes, for callers that decode a part of each; see {@link entries}. The bytes are good until the
+   * next entry is asked for: their memory is used again. A per-CPU map's value has every CPU's, each rounded up to 8
+   * bytes.
    */
   rawEntries(): Generator<RawEntry, void, undefined> {
     const { type, keySize, maxEntries } = this.info;
@@ -351,8 +352,8 @@ export class BpfMap<K, V> extends Resource {
 }
 
 /**
- * Makes a map as a layout has it (one of a generated module's `mapLayouts`), which ends with the last descriptor or pin of
- * it. Throws `SyscallError`: EINVAL for what the type does not allow.
+ * Makes a map as a layout has it (one of a generated module's `mapLayouts`), which ends with the last descriptor or pin
+ * of it. Throws `SyscallError`: EINVAL for what the type does not allow.
  */
 export function createMap<K, V, const T extends number>(
   layout: CreateTypedMapOptions<K, V, T>,
@@ -379,14 +380,14 @@ function createMapFd(
 /** A map whose every entry has one value for each possible CPU. */
 export type PerCpuMap<K, V> = BpfMap<K, V[]>;
 
-/** How often, 1 ms apart, an update is tried that the kernel had no memory for. */
+/** How often an update without memory is tried again, 1 ms apart. */
 const MEMORY_TRIES = 100;
 
 /**
- * A map without preallocation takes the memory of its entries from a small store, which the kernel fills up at the next
- * occasion: many entries at once find it empty.
+ * A map without preallocation takes the memory of its entries from a small cache, which the kernel refills later: many
+ * entries at once find it empty.
  */
-function withPatience(update: () => number, progress: () => number = () => 0): number {
+function withRetries(update: () => number, progress: () => number = () => 0): number {
   let before = progress();
   let result = update();
   for (let attempt = 1; result === -Errno.ENOMEM && attempt < MEMORY_TRIES; attempt++) {

@@ -32,7 +32,7 @@ export type NetfilterHook = keyof typeof HOOKS;
 /** NFPROTO_*. */
 const FAMILIES = { ipv4: 2, ipv6: 10 } as const;
 
-/** Which program goes where. */
+/** The program and its hook. */
 export interface AttachNetfilterOptions {
   /** Of type BPF_PROG_TYPE_NETFILTER; see {@link setNetfilterType}. */
   program: Program;

@@ -38,7 +38,7 @@ export const OBJECT_OPEN_OPTS = struct("bpf_object_open_opts", {
 
 /**
  * Room for the verifier's log: the most kernels before 5.2 accept, and far more than a log at level 1 takes. It costs
- * address space only: pages nobody writes to are never there.
+ * address space only: the kernel provides a page when it is first written to.
  */
 const LOG_SIZE = (1 << 24) - 1;
 
@@ -65,9 +65,9 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Reads an ELF object file's bytes. Nothing goes to the kernel before {@link OpenObject.load}.
+   * Reads an ELF object file's bytes. Nothing is loaded into the kernel before {@link OpenObject.load}.
    *
-   * Throws `LibbpfError` (LIBBPF_ERRNO__FORMAT) for bytes that are none, with what libbpf said as its cause.
+   * Throws `LibbpfError` (LIBBPF_ERRNO__FORMAT) for other bytes, with libbpf's messages as its cause.
    */
   static open(bytes: Uint8Array, options: OpenOptions): OpenObject<BpfObject> {
     const op = `open BPF object ${options.name}`;

@@ -77,7 +77,7 @@ export class OpenObject<Loaded = unknown> implements Disposable {
    * is closed when loading fails.
    *
    * Throws {@link VerifierError} with the verifier's log when a program is refused; `SyscallError` or `LibbpfError`
-   * with what libbpf said as its cause for anything else.
+   * with libbpf's messages as its cause for anything else.
    */
   load(): Loaded {
     const handle = this.#handle;
@@ -119,7 +119,7 @@ export class OpenObject<Loaded = unknown> implements Disposable {
   }
 }
 
-/** What helps with a section that this libbpf does not know. */
+/** The hint for a section that this libbpf does not know. */
 function sectionHint(messages: readonly string[]): string | undefined {
   const unknown = /^prog '([^']+)': missing BPF prog type, check ELF section name '([^']+)'/;
   const [, program, section = ""] = messages.map((line) => unknown.exec(line)).find(Boolean) ?? [];

@@ -59,16 +59,16 @@ export class OpenMap extends OpenPart {
     return libbpf.mapIsInternal(this.pointer);
   }
 
-  /** How many entries it is to have room for. */
+  /** Sets how many entries it will have room for. */
   setMaxEntries(entries: number): void {
     const op = `set the size of map ${this.name}`;
     if (!Number.isInteger(entries) || entries < 1 || entries > 0xffffffff) {
-      throw new DatapathError("BAD_USAGE", op, `${entries} is no number of entries`);
+      throw new DatapathError("BAD_USAGE", op, `${entries} is not a number of entries`);
     }
     check(libbpf.mapSetMaxEntries(this.pointer, entries), { op, call: "bpf_map__set_max_entries" });
   }
 
-  /** Has load() use the map pinned at `path` if a compatible one is, and make and pin it there if none is. */
+  /** Has load() use the compatible map that is pinned at `path`, or else make one and pin it there. */
   setPinPath(path: string): void {
     // SAFETY: libbpf copies the path.
     const result = libbpf.mapSetPinPath(this.pointer, path);
@@ -132,7 +132,7 @@ export class OpenProgram extends OpenPart {
   }
 
   /**
-   * Says what kind of program it is, where its section does not: for kinds the libbpf at hand does not know.
+   * Sets the type of program, for sections that this libbpf does not know.
    *
    * @param type enum bpf_prog_type
    * @param attachType enum bpf_attach_type, for types that are checked for where they will be attached

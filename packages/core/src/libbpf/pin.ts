@@ -41,13 +41,13 @@ function pinHint(path: string, errno: number): string | undefined {
 }
 
 /**
- * Pins at `path`, taking the place of what is pinned there in one step: at no instant is nothing there.
+ * Pins at `path` and replaces what is pinned there in one step: the path always has a pin.
  *
- * It pins beside it, then renames over it, which bpffs does atomically within a folder.
+ * It pins under a temporary name, then renames, which bpffs does atomically within a folder.
  * Throws `SyscallError`.
  */
 export function pinOver(fd: number, path: string): void {
-  // Two processes, or two calls, do not meet on one name: nor a process and one of its number that was killed here.
+  // Unique among processes and calls, also with a killed process that had the same number.
   const temporary = join(dirname(path), `tmp_${process.pid}_${Math.floor(Math.random() * 2 ** 48)}`);
   pin(fd, temporary);
   try {
@@ -58,7 +58,7 @@ export function pinOver(fd: number, path: string): void {
   }
 }
 
-/** Gives a pin another name in its folder, in one step. It takes the place of what is pinned under that. */
+/** Renames a pin within its folder, in one step. It replaces a pin of that name. */
 export function renamePin(from: string, to: string): void {
   try {
     beforeChange("rename to", to);
@@ -70,7 +70,7 @@ export function renamePin(from: string, to: string): void {
 }
 
 /**
- * Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it would be somebody's file. Throws
+ * Removes a pin. False when there was none. Refuses a path that is not on a bpffs: it is an ordinary file. Throws
  * `DatapathError` for such a path, `SyscallError` otherwise.
  */
 export function unpin(path: string): boolean {
@@ -82,7 +82,7 @@ export function unpin(path: string): boolean {
     return true;
   } catch (cause) {
     if (cause instanceof DatapathError) throw cause;
-    // Somebody else was faster.
+    // Another process removed it meanwhile.
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw fileError(`unpin ${path}`, "unlink", path, cause);
   }

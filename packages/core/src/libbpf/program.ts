@@ -8,13 +8,13 @@ import { openPin, pin, pinnedKind, requirePin } from "./pin.ts";
 import { Resource } from "./resource.ts";
 import { testRun, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 
-/** What the kernel knows of a program. */
+/** The kernel's description of a program. */
 export interface ProgramInfo {
   /** The kernel's number of this program, unique while it is loaded. */
   id: number;
   /** enum bpf_prog_type: 3 is BPF_PROG_TYPE_SCHED_CLS. */
   type: number;
-  /** As the kernel keeps it: cut at 15 characters. */
+  /** Cut at 15 characters by the kernel. */
   name: string;
   /** SHA of the instructions, 16 hex digits: equal for equal code. */
   tag: string;
@@ -62,7 +62,7 @@ export class Program extends Resource {
     const op = "read a program's info";
     using head = new NativeStruct(PROGRAM_INFO);
     readInfo(this.fd, head, op);
-    // The ids come only to who brings room for them, so the number is asked first.
+    // The kernel fills in as many ids as there is room for, so their number is read first.
     const count = head.get("nr_map_ids");
     const ids = new Uint32Array(count);
     if (count > 0) {
@@ -96,8 +96,8 @@ export class Program extends Resource {
   }
 
   /**
-   * Has it keep a map that its code does not use (BPF_PROG_BIND_MAP, Linux 5.10): the map then lives as long as the
-   * program, and is found by its `mapIds`.
+   * Binds a map that its code does not use (BPF_PROG_BIND_MAP, Linux 5.10): the map then lives as long as the program
+   * and is among its `mapIds`.
    */
   bindMap<K, V>(map: BpfMap<K, V>): void {
     const result = libbpf.programBindMap(this.fd, map.fd, null);

@@ -6,10 +6,10 @@ import { isPerCpu } from "./map-type.ts";
 import { BpfMap, mapInfo, type MapOptions } from "./map.ts";
 import { perCpu } from "./per-cpu.ts";
 
-/** A map whose keys and values are bytes, whatever they mean. A value is one of each CPU, or just one. */
+/** A map with bytes as keys and values. An entry has an array of values: one for each CPU, or one. */
 export type RawMap = BpfMap<Uint8Array, Uint8Array[]>;
 
-/** A value that is just one, in the form those of per-CPU maps have. */
+/** One value, as an array like that of a per-CPU map. */
 function single(size: number): Codec<Uint8Array[]> {
   const { read, write } = bytes(size);
   return { size, read: (value) => [read(value)], write: ([value]) => write(value ?? new Uint8Array(0)) };
@@ -36,7 +36,7 @@ export function openRawById(id: number): RawMap {
   return openRaw(new Fd(check(libbpf.mapFdById(id), { op: `open map ${id}`, call: "bpf_map_get_fd_by_id" })));
 }
 
-/** Makes a map with nothing in it and room for one entry, which ends with the last descriptor or pin of it. */
+/** Makes an empty map with room for one entry. It ends with its last descriptor or pin. */
 export function makeMap(name: string, type: number, keySize: number, valueSize: number): Fd {
   const created = libbpf.mapCreate(type, name, keySize, valueSize, 1, null);
   return new Fd(check(created, { op: `make map ${name}`, call: "bpf_map_create" }));

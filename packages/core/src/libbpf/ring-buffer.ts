@@ -25,10 +25,10 @@ export interface RecordsOptions {
 }
 
 /**
- * The reading end of a ring buffer. What is read is gone: there is one reader of a ring buffer.
+ * The reading end of a ring buffer. Reading removes a record, so a ring buffer has one reader.
  *
- * The buffer is memory shared with the kernel (mmap): reading makes no system call, and no native code ever calls back.
- * A program that finds it full loses its record, and is told so by bpf_ringbuf_reserve or bpf_ringbuf_output.
+ * The buffer is memory shared with the kernel (mmap): reading makes no system call, and native code calls nothing back.
+ * A program that finds it full loses its record, and learns it from bpf_ringbuf_reserve or bpf_ringbuf_output.
  *
  * Throws `SyscallError` when the kernel refuses, and `DatapathError` once it is closed.
  */
@@ -38,7 +38,7 @@ export class RingBuffer<T> extends Resource {
   readonly #record: Codec<T>;
   readonly #consumer: SharedMemory;
   readonly #producer: SharedMemory;
-  /** Where the reader is, and where the writers are: bytes since the beginning of time. */
+  /** Where the reader is, and where the writers are: bytes since the buffer was made. */
   readonly #positions: { readonly read: BigUint64Array; readonly written: BigUint64Array };
   readonly #data: { readonly words: Int32Array; readonly bytes: Uint8Array };
 
@@ -82,7 +82,7 @@ export class RingBuffer<T> extends Resource {
   }
 
   /**
-   * The records that are there now, oldest first; none when there are none. It ends, however fast programs write.
+   * The records that are there now, oldest first. It ends, also while programs write.
    *
    * Throws `DatapathError` for a record that is shorter than its codec; it counts as read. A longer one is read by its
    * beginning: bpf_ringbuf_output may have rounded it up.
@@ -95,7 +95,7 @@ export class RingBuffer<T> extends Resource {
     const end = this.#written;
     while (records.length < limit && Atomics.load(this.#positions.read, 0) < end) {
       const bytes = this.#next(end);
-      // One that is being written, and whatever is behind it, is for the next time.
+      // A record that is still being written, and those behind it, are for the next call.
       if (bytes === "busy") break;
       if (bytes !== "discarded") records.push(this.#decode(bytes));
     }
@@ -147,13 +147,13 @@ export class RingBuffer<T> extends Resource {
   }
 
   /**
-   * All records, for ever, oldest first: `for await (const event of events.records({ signal }))`. Other work goes on
+   * All records as they come, oldest first: `for await (const event of events.records({ signal }))`. Other work goes on
    * meanwhile.
    */
   async *records({ signal, interval = 10 }: RecordsOptions = {}): AsyncGenerator<T, void, undefined> {
     for (;;) {
       if (signal?.aborted === true) return;
-      // One at a time: what is not asked for any more stays for the next reader.
+      // One at a time: records that are not asked for stay for the next reader.
       const [record] = this.read(1);
       if (record !== undefined) yield record;
       else await sleep(interval, undefined, signal === undefined ? {} : { signal }).catch(ignoreAbort);
@@ -168,11 +168,11 @@ export class RingBuffer<T> extends Resource {
   }
 
   #requireOpen(): void {
-    // Throws once it is unmapped: a view of memory that is gone must not be looked at.
+    // Throws once it is unmapped: a view of unmapped memory must not be read.
     void this.#consumer.bytes;
   }
 
-  /** Ends reading. What is in the buffer stays for the next reader. */
+  /** Ends reading. Unread records stay for the next reader. */
   override close(): void {
     this.#consumer[Symbol.dispose]();
     this.#producer[Symbol.dispose]();

@@ -9,8 +9,8 @@ import { hasTcx } from "./feature.ts";
 import { Link } from "./link.ts";
 import type { Program } from "./program.ts";
 
-// bpf(2) itself, and not bpf_link_create: libbpf 1.1 has no room in its opts for a place in the order, and a newer one
-// insists on them. The kernel takes the same bytes from everyone.
+// bpf(2) itself, and not bpf_link_create: the opts of libbpf 1.1 have no place in the order, and newer versions need
+// other opts. The kernel takes the same bytes either way.
 export const BPF_PROG_QUERY = 16;
 export const BPF_LINK_CREATE = 28;
 
@@ -45,7 +45,7 @@ const BPF_F_LINK = 1 << 13;
 /** A place in the order programs of one hook run in. Those attached without a place come last. */
 export type TcxPosition = "first" | "last" | { before: Program | Link } | { after: Program | Link };
 
-/** Which program goes where. */
+/** The program and its hook. */
 export interface AttachTcxOptions {
   /** Of type BPF_PROG_TYPE_SCHED_CLS: SEC("tc"). */
   program: Program;
@@ -54,7 +54,7 @@ export interface AttachTcxOptions {
   direction: Direction;
   /** Default "last". */
   position?: TcxPosition;
-  /** Fails with ESTALE unless the hook is at this revision, as {@link queryTcx} told it. */
+  /** Fails with ESTALE unless the hook is at this revision, which {@link queryTcx} returns. */
   expectedRevision?: bigint;
 }
 
@@ -62,7 +62,7 @@ export interface AttachTcxOptions {
  * Attaches a program to a TC hook (BPF_LINK_CREATE).
  *
  * Throws `UnsupportedError` on a kernel without TCX; `SyscallError`: ENODEV without such an interface, EEXIST when the
- * same program is there already, ENOENT when the one to stand beside is not, ESTALE for another revision.
+ * same program is there already, ENOENT when the program to attach beside is not, ESTALE for another revision.
  */
 export function attachTcx(options: AttachTcxOptions): Link {
   const { program, ifindex, direction, position = "last", expectedRevision } = options;
@@ -79,7 +79,7 @@ export function attachTcx(options: AttachTcxOptions): Link {
   const result = bpfSyscall(BPF_LINK_CREATE, attr.bytes);
   if (result >= 0) return new Link(new Fd(result));
   const op = `attach ${program.name} to the ${direction} of interface ${ifindex}`;
-  // EINVAL is all that a kernel that does not know the attach type says; ask it in a way it cannot misunderstand.
+  // A kernel without TCX answers EINVAL, which also has other causes: the probe tells them apart.
   if (result === -Errno.EINVAL && !hasTcx()) throw tcxMissing(op);
   throw callError(result, { op, call: "BPF_LINK_CREATE", ...explain(result) });
 }

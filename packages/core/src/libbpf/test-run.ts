@@ -21,7 +21,7 @@ export const TEST_RUN_OPTS = struct("bpf_test_run_opts", {
   batch_size: "u32",
 });
 
-/** What a test run begins with. */
+/** The input of a test run. */
 export interface TestRunOptions {
   /** The packet, from its Ethernet header (at least 14 bytes). Leave it out for program types without one. */
   data?: Uint8Array;
@@ -41,7 +41,7 @@ export interface TestRunOptions {
 
 const BPF_F_TEST_SKB_CHECKSUM_COMPLETE = 4;
 
-/** What a test run came to. */
+/** The result of a test run. */
 export interface TestRunResult {
   /** What the program returned: for TC, 0 TC_ACT_OK, 2 TC_ACT_SHOT, 7 TC_ACT_REDIRECT, 0xffffffff TC_ACT_UNSPEC. */
   retval: number;
@@ -58,7 +58,7 @@ const ETHERNET_HEADER = 14;
 /** How often a repeated run is tried again after a signal stopped it: runtimes use signals for their own threads. */
 const INTERRUPTED_TRIES = 100;
 
-/** BPF_PROG_TEST_RUN. Throws `SyscallError`: EINVAL for data that is no packet, ENOSPC for too little room. */
+/** BPF_PROG_TEST_RUN. Throws `SyscallError`: EINVAL for data shorter than a packet, ENOSPC for too little room. */
 export function testRun(fd: number, name: string, options: TestRunOptions): TestRunResult {
   const { data, ctx, repeat = 1 } = options;
   for (let attempt = 1; ; attempt++) {

@@ -1,4 +1,4 @@
-/** What bpf2ts says of an object's maps and variables, as far as this library goes. */
+/** The parts of bpf2ts's layouts that this library uses. */
 import type { Codec } from "./codec.ts";
 
 /** A map: one of a generated module's `mapLayouts`. */

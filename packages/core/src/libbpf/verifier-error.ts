@@ -5,14 +5,14 @@ export class VerifierError extends DatapathError {
   override readonly name = "VerifierError";
   /** The program's name in its object. */
   readonly program: string;
-  /** The verifier's last word: the line of `log` that says what is wrong. */
+  /** The line of `log` that says what is wrong. */
   readonly summary: string;
   /** The whole log, as the kernel wrote it. */
   readonly log: string;
 
   constructor(op: string, program: string, log: string, options: { cause?: unknown } = {}) {
     const summary = verifierSummary(log) ?? "no reason given";
-    // A helper or kfunc the kernel does not have is the machine's lack; anything else is the program's fault.
+    // A missing helper or kfunc is a limit of this kernel; anything else is a fault of the program.
     const lacksHelper = /^(unknown|invalid) func |calling kernel function .* is not allowed/.test(summary);
     super(lacksHelper ? "UNSUPPORTED" : "FAILED", op, `the kernel's verifier refuses ${program}: ${summary}`, {
       ...options,
@@ -24,12 +24,12 @@ export class VerifierError extends DatapathError {
   }
 }
 
-/** Lines the verifier ends its log with whatever the outcome was. */
+/** The statistics that end every log of the verifier. */
 const STATISTICS = /^(processed \d+ insns|verification time|stack depth|insns_state|-- )/;
 
 /**
- * The last line of a verifier log that says something: the complaint stands right before the closing statistics.
- * undefined when there is none, and so it was not the verifier who refused.
+ * The last line of a verifier log before the closing statistics, which says what is wrong; undefined when there is
+ * none, because the kernel refused the program before the verifier ran.
  */
 export function verifierSummary(log: string): string | undefined {
   const lines = log.split("\n").map((line) => line.trim());

@@ -14,7 +14,7 @@ export type XdpMode = "driver" | "generic" | "offload";
 
 const MODE_FLAGS: Readonly<Record<XdpMode, number>> = { generic: 1 << 1, driver: 1 << 2, offload: 1 << 3 };
 
-/** What goes where. */
+/** The program and its interface. */
 export interface AttachXdpOptions {
   /** SEC("xdp"). */
   program: Program;

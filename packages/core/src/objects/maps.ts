@@ -127,7 +127,7 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
       names: open(mapLayouts.dp_names),
       namespaces: open(mapLayouts.dp_namespaces),
       records: open(mapLayouts.dp_records),
-      reservedPorts: open(mapLayouts.dp_reserved_ports),
+      reservedPorts: open(mapLayouts.dp_reserved),
       settings: open(mapLayouts.dp_settings),
     };
   } catch (error) {

@@ -109,7 +109,7 @@ export class Objects implements Disposable {
   }
 
   /**
-   * The ids of servers, to be given out.
+   * The ids of servers: which is free.
    *
    * @param hasInterface whether the host has an interface of that name
    */

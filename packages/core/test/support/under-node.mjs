@@ -38,8 +38,8 @@ link.close();
 
 const datapath = loadBpf({ pinRoot: bpffs });
 datapath.attachAndPinDnat(readInterface("dp0"));
-const attachments = datapath.attachments().map(({ program, iface }) => `${program} ${iface}`);
-const record = datapath.getNetData("10.2.0.1");
+const attachments = datapath.attachments.all().map(({ program, iface }) => `${program} ${iface}`);
+const record = datapath.getNetData(1);
 datapath.unpinAll();
 datapath.close();
 object.close();

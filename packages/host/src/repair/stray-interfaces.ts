@@ -34,7 +34,7 @@ export function findStrays(netlink: Netlink, links: readonly Link[], records: re
     if (others !== undefined && isKnown(link, others)) return [];
     const mechanism = attachedBy("snat", link);
     if (mechanism !== undefined) return [{ link, problem: outOfSight(name, mechanism) }];
-    const what = `there is an interface ${name} as servers have them, and no record of a server`;
+    const what = `interface ${name}: it looks like a host peer, but no record of a server has it`;
     const words = { code: "orphaned-interface", severity: "error", what } as const;
     const cure =
       others === undefined

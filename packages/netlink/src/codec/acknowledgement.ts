@@ -50,7 +50,7 @@ export function readAcknowledgement(frame: Frame): Acknowledgement {
     }
     const error = s32.get(viewOf(payload), 0);
     // Also spares -2^31 its turn into a number no errno can be.
-    if (error > 0 || error < -4095) throw new MalformedMessageError([], `${error} is no negative errno`);
+    if (error > 0 || error < -4095) throw new MalformedMessageError([], `${error} is not a negative errno`);
     const errno = error === 0 ? 0 : -error;
     if ((flags & MessageFlag.NLM_F_ACK_TLVS) === 0) return plain(errno);
 

@@ -20,7 +20,7 @@ export function align(length: number): number {
   return (length + 3) & ~3;
 }
 
-/** One attribute whose payload nobody has looked into. */
+/** One attribute with an undecoded payload. */
 export interface RawAttribute {
   /** The number, without the flags. */
   readonly type: number;
@@ -76,7 +76,7 @@ export interface KnownAttribute<K, T> {
   readonly flags?: number;
 }
 
-/** An attribute the table does not know: a newer kernel's, or one nobody here needed yet. */
+/** An attribute that is not in the table: of a newer kernel, or not needed here. */
 export interface UnknownAttribute {
   readonly name: undefined;
   readonly type: number;
@@ -101,7 +101,7 @@ type Table = Readonly<Record<string, readonly [type: number, codec: unknown]>>;
 type TableValues<T extends Table> = { [K in keyof T]: T[K][1] extends Codec<infer V> ? V : never };
 
 /**
- * Declares a set of attributes: the kernel's name, number and what is inside. Reading what is damaged throws {@link
+ * Declares a set of attributes: the kernel's name, number and payload. Reading damaged bytes throws {@link
  * MalformedMessageError}.
  */
 export function attributes<const T extends Table>(table: T): AttributeSet<TableValues<T>> {

@@ -18,7 +18,7 @@ export interface BodyCodec<H, V> extends Codec<Body<H, V>> {
 }
 
 /**
- * A message's payload after the netlink header: a struct, then attributes. Reading what is damaged throws {@link
+ * A message's payload after the netlink header: a struct, then attributes. Reading damaged bytes throws {@link
  * MalformedMessageError}.
  */
 export function body<H, V>(header: Struct<H>, attributes: AttributeSet<V>): BodyCodec<H, V> {

@@ -80,7 +80,7 @@ export function readFrames(datagram: Uint8Array): Frame[] {
       portId: header.nlmsg_pid,
       payload: datagram.subarray(at + nlmsghdr.size, at + length),
     });
-    // Not align(): its 32-bit arithmetic would turn a length near 2 GiB around.
+    // Not align(): its 32-bit arithmetic overflows for a length near 2 GiB.
     at += length + ((4 - (length % 4)) % 4);
   }
   return frames;

@@ -1,5 +1,5 @@
 /**
- * rtnetlink's bytes to values and back: pure, in the kernel's own words, one table under each C struct. For messages
+ * rtnetlink's bytes to values and back: pure, with the kernel's names, one table under each C struct. For messages
  * `Netlink` has no method for; send them by a `Connection`.
  *
  * @module @dp/netlink/codec

@@ -1,7 +1,7 @@
 import { DatapathError } from "@dp/sys";
 
 /**
- * Bytes that are not the message they should be: cut short, or with a length that cannot be.
+ * Bytes that are not a valid message: cut short, or with an impossible length.
  *
  * `path` leads to the place from the outside in, in the kernel's names: `["IFLA_LINKINFO", "IFLA_INFO_KIND"]`.
  */

@@ -1,4 +1,4 @@
-/** Numbers of the kernel's that have names in `ip`, both ways. A number without a name stays a number. */
+/** Kernel numbers with the names that `ip` has for them. A number without a name stays a number. */
 export interface Names<N extends string> {
   /** The name, or the number itself. */
   name(number: number): N | number;
@@ -39,7 +39,7 @@ export const routeTypes = names({
   nat: 10,
 });
 
-/** RTPROT_*: who made a route. */
+/** RTPROT_*: the origin of a route. */
 export const routeProtocols = names({
   unspec: 0,
   redirect: 1,

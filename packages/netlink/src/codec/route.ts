@@ -11,7 +11,7 @@ import { struct } from "./struct.ts";
  *         unsigned char rtm_src_len;
  *         unsigned char rtm_tos;
  *         unsigned char rtm_table;     // RTA_TABLE has those above 255
- *         unsigned char rtm_protocol;  // who made it, RTPROT_*
+ *         unsigned char rtm_protocol;  // its origin, RTPROT_*
  *         unsigned char rtm_scope;     // how far away, RT_SCOPE_*
  *         unsigned char rtm_type;      // what to do, RTN_*
  *         unsigned      rtm_flags;     // RTM_F_*, and RTNH_F_* of the only next hop

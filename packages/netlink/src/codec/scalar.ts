@@ -4,7 +4,7 @@ import { byteCount, MalformedMessageError } from "./malformed.ts";
 
 /** Turns the payload of an attribute, or of a whole message, into a value and back. */
 export interface Codec<T> {
-  /** Decodes all of `payload`. Throws {@link MalformedMessageError}, and nothing else, whatever the bytes. */
+  /** Decodes all of `payload`. Throws {@link MalformedMessageError}, and nothing else, for any bytes. */
   read(payload: Uint8Array): T;
   /** Throws `RangeError` for a value the format cannot hold. */
   write(value: T): Uint8Array;
@@ -12,12 +12,12 @@ export interface Codec<T> {
   readonly nested?: boolean;
 }
 
-/** Something of fixed size at a fixed place in a C struct. */
+/** A value of fixed size at a fixed offset of a C struct. */
 export interface Field<T> {
   readonly size: number;
-  /** Reads it where it is. */
+  /** Reads it at an offset. */
   get(view: DataView, at: number): T;
-  /** Writes it where it is to be. */
+  /** Writes it at an offset. */
   set(view: DataView, at: number, value: T): void;
 }
 
@@ -101,16 +101,16 @@ export const u64 = scalar<bigint>("u64", {
   set: (view, at, value) => view.setBigUint64(at, value, LITTLE_ENDIAN),
 });
 
-/** Whatever it is, as it is. */
+/** The bytes themselves. */
 export const bytes: Codec<Uint8Array> = { read: (payload) => payload, write: (value) => value };
 
-/** Attributes somebody else reads, because what they mean depends on a neighbouring attribute. */
+/** Undecoded attributes, whose meaning depends on a neighbouring attribute. */
 export const nestedBytes: Codec<Uint8Array> = { ...bytes, nested: true };
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** A NUL-terminated UTF-8 string. The kernel leaves the NUL out here and there, so reading does not insist on it. */
+/** A NUL-terminated UTF-8 string. The kernel sometimes leaves the NUL out, so reading does not need it. */
 export const text: Codec<string> = {
   read(payload) {
     const end = payload.indexOf(0);

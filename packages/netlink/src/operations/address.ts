@@ -30,13 +30,13 @@ export interface Address {
   readonly flags: number;
 }
 
-/** Which addresses; what is left out does not matter. */
+/** Which addresses; an omitted field matches all. */
 export interface AddressFilter {
   ifindex?: number | undefined;
   family?: Family | undefined;
 }
 
-/** An address to be given to an interface. */
+/** An address to add to an interface. */
 export interface AddressOptions {
   ifindex: number;
   /** "10.1.0.2" or "fd00::1". */
@@ -47,7 +47,7 @@ export interface AddressOptions {
   scope?: Scope | undefined;
   /** Do not make the route to the prefix that usually comes with an address. */
   noPrefixRoute?: boolean | undefined;
-  /** IPv6: usable at once, without asking first whether somebody has it (duplicate address detection). */
+  /** IPv6: usable at once, without duplicate address detection. */
   noDuplicateDetection?: boolean | undefined;
 }
 

@@ -64,7 +64,7 @@ export interface LinkStats {
   readonly sendDropped: bigint;
 }
 
-/** What to leave out of what is told of interfaces. */
+/** What to read of interfaces. */
 export interface LinkQuery {
   /** Include `stats`. Default false. */
   stats?: boolean | undefined;
@@ -74,25 +74,25 @@ export interface LinkQuery {
 export interface VethEnd {
   /** 1 to 15 bytes, no '/', ':', blanks. */
   name: string;
-  /** Set in the creating request, so that udev finds nothing left to choose. */
+  /** Set in the creating request, so that udev does not change it. */
   mac: string;
   /** Default 1500. */
   mtu?: number | undefined;
   /**
-   * How many it has to send and to receive by, at most. By default the kernel makes one for each CPU, then takes all
-   * but the first out of use again, for which it waits until nobody is at them.
+   * The most queues it may have in each direction. By default the kernel makes one for each CPU, then stops using all
+   * but the first, for which it waits until no processor uses them.
    */
   queues?: number | undefined;
 }
 
 export interface VethOptions extends VethEnd {
   peer: VethEnd & {
-    /** The namespace the peer is born in. Default: this connection's. */
+    /** The namespace that the peer is created in. Default: this connection's. */
     netns?: Fd | undefined;
   };
 }
 
-/** What to change; what is left out stays as it is. */
+/** What to change; an omitted field stays as it is. */
 export interface LinkChange {
   up?: boolean | undefined;
   mtu?: number | undefined;
@@ -117,9 +117,9 @@ export function listLinks(connection: Connection, query: LinkQuery): Link[] {
 }
 
 /**
- * On a host with thousands of interfaces, some of which come and go all the time, no reading is consistent. What can be
- * said all the same: an interface in the latest reading was there just now; one that only an earlier reading has is
- * looked up. One that existed all the time would have to be skipped by every reading to be missed.
+ * On a host with thousands of interfaces, some of which come and go all the time, no reading is consistent. Still, an
+ * interface in the last reading existed just now, and an interface that only an earlier reading has is looked up. An
+ * interface that existed all the time is missed only if every reading skips it.
  */
 function mergeReadings(connection: Connection, readings: readonly Link[][], query: LinkQuery): Link[] {
   const latest = new Map(readings.at(-1)?.map((link) => [link.index, link]));
@@ -215,7 +215,7 @@ export function setLink(connection: Connection, ref: number | string, change: Li
   const op = `set ${what.join(", ")} on ${ref}`;
   const { index, names } = target(ref, op);
   if (typeof ref === "string" && name !== undefined) {
-    // One attribute cannot be both the name it has and the name it shall have.
+    // One attribute cannot be both the present and the new name.
     const link = getLink(connection, ref, {});
     if (link === undefined) throw new NetlinkError(op, Errno.ENODEV);
     setLink(connection, link.index, change);
@@ -249,7 +249,7 @@ export function deleteLink(connection: Connection, ref: number | string): boolea
   }
 }
 
-/** An interface's name for a message; "interface 12" if there is no finding it out. */
+/** An interface's name for a message; "interface 12" if it cannot be found out. */
 export function linkName(connection: Connection, ref: number | string): string {
   if (typeof ref === "string") return ref;
   try {

@@ -34,18 +34,18 @@ export interface Neighbour {
   readonly flags: number;
 }
 
-/** Which neighbours; what is left out does not matter. */
+/** Which neighbours; an omitted field matches all. */
 export interface NeighbourFilter {
   ifindex?: number | undefined;
   family?: Family | undefined;
 }
 
-/** A neighbour as it is to be. */
+/** A neighbour entry to set. */
 export interface NeighbourOptions {
   ifindex: number;
   address: string;
   mac: string;
-  /** Default "permanent": it neither ages nor is asked for. */
+  /** Default "permanent": it does not age and is not resolved. */
   state?: "permanent" | "noarp" | "reachable" | "stale" | undefined;
 }
 

@@ -41,7 +41,7 @@ export interface Route {
   readonly ifindex: number | undefined;
   readonly type: RouteType | number;
   readonly scope: Scope | number;
-  /** The gateway is taken to be on the interface's network whatever the addresses say. */
+  /** The gateway counts as on the interface's network, without a check of the addresses. */
   readonly onlink: boolean;
   /** The address the host's own packets get as source. */
   readonly source: string | undefined;
@@ -49,7 +49,7 @@ export interface Route {
   readonly metric: number;
   /** 254 is the main table, 255 the local one. */
   readonly table: number;
-  /** Who made it: "kernel", "boot", "static", "dhcp"...; a number for those without a name. */
+  /** Its origin: "kernel", "boot", "static", "dhcp"...; a number for those without a name. */
   readonly protocol: string | number;
   /** RTM_F_* and RTNH_F_* bits. */
   readonly flags: number;
@@ -66,7 +66,7 @@ export interface NextHop {
   readonly onlink: boolean;
 }
 
-/** Which routes; what is left out does not matter. */
+/** Which routes; an omitted field matches all. */
 export interface RouteFilter {
   family?: Family | undefined;
   ifindex?: number | undefined;
@@ -85,7 +85,7 @@ export interface RouteOptions {
   ifindex: number;
   /** IPv4 only. Default "global" with a gateway, "link" without, "host" for type "local". */
   scope?: Scope | undefined;
-  /** Take the gateway to be on the interface's network, whatever the addresses say. */
+  /** The gateway counts as on the interface's network, without a check of the addresses. */
   onlink?: boolean | undefined;
   /** The address the host's own packets get as source; it must be one of the host's. */
   source?: string | undefined;
@@ -95,19 +95,19 @@ export interface RouteOptions {
   table?: number | undefined;
   /** Default "unicast". */
   type?: "unicast" | "local" | undefined;
-  /** Who made it, a number or a name of `ip route`. Default "boot", like `ip`. */
+  /** Its origin, a number or a name of `ip route`. Default "boot", like `ip`. */
   protocol?: string | number | undefined;
   /** "replace" takes the place of a route to the same destination with the same metric. Default "create". */
   mode?: "create" | "replace" | undefined;
 }
 
-/** What to delete: whatever matches all that is given. */
+/** What to delete: the first route that matches everything given. */
 export type RouteKey = Pick<
   RouteOptions,
   "destination" | "family" | "gateway" | "scope" | "source" | "metric" | "table" | "type" | "protocol"
 > & { ifindex?: number | undefined };
 
-/** From where, and as whom, to ask for the route. */
+/** The source address and interface to look the route up for. */
 export interface RouteLookup {
   /** As if the packet had this source address. */
   source?: string | undefined;
@@ -221,7 +221,7 @@ function request(
   if (source !== undefined && source.family !== family) throw mismatch(op, "source", source.address);
   if (gateway?.family === "inet" && family === "inet6") throw mismatch(op, "gateway", gateway.address);
   if (options.onlink && gateway === undefined) {
-    throw new DatapathError("BAD_USAGE", op, "onlink is about the gateway, and there is none");
+    throw new DatapathError("BAD_USAGE", op, "onlink needs a gateway");
   }
   const via: Via | undefined =
     gateway === undefined || gateway.family === family
@@ -268,7 +268,11 @@ function checkProtocol(protocol: string | number, op: string): number {
   if (typeof protocol === "number") return checkInteger(protocol, 0, 255, "a routing protocol", op);
   if (routeProtocols.has(protocol)) return routeProtocols.number(protocol);
   const known = routeProtocols.all.join(", ");
-  throw new DatapathError("BAD_USAGE", op, `${JSON.stringify(protocol)} is no routing protocol: a number, or ${known}`);
+  throw new DatapathError(
+    "BAD_USAGE",
+    op,
+    `${JSON.stringify(protocol)} is not a routing protocol: a number, or ${known}`,
+  );
 }
 
 function mismatch(op: string, what: string, address: string): DatapathError {

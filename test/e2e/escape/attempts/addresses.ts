@@ -12,7 +12,7 @@ const SOURCES: Readonly<Record<string, (ground: Ground) => string>> = {
   "the host's public address": ({ host }) => host,
   "a player's address": ({ player }) => player,
   "a neighbour's address": ({ neighbour }) => neighbour,
-  "somebody's address on the internet": () => "192.0.2.1",
+  "an address on the internet": () => "192.0.2.1",
   "0.0.0.0": () => "0.0.0.0",
   loopback: () => "127.0.0.1",
   "a link-local address": () => "169.254.169.254",

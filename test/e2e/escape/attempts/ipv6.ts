@@ -3,7 +3,7 @@ import type { Attempt, Topic } from "../attempt.ts";
 import { GAME_PORT } from "../world.ts";
 
 const ICMPV6 = 58;
-/** Type, code, a checksum that nobody gets to look at, and what a message has next. */
+/** Type, code, a checksum that is never looked at, and what a message has next. */
 const message = (type: number) => (mark: string) => raw(ICMPV6, `${String.fromCharCode(type)}\0\0\0\0\0\0\0${mark}`);
 /** An extension header of 8 bytes before a TCP segment. */
 const extension = (type: number) => (mark: string) => raw(type, `\u0006\0\0\0\0\0\0\0${mark}`);

@@ -5,8 +5,8 @@ import { open, type Outer, ping, reply } from "../frame.ts";
 import { GAME_PORT, type Ground } from "../world.ts";
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
-/** Locally administered, nobody's. */
-const NOBODY = "02:00:00:00:00:99";
+/** Locally administered. No interface has it. */
+const UNUSED_MAC = "02:00:00:00:00:99";
 
 const TAGS: Readonly<Record<string, Outer["vlans"]>> = {
   "VLAN 5": [{ tci: 5 }],
@@ -101,7 +101,7 @@ export const otherEtherTypes: Topic = {
 const SOURCES: Readonly<Record<string, (ground: Ground) => string>> = {
   "a friend's MAC": ({ friendMac }) => friendMac,
   "the gateway's MAC": ({ outer }) => outer.dst,
-  "a MAC of its own making": () => NOBODY,
+  "a MAC of its own making": () => UNUSED_MAC,
   "the broadcast MAC": () => BROADCAST,
   "a multicast MAC": () => "01:00:5e:00:00:01",
   "no MAC at all (zeroes)": () => "00:00:00:00:00:00",
@@ -109,7 +109,7 @@ const SOURCES: Readonly<Record<string, (ground: Ground) => string>> = {
 
 const ONE: Readonly<Record<string, (ground: Ground) => string>> = {
   "a friend's MAC": ({ friendMac }) => friendMac,
-  "nobody's MAC": () => NOBODY,
+  "a MAC that no interface has": () => UNUSED_MAC,
   "its own MAC": ({ outer }) => outer.src,
 };
 
@@ -238,7 +238,7 @@ export const arpPackets: Topic = {
     ),
     said("a reply with another MAC for its own address", ({ self, gateway }) => ({
       operation: 2,
-      senderMac: NOBODY,
+      senderMac: UNUSED_MAC,
       senderAddress: self,
       targetAddress: gateway,
     })),

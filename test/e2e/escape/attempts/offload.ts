@@ -47,7 +47,7 @@ export const offloads: Topic = {
       ...to("a checksum over the flags of a SYN", { checksumStart: TCP_START, checksumOffset: 12 }, (ground, mark) =>
         fromGamePort(ground, mark, { flags: "S" }),
       ),
-      drops: { gamePortSyn: 1 },
+      drops: { forwardSyn: 1 },
     },
     {
       ...to(
@@ -85,7 +85,7 @@ export const offloads: Topic = {
       ...to("segments of a SYN", { ...RIGHT, segmentSize: 500 }, (ground, mark) =>
         fromGamePort(ground, long(mark), { flags: "S" }),
       ),
-      drops: { gamePortSyn: 1 },
+      drops: { forwardSyn: 1 },
     },
     {
       ...to("segments of a packet without total length", { ...RIGHT, segmentSize: 500 }, (ground, mark) =>

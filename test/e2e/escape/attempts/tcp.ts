@@ -51,11 +51,11 @@ const openings: Attempt[] = Object.entries(WHOM).flatMap(([whom, address]) =>
     frames: (ground, mark) => [
       fromGamePort(ground, flags.includes("P") ? mark : "", { flags, ...asNumbers(mark) }, { dst: address(ground) }),
     ],
-    drops: { gamePortSyn: 1 },
+    drops: { forwardSyn: 1 },
   })),
 );
 
-const NOBODY: Readonly<Record<string, (ground: Ground) => string>> = {
+const INVALID_DESTINATIONS: Readonly<Record<string, (ground: Ground) => string>> = {
   "0.0.0.0": () => "0.0.0.0",
   loopback: () => "127.0.0.1",
   "a multicast group": () => "239.255.255.250",
@@ -64,7 +64,7 @@ const NOBODY: Readonly<Record<string, (ground: Ground) => string>> = {
   "another server's host peer": ({ otherGateway }) => otherGateway,
 };
 
-const toNobody: Attempt[] = Object.entries(NOBODY).map(([whom, dst]) => ({
+const toInvalidDestinations: Attempt[] = Object.entries(INVALID_DESTINATIONS).map(([whom, dst]) => ({
   name: `data from the game port to ${whom}`,
   frames: (ground, mark) => [reply(ground, mark, { dst: dst(ground) })],
   drops: { destination: 1 },
@@ -94,7 +94,7 @@ export const gamePort: Topic = {
     },
     ...toStrangers,
     ...openings,
-    ...toNobody,
+    ...toInvalidDestinations,
     ...toNoPlayers,
     {
       name: "data from the game port to the host's public address, port 22",
@@ -176,7 +176,7 @@ export const otherTcp: Topic = {
     ...gatewayPorts,
     ...continued,
     {
-      name: "a connection to somebody's Minecraft server",
+      name: "a connection to a Minecraft server on the internet",
       frames: (ground, mark) => [open(ground, mark, "192.0.2.1", 25565)],
       drops: { tcp: 1 },
     },
@@ -242,7 +242,7 @@ export const otherContainers: Topic = {
     ...eastWestPorts,
     ...eastWestStrangers,
     {
-      name: "a connection to a container address that nobody has",
+      name: "a connection to a container address that no container has",
       frames: (ground, mark) => [open(ground, mark, "10.2.0.99", GAME_PORT)],
       drops: { eastWest: 1 },
     },

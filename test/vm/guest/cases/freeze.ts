@@ -10,7 +10,7 @@ export const freeze: Case = {
     const { dp } = world.net;
     await world.serve(container);
     await using playing = await converse(world.player, { port });
-    const { code, stderr } = await dp.run("freeze", "--port", `${port}`);
+    const { code, stderr } = await dp.run("freeze", `${port}`);
     if (!world.features.sockDestroy) {
       equal(code, 6, stderr);
       match(stderr, /bpf_sock_destroy/);
@@ -21,7 +21,7 @@ export const freeze: Case = {
     equal(code, 0, stderr);
     await playing.event("failed");
     equal(await refusal(world.player, { port }), "ECONNREFUSED");
-    await dp.must("thaw", "--port", `${port}`);
+    await dp.must("thaw", `${port}`);
     await using again = await converse(world.player, { port });
     await again.event("echo", 2);
   },

@@ -19,7 +19,7 @@ const ATTEMPTS: readonly Attempt[] = [
   { reason: "icmp", command: ["ping", "-c", "1", "-W", "1", GATEWAY] },
   { reason: "udp", command: [...SEND, "udp", GATEWAY, "4000"] },
   { reason: "spoofedAddress", command: [...SEND, "udp", GATEWAY, "53", STRANGER] },
-  { reason: "gamePortSyn", command: [...SEND, "tcp", GATEWAY, "4000", "25565"] },
+  { reason: "forwardSyn", command: [...SEND, "tcp", GATEWAY, "4000", "25565"] },
   { reason: "vlan", command: ["arping", "-c", "1", "-w", "1", "-I", "eth0.7", "192.0.2.1"] },
 ];
 
@@ -32,7 +32,7 @@ export const guard: Case = {
     await world.stopServing(GAMES.container);
     await container.ip(`address add ${STRANGER}/32 dev lo`, "link add link eth0 name eth0.7 type vlan id 7");
     await container.ip("address add 192.0.2.2/24 dev eth0.7", "link set eth0.7 up");
-    const lobby = (await net.dp.list()).find(({ port }) => port === LOBBY.port)?.containerAddress ?? "";
+    const lobby = (await net.dp.list()).find(({ name }) => name === LOBBY.container)?.addresses.ipv4.container ?? "";
     await dropped(world, [...ATTEMPTS, { reason: "eastWest", command: [...SEND, "tcp", lobby, "25565"] }]);
     await container.ip(`address delete ${STRANGER}/32 dev lo`, "link delete eth0.7");
     if (features.tcx) return;
@@ -60,11 +60,7 @@ async function dropped({ net }: World, attempts: readonly Attempt[]): Promise<vo
   }
 
   async function drops(): Promise<Record<string, number>> {
-    const { counters } = await net.dp.json<{ counters: { drops: Record<string, number> } }>(
-      "show",
-      "--port",
-      `${GAMES.port}`,
-    );
-    return counters.drops;
+    const shown = await net.dp.json<{ drops: Record<string, number> }>("show", GAMES.container);
+    return shown.drops;
   }
 }

@@ -14,7 +14,7 @@ export const kill: Case = {
     const { dp, host } = world.net;
     const add = ["add-server", "--port", `${SPARE.port}`, "--netns", SPARE.container];
     await dp.must(...add);
-    await dp.must("del-server", "--port", `${SPARE.port}`);
+    await dp.must("del-server", `${SPARE.port}`);
     const before = await settled(world);
 
     let halfDone = 0;
@@ -27,11 +27,11 @@ export const kill: Case = {
       adding.kill("SIGKILL");
       await ended;
       // The next change clears up, whatever it is about.
-      const { code, stderr } = await dp.run("del-server", "--name", "nobody", "--if-exists");
+      const { code, stderr } = await dp.run("del-server", "absent", "--if-exists");
       equal(code, 0, stderr);
       if (stderr.includes("half done")) halfDone += 1;
       // Killed too late.
-      else await dp.must("del-server", "--port", `${SPARE.port}`);
+      else await dp.must("del-server", `${SPARE.port}`);
       deepEqual(await settled(world), before);
     }
     // Killed too late each time would say nothing.

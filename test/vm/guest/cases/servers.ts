@@ -9,8 +9,8 @@ export const servers: Case = {
       await net.dp.addServer(port, net.container(container), "--name", container);
     }
     deepEqual(
-      (await net.dp.list()).map(({ port, name, state }) => ({ port, name, state })),
-      [LOBBY, GAMES].map(({ port, container }) => ({ port, name: container, state: "active" })),
+      (await net.dp.list()).map(({ id, forwards: [{ port }], name, state }) => ({ id, port, name, state })),
+      [LOBBY, GAMES].map(({ port, container }, index) => ({ id: index + 1, port, name: container, state: "active" })),
     );
   },
 };

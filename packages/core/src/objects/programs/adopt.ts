@@ -2,7 +2,6 @@
  * Programs that run on an interface and that no pin of a root stands for: of clsact filters, which live on when the
  * bpffs is unmounted, or of links that are pinned in another mount namespace.
  */
-import { Errno, SyscallError } from "@dp/sys";
 import { queryClsact } from "../../libbpf/clsact.ts";
 import { hasTcx } from "../../libbpf/feature.ts";
 import { pinOver } from "../../libbpf/pin.ts";
@@ -19,6 +18,7 @@ import {
   type InterfaceProgram,
   programRow,
 } from "./program-table.ts";
+import { unlessGone } from "./unless-gone.ts";
 
 /** A filter of datapath's on an interface of this network namespace. */
 export interface AdoptableFilter {
@@ -70,12 +70,6 @@ export function adoptFilters(pinRoot: string, filters: readonly AdoptableFilter[
 }
 
 function isCalled(programId: number, program: InterfaceProgram): boolean {
-  try {
-    using running = Program.fromId(programId);
-    return running.name === functionName(program).slice(0, NAME_LENGTH);
-  } catch (error) {
-    // Gone meanwhile.
-    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return false;
-    throw error;
-  }
+  using running = unlessGone(() => Program.fromId(programId));
+  return running?.name === functionName(program).slice(0, NAME_LENGTH);
 }

@@ -65,7 +65,9 @@ export function entryOf(record: ServerRecord, group: number): ServerEntry {
     netnsCookie: record.netns.cookie,
     addresses: record.addresses,
     containerMac: record.containerPeer.mac,
-    forwards: record.forwards.map(({ mtu: _, ...forward }) => forward),
+    forwards: record.forwards.map(({ protocol, address, port, count, containerPort, uplink, counter }) => {
+      return { protocol, address, port, count, containerPort, uplink, counter };
+    }),
   };
 }
 

@@ -10,9 +10,7 @@ import { markCopied, returnFlows, settleFlows } from "./move-flows.ts";
 /** How many entries are set at once: many make a call cheap, few need little memory. */
 const CHUNK = 4096;
 
-/**
- * Copies all entries, before anything uses the new map. Throws `MapFullError` when they are more than it has room for.
- */
+/** Copies all entries, before any program uses the new map. Throws `MapFullError` when it has no room for them. */
 export function copyEntries(carrying: Carrying): void {
   const { name, from, to, change } = carrying;
   const { anew = false, counts } = carryRule(name);
@@ -45,10 +43,10 @@ function copyInterfaces({ from, to, change }: Carrying): void {
 }
 
 /**
- * Adds what programs have written into the one map since it was copied into the other. Done again it does nothing: what
- * was added is taken off where it came from.
+ * Adds to the new map what programs have written into the old one since it was copied. Counts that were added are cleared
+ * in the old map, so that doing it again adds nothing.
  *
- * A packet counted in the microseconds between reading and writing one entry is not counted.
+ * A packet that is counted between reading and writing an entry, which takes microseconds, is not counted.
  */
 export function settleEntries(carrying: Carrying): void {
   moveCounts(carrying);

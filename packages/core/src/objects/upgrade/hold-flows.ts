@@ -1,13 +1,13 @@
-/** While flows move to other maps, containers open no new ones: what they send is dropped, and sent again. */
+/** Containers open no new flows while flows are migrated: the packet is dropped, and the container sends it again. */
 import { mapLayouts } from "@dp/bpf";
 import { monotonicNow } from "../../ffi/libc.ts";
 import { openAnyLayout } from "../maps.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
 
-/** Longer than an upgrade takes, shorter than TCP goes on trying: who asked for it may be killed. */
+/** In case the load is killed: longer than an upgrade takes, shorter than TCP goes on trying. */
 const LONGEST_NS = 30_000_000_000n;
 
-/** From an older build that knows of no such thing, flows that are opened meanwhile may be lost. */
+/** An older build without this may lose the flows that are opened meanwhile. */
 export function holdFlows(root: PinRoot, hold: boolean): void {
   using configs = openAnyLayout(root, mapLayouts.dp_configs);
   const config = configs?.get(0);

@@ -4,6 +4,7 @@ import { Errno, SyscallError } from "@dp/sys";
 import { u32 } from "../../libbpf/codec.ts";
 import { createMap, type MapInfo } from "../../libbpf/map.ts";
 import { openRawById, type RawMap } from "../../libbpf/raw-map.ts";
+import { unlessGone } from "../programs/unless-gone.ts";
 import type { Carrying } from "./carrying.ts";
 import type { MapName } from "./layout-change.ts";
 
@@ -55,17 +56,7 @@ export function copyInnerMaps({ name, from, to, change }: Carrying, layout: Inne
 function* innerMaps(outer: RawMap): Generator<[Uint8Array, RawMap]> {
   for (const [key, [id]] of outer) {
     if (id === undefined) continue;
-    using inner = openIfThere(u32.read(id));
+    using inner = unlessGone(() => openRawById(u32.read(id)));
     if (inner !== undefined) yield [key, inner];
-  }
-}
-
-/** undefined for a map that ended after its id was read. */
-function openIfThere(id: number): RawMap | undefined {
-  try {
-    return openRawById(id);
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
-    throw error;
   }
 }

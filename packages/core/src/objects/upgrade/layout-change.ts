@@ -1,4 +1,4 @@
-/** How the layout a pinned map has differs from the one this build was made for. */
+/** How the keys and values of a pinned map differ from this build's. */
 import {
   Btf,
   isSameShape,
@@ -30,9 +30,7 @@ export interface Change {
 
 const parsed = new Map<number, Btf>();
 
-/**
- * What is in a map, by the BTF the kernel keeps of it. Without any, it is taken for this build's if its sizes are.
- */
+/** The shapes of a pinned map, by the BTF that the kernel keeps of it. A map without BTF counts as this build's. */
 export function shapesOf(map: RawMap, name: MapName): Shapes {
   const types = mapTypes(map.fd);
   const known = knownShapes(name);
@@ -42,7 +40,7 @@ export function shapesOf(map: RawMap, name: MapName): Shapes {
   return { key: shapeOfType(btf, types.key), value: shapeOfType(btf, types.value) };
 }
 
-/** What this build was made for. */
+/** The shapes of this build's map. */
 export function knownShapes(name: MapName): Shapes {
   const { keyType, key, valueType, value } = mapLayouts[name];
   return { key: shapeOfLayout(keyType, key.size), value: shapeOfLayout(valueType, value.size) };
@@ -56,9 +54,9 @@ export const UNLOAD_FIRST =
   "what is in it cannot be carried over: unload with the build that loaded it (dp unload), then load this one";
 
 /**
- * How what is in a pinned map becomes what this build keeps in it.
+ * How keys and values of a pinned map become this build's.
  *
- * @param mayDrop whether fields this build does not know may be left out: they are an older build's
+ * @param mayDrop whether fields that this build does not know may be left out, because an older build had them
  *
  * Throws `LayoutError` when it cannot.
  */
@@ -81,7 +79,7 @@ export function changeFrom(map: RawMap, name: MapName, path: string, mayDrop: bo
     const { refused, dropped, from } = change[part];
     const [first] = refused;
     if (first !== undefined) fail(first.path || `(${part})`, first.to, first.from);
-    // Keys that differ in a field that is gone would become one; and a bare number is not a struct.
+    // Keys that differ in a field that is gone would become one key; and a bare number is no struct.
     const lost = dropped.find((leaf) => leaf === "" || part === "key" || !mayDrop);
     if (lost === undefined) continue;
     const { type: actual = "" } = from.leaves.find(({ path: leaf }) => leaf === lost) ?? {};
@@ -90,7 +88,7 @@ export function changeFrom(map: RawMap, name: MapName, path: string, mayDrop: bo
   return change;
 }
 
-/** The way back, for what this build has written: what there is no place for is left out. */
+/** The way back, for what this build has written: fields that the pinned map does not have are left out. */
 export function changeBack(map: RawMap, name: MapName): Change {
   const [stored, known] = [shapesOf(map, name), knownShapes(name)];
   return {

@@ -1,26 +1,26 @@
 /**
- * Flows that move to a map of another layout: dp_origins, whose entries end by a timer that no copy has.
+ * Migrates dp_origins, whose entries end by a timer: a copy has none.
  *
- * A copy is marked as one (DP_FLOW_COPIED) until the upgrade is done. Whatever the new programs write into it, the mark
- * goes, and what the old map says of that flow counts no more; while it is there, the old map's entry is the true one.
- * From then on the sweep removes it.
+ * A copy is marked as one (DP_FLOW_COPIED) until the upgrade is finished. While the mark is there, the entry of the old
+ * map is the valid one. When a new program writes the copy, it removes the mark: from then on the copy is the valid one.
+ * When the upgrade is finished, the sweep removes the copies that have expired.
  */
 import { DpFlowEnd, type Shape } from "@dp/bpf";
 import type { RawMap } from "../../libbpf/raw-map.ts";
 import type { Carrying } from "./carrying.ts";
 import { knownShapes } from "./layout-change.ts";
 
-/** Long over: 0 would be DP_NEVER. */
+/** A time that has passed. 0 would be DP_NEVER. */
 const EXPIRED = 1n;
 
 const KNOWN = knownShapes("dp_origins").value;
 
-/** Of this build's layout. Changes the value it is given. */
+/** Marks a value of this build's layout, in place. */
 export function markCopied(value: Uint8Array): Uint8Array {
   return withEnd(KNOWN, value, DpFlowEnd.copied);
 }
 
-/** Gives every copy in `to` the fate its flow has come to in the map it was copied from. */
+/** Gives each copy in `to` that is still marked the state that its flow has in `from`, where it was copied from. */
 export function settleFlows({ from, to, change }: Carrying): void {
   for (const [key, [value]] of from) {
     const there = change.key.translate(key);
@@ -28,7 +28,7 @@ export function settleFlows({ from, to, change }: Carrying): void {
     if (value === undefined || (copy !== undefined && endOf(copy) !== DpFlowEnd.copied)) continue;
     to.set(there, [withEnd(KNOWN, change.value.translate(value), DpFlowEnd.swept)]);
   }
-  // Those that ended there meanwhile.
+  // Marked ones that are left: their flows ended in `from` meanwhile.
   const expires = offsetOf(KNOWN, "expires") as number;
   rewrite(to, DpFlowEnd.copied, (value) => {
     new DataView(value.buffer, value.byteOffset).setBigUint64(expires, EXPIRED, true);
@@ -36,7 +36,7 @@ export function settleFlows({ from, to, change }: Carrying): void {
   });
 }
 
-/** The other way, when an upgrade is taken back: what the new programs wrote into the copies in `from` counts. */
+/** The way back, when an upgrade is undone: what the new programs wrote into the copies in `from` is valid. */
 export function returnFlows({ from, to, change }: Carrying): void {
   for (const [key, [value]] of from) {
     if (value === undefined || endOf(value) === DpFlowEnd.copied) continue;
@@ -45,8 +45,8 @@ export function returnFlows({ from, to, change }: Carrying): void {
 }
 
 /**
- * Has the sweep remove what timers did: the kernel ends all timers of a map when its last pin and descriptor go, also
- * while programs use it.
+ * Leaves to the sweep what timers would have removed: the kernel ends all timers of a map with its last pin and
+ * descriptor, also while programs use it.
  */
 export function replaceTimers(map: RawMap, shape: Shape): void {
   if (offsetOf(shape, "end") === undefined) return;

@@ -12,10 +12,7 @@ import { openStamp, type Stamp } from "./stamp.ts";
 
 type Pinned = Program | RawMap;
 
-/**
- * The programs and maps that are pinned under a root, held open: what a load that fails, also much later, puts back.
- * Links are not its business.
- */
+/** The programs and maps that are pinned under a root, kept open: a load that fails restores them. Not the links. */
 export class PinSnapshot implements Disposable {
   readonly #root: PinRoot;
   readonly #programs = new Map<string, Pinned>();
@@ -52,9 +49,9 @@ export class PinSnapshot implements Disposable {
   }
 
   /**
-   * Pins again what was pinned, and nothing else: programs first, then maps. What the programs have written into maps
-   * of another layout is carried back. What was attached meanwhile has to be swapped back before.
-   * Throws `SyscallError`.
+   * Pins again what was pinned, and nothing else: programs first, then maps. What programs have written into maps of
+   * another layout is copied back. The programs that were attached have to be attached again before. Throws
+   * `SyscallError`.
    */
   restore(): void {
     for (const { name } of PINNED_PROGRAMS) restorePin(this.#root.program(name), "program", this.#programs);

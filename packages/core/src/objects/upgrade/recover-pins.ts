@@ -1,12 +1,12 @@
 /** Makes pins again that were removed: of programs that run, and of the maps they have. */
 import { mapLayouts } from "@dp/bpf";
-import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../../libbpf/link.ts";
 import { openPin, pinnedKind } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
-import { openRawById, type RawMap } from "../../libbpf/raw-map.ts";
+import { openRawById } from "../../libbpf/raw-map.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
 import { CGROUP_PROGRAMS, PINNED_PROGRAMS, type PinnedProgram } from "../programs/program-table.ts";
+import { unlessGone } from "../programs/unless-gone.ts";
 import { type MapName, shapesOf } from "./layout-change.ts";
 import { replaceTimers } from "./move-flows.ts";
 
@@ -49,13 +49,13 @@ function recoverMaps(root: PinRoot): void {
   if (missing.length === 0 || root.pins().progs.length === 0) return;
   const found = new Map<string, number>();
   for (const id of mapsInUse(root)) {
-    using map = openIfThere(id);
+    using map = unlessGone(() => openRawById(id));
     // Those of pinned programs come first: an attached program may be that of an earlier load.
     if (map !== undefined && !found.has(map.name)) found.set(map.name, id);
   }
   for (const name of missing) {
     const id = found.get(name.slice(0, NAME_LENGTH));
-    using map = id === undefined ? undefined : openIfThere(id);
+    using map = id === undefined ? undefined : unlessGone(() => openRawById(id));
     if (map === undefined) continue;
     root.create();
     map.pin(root.map(name));
@@ -89,17 +89,4 @@ function programAt(path: string): Program | undefined {
   if (kind !== "link") return undefined;
   using link = Link.fromPin(path);
   return unlessGone(() => Program.fromId(link.info().programId));
-}
-
-function openIfThere(id: number): RawMap | undefined {
-  return unlessGone(() => openRawById(id));
-}
-
-function unlessGone<T>(open: () => T): T | undefined {
-  try {
-    return open();
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import { DatapathError } from "@dp/sys";
 
-/** The steps that take a half-done change back, newest first. */
+/** The steps that undo a change that failed halfway, the newest first. */
 export class Undo implements Disposable {
   readonly #steps: (() => void)[] = [];
   readonly #kept: Disposable[] = [];

@@ -1,4 +1,4 @@
-/** The end of an upgrade that gave maps another layout. */
+/** The end of an upgrade that replaced maps. */
 import { requirePin, unpin } from "../../libbpf/pin.ts";
 import { openRaw, type RawMap } from "../../libbpf/raw-map.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
@@ -8,13 +8,13 @@ import { holdFlows } from "./hold-flows.ts";
 import { changeFrom, type MapName } from "./layout-change.ts";
 
 /**
- * Lets go of the maps that others took the place of, once every program that used them has been replaced: what they got
- * meanwhile is carried over first. Returns their names. Killed halfway, it can be done again.
+ * Copies what programs wrote into the replaced maps since they were copied, and unpins those maps. For when every program
+ * that used them has been replaced. Returns their names. Killed halfway, it can be done again.
  */
 export function finishUpgrade(root: PinRoot): string[] {
   const replaced = root.replaced();
   if (replaced.length === 0) return [];
-  // It may have taken long to get here.
+  // The load may have taken so long that the first hold has ended.
   if (replaced.some(({ name }) => name === "dp_origins" || name === "dp_flows")) holdFlows(root, true);
   forEachReplaced(root, settleEntries);
   holdFlows(root, false);
@@ -23,7 +23,7 @@ export function finishUpgrade(root: PinRoot): string[] {
   return [...new Set(replaced.map(({ name }) => name))];
 }
 
-/** What an upgrade that was killed had copied is brought up to date, as far as programs do not do it themselves. */
+/** Brings the copies of an upgrade that was killed up to date: entries that programs added to the old maps since. */
 export function resumeUpgrade(root: PinRoot): void {
   forEachReplaced(root, copyNewEntries);
 }
