@@ -76,7 +76,7 @@ async function findRunning(
   if (known.some((other) => pidOf(other) !== pidOf(first))) {
     const names = known.map((each) => each.engine.name);
     throw new DatapathError("CONFLICT", undefined, `${joined(names)} each have a container ${name}`, {
-      hint: `say whose: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
+      hint: `name the engine: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
     });
   }
   if (answer.kind === "running") return { engine, pid: answer.pid };
