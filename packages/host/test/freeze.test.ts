@@ -106,7 +106,7 @@ async function attempt(from: SocketHolder, host: string, port: number): Promise<
 }
 
 test(
-  "freezing cuts off and refuses, thawing lets in and out again, and nobody else notices",
+  "freezing cuts off and refuses, thawing lets in and out again, and no other server is affected",
   async () => {
     const lobby = await addListening(LOBBY, netns, cgroup);
     const other = makeCgroup();
