@@ -1,4 +1,4 @@
-// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
+// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, lookup.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
 
 import * as wire from "./layout/index.ts";
 
@@ -1775,6 +1775,7 @@ export const programLayouts = {
   dp_dnat: { name: "dp_dnat", section: "tc" } satisfies wire.ProgramLayout,
   dp_getsockopt: { name: "dp_getsockopt", section: "cgroup/getsockopt" } satisfies wire.ProgramLayout,
   dp_guard: { name: "dp_guard", section: "netfilter" } satisfies wire.ProgramLayout,
+  dp_lookup: { name: "dp_lookup", section: "sk_lookup" } satisfies wire.ProgramLayout,
   dp_snat: { name: "dp_snat", section: "tc" } satisfies wire.ProgramLayout,
   dp_sockops: { name: "dp_sockops", section: "sockops" } satisfies wire.ProgramLayout,
   dp_start_players: { name: "dp_start_players", section: "tc" } satisfies wire.ProgramLayout,
