@@ -42,6 +42,7 @@ export const DpDropReason = {
   bypass: 22,
   held: 23,
   gone: 24,
+  rate: 25,
   max: 32,
 } as const;
 export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
@@ -73,6 +74,7 @@ export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpD
   22: "bypass",
   23: "held",
   24: "gone",
+  25: "rate",
 };
 
 /** enum dp_family */
@@ -144,6 +146,38 @@ export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof Dp
   1: "pending",
   2: "active",
   3: "frozen",
+};
+
+/** struct dp_budget */
+export interface DpBudget {
+  connections: bigint;
+  datagrams: bigint;
+}
+
+function readDpBudget(view: DataView, at: number): DpBudget {
+  return {
+    connections: view.getBigUint64(at, true),
+    datagrams: view.getBigUint64(at + 8, true),
+  };
+}
+
+/** struct dp_budget: 16 bytes. */
+export const dpBudget: wire.StructLayout<DpBudget> = {
+  name: "dp_budget",
+  size: 16,
+  fields: [
+    { name: "connections", offset: 0, size: 8, type: "__u64" },
+    { name: "datagrams", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    return readDpBudget(wire.viewOf(bytes, 16, "struct dp_budget"), 0);
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.connections, "dp_budget.connections");
+    wire.setU64(view, 8, value.datagrams, "dp_budget.datagrams");
+    return wire.bytesOf(view);
+  },
 };
 
 /** struct dp_meta */
@@ -1442,6 +1476,7 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
 
 /** All structs, each after those it contains. */
 export const structLayouts = [
+  dpBudget,
   dpMeta,
   dpVethPeer,
   dpAddressPair,
@@ -1489,6 +1524,16 @@ export const mapLayouts = {
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
   } as const satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
+  dp_budgets: {
+    name: "dp_budgets",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_budget",
+    value: dpBudget,
+  } as const satisfies wire.MapLayout<number, DpBudget>,
   dp_changes: {
     name: "dp_changes",
     type: 1,
@@ -1801,7 +1846,33 @@ export const variableLayouts = {
   } satisfies wire.VariableLayout<number>,
   dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_burst: { name: "dp_own_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_interval_ns: { name: "dp_own_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_reserved_flows: {
+    name: "dp_reserved_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_reserved_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_reserved_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_burst: { name: "dp_shared_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_shared_flows: {
+    name: "dp_shared_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_shared_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_shared_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_interval_ns: { name: "dp_shared_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
   dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,

@@ -146,7 +146,9 @@ export type BlockProgram = Extract<TableRow, { loadedBy: "use" }>["name"];
 export type PinnedProgram = InterfaceProgram | CgroupProgram;
 
 /** A row of the program table. */
-export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow) & { readonly name: ProgramName };
+export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow) & {
+  readonly name: ProgramName;
+};
 /** A row of a program on interfaces. */
 export type InterfaceProgramRow<Name extends InterfaceProgram = InterfaceProgram> = TcRow & { readonly name: Name };
 /** A row of a program that is loaded with the others and attached to one cgroup. */
