@@ -1849,6 +1849,17 @@ export const variableLayouts = {
   dp_own_burst: { name: "dp_own_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_own_interval_ns: { name: "dp_own_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_remote: {
+    name: "dp_remote",
+    section: ".bss",
+    type: "struct dp_addr",
+    codec: wire.codec<string>(
+      16,
+      "dp_remote",
+      (view) => wire.getAddress(view, 0),
+      (view, value) => wire.setAddress(view, 0, value, "dp_remote"),
+    ),
+  } satisfies wire.VariableLayout<string>,
   dp_reserved_flows: {
     name: "dp_reserved_flows",
     section: ".rodata",
