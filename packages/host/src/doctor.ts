@@ -9,6 +9,7 @@ import { checkLibbpf } from "./doctor/libbpf.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";
+import { checkNeighbours } from "./doctor/neighbours.ts";
 import { checkPortRange } from "./doctor/ports.ts";
 import { checkPrivileges } from "./doctor/privileges.ts";
 import { checkForwarding, checkRpFilter } from "./doctor/routing.ts";
@@ -51,6 +52,7 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     privileged("loaded", () => checkLoaded(view)),
     privileged("host-peers", () => checkHostPeers(view)),
     privileged("hooks", () => checkHooks(view)),
+    check("neighbours", checkNeighbours),
     privileged("rp-filter", () => checkRpFilter(view)),
     privileged("ip-forward", () => checkForwarding(view, ruleset)),
     privileged("firewall", () => checkFirewall(view, ruleset)),

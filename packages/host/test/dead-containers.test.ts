@@ -260,6 +260,7 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         [
           "container-peer-down",
           "missing-container-address",
+          "missing-container-neighbour",
           "missing-container-route",
           "wrong-container-peer-mac",
         ].map((code) => `${code} mortal`),

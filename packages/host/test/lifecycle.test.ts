@@ -137,6 +137,9 @@ describe("the way of a server", () => {
       ["10.1.0.1/32", undefined],
       ["default", "10.1.0.1"],
     ]);
+    expect(inside.neighbours({ ifindex: containerPeer.ifindex, family: "inet" })).toMatchObject([
+      { address: "10.1.0.1", mac: hostPeer.mac, state: "permanent" },
+    ]);
     expect(host.link("dp1")).toMatchObject({ index: hostPeer.ifindex, mac: hostPeer.mac, mtu: 1400, up: true });
     // No IPv6 on either end.
     expect(host.addresses({ ifindex: hostPeer.ifindex })).toMatchObject([{ address: "10.1.0.1", prefix: 32 }]);
