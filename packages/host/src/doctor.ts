@@ -1,5 +1,6 @@
 import { DatapathError } from "@dp/sys";
 import { type DoctorCheck, error, type Verdict, warning } from "./doctor/check.ts";
+import { checkContainers } from "./doctor/containers.ts";
 import { checkFirewall, readRuleset } from "./doctor/firewall.ts";
 import { checkHooks } from "./doctor/hooks.ts";
 import { checkHostPeers } from "./doctor/host-peers.ts";
@@ -51,6 +52,7 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     check("mac-address-policy", checkMacAddressPolicy),
     privileged("loaded", () => checkLoaded(view)),
     privileged("host-peers", () => checkHostPeers(view)),
+    privileged("containers", () => checkContainers(view)),
     privileged("hooks", () => checkHooks(view)),
     check("neighbours", checkNeighbours),
     privileged("rp-filter", () => checkRpFilter(view)),

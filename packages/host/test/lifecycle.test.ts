@@ -75,6 +75,7 @@ describe("the way of a server", () => {
       state: "active",
       owner: "cli",
       network: "own",
+      trusted: false,
       container: null,
       netns: `/run/netns/${container}`,
       forwards: [

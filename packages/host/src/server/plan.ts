@@ -5,6 +5,7 @@ import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts"
 import { choosePort } from "../allocate/choose-port.ts";
 import { freeFrom } from "../allocate/first-free.ts";
 import { ipv4Subnets } from "../allocate/subnet.ts";
+import { ADMINISTRATOR_REMEDY, administratorOf, describeAdministrator } from "../container/authority.ts";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import { smallestMtu } from "../interfaces/server-mtu.ts";
@@ -60,6 +61,7 @@ export function planServer(input: PlanInput): ServerPlan {
   const netns = checkNamespace(namespace, objects, op);
   const ifname = options.ifname ?? DEFAULT_IFNAME;
   checkInside(inside, ifname, namespace.path, op);
+  if (options.trusted !== true) checkAuthority(namespace, op);
 
   const { uplink, hostAddresses } = uplinkFor(address, settings.uplink, input);
   const first = freeFrom(objects, settings);
@@ -99,6 +101,7 @@ export function planServer(input: PlanInput): ServerPlan {
       createdAt: new Date(),
       owner: options.owner ?? DEFAULT_OWNER,
       network: "own",
+      trusted: options.trusted ?? false,
       container,
       netns: { ...netns, path: namespace.path },
       hostPeer: { ifindex: 0, name: hostPeerName(id), mac: HOST_PEER_MAC },
@@ -131,6 +134,13 @@ function checkNamespace({ fd, path }: Namespace, objects: Objects, op: string): 
   const owner = objects.records.find({ netnsCookie: cookie });
   if (owner !== undefined) throw new DatapathError("CONFLICT", op, `${path} already belongs to ${serverLabel(owner)}`);
   return { cookie, inode };
+}
+
+function checkAuthority({ fd, path }: Namespace, op: string): void {
+  const administrator = administratorOf(fd);
+  if (administrator === undefined) return;
+  const reason = `${path}: ${describeAdministrator(administrator)}`;
+  throw new DatapathError("CONFLICT", op, reason, { hint: ADMINISTRATOR_REMEDY });
 }
 
 function checkInside(inside: Netlink, ifname: string, path: string, op: string): void {

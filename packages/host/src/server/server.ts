@@ -34,6 +34,8 @@ export interface Server {
   /** `cli`, `file:NAME` or `cni:NETWORK`. */
   owner: string;
   network: "own" | "keep";
+  /** Added with `trusted`: its processes may be able to administer the host's network. */
+  trusted: boolean;
   /** How the container was named; null for one that was named by its network namespace. */
   container: ContainerRef | null;
   /** The network namespace, by the path it was named by. */
@@ -85,6 +87,7 @@ export function toServer(
     createdAt: record.createdAt.toISOString(),
     owner: record.owner,
     network: record.network,
+    trusted: record.trusted,
     container: record.container ?? null,
     netns: record.netns.path,
     forwards: record.forwards.map((forward) => toForward(record, forward, uplinkName)),

@@ -62,6 +62,8 @@ export interface ServerRecord {
   /** Who manages the server: `cli`, `file:NAME` or `cni:NETWORK`; at most 95 bytes. */
   owner: string;
   network: NetworkMode;
+  /** Added although its processes could administer the host's network, or may become able to. */
+  trusted: boolean;
   /** undefined for a server that was added by a network namespace. */
   container: ContainerRef | undefined;
   /** The container's network namespace. */
@@ -91,6 +93,7 @@ export function encodeRecord(record: ServerRecord): DpRecord {
   return {
     state: DpServerState[record.state],
     network: DpNetwork[record.network],
+    trusted: Number(record.trusted),
     createdAt: encodeTime(record.createdAt),
     netnsCookie: netns.cookie,
     netnsInode: netns.inode,
@@ -116,6 +119,7 @@ export function decodeRecord(id: number, data: DpRecord): ServerRecord {
     createdAt: decodeTime(data.createdAt),
     owner: data.owner,
     network: data.network === DpNetwork.keep ? "keep" : "own",
+    trusted: data.trusted !== 0,
     container: data.container.engine === "" ? undefined : data.container,
     netns: { cookie: data.netnsCookie, inode: data.netnsInode, path: data.netns },
     hostPeer: data.hostPeer,
