@@ -1,6 +1,6 @@
 import { type Figure, figure } from "./statistics.ts";
 
-/** Whoever is compared: each measurement gives one number per thing measured. */
+/** What is compared: each measurement gives one number per thing measured. */
 export interface Contender<Measure extends string> {
   readonly name: string;
   readonly measure: () => Promise<Readonly<Record<Measure, number>>> | Readonly<Record<Measure, number>>;

@@ -20,7 +20,7 @@ export const datapath: Contender = {
   ours: true,
   async prepare(world, ports, load) {
     const { host, made } = world;
-    // By default its programs for sockets are on every process of the machine: here on the servers, and nobody else's.
+    // By default its programs for sockets are on every process of the machine: here on the servers' only.
     const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
