@@ -10,7 +10,7 @@ static __always_inline struct dp_fragment_key dp_fragment_key_of(const struct dp
 	return (struct dp_fragment_key){
 		.src = packet->src,
 		.dst = packet->dst,
-		.id = bpf_htonl(bpf_ntohs(packet->ip->id)),
+		.id = bpf_ntohs(packet->ip->id),
 		.protocol = packet->protocol,
 		.family = packet->family,
 	};

@@ -12,7 +12,7 @@
 struct dp_fragment_key {
 	struct dp_addr src;
 	struct dp_addr dst;
-	__be32 id; /* IPv4 has 16 bits of it: the upper 16 are 0 */
+	__u32 id; /* 16 bits in IPv4 */
 	__u8 protocol;
 	__u8 family; /* enum dp_family */
 	__u16 pad;

@@ -982,7 +982,7 @@ export const dpSweep: wire.StructLayout<DpSweep> = {
 export interface DpFragmentKey {
   src: string;
   dst: string;
-  id: string;
+  id: number;
   protocol: number;
   family: number;
 }
@@ -991,7 +991,7 @@ function readDpFragmentKey(view: DataView, at: number): DpFragmentKey {
   return {
     src: wire.getAddress(view, at),
     dst: wire.getAddress(view, at + 16),
-    id: wire.getIpv4(view, at + 32),
+    id: view.getUint32(at + 32, true),
     protocol: view.getUint8(at + 36),
     family: view.getUint8(at + 37),
   };
@@ -1004,7 +1004,7 @@ export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
   fields: [
     { name: "src", offset: 0, size: 16, type: "struct dp_addr" },
     { name: "dst", offset: 16, size: 16, type: "struct dp_addr" },
-    { name: "id", offset: 32, size: 4, type: "__be32" },
+    { name: "id", offset: 32, size: 4, type: "__u32" },
     { name: "protocol", offset: 36, size: 1, type: "__u8" },
     { name: "family", offset: 37, size: 1, type: "__u8" },
     { name: "pad", offset: 38, size: 2, type: "__u16" },
@@ -1016,7 +1016,7 @@ export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
     const view = wire.blank(40);
     wire.setAddress(view, 0, value.src, "dp_fragment_key.src");
     wire.setAddress(view, 16, value.dst, "dp_fragment_key.dst");
-    wire.setIpv4(view, 32, value.id, "dp_fragment_key.id");
+    wire.setU32(view, 32, value.id, "dp_fragment_key.id");
     wire.setU8(view, 36, value.protocol, "dp_fragment_key.protocol");
     wire.setU8(view, 37, value.family, "dp_fragment_key.family");
     return wire.bytesOf(view);

@@ -1,6 +1,6 @@
 /**
- * Who changes the layout of a map gives it another version, or a build would take another's maps for its own. What each
- * version looks like is written down in layout-versions.json.
+ * A changed layout has another version, or a build would use the maps of another build as its own. layout-versions.json
+ * has what each version looks like.
  */
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
@@ -24,7 +24,7 @@ test("the layouts are those of their version", () => {
   expect(fingerprint(), todo).toBe(known[last] ?? "");
 });
 
-test("what says who loaded is the same for ever", () => {
+test("dp_meta never changes", () => {
   const places = dpMeta.fields.map(({ name, offset, size, type }) => `${name} ${offset} ${size} ${type}`);
   expect(places).toEqual(["layout_version 0 4 __u32", "pad 4 4 __u32", "loaded_at 8 8 __u64", "build 16 32 char[32]"]);
   expect(mapLayouts.dp_meta).toMatchObject({ type: 2, maxEntries: 1, keyType: "__u32" });

@@ -197,7 +197,7 @@ const STRUCTS: Record<string, Golden> = {
   dp_flow_key: golden(
     dpFlowKey,
     { server: 7, dst: "198.51.100.7", sport: 40000, dport: 443, protocol: 6, family: 1 },
-    `07000000 | ${v4("c6336407")} | 9c40 | 01bb | 06 | 01 | ....`,
+    `${v4("c6336407")} | 9c40 | 01bb | 06 | 01 | .... | 07000000`,
   ),
   dp_flow: golden(dpFlow, { sport: 40001, listener: 9111 }, "9c41 | 2397"),
   dp_origin_key: golden(dpOriginKey, { server: 7, sport: 40001, protocol: 17, family: 1 }, "07000000 | 9c41 | 11 | 01"),
@@ -211,8 +211,8 @@ const STRUCTS: Record<string, Golden> = {
   dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
   dp_fragment_key: golden(
     dpFragmentKey,
-    { src: "198.51.100.7", dst: "203.0.113.10", id: "190.239.0.0", protocol: 17, family: 0 },
-    `${v4("c6336407")} | ${v4("cb00710a")} | beef0000 | 11 | 00 | ....`,
+    { src: "198.51.100.7", dst: "203.0.113.10", id: 0xbeef, protocol: 17, family: 0 },
+    `${v4("c6336407")} | ${v4("cb00710a")} | efbe0000 | 11 | 00 | ....`,
   ),
   dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
   dp_answer_source: golden(dpAnswerSource, { addr: "9.9.9.9" }, v4("09090909")),
@@ -378,7 +378,7 @@ const ARBITRARIES = {
   dp_origin: fc.record({ dst: address, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
   dp_flow_count: fc.record({ flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }) }),
   dp_sweep: fc.record({ armed: u32s }),
-  dp_fragment_key: fc.record({ src: address, dst: address, id: ipv4, protocol: octet, family: octet }),
+  dp_fragment_key: fc.record({ src: address, dst: address, id: u32s, protocol: octet, family: octet }),
   dp_fragment: fc.record({ port: u16s }),
   dp_answer_source: fc.record({ addr: address }),
   dp_subnet: subnet,

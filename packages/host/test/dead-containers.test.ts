@@ -237,10 +237,10 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         const own = await addServer({ ...options, port: PORT + 2, netns: sandbox.container(), mtu: 1400 });
         run("ip", "link", "set", "up0", "mtu", "1280");
         const found = await status(options);
-        expect(codes(found)).toEqual(["mtu-outdated alive", "mtu-outdated mortal"]);
+        expect(codes(found)).toEqual(["mtu-outdated alive", "mtu-outdated mortal", "mtu-outdated server-25572"]);
         expect(found).toMatchObject({ healthy: true });
         expect(found.findings[0]?.what).toBe("its peers have an MTU of 1500, and by its uplinks it should be 1280");
-        if (how === "repair") expect((await repair(options)).repaired).toHaveLength(2);
+        if (how === "repair") expect((await repair(options)).repaired).toHaveLength(3);
         else expect((await load(options)).repaired).toEqual([]);
         expect((await status(options)).findings).toEqual([]);
         const mtus = [

@@ -3,7 +3,7 @@ import { short } from "../report/numbers.ts";
 /** What bounds a packet's cost. @param own nanoseconds of a program, without the test run's loop */
 export function bounds(own: (name: string) => number): string {
   const ns = (value: number) => `${short(Math.round(Math.max(0, value)))} ns`;
-  const [nobodysUdp, nobodysTcp] = [own("dp_dnat: UDP of no server"), own("dp_dnat: TCP of no server")];
+  const [udpOfNoServer, tcpOfNoServer] = [own("dp_dnat: UDP of no server"), own("dp_dnat: TCP of no server")];
   const [player, bare] = [own("dp_dnat: a player's packet"), own("bpf_redirect_peer alone")];
   const [left, flow] = [own("dp_tproxy_container: a reply to a player"), own("dp_tproxy_container: of a flow")];
   return `
@@ -11,9 +11,9 @@ Rows of one program that stop at different places are its profile. Without the t
 
 | \`dp_dnat\` | |
 | --- | ---: |
-| reads Ethernet and IPv4 headers, and sees that it is not TCP | ${ns(nobodysUdp)} |
-| reads the TCP header, and looks up address and port (per-CPU hash) | ${ns(nobodysTcp - nobodysUdp)} |
-| the container's interface (a second hash), the sender's slot among the players, MAC, address, port, both checksums, counters | ${ns(player - nobodysTcp - bare)} |
+| reads Ethernet and IPv4 headers, and sees that it is not TCP | ${ns(udpOfNoServer)} |
+| reads the TCP header, and looks up address and port (per-CPU hash) | ${ns(tcpOfNoServer - udpOfNoServer)} |
+| the container's interface (a second hash), the sender's slot among the players, MAC, address, port, both checksums, counters | ${ns(player - tcpOfNoServer - bare)} |
 | \`bpf_redirect_peer\` | ${ns(bare)} |
 
 - Hash look-ups are most of it: two in \`dp_dnat\`, two in \`dp_snat\` (the server by its interface, the uplink), two

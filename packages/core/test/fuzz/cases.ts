@@ -1,3 +1,5 @@
+/** Valid packets, or almost: each looks into one program, whatever came before it. */
+import { DpFamily } from "@dp/bpf";
 import {
   arp,
   ethernet,
@@ -15,11 +17,11 @@ import {
   tcp,
   udp,
 } from "@dp/test-kit/frame.ts";
-/** Valid packets, or almost: each looks into one program, whatever came before it. */
-import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { A, B, HOST_PEER_MAC, PUBLIC_ADDRESS, type Server, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ODD_ADDRESSES, OWN_ADDRESSES, PLAYERS, ROUTER, STRANGERS } from "./addresses.ts";
 import { anyTag, type Fitted, fitted, mutated, noise } from "./mutate.ts";
 import type { Random } from "./random.ts";
+import { type FuzzServer, SECOND_ADDRESS, SERVERS } from "./world.ts";
 
 export type ProgramName = "dnat" | "arp" | "snat";
 
@@ -36,11 +38,29 @@ export interface Case extends Fitted {
 const FLAGS = ["S", "SA", "A", "PA", "FA", "R", "RA", "", "SF", "SAE", "FPU"];
 
 const ARRIVING = { dst: UPLINK.mac, src: "02:bb:00:00:00:01" };
-const leaving = (server: typeof A) => ({ dst: HOST_PEER_MAC, src: server.mac });
+const leaving = (server: Server) => ({ dst: HOST_PEER_MAC, src: server.mac });
 
-const SEGMENTS: Layer[] = FLAGS.flatMap((flags) =>
-  [A.port, B.port, 22].map((dst) => tcp({ src: 40_000, dst, flags }, "hello")),
-);
+/** The forwards at the beginning and the end of the list: of 32, the others are as they are. */
+const someForwards = ({ forwards }: FuzzServer) => [...forwards.slice(0, 5), ...forwards.slice(5).slice(-2)];
+
+/** Public endpoints: the first and the last of a forward over IPv4, and some that are none. */
+const ENDPOINTS = [
+  ...SERVERS.flatMap(someForwards)
+    .filter(({ family }) => family === DpFamily.ipv4)
+    .flatMap(({ address, port, count }) =>
+      [port, port + count - 1, port + count].map((each) => ({ address, port: each })),
+    ),
+  { address: PUBLIC_ADDRESS, port: 22 },
+  { address: SECOND_ADDRESS, port: B.port },
+];
+
+/** Where a server listens, and beside it. */
+const containerPorts = (server: FuzzServer) =>
+  someForwards(server).flatMap(({ containerPort, count }) => [
+    containerPort,
+    containerPort + count - 1,
+    containerPort + count,
+  ]);
 
 /** What `packet` is quoted as by an ICMP error. */
 function quote(packet: Layer, length: number): Uint8Array {
@@ -57,7 +77,18 @@ const ERRORS: [type: number, code: number][] = [
 const QUOTED = [28, 36, 37, 38, 40, 60];
 
 const ARRIVALS: Uint8Array[] = [
-  ...SEGMENTS.map((segment) => ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, segment))),
+  ...FLAGS.flatMap((flags) =>
+    [A.port, B.port, 22].map((dst) =>
+      ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, tcp({ src: 40_000, dst, flags }, "hello"))),
+    ),
+  ),
+  ...ENDPOINTS.map(({ address, port }) =>
+    ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: address }, tcp({ src: 40_000, dst: port, flags: "PA" }, "hello"))),
+  ),
+  ...ENDPOINTS.map(({ address, port }) => {
+    const about = ipv4({ src: address, dst: PLAYERS[0] }, tcp({ src: port, dst: 40_000 }));
+    return ethernet(ARRIVING, ipv4({ src: ROUTER, dst: address }, icmp({ type: 3, code: 4 }, quote(about, 40))));
+  }),
   ...[RECORD_ROUTE, MAXIMUM_OPTIONS].map((options) =>
     ethernet(
       ARRIVING,
@@ -80,10 +111,10 @@ const ARRIVALS: Uint8Array[] = [
   ethernet(ARRIVING, ipv6(raw(6, new Uint8Array(20)))),
 ];
 
-const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
+const DEPARTURES: Uint8Array[] = SERVERS.flatMap((server) => {
   const out = (dst: string, layer: Layer, more: object = {}) =>
     ethernet(leaving(server), ipv4({ src: server.address, dst, ...more }, layer));
-  const other = server === A ? B : A;
+  const other = SERVERS.find((each) => each !== server) as FuzzServer;
   return [
     ...FLAGS.map((flags) => out(PLAYERS[0], tcp({ src: server.containerPort, dst: 40_000, flags }, "hi"))),
     ...[...STRANGERS, ...ODD_ADDRESSES, ...OWN_ADDRESSES].map((address) =>
@@ -94,6 +125,15 @@ const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
     ...[9053, 9080, 53].map((dst) => out(server.gateway, udp({ src: 5000, dst }, "?"))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.containerPort, flags }))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: server.containerPort, dst: 40_000, flags }))),
+    ...containerPorts(server).flatMap((src) => [
+      out(PLAYERS[0], tcp({ src, dst: 40_000, flags: "PA" }, "hi")),
+      out(other.address, tcp({ src, dst: 40_000, flags: "SA" })),
+    ]),
+    ...containerPorts(other).map((dst) => out(other.address, tcp({ src: 40_000, dst, flags: "S" }))),
+    ...containerPorts(server).map((dst) => {
+      const about = ipv4({ src: PLAYERS[0], dst: server.address }, tcp({ src: 40_000, dst }));
+      return out(PLAYERS[0], icmp({ type: 3, code: 3 }, quote(about, 40)));
+    }),
     out(server.gateway, icmp({ type: 8 }, "ping")),
     out(server.gateway, icmp({ type: 8 }, "ping"), { options: RECORD_ROUTE }),
     ...ERRORS.flatMap(([type, code]) =>
@@ -112,7 +152,7 @@ const DEPARTURES: Uint8Array[] = [A, B].flatMap((server) => {
 });
 
 /** Who has the gateway's address? */
-function question(server: typeof A): Uint8Array {
+function question(server: Server): Uint8Array {
   const { mac: senderMac, address: senderAddress, gateway: targetAddress } = server;
   return ethernet({ dst: "ff:ff:ff:ff:ff:ff", src: senderMac }, arp({ senderMac, senderAddress, targetAddress }));
 }
@@ -120,7 +160,7 @@ function question(server: typeof A): Uint8Array {
 /** Valid, or of a kind that is refused for one reason alone. */
 const SEEDS: Readonly<Record<ProgramName, readonly Uint8Array[]>> = {
   dnat: ARRIVALS,
-  arp: [...DEPARTURES.slice(0, 10), ...[A, B].flatMap((server) => Array<Uint8Array>(10).fill(question(server)))],
+  arp: [...DEPARTURES.slice(0, 10), ...SERVERS.flatMap((server) => Array<Uint8Array>(10).fill(question(server)))],
   snat: DEPARTURES,
 };
 

@@ -26,15 +26,17 @@ function originsOf(runner: ProgramRunner): Map<string, Origin> {
 
 function answersOf(runner: ProgramRunner): Map<string, string> {
   return new Map(
-    runner.entries("dp_answer_frags").map(([{ src, dst, id }, { addr }]) => [`${src} ${dst} ${id}`, addr]),
+    runner
+      .entries("dp_answer_frags")
+      .map(([{ src, dst, id, protocol, family }, { addr }]) => [`${family}/${protocol} ${src} ${dst} ${id}`, addr]),
   );
 }
 
-function countsOf(runner: ProgramRunner, { world }: FlowModel): Map<string, number> {
-  return new Map(world.containers.map(({ address }) => [address, runner.get("dp_veth_pairs", address).flows]));
+function countsOf(runner: ProgramRunner, { world }: FlowModel): Map<number, number> {
+  return new Map(world.containers.map(({ id }) => [id, runner.get("dp_flow_counts", id).flows]));
 }
 
-type Entries<T> = ReadonlyMap<string, T>;
+type Entries<T> = ReadonlyMap<string | number, T>;
 
 export function differenceOf<T>(name: string, program: Entries<T>, model: Entries<T>): string | undefined {
   const [actual, expected] = [inOrder(program), inOrder(model)];

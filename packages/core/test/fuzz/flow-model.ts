@@ -3,20 +3,18 @@
  * flows they keep. Nothing ends here by the time: the fuzzer's flows live longer than it looks at them.
  */
 import type { DpFlowKey, DpOriginKey } from "@dp/bpf";
-import type { Server } from "@dp/test-kit/two-servers.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
 import { type Flow, type FlowId, flowId, flowIdOf, type Origin, type OriginId, originId, originKey } from "./flow.ts";
 import { Packet } from "./model-packet.ts";
 import { drop, NEXT, nextAs, type Verdict } from "./verdict.ts";
+import { forwardByContainerPort, type FuzzServer, TCP, UDP } from "./world.ts";
 
 const IPV4 = 0x0800;
 const ICMP = 1;
-const TCP = 6;
-const UDP = 17;
 
-export interface Container extends Server {
+export interface Container extends FuzzServer {
   /** Whether its packets come from the network namespace that it was added with. */
-  atHome: boolean;
+  inOwnNetns: boolean;
 }
 
 export interface FlowWorld {
@@ -42,14 +40,14 @@ export class FlowModel {
   readonly world: FlowWorld;
   readonly flows = new Map<FlowId, Flow>();
   readonly origins = new Map<OriginId, Origin>();
-  /** How many each container has, by its address. */
-  readonly counts = new Map<string, number>();
+  /** How many each server has, by its id. */
+  readonly counts = new Map<number, number>();
   /** Datagrams whose first fragment was an answer: where the container thinks it is from. */
   readonly answers = new Map<string, string>();
 
   constructor(world: FlowWorld) {
     this.world = world;
-    for (const { address } of world.containers) this.counts.set(address, 0);
+    for (const { id } of world.containers) this.counts.set(id, 0);
   }
 
   /**
@@ -71,7 +69,8 @@ export class FlowModel {
     if (listener === 0) return NEXT; // 4, 5, 6
 
     const key = {
-      container: packet.source,
+      server: sender.id,
+      family: packet.family,
       sport: packet.sourcePort,
       dst: packet.destination,
       dport: packet.destinationPort,
@@ -80,9 +79,9 @@ export class FlowModel {
     if (packet.protocol === TCP && !packet.isBareSyn) {
       const flow = this.flows.get(flowId(key));
       if (flow !== undefined) return this.#toProxy(packet, sender, flow, "known"); // 9
-      return sender.atHome ? { ...drop("noFlow"), of: sender } : NEXT; // 7, 2
+      return sender.inOwnNetns ? { ...drop("noFlow"), of: sender } : NEXT; // 7, 2
     }
-    if (!sender.atHome) return NEXT; // 2
+    if (!sender.inOwnNetns) return NEXT; // 2
     const known = this.#reopened(key, listener);
     if (known !== undefined) return this.#toProxy(packet, sender, known, "known"); // 9
     return this.#open(packet, sender, key, listener, substitute);
@@ -99,7 +98,8 @@ export class FlowModel {
     const { http, dns, tcp } = this.world.listeners;
     const port = packet.destinationPort;
     if (packet.protocol === UDP) return port === 53 ? dns : 0;
-    if (packet.sourcePort === sender.containerPort || port === 25565) return 0;
+    const isForward = forwardByContainerPort(sender, TCP, packet.family, packet.sourcePort) !== undefined;
+    if (isForward || port === 25565) return 0;
     return port === 80 ? http : port === 53 ? dns : tcp;
   }
 
@@ -128,7 +128,7 @@ export class FlowModel {
   ): FlowVerdict {
     if (this.world.held) return { ...NEXT, fate: "held" };
     const refused = { ...drop("flows"), of: sender };
-    const count = this.counts.get(sender.address) as number;
+    const count = this.counts.get(sender.id) as number;
     if (count >= this.world.most || this.flows.size >= this.world.room) return refused;
     const isFree = (port: number) => !this.origins.has(originId({ ...key, sport: port }));
     let sport = key.sport;
@@ -141,7 +141,7 @@ export class FlowModel {
     this.flows.set(flowId(key), { sport, listener });
     const origin = { dst, dport, sport: key.sport, listener, established: false };
     this.origins.set(originId({ ...key, sport }), origin);
-    this.counts.set(sender.address, count + 1);
+    this.counts.set(sender.id, count + 1);
     return this.#toProxy(packet, sender, { sport, listener }, sport === key.sport ? "opened" : "substituted"); // 9
   }
 
@@ -150,45 +150,46 @@ export class FlowModel {
     return { ...nextAs(packet), fate };
   }
 
-  host(bytes: Uint8Array): FlowVerdict {
+  host(bytes: Uint8Array, hostPeer: number): FlowVerdict {
     const packet = new Packet(bytes);
     if (!isWhole(packet)) return NEXT;
-    const datagram = `${packet.source} ${packet.destination} ${packet.id}`;
-    if (packet.fragmentOffset !== 0) return this.#laterFragment(packet, datagram); // 1
-    if (packet.protocol === ICMP) return this.#error(packet); // 2
+    const server = this.world.containers.find((each) => each.hostPeer === hostPeer);
+    if (server === undefined || packet.destination !== server.address) return NEXT; // 1
+    if (packet.fragmentOffset !== 0) return this.#laterFragment(packet); // 2
+    if (packet.protocol === ICMP) return this.#error(packet, server); // 3
     if (!hasPorts(packet)) return NEXT;
-    const key = { container: packet.destination, sport: packet.destinationPort, protocol: packet.protocol };
+    const { protocol, family, destinationPort: sport } = packet;
+    const key = { server: server.id, sport, protocol, family };
     const origin = this.#answered(packet, this.origins.get(originId(key)));
     if (packet.protocol === UDP && packet.moreFragments) {
-      if (origin === undefined) this.answers.delete(datagram);
-      else this.answers.set(datagram, origin.dst);
+      if (origin === undefined) this.answers.delete(packet.fragmentKey);
+      else this.answers.set(packet.fragmentKey, origin.dst);
     }
-    if (origin === undefined) return NEXT; // 3
-    packet.readdress("source", origin.dst, { source: origin.dport, destination: origin.sport }); // 4
-    // There is nobody who would accept it.
+    if (origin === undefined) return NEXT; // 4
+    packet.readdress("source", origin.dst, { source: origin.dport, destination: origin.sport }); // 5
     const isRefused = packet.protocol === TCP && packet.isReset && !origin.established;
     if (isRefused) this.#end(key, origin);
     return { ...nextAs(packet), fate: isRefused ? "refused" : "answer" };
   }
 
-  #laterFragment(packet: Packet, datagram: string): FlowVerdict {
-    const source = this.answers.get(datagram);
-    if (source === undefined || packet.protocol !== UDP) return NEXT;
+  #laterFragment(packet: Packet): FlowVerdict {
+    const source = this.answers.get(packet.fragmentKey);
+    if (source === undefined) return NEXT;
     packet.setAddress("source", source);
     return { ...nextAs(packet), fate: "laterFragment" };
   }
 
   /** What the host says of what a container sent to a listener; it says it to that container. */
-  #error(packet: Packet): FlowVerdict {
+  #error(packet: Packet, server: Container): FlowVerdict {
     const quoted = packet.quoted();
     if (quoted === undefined || quoted.source !== packet.destination) return NEXT;
     if (quoted.destination !== packet.source || !isHostPeers(packet.source)) return NEXT;
-    const { source: container, sourcePort: sport, protocol } = quoted;
-    const origin = this.origins.get(originId({ container, sport, protocol }));
+    const { sourcePort: sport, protocol } = quoted;
+    const origin = this.origins.get(originId({ server: server.id, sport, protocol, family: packet.family }));
     if (origin === undefined || origin.listener !== quoted.destinationPort) return NEXT;
     packet.setAddress("source", origin.dst);
     packet.translateQuoted("destination", origin.dst, origin.dport);
-    packet.translateQuoted("source", container, origin.sport);
+    packet.translateQuoted("source", server.address, origin.sport);
     return { ...nextAs(packet), fate: "error" };
   }
 
@@ -203,7 +204,7 @@ export class FlowModel {
     // Else it has begun anew under another port.
     if (this.flows.get(id)?.sport === key.sport) this.flows.delete(id);
     this.origins.delete(originId(key));
-    this.counts.set(key.container, (this.counts.get(key.container) as number) - 1);
+    this.counts.set(key.server, (this.counts.get(key.server) as number) - 1);
   }
 }
 

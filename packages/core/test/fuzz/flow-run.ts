@@ -2,12 +2,13 @@
 import type { DpFlowKey } from "@dp/bpf";
 import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
 import { ProgramRunner } from "@dp/test-kit/program-runner.ts";
-import { A, B, CONFIG, vethPairOf } from "@dp/test-kit/two-servers.ts";
+import { A, CONFIG } from "@dp/test-kit/two-servers.ts";
 import { u32, u64 } from "../../src/libbpf/index.ts";
 import { differenceOf, differenceOfMaps } from "./flow-maps.ts";
-import { type Fate, FlowModel, type FlowVerdict } from "./flow-model.ts";
+import { type Container, type Fate, FlowModel, type FlowVerdict } from "./flow-model.ts";
 import type { Change, PacketStep, Step } from "./flow-steps.ts";
 import { type FlowId, flowId, flowKey, originId } from "./flow.ts";
+import { SERVERS } from "./world.ts";
 
 const MOST = 8;
 /** Less than two containers may have. */
@@ -40,7 +41,7 @@ export class FlowRun {
   constructor(runner: ProgramRunner) {
     this.#runner = runner;
     this.model = new FlowModel({
-      containers: [A, B].map((server) => ({ ...server, atHome: true })),
+      containers: SERVERS.map((server) => ({ ...server, inOwnNetns: true })),
       listeners: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
       held: false,
       most: MOST,
@@ -48,7 +49,7 @@ export class FlowRun {
     });
     for (const name of ["dp_flows", "dp_origins", "dp_answer_frags"] as const) runner.clear(name);
     this.#configure();
-    for (const { address } of this.model.world.containers) this.#place(address);
+    for (const server of SERVERS) runner.writeServer(server, server);
     this.#before = runner.counts();
   }
 
@@ -68,9 +69,8 @@ export class FlowRun {
       else [model.world.listeners.http, model.world.listeners.dns, model.world.listeners.tcp] = step.listen;
       this.#configure();
     } else if ("container" in step) {
-      const container = model.world.containers.find(({ address }) => address === step.container);
-      if (container !== undefined) container.atHome = step.atHome;
-      this.#place(step.container);
+      const container = model.world.containers.find(({ id }) => id === step.container);
+      if (container !== undefined) this.#place(container, step.inOwnNetns);
     } else if ("accept" in step) {
       this.#changeFlow(step.accept, "accept");
     } else {
@@ -104,12 +104,12 @@ export class FlowRun {
     this.#runner.set("dp_configs", 0, { ...CONFIG, ...ports, heldUntil: held ? 2n ** 63n : 0n });
   }
 
-  #place(container: string): void {
-    const server = this.model.world.containers.find(({ address }) => address === container);
-    if (server === undefined) return;
-    const cookie = server.atHome ? this.#runner.netnsCookie : ELSEWHERE;
-    const flows = this.model.counts.get(container) as number;
-    this.#runner.set("dp_veth_pairs", container, { ...vethPairOf(server, cookie), flows });
+  /** Packets of this server's container come from its own network namespace, or from another one. */
+  #place(container: Container, inOwnNetns: boolean): void {
+    container.inOwnNetns = inOwnNetns;
+    const entry = this.#runner.get("dp_servers", container.hostPeer);
+    const netnsCookie = inOwnNetns ? this.#runner.netnsCookie : ELSEWHERE;
+    this.#runner.set("dp_servers", container.hostPeer, { ...entry, netnsCookie });
   }
 
   #send(step: PacketStep): { differs?: string; fate?: string } {
@@ -118,13 +118,13 @@ export class FlowRun {
     if (step.port !== undefined && port !== undefined && step.port.at + 2 <= frame.byteLength) {
       frame.set([port >>> 8, port & 0xff], step.port.at);
     }
-    const { cutTo, tag } = step;
-    const options = { ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
+    const { cutTo, tag, ifindex = A.hostPeer } = step;
+    const options = { ifindex, ...(cutTo === undefined ? {} : { cutTo }), ...(tag === undefined ? {} : { tag }) };
     const actual = this.#runner.runUncounted(frame, { program: `dp_tproxy_${step.program}`, ...options });
     const sent = frame.subarray(0, cutTo);
     const expected = this.#judge(step, sent);
     if (expected.drop !== undefined) {
-      const counter = `${expected.of?.hostPeer} drop ${expected.drop}`;
+      const counter = `${expected.of?.id} drop ${expected.drop}`;
       this.#drops[counter] = (this.#drops[counter] ?? 0) + 1;
     }
     const out = expected.packet ?? sent;
@@ -134,8 +134,8 @@ export class FlowRun {
     return { fate: expected.fate ?? expected.drop ?? "leftAlone" };
   }
 
-  #judge({ program, tag }: PacketStep, sent: Uint8Array): FlowVerdict {
-    if (program === "host") return this.model.host(sent);
+  #judge({ program, tag, ifindex = A.hostPeer }: PacketStep, sent: Uint8Array): FlowVerdict {
+    if (program === "host") return this.model.host(sent, ifindex);
     return this.model.container(sent, tag, (key) => this.#sportOf(key));
   }
 

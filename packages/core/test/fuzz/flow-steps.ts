@@ -1,3 +1,7 @@
+/**
+ * What happens to flows, step by step: packets of containers and of the proxy, most of them as they should be, and what
+ * else changes under the programs.
+ */
 import {
   ethernet,
   fragments,
@@ -9,11 +13,7 @@ import {
   tcp,
   udp,
 } from "@dp/test-kit/frame.ts";
-/**
- * What happens to flows, step by step: packets of containers and of the proxy, most of them as they should be, and what
- * else changes under the programs.
- */
-import { A, B, HOST_PEER_MAC } from "@dp/test-kit/two-servers.ts";
+import { A, B, HOST_PEER_MAC, type Server, STRANGER } from "@dp/test-kit/two-servers.ts";
 import { ODD_ADDRESSES, OWN_ADDRESSES, STRANGERS } from "./addresses.ts";
 import type { FlowModel } from "./flow-model.ts";
 import { type Flow, type FlowId, flowId, flowKey, type Origin, type OriginId, originKey } from "./flow.ts";
@@ -22,6 +22,8 @@ import type { Random } from "./random.ts";
 
 export interface PacketStep {
   program: "container" | "host";
+  /** The host peer. Default: server A's. */
+  ifindex?: number;
   /** In hexadecimal. */
   frame: string;
   /** Bytes that are left of it. */
@@ -43,13 +45,13 @@ export type Change =
   /** The proxy listens elsewhere from now on: HTTP, DNS, TCP. */
   | { listen: readonly [number, number, number] }
   | { hold: boolean }
-  /** What has this container's address is in its own namespace, or is not. */
-  | { container: string; atHome: boolean };
+  /** Packets of this server's container come from its own network namespace, or from another one. */
+  | { container: number; inOwnNetns: boolean };
 
 export type Step = PacketStep | Change;
 
 /** Few, so that they meet. */
-const PORTS = [40_000, 40_001, 40_002, 40_003, 53, A.containerPort];
+const PORTS = [40_000, 40_001, 40_002, 40_003, 53, A.containerPort, 20_003, 20_004, 25_599, 21_030];
 const SERVERS = ["198.51.100.80", "198.51.100.81", "192.0.2.53"];
 const TCP_PORTS = [80, 53, 443, 443, 22, 9111, 25565];
 const LISTENERS = [
@@ -73,13 +75,13 @@ function makeChange(random: Random, { flows, world }: FlowModel): Change | undef
   const id = random.one([...flows.keys()]) as FlowId | undefined;
   // What is wrong does not stay so for long.
   if (world.held) return { hold: false };
-  const away = world.containers.find(({ atHome }) => !atHome);
-  if (away !== undefined) return { container: away.address, atHome: true };
+  const away = world.containers.find(({ inOwnNetns }) => !inOwnNetns);
+  if (away !== undefined) return { container: away.id, inOwnNetns: true };
   switch (random.below(8)) {
     case 0:
       return { hold: true };
     case 1:
-      return { container: random.one(world.containers).address, atHome: false };
+      return { container: random.one(world.containers).id, inOwnNetns: false };
     case 2:
       return { listen: random.one(LISTENERS) };
     case 3:
@@ -103,7 +105,7 @@ function makePacket(random: Random, model: FlowModel): PacketStep {
   };
 }
 
-type Made = Pick<PacketStep, "port"> & { frame: Uint8Array };
+type Made = Pick<PacketStep, "port" | "ifindex"> & { frame: Uint8Array };
 
 /** Another one, rarely. */
 function mostly<T>(random: Random, value: T, others: readonly T[], times = 20): T {
@@ -118,8 +120,8 @@ function anyUdp(random: Random, ports: { src: number; dst: number }, text = rand
   return udp({ ...ports, ...(random.once(3) ? { checksum: 0 } : {}) }, text);
 }
 
-const leaving = (server: typeof A) => ({ dst: HOST_PEER_MAC, src: server.mac });
-const arriving = (server: typeof A) => ({ dst: server.mac, src: HOST_PEER_MAC });
+const leaving = (server: Server) => ({ dst: HOST_PEER_MAC, src: server.mac });
+const arriving = (server: Server) => ({ dst: server.mac, src: HOST_PEER_MAC });
 
 /** What a container sends: most of it opens a flow or continues one. */
 function outgoing(random: Random, model: FlowModel): Made {
@@ -155,18 +157,19 @@ function incoming(random: Random, model: FlowModel): Made {
     id: random.one(IDS),
     ...anyOptions(random),
   };
+  const at = { ifindex: mostly(random, server.hostPeer, [A.hostPeer, B.hostPeer, STRANGER.index], 30) };
   const isFlows = known !== undefined && ports.dst === known.seenAs && known.seenAs !== known.sport;
   const layerAt = 14 + 20 + (fields.options?.byteLength ?? 0);
-  const portAt = (at: number) => (isFlows ? { port: { at, of: known.id } } : {});
+  const portAt = (offset: number) => (isFlows ? { ...at, port: { at: offset, of: known.id } } : at);
   if (random.once(6)) {
-    const { error, at } = anyError(random, fields, isUdp, ports);
-    return { frame: ethernet(arriving(server), ipv4(fields, error)), ...portAt(layerAt + at) };
+    const { error, portOffset } = anyError(random, fields, isUdp, ports);
+    return { frame: ethernet(arriving(server), ipv4(fields, error)), ...portAt(layerAt + portOffset) };
   }
   const port = portAt(layerAt + 2);
   if (isUdp && random.once(2)) {
     const piece = random.below(3);
     const pieces = fragments(arriving(server), fields, anyUdp(random, ports, "x".repeat(40)), [16, 32]);
-    return { frame: pieces[piece] as Uint8Array, ...(piece === 0 ? port : {}) };
+    return { frame: pieces[piece] as Uint8Array, ...(piece === 0 ? port : at) };
   }
   const layer = isUdp
     ? anyUdp(random, ports)
@@ -175,13 +178,13 @@ function incoming(random: Random, model: FlowModel): Made {
   return { frame: ethernet(arriving(server), ipv4(fields, layer)), ...port };
 }
 
-/** What the host says of what a container sent it. `at`: where in it the container's port is. */
+/** What the host says of what a container sent it, and where in it the container's port is. */
 function anyError(
   random: Random,
   { src, dst }: { src: string; dst: string },
   isUdp: boolean,
   ports: { src: number; dst: number },
-): { error: Layer; at: number } {
+): { error: Layer; portOffset: number } {
   const quotedPorts = { src: ports.dst, dst: ports.src };
   const text = random.one(TEXTS);
   const layer = isUdp ? anyUdp(random, quotedPorts, text) : tcp({ ...quotedPorts, flags: "S" }, text);
@@ -195,13 +198,13 @@ function anyError(
     { type: mostly(random, 3, [0, 5, 8, 11, 12]), code: random.one([3, 3, 4, 13]), rest: 0 },
     quoted.subarray(0, random.once(2) ? header + 8 : undefined),
   );
-  return { error, at: 8 + header };
+  return { error, portOffset: 8 + header };
 }
 
 /** A flow by all its names. */
 interface Known {
   id: FlowId;
-  server: typeof A;
+  server: Server;
   sport: number;
   dst: string;
   dport: number;
@@ -217,7 +220,7 @@ function anyFlow(random: Random, { flows, world }: FlowModel): Known | undefined
   if (entry === undefined) return undefined;
   const [id, { sport: seenAs, listener }] = entry;
   const key = flowKey(id);
-  return { id, server: serverOf(world, key.container), ...key, listener, seenAs };
+  return { ...key, id, server: serverOf(world, key.server), listener, seenAs };
 }
 
 /** One the proxy would know again. */
@@ -225,11 +228,11 @@ function anyOrigin(random: Random, { origins, world }: FlowModel): Known | undef
   const entry = random.one([...origins]) as [OriginId, Origin] | undefined;
   if (entry === undefined) return undefined;
   const [id, { dst, dport, sport, listener }] = entry;
-  const { container, sport: seenAs, protocol } = originKey(id);
-  const key = { container, sport, dst, dport, protocol };
-  return { id: flowId(key), server: serverOf(world, container), ...key, listener, seenAs };
+  const { server, sport: seenAs, protocol, family } = originKey(id);
+  const key = { server, sport, dst, dport, protocol, family };
+  return { ...key, id: flowId(key), server: serverOf(world, server), listener, seenAs };
 }
 
-function serverOf(world: FlowModel["world"], container: string): typeof A {
-  return world.containers.find(({ address }) => address === container) as typeof A;
+function serverOf(world: FlowModel["world"], server: number): Server {
+  return world.containers.find(({ id }) => id === server) as Server;
 }

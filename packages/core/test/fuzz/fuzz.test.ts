@@ -7,21 +7,14 @@
  *     DP_FUZZ_SEED=123 DP_FUZZ_CASES=... tools/test core -- fuzz        the same once more
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { DpFamily } from "@dp/bpf";
 import { SyscallError } from "@dp/sys";
 import { ethernet, ipv4, tcp } from "@dp/test-kit/frame.ts";
 import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
 import { type Outcome, ProgramRunner, type RunOptions } from "@dp/test-kit/program-runner.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import {
-  A,
-  B,
-  CONFIG,
-  HOST_ADDRESSES,
-  HOST_PEER_MAC,
-  PUBLIC_ADDRESS,
-  UPLINK,
-  vethPairOf,
-} from "@dp/test-kit/two-servers.ts";
+import { CONFIG, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { endpointKey } from "@dp/test-kit/write-server.ts";
 import { type OpenObject, u32 } from "../../src/libbpf/index.ts";
 import { PLAYERS } from "./addresses.ts";
 import { type Case, makeCase, type ProgramName } from "./cases.ts";
@@ -30,6 +23,7 @@ import { howMany, LONG_RUN, SEED } from "./length.ts";
 import { Model } from "./model.ts";
 import { Random } from "./random.ts";
 import type { Verdict } from "./verdict.ts";
+import { SERVERS } from "./world.ts";
 
 requireRoot();
 
@@ -45,7 +39,7 @@ const GROUPS = [
 /** As the programs have it: longer than any run. */
 const PLAYER_STEPS = 550;
 
-const servers = [A, B].map((server) => ({ ...server, group: 0 }));
+const servers = SERVERS.map((server) => ({ ...server, group: 0 }));
 /** Begun before the proxy's ports changed. */
 const FLOW = { sport: 5000, listener: 9999 };
 
@@ -61,10 +55,18 @@ beforeAll(async () => {
     },
   });
   runners.arp = await ProgramRunner.open("arp");
-  for (const { address: container } of servers) {
+  for (const runner of Object.values(runners)) {
+    for (const server of servers) runner.writeServer(server, server);
+  }
+  runners.snat.set("dp_uplinks", STRANGER.index, STRANGER.index);
+  for (const server of servers) {
+    for (const { address: addr, port, protocol, family } of server.forwards.filter(({ closed }) => closed)) {
+      const key = endpointKey(server, { addr, port, protocol, family });
+      runners.dnat.set("dp_endpoints", key, { ...runners.dnat.get("dp_endpoints", key), open: 0 });
+    }
     runners.snat.set(
       "dp_origins",
-      { container, sport: FLOW.sport, protocol: 6 },
+      { server: server.id, sport: FLOW.sport, protocol: 6, family: DpFamily.ipv4 },
       { dst: "192.0.2.80", dport: 80, sport: FLOW.sport, listener: FLOW.listener, end: 0, expires: 0n },
     );
   }
@@ -79,11 +81,10 @@ afterAll(() => {
 const model = new Model(
   {
     servers,
-    publicAddress: PUBLIC_ADDRESS,
     hostAddresses: HOST_ADDRESSES,
     hostPeerMac: HOST_PEER_MAC,
     proxy: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
-    flows: new Map(servers.map(({ address }) => [`${address}/${FLOW.sport}/6`, FLOW.listener])),
+    flows: new Map(servers.map(({ id }) => [`${id}/${FLOW.sport}/6/${DpFamily.ipv4}`, FLOW.listener])),
   },
   CONFIG.playerKey,
 );
@@ -136,9 +137,8 @@ function compare({ program, ifindex, frame, cutTo, tag, checksumComplete }: Case
 function setGroups(groups: readonly [number, number]): void {
   for (const [index, server] of servers.entries()) {
     server.group = groups[index] as number;
-    const target = runners.snat.get("dp_snat_targets", server.hostPeer);
-    runners.snat.set("dp_snat_targets", server.hostPeer, { ...target, group: server.group });
-    runners.snat.set("dp_veth_pairs", server.address, { ...vethPairOf(server), group: server.group });
+    const entry = runners.snat.get("dp_servers", server.hostPeer);
+    runners.snat.set("dp_servers", server.hostPeer, { ...entry, group: server.group });
   }
 }
 
@@ -152,17 +152,15 @@ function toKept({ program, ifindex, frame, cutTo, tag, checksumComplete }: Case)
   return JSON.stringify({ was: "?", program, ifindex, frame: Buffer.from(frame).toString("hex"), ...more });
 }
 
-function add(counts: Counts, key: string): void {
-  counts[key] = (counts[key] ?? 0) + 1;
+function add(counts: Counts, key: string, count = 1): void {
+  counts[key] = (counts[key] ?? 0) + count;
 }
 
-/** What was dropped, by all programs: "20 drop udp". */
-function drops(): Counts {
+/** What all programs counted: "5 drop udp", "11 in bytes". */
+function counted(): Counts {
   const sum: Counts = {};
   for (const runner of Object.values(runners)) {
-    for (const [name, count] of Object.entries(runner.counts())) {
-      if (name.includes(" drop ")) sum[name] = (sum[name] ?? 0) + count;
-    }
+    for (const [name, count] of Object.entries(runner.counts())) add(sum, name, count);
   }
   return sum;
 }
@@ -182,17 +180,20 @@ test(
       runners.dnat.clear("dp_fragments");
       model.forgetFragments();
       setGroups(random.one(GROUPS));
-      const expectedDrops: Counts = {};
-      const before = drops();
+      const expectedCounts: Counts = {};
+      const before = counted();
       for (let each = 0; each < Math.min(BATCH, CASES - done); each++) {
         const one = makeCase(random);
         const { difference: differs, expected } = compare(one);
         if (differs !== undefined) throw new Error(`seed ${SEED}, case ${done + each}:\n${toKept(one)}\n${differs}`);
         add(verdicts, `${one.program} ${expected.drop ?? expected.verdict}`);
-        const counted = [A.hostPeer, B.hostPeer].includes(one.ifindex) ? one.ifindex : 0;
-        if (expected.drop !== undefined) add(expectedDrops, `${counted} drop ${expected.drop}`);
+        const { id = 0 } = servers.find(({ hostPeer }) => hostPeer === one.ifindex) ?? {};
+        if (expected.drop !== undefined) add(expectedCounts, `${id} drop ${expected.drop}`);
+        if (expected.counted === undefined) continue;
+        add(expectedCounts, `${expected.counted} packets`);
+        add(expectedCounts, `${expected.counted} bytes`, one.cutTo ?? one.frame.byteLength);
       }
-      expect(difference(before, drops())).toEqual(expectedDrops);
+      expect(difference(before, counted())).toEqual(expectedCounts);
     }
     if (LONG_RUN) console.log(`seed ${SEED}`, verdicts);
     // Else the packets above say little.

@@ -12,7 +12,7 @@ export interface KeptFlows {
 
 export const KEPT_FLOWS: readonly KeptFlows[] = [
   {
-    was: "a packet from a listener's port on an address of nobody's came as if from where the flow goes",
+    was: "a packet from a listener's port on an address without a server came as if from where the flow goes",
     steps: [
       { listen: [9080, 8853, 8888] },
       {
@@ -37,7 +37,7 @@ export const KEPT_FLOWS: readonly KeptFlows[] = [
           "7e90c4eddfd002000000000a08004500003d1234000040119c430a020002c000023563dd00350029cfc8787878787878787878787878" +
           "787878787878787878787878787878787878787878",
       },
-      { lose: "origin", of: "10.2.0.2:25565 192.0.2.53:53/17" },
+      { lose: "origin", of: "5:25565 192.0.2.53:53/17/0" },
       {
         program: "container",
         frame:
@@ -62,7 +62,7 @@ export const KEPT_FLOWS: readonly KeptFlows[] = [
           "7e90c4eddfd002000000000b08004a00003f12340000400623ea0a020003c63364500713040000000000000000000000000000000000" +
           "0035003501020304050607085002faf09c8300006f6464",
       },
-      { lose: "flow", of: "10.2.0.3:53 198.51.100.80:53/6" },
+      { lose: "flow", of: "6:53 198.51.100.80:53/6/0" },
       {
         program: "container",
         frame:
@@ -70,6 +70,7 @@ export const KEPT_FLOWS: readonly KeptFlows[] = [
       },
       {
         program: "host",
+        ifindex: 22,
         frame:
           "02000000000b7e90c4eddfd008004500002b00010000400666c40a0100030a020003235d003501020304050607085014faf099c90000" +
           "6f6464",

@@ -1,4 +1,5 @@
 /** A packet's bytes, read and changed by offset. It copies what it is given. */
+import { DpFamily } from "@dp/bpf";
 
 type End = "source" | "destination";
 
@@ -15,6 +16,8 @@ const ICMP_ERRORS = [3, 11, 12];
 
 export class Packet {
   readonly bytes: Uint8Array;
+  /** The programs read no other family. */
+  readonly family = DpFamily.ipv4;
   readonly #view: DataView;
 
   constructor(bytes: Uint8Array) {
@@ -85,6 +88,11 @@ export class Packet {
 
   get fragmentOffset(): number {
     return this.#u16(20) & 0x1fff;
+  }
+
+  /** What the fragments of one packet have in common. */
+  get fragmentKey(): string {
+    return `${this.family}/${this.protocol} ${this.source} ${this.destination} ${this.id}`;
   }
 
   get protocol(): number {

@@ -2,31 +2,37 @@
  * What the programs say of a packet, as their rules (the comments that bpf/*.bpf.c open with) have it, written a second
  * time: over plain bytes, with nothing taken from the C but the rules and their order. The fuzzer compares the two.
  */
-import { type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { UPLINK } from "@dp/test-kit/two-servers.ts";
+import { playerSlot } from "../packet/player-slot.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
 import { Packet } from "./model-packet.ts";
 import { drop, NEXT, PASS, redirect, type Verdict } from "./verdict.ts";
+import { forwardByContainerPort, type FuzzForward, type FuzzServer, TCP, UDP } from "./world.ts";
 
 /** What the maps hold. */
 export interface World {
-  servers: readonly (Server & { group: number })[];
-  publicAddress: string;
+  servers: readonly (FuzzServer & { group: number })[];
   hostAddresses: readonly string[];
   hostPeerMac: string;
   proxy: { http: number; dns: number; tcp: number };
-  /** Listeners that flows were given before the proxy's ports changed: "container/port/protocol" to port. */
+  /** Listeners that flows were given before the proxy's ports changed: "server/port/protocol/family" to port. */
   flows: ReadonlyMap<string, number>;
+}
+
+/** Where packets to a public endpoint go. */
+interface Endpoint {
+  server: FuzzServer;
+  forward: FuzzForward;
+  containerPort: number;
 }
 
 const ARP = 0x0806;
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;
 const ICMP = 1;
-const TCP = 6;
-const UDP = 17;
 
 /** 0.0.0.0/8, 127.0.0.0/8, from 224.0.0.0 up, and host peers. */
-function isNoPlayers(address: string): boolean {
+function isInvalidDestination(address: string): boolean {
   const first = Number(address.split(".")[0]);
   return first === 0 || first === 127 || first >= 224 || isHostPeers(address);
 }
@@ -35,9 +41,9 @@ function isNoPlayers(address: string): boolean {
 export class Model {
   readonly #world: World;
   readonly #key: bigint;
-  /** Slots of dp_players that somebody was in. */
-  readonly #players = new Set<number>();
-  /** Datagrams whose first fragment was seen: the port of it. */
+  /** Slots of dp_players that a player was in, with the server: "5 1234". */
+  readonly #players = new Set<string>();
+  /** Packets whose first fragment was seen: the port of it. */
   readonly #fragments = new Map<string, number>();
 
   constructor(world: World, playerKey: bigint) {
@@ -49,18 +55,25 @@ export class Model {
     this.#fragments.clear();
   }
 
-  #slot(container: string, player: string): number {
-    const bits = (BigInt(littleEndian(container)) << 32n) | BigInt(littleEndian(player));
-    return Number(BigInt.asUintN(64, bits * this.#key) >> 42n);
+  #slot({ id }: FuzzServer, player: string): string {
+    return `${id} ${playerSlot(this.#key, id, player)}`;
   }
 
-  #isPlayer(server: Server, address: string): boolean {
-    return this.#players.has(this.#slot(server.address, address));
+  #isPlayer(server: FuzzServer, address: string): boolean {
+    return this.#players.has(this.#slot(server, address));
   }
 
-  #serverOf(address: string, port: number) {
-    if (address !== this.#world.publicAddress) return undefined;
-    return this.#world.servers.find(({ port }) => port === port);
+  /** The open endpoint, if there is one. */
+  #endpoint(protocol: number, family: number, address: string, port: number): Endpoint | undefined {
+    for (const server of this.#world.servers) {
+      for (const forward of server.forwards) {
+        const index = port - forward.port;
+        const same = forward.protocol === protocol && forward.family === family && forward.address === address;
+        if (!same || index < 0 || index >= forward.count || forward.closed === true) continue;
+        return { server, forward, containerPort: forward.containerPort + index };
+      }
+    }
+    return undefined;
   }
 
   dnat(bytes: Uint8Array, tag: number | undefined): Verdict {
@@ -69,39 +82,42 @@ export class Model {
     if (!packet.hasBytes(34) || packet.etherType !== IPV4 || !packet.ipIsSound(0)) return NEXT; // 3
     if (packet.protocol === ICMP) return this.#icmpIn(packet); // 4
     if (packet.protocol !== TCP) return NEXT; // 5
-    const datagram = `${packet.source} ${packet.destination} ${packet.id}`;
-    if (packet.fragmentOffset !== 0) return this.#laterFragment(packet, datagram); // 6
+    if (packet.fragmentOffset !== 0) return this.#laterFragment(packet); // 6
     if (!packet.l4Has(20)) return NEXT; // 7
-    const server = this.#serverOf(packet.destination, packet.destinationPort);
+    const port = packet.destinationPort;
+    const endpoint = this.#endpoint(packet.protocol, packet.family, packet.destination, port);
     if (packet.moreFragments) {
-      if (server === undefined) this.#fragments.delete(datagram);
-      else this.#fragments.set(datagram, server.port);
+      if (endpoint === undefined) this.#fragments.delete(packet.fragmentKey);
+      else this.#fragments.set(packet.fragmentKey, port);
     }
-    if (server === undefined) return NEXT; // 8
-    this.#players.add(this.#slot(server.address, packet.source)); // 9
+    if (endpoint === undefined) return NEXT; // 8
+    const { server, forward, containerPort } = endpoint;
+    this.#players.add(this.#slot(server, packet.source)); // 9
     packet.destinationMac = server.mac;
-    packet.translateTcp("destination", server.address, server.containerPort);
-    return redirect(packet);
+    packet.translateTcp("destination", server.address, containerPort);
+    return redirect(packet, `${forward.counter} in`);
   }
 
-  #laterFragment(packet: Packet, datagram: string): Verdict {
-    const port = this.#fragments.get(datagram);
-    const server = port === undefined ? undefined : this.#serverOf(packet.destination, port);
-    if (server === undefined) return NEXT;
-    packet.destinationMac = server.mac;
-    packet.setAddress("destination", server.address);
-    return redirect(packet);
+  #laterFragment(packet: Packet): Verdict {
+    const port = this.#fragments.get(packet.fragmentKey);
+    if (port === undefined) return NEXT;
+    const endpoint = this.#endpoint(packet.protocol, packet.family, packet.destination, port);
+    if (endpoint === undefined) return NEXT;
+    packet.destinationMac = endpoint.server.mac;
+    packet.setAddress("destination", endpoint.server.address);
+    return redirect(packet, `${endpoint.forward.counter} in`);
   }
 
   #icmpIn(packet: Packet): Verdict {
     const quoted = packet.quoted();
     if (quoted?.protocol !== TCP || packet.destination !== quoted.source) return NEXT;
-    const server = this.#serverOf(quoted.source, quoted.sourcePort);
-    if (server === undefined || !this.#isPlayer(server, quoted.destination)) return NEXT;
+    const endpoint = this.#endpoint(quoted.protocol, packet.family, quoted.source, quoted.sourcePort);
+    if (endpoint === undefined || !this.#isPlayer(endpoint.server, quoted.destination)) return NEXT;
+    const { server, forward, containerPort } = endpoint;
     packet.destinationMac = server.mac;
     packet.setAddress("destination", server.address);
-    packet.translateQuoted("source", server.address, server.containerPort);
-    return redirect(packet);
+    packet.translateQuoted("source", server.address, containerPort);
+    return redirect(packet, `${forward.counter} in`);
   }
 
   arp(bytes: Uint8Array, tag: number | undefined, hostPeer: number): Verdict {
@@ -162,59 +178,64 @@ export class Model {
   }
 
   #isHosts(address: string): boolean {
-    return this.#world.gatewayes.includes(address);
+    return this.#world.hostAddresses.includes(address);
   }
 
-  #tcpOut(packet: Packet, server: Server & { group: number }): Verdict {
+  #tcpOut(packet: Packet, server: FuzzServer & { group: number }): Verdict {
     const { destination } = packet;
     if (isContainers(destination) && !this.#isHosts(destination)) return this.#eastWest(packet, server); // 8
-    if (packet.sourcePort === server.containerPort) return this.#reply(packet, server); // 9
+    const forward = forwardByContainerPort(server, TCP, packet.family, packet.sourcePort);
+    if (forward !== undefined) return this.#reply(packet, server, forward); // 9
     if (this.#isForProxy(packet, server)) return this.#toHost(packet); // 10
     return drop("tcp"); // 13
   }
 
-  #eastWest(packet: Packet, server: Server & { group: number }): Verdict {
+  #eastWest(packet: Packet, server: FuzzServer & { group: number }): Verdict {
     const other = this.#world.servers.find(({ address }) => address === packet.destination);
     if (other === undefined || server.group === 0 || other.group !== server.group) return drop("eastWest");
-    const answers = packet.sourcePort === server.containerPort && !packet.isBareSyn;
-    if (packet.destinationPort !== other.containerPort && !answers) return drop("eastWest");
+    const isForward = (of: FuzzServer, port: number) => {
+      return forwardByContainerPort(of, TCP, packet.family, port) !== undefined;
+    };
+    const answers = isForward(server, packet.sourcePort) && !packet.isBareSyn;
+    if (!isForward(other, packet.destinationPort) && !answers) return drop("eastWest");
     packet.destinationMac = other.mac;
     return redirect(packet);
   }
 
-  #reply(packet: Packet, server: Server): Verdict {
+  #reply(packet: Packet, server: FuzzServer, forward: FuzzForward): Verdict {
     const player = packet.destination;
     if (packet.isBareSyn) return drop("forwardSyn");
     if (player === server.gateway || this.#isHosts(player)) return this.#toHost(packet);
-    if (isNoPlayers(player)) return drop("destination");
+    if (isInvalidDestination(player)) return drop("destination");
     if (!this.#isPlayer(server, player)) return drop("notAPlayer");
-    packet.translateTcp("source", this.#world.publicAddress, server.port);
-    return redirect(packet);
+    packet.translateTcp("source", forward.address, publicPort(forward, packet.sourcePort));
+    return redirect(packet, `${forward.counter} out`);
   }
 
-  #isForProxy(packet: Packet, server: Server): boolean {
+  #isForProxy(packet: Packet, server: FuzzServer): boolean {
     const { http, dns, tcp } = this.#world.proxy;
     const port = packet.destinationPort;
     if (packet.destination !== server.gateway || port === 0) return false;
     if (port === dns) return true;
     if (packet.protocol === TCP && (port === http || port === tcp)) return true;
-    return this.#world.flows.get(`${server.address}/${packet.sourcePort}/${packet.protocol}`) === port;
+    return this.#world.flows.get(`${server.id}/${packet.sourcePort}/${packet.protocol}/${packet.family}`) === port;
   }
 
-  #icmpOut(packet: Packet, server: Server): Verdict {
+  #icmpOut(packet: Packet, server: FuzzServer): Verdict {
     const quoted = packet.quoted();
     const player = packet.destination;
-    const isAboutPlayer =
-      quoted?.protocol === TCP &&
-      quoted.source === player &&
-      quoted.destination === server.address &&
-      quoted.destinationPort === server.containerPort;
+    const isAboutPlayer = quoted?.protocol === TCP && quoted.source === player && quoted.destination === server.address;
+    if (!isAboutPlayer) return drop("icmp");
+    const forward = forwardByContainerPort(server, TCP, packet.family, quoted.destinationPort);
     const isPlayer =
-      !isNoPlayers(player) && !isContainers(player) && !this.#isHosts(player) && this.#isPlayer(server, player);
-    if (!isAboutPlayer || !isPlayer) return drop("icmp");
-    packet.setAddress("source", this.#world.publicAddress);
-    packet.translateQuoted("destination", this.#world.publicAddress, server.port);
-    return redirect(packet);
+      !isInvalidDestination(player) &&
+      !isContainers(player) &&
+      !this.#isHosts(player) &&
+      this.#isPlayer(server, player);
+    if (forward === undefined || !isPlayer) return drop("icmp");
+    packet.setAddress("source", forward.address);
+    packet.translateQuoted("destination", forward.address, publicPort(forward, quoted.destinationPort));
+    return redirect(packet, `${forward.counter} out`);
   }
 }
 
@@ -222,6 +243,6 @@ function octets(address: string): number[] {
   return address.split(".").map(Number);
 }
 
-function littleEndian(address: string): number {
-  return octets(address).reduceRight((bits, octet) => bits * 256 + octet, 0);
+function publicPort(forward: FuzzForward, containerPort: number): number {
+  return forward.port + containerPort - forward.containerPort;
 }

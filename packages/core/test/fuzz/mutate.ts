@@ -1,10 +1,11 @@
-import { EtherType, ip, join, mac } from "@dp/test-kit/frame.ts";
 /** What can become of a valid packet: a few fields, bytes or lengths that are not what they should be. */
+import { EtherType, ip, join, mac } from "@dp/test-kit/frame.ts";
 import { A, B, HOST_PEER_MAC, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { ADDRESSES } from "./addresses.ts";
 import type { Random } from "./random.ts";
 
-const PORTS = [A.port, B.port, A.containerPort, 9080, 9053, 9111, 9999, 5000, 80, 53, 40_000, 0, 65_535];
+const FORWARDED = [30_000, 30_003, 30_004, 20_000, 20_003, 20_004, 19_999, 25_566, 25_599, 25_590, 31_000, 21_000];
+const PORTS = [A.port, B.port, A.containerPort, 9080, 9053, 9111, 9999, 5000, 80, 53, 40_000, 0, 65_535, ...FORWARDED];
 const MACS = [UPLINK.mac, HOST_PEER_MAC, A.mac, B.mac, "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "02:bb:00:00:00:01"];
 const ETHER_TYPES = [...Object.values(EtherType), 0x0004, 0x05dc, 0x8847, 0x88cc];
 

@@ -7,10 +7,16 @@ export interface Verdict {
   /** Unchanged when left out. */
   packet?: Uint8Array;
   drop?: DropReason;
+  /** The counter of the forward that it is counted for, and the direction: "11 in". */
+  counted?: string;
 }
 
 export const NEXT: Verdict = { verdict: "next" };
 export const PASS: Verdict = { verdict: "pass" };
 export const drop = (reason: DropReason): Verdict => ({ verdict: "drop", drop: reason });
-export const redirect = (packet: Packet): Verdict => ({ verdict: "redirect", packet: packet.bytes });
+export const redirect = (packet: Packet, counted?: string): Verdict => ({
+  verdict: "redirect",
+  packet: packet.bytes,
+  ...(counted === undefined ? {} : { counted }),
+});
 export const nextAs = (packet: Packet): Verdict => ({ verdict: "next", packet: packet.bytes });

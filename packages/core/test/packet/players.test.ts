@@ -1,5 +1,5 @@
 /**
- * bpf/lib/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to nobody else. One runner
+ * bpf/lib/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to them only. One runner
  * for each, with the table of players between them.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
@@ -86,7 +86,7 @@ test.each(["SA", "A", "PA", "FA", "R", "RA", "", "FPU"])(
   },
 );
 
-test.each(["S", "A", "PA", "FA", "R"])("whoever sent a segment with the flags %p is answered", (flags) => {
+test.each(["S", "A", "PA", "FA", "R"])("a sender of a segment with the flags %p is answered", (flags) => {
   const player = stranger();
   expect(verdictOf(player)).toBe("drop");
   says(player, { flags });
@@ -103,7 +103,7 @@ test("a player of one server is none of another's, nor is its neighbour one", ()
   expect(verdictOf(player, "PA", B)).toBe("redirect");
 });
 
-test("what is for no server, or not TCP, makes nobody a player", () => {
+test("what is for no server, or not TCP, does not make its sender a player", () => {
   const player = stranger();
   says(player, { dst: 22 });
   arrives(player, udp({ src: 40_000, dst: A.port }));

@@ -119,7 +119,7 @@ table(runner, [
     counts: outOf(B),
   },
   // Rule 9f.
-  drop("a reply whose uplink is gone, whoever has its index now", "gone", reply(), {
+  drop("a reply whose uplink is gone, also when another interface has its index", "gone", reply(), {
     given: (maps) => maps.delete("dp_uplinks", UPLINK.index),
   }),
 
@@ -269,7 +269,7 @@ table(runner, [
     fromContainer(tcp({ src: 40000, dst: 9080 }), { dst: B.address }),
   ),
   drop(
-    "TCP to an address of the containers' subnet that nobody has",
+    "TCP to a free address of the container subnet",
     "eastWest",
     reply({ ip: { dst: "10.2.255.255" } }),
   ),
@@ -322,7 +322,7 @@ table(runner, [
   ].map((dst) => drop(`a reply to ${dst}`, "destination", reply({ ip: { dst } }))),
   drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.gateway } })),
   drop(
-    "a reply to an address of the hosts' subnet that nobody has",
+    "a reply to a free address of the host subnet",
     "destination",
     reply({ ip: { dst: "10.1.255.255" } }),
   ),

@@ -1,24 +1,24 @@
-/** Containers by name. */
+/** Finds containers by name. */
 import type { ContainerRef } from "@dp/core";
 import { openNamespace } from "@dp/netlink";
 import { DatapathError, netnsCookie } from "@dp/sys";
 import { type Answer, type ContainerEngine, ENGINES } from "./engine.ts";
 
-/** The network namespace of a container, as it was a moment ago. */
+/** The network namespace of a container at one moment. */
 export interface ContainerNamespace {
-  /** For `openNamespace`: by the container's first process. */
+  /** For `openNamespace`: the container's first process, `pid:N`. */
   ref: string;
-  /** What it must have when it is opened: by then the process may have ended, and its number be another's. */
+  /** To compare after opening: by then the process may have ended, and its pid may be another process's. */
   cookie: bigint;
   /** The engine that runs it, and its name there. */
   container: ContainerRef;
 }
 
 /**
- * Finds the network namespace of a container, asked of docker, podman, nerdctl, ctr and runc; or of one of them:
- * "podman:lobby".
+ * Finds the network namespace of a container. Asks docker, podman, nerdctl, ctr and runc, or only the one named in
+ * front: "podman:lobby".
  *
- * @throws DatapathError `BAD_USAGE` for what cannot be a name, `CONFLICT` when engines have different containers of
+ * @throws DatapathError `BAD_USAGE` for an invalid name, `CONFLICT` when engines have different containers of
  *   that name, `FAILED` when none knows it, or it is not running
  */
 export async function containerNamespace(container: string): Promise<ContainerNamespace> {
@@ -30,18 +30,18 @@ export async function containerNamespace(container: string): Promise<ContainerNa
     using namespace = openNamespace(ref);
     cookie = netnsCookie(namespace.fd);
   } catch (cause) {
-    // The engine's second answer says more than the kernel's "no such process".
+    // Ask again: "not running" says more than the kernel's "no such process".
     if ((await engine.ask(name)).kind === "running") throw cause;
   }
-  // If it still is the container's process now, it was when its namespace was opened.
+  // Still the container's process: so it was when its namespace was opened.
   const again = await engine.ask(name);
   if (cookie === undefined || again.kind !== "running" || again.pid !== pid) throw changed(container);
   return { ref, cookie, container: { engine: engine.name, socket: "", name } };
 }
 
-/** Of a container that was stopped or started while it was looked at. */
+/** The error for a container that was stopped or started in the meantime. */
 export function changed(container: string): DatapathError {
-  return new DatapathError("FAILED", undefined, `the container ${container} was stopped or started anew meanwhile`, {
+  return new DatapathError("FAILED", undefined, `the container ${container} was stopped or restarted in the meantime`, {
     hint: "run it again once the container is running",
   });
 }
@@ -72,11 +72,11 @@ async function findRunning(
   const [first] = known;
   if (first === undefined) throw unknown(name, asked);
   const { engine, answer } = first;
-  // An engine and the runtime it runs containers by have the same one. Which of two others is meant is not ours to say.
+  // An engine and its runtime both know one container. Two different containers of one name are ambiguous.
   if (known.some((other) => pidOf(other) !== pidOf(first))) {
     const names = known.map((each) => each.engine.name);
     throw new DatapathError("CONFLICT", undefined, `${joined(names)} each have a container ${name}`, {
-      hint: `say whose: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
+      hint: `name the engine: ${names.map((each) => `--container ${each}:${name}`).join(" or ")}`,
     });
   }
   if (answer.kind === "running") return { engine, pid: answer.pid };

@@ -1,4 +1,4 @@
-/** A server's network namespace, and who is in it. */
+/** A server's network namespace, and the processes in it. */
 import { readdirSync, readlinkSync } from "node:fs";
 import { serverLabel, type ServerRecord } from "@dp/core";
 import { DatapathError, type Fd, netnsCookie, openNetns } from "@dp/sys";
@@ -17,20 +17,20 @@ function namespaceOf(pid: string): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/net`);
   } catch {
-    // It ended meanwhile, or is a zombie: it holds no sockets.
+    // The process ended meanwhile, or is a zombie, which has no sockets.
     return undefined;
   }
 }
 
 /**
- * Opens a server's network namespace: by the path it was named by, or through a process in it when that path leads
- * nowhere, or to another namespace by now.
+ * Opens a server's network namespace: by the path in its record, or through a process in it when that path no longer
+ * leads to it.
  *
  * @throws DatapathError `FAILED` when the namespace is gone
  */
 export function openServerNetns(record: ServerRecord): Fd {
-  let why = `${record.netns.path} is another namespace now`;
   const { path: named, cookie, inode } = record.netns;
+  let why = `${named} is now another namespace`;
   const candidates = [named, ...processesIn(inode).map((pid) => `/proc/${pid}/ns/net`)];
   for (const path of candidates) {
     let fd: Fd | undefined;
@@ -43,6 +43,6 @@ export function openServerNetns(record: ServerRecord): Fd {
     fd?.close();
   }
   throw new DatapathError("FAILED", undefined, `the network namespace of ${serverLabel(record)} is gone: ${why}`, {
-    hint: `if its container is too: dp del-server ${record.name}`,
+    hint: `if the container is gone, too: dp del-server ${record.name}`,
   });
 }

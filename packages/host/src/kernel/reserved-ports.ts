@@ -32,9 +32,12 @@ export function releasePorts(objects: Objects, ports: readonly number[]): void {
   const own = ports.filter((port) => objects.reservedPorts.has(port));
   if (own.length === 0) return;
   const reserved = reservedPorts();
-  reserved.deleteMany(own);
-  // The kernel takes an empty list as a line of its own.
-  writeSysctl(RESERVED_PORTS, `${reserved.toString()}\n`, `release ${portsText(own)}`);
+  // Ports that could not be reserved are noted all the same.
+  if (own.some((port) => reserved.has(port))) {
+    reserved.deleteMany(own);
+    // The kernel takes an empty list as a line of its own.
+    writeSysctl(RESERVED_PORTS, `${reserved.toString()}\n`, `release ${portsText(own)}`);
+  }
   objects.reservedPorts.remove(own);
 }
 

@@ -160,7 +160,10 @@ export class Records {
     this.#endpoints.deleteMany(gone);
   }
 
-  /** Makes the indexes and the groups agree with the records. Entries of public endpoints that stay are left as they are. */
+  /**
+   * Makes the indexes and the groups agree with the records. Endpoint entries that are right stay open or closed. Orphans
+   * among them stay: players reach a container by them, so their removal is reported.
+   */
   reindex(): void {
     const records = this.all();
     const indexed = <K>(keyOf: (record: ServerRecord) => K, isIndexed: (record: ServerRecord) => boolean) =>
@@ -189,15 +192,11 @@ export class Records {
     const missing = new Map(
       records.flatMap((record) => entriesOf(record, false)).map((entry) => [endpointText(entry[0]), entry]),
     );
-    const orphans: Endpoint[] = [];
     for (const [endpoint, { server }] of this.#endpoints.all()) {
       const text = endpointText(endpoint);
-      const wanted = missing.get(text);
-      if (wanted === undefined) orphans.push(endpoint);
-      else if (wanted[1].server === server) missing.delete(text);
+      if (missing.get(text)?.[1].server === server) missing.delete(text);
     }
     this.#endpoints.setMany(missing.values());
-    this.#endpoints.deleteMany(orphans);
   }
 
   /** Where to begin looking for what is free. */

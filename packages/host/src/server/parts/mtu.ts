@@ -10,7 +10,10 @@ export const mtu: ServerPart = {
     const outdated = outdatedMtu(record, view.uplinks, view.link(record.hostPeer.ifindex));
     if (outdated === undefined) return [];
     const { was, is } = outdated;
-    const what = `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
+    const what =
+      was === is
+        ? "its record has another MTU than its uplinks"
+        : `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
     const cure = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
     return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
   },
