@@ -1,14 +1,14 @@
 /**
- * Compiles dist/dp: the command line, its libraries and the runtime in one executable file. For another architecture
- * than this machine's, it is told where npm has put what is needed of that one:
+ * Compiles dist/dp: the command line, its libraries and the runtime in one executable file. To build for another
+ * architecture, it needs that architecture's npm packages in a folder:
  *
  *     bun build/compile.ts [--outfile FILE] [--arch arm64 --modules FOLDER/node_modules]
  *
  * koffi loads its native module through createRequire, which a bundler does not see. Its static.js is replaced by one
  * that names the module of the platform that is built for, so that it is embedded.
  *
- * A command is a process: what its start takes, everything takes. So nothing is parsed at run time, a part that a
- * command does not need is a chunk that it does not load, and what runs once is not compiled to machine code.
+ * Each command is a process of its own, so its start has to be fast: nothing is parsed at run time, a command loads
+ * only the chunks that it needs, and code that runs once is not compiled to machine code.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -25,7 +25,7 @@ const outfile = resolve(options.outfile ?? join(root, "dist", "dp"));
 const arch = options.arch ?? process.arch;
 const modules = options.modules === undefined ? undefined : resolve(options.modules);
 
-/** Where koffi is found by those who import it; this package does not. */
+/** Resolves as @dp/sys does: koffi is a dependency of @dp/sys, not of this package. */
 const fromSys = createRequire(join(root, "..", "sys", "package.json"));
 const koffi = fromSys.resolve("koffi");
 
@@ -70,7 +70,7 @@ const leaveStreamsAlone: BunPlugin = {
     build.onLoad({ filter: /\/clipanion\/lib\/advanced\/Cli\.js$/ }, ({ path }) => {
       const source = readFileSync(path, "utf8");
       const contents = source.replace(/^Cli\.defaultContext = \{[^}]*\};$/m, "");
-      if (contents === source) throw new Error(`${path} is another than it was: it sets no Cli.defaultContext`);
+      if (contents === source) throw new Error(`${path} has changed: it does not set Cli.defaultContext`);
       return { loader: "js", contents };
     });
     build.onLoad({ filter: /\/clipanion\/lib\/platform\/node\.js$/ }, ({ path }) => ({
@@ -80,11 +80,11 @@ const leaveStreamsAlone: BunPlugin = {
   },
 };
 
-/** How many times later than usual a function is hot: beyond what a short command does. main.ts puts it back to 1. */
+/** Functions are compiled so many times later than usual, which no short command reaches. main.ts sets it back to 1. */
 const JIT_POLICY = 30;
 
 mkdirSync(dirname(outfile), { recursive: true });
-// The names of the chunks depend on where they are made from, and the same source is to give the same bytes.
+// The names of the chunks depend on the working directory, and the same source has to give the same bytes.
 process.chdir(root);
 const result = await Bun.build({
   entrypoints: [join(root, "src", "main.ts")],

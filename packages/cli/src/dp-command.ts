@@ -16,16 +16,16 @@ export const COMMON_METAVARS: Readonly<Record<string, string>> = { "--pin-root":
 /** What a shell offers for the values of options that more than one command has. */
 export const COMMON_COMPLETIONS: Readonly<Record<string, Source>> = { "--pin-root": "directories" };
 
-/** What a command takes besides options: one word. */
+/** The one word that a command takes besides options. */
 export interface Operand {
   name: string;
-  /** The words it can be. */
+  /** Its possible values, where they are fixed. */
   values: readonly string[];
-  /** Or what it can be is on the host. */
+  /** Where a shell finds other values. */
   source?: Source;
 }
 
-/** A command of `dp`: does its work by way of @dp/host, and prints what came of it. */
+/** A command of `dp`: calls @dp/host and prints the result. */
 export abstract class DpCommand extends Command<DpContext> {
   /** What stands for an option's value in the help: {"--port": "N|auto"}. */
   static metavars: Readonly<Record<string, string>> = {};
@@ -47,7 +47,7 @@ export abstract class DpCommand extends Command<DpContext> {
   /** Does the work. What it returns is the JSON document. */
   abstract perform(): Promise<unknown>;
 
-  /** The same for people. */
+  /** The result as text for people. */
   abstract present(result: unknown): string;
 
   override async execute(): Promise<number> {

@@ -43,7 +43,7 @@ let code = await run(process.argv.slice(2), {
     return { stdout: descriptorSink(STDOUT), stderr: descriptorSink(STDERR) };
   },
 });
-// EPIPE is no failure: the reader of `dp list | head` has read enough.
+// EPIPE is not a failure: the reader of `dp list | head` has read enough.
 if (stdout.error !== undefined && stdout.error !== "EPIPE") {
   stderr.write(`dp: cannot write to standard output: ${stdout.error}\n`);
   code = EXIT_FAILED;

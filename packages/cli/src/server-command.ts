@@ -19,8 +19,8 @@ type Constructor<T> = abstract new (...args: any[]) => T;
 type CommandClass = Constructor<DpCommand> & Pick<typeof DpCommand, "metavars" | "completions" | "operand">;
 
 /**
- * A command about one server, which is told by the word SERVER or by options. It is a base class for commands that
- * change something and for those that only look, so it takes theirs:
+ * A base class for commands about one server, which the word SERVER or options name. Commands that change something
+ * and commands that only read have different base classes, so it is made from one of them:
  * `class ShowCommand extends selectingServer(DpCommand)`.
  */
 export function selectingServer<Base extends CommandClass>(base: Base): Base & Constructor<SelectsServer> {

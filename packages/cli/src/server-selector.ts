@@ -13,8 +13,7 @@ export interface SelectorInput {
 const FORMS = "NAME, PORT, PORT/PROTOCOL, ADDRESS:PORT[/PROTOCOL] or id:N";
 
 /** What SERVER can be, for the help of a command. */
-export const SERVER_HELP =
-  `SERVER is ${FORMS}, with an IPv6 address in brackets; ` + "the options --name and --port do the same.";
+export const SERVER_HELP = `SERVER is ${FORMS}, IPv6 in brackets. The options --name and --port do the same.`;
 
 /**
  * The server that a command line means.

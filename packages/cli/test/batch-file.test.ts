@@ -7,7 +7,7 @@ const LOBBY = { port: 25570, netns: "lobby", group: "main", containerPort: 25566
 const AUTO = { port: "auto", container: "games" } as const;
 
 describe("a batch", () => {
-  test("is a JSON object on each line, blank ones aside, or an array of them", () => {
+  test("is a JSON object on each line, or an array of objects; blank lines are ignored", () => {
     const lines = `${JSON.stringify(LOBBY)}\n\n  ${JSON.stringify(AUTO)}\r\n`;
     expect(parseBatch(lines)).toEqual([LOBBY, AUTO]);
     expect(parseBatch(`\n${JSON.stringify([LOBBY, AUTO], null, 2)}`)).toEqual([LOBBY, AUTO]);
@@ -29,7 +29,7 @@ describe("a batch", () => {
     ['{"port": 1, "mtu": "9000"}', 'line 1: mtu is "9000": expected a number'],
     ['{"port": 1, "name": null}', "line 1: name is null: expected a string"],
     ['{"port": 1, "force": 1}', "line 1: force is 1: expected true or false"],
-  ])("%s is told where it is wrong", (text, message) => {
+  ])("%s is refused, with the line or entry", (text, message) => {
     expect(() => parseBatch(text)).toThrow(UsageError);
     expect(() => parseBatch(text)).toThrow(message);
   });

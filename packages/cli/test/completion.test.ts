@@ -56,7 +56,7 @@ describe("every command and every option is offered", () => {
     }
   });
 
-  test("by fish, with what they are for", () => {
+  test("by fish, with descriptions", () => {
     const offered = (line: string) =>
       lines(["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script("fish"), line]).toSorted();
     const described = commands().map(({ name, definition }) => `${name}\t${definition.description?.trim()}`);
@@ -67,7 +67,7 @@ describe("every command and every option is offered", () => {
     }
   });
 
-  test("by zsh, with what they are for", async () => {
+  test("by zsh, with descriptions", async () => {
     await using shell = await startZsh();
     const offers = async (line: string, expected: string[]) => {
       shell.type(`${line}\t`);
@@ -104,12 +104,12 @@ const TYPED: readonly [typed: string, run: string][] = [
   ["dp del-server lob→--if→", "del-server lobby --if-exists"],
   ["dp completion ba→", "completion bash"],
   ["dp help unl→", "help unload"],
-  // What is to be free still, and what is free text, is not guessed.
+  // Ports and names of servers are taken: a new server cannot have them.
   ["dp add-server --port 255→", "add-server --port 255"],
   ["dp add-server --name lob→", "add-server --name lob"],
 ];
 
-describe("what is typed is completed, with what there is on the host", () => {
+describe("values are completed from the host's state", () => {
   let host: HostNamespace;
 
   beforeAll(async () => {
@@ -126,7 +126,7 @@ describe("what is typed is completed, with what there is on the host", () => {
     host[Symbol.dispose]();
   });
 
-  // The list is dp's own; what is completed is only said.
+  // Only `dp list` runs; the completed command is printed.
   const POSIX = 'dp() { if [ "$1" = list ]; then command dp "$@"; else echo "ran: $*;"; fi; }';
   const FISH = 'function dp; if test "$argv[1]" = list; command dp $argv; else; echo "ran: $argv;"; end; end';
 

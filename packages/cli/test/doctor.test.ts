@@ -16,7 +16,7 @@ interface Report {
   checks: { name: string; ok: boolean; what: string; findings: { severity: string; fix: string }[] }[];
 }
 
-test("a host that is well: a line for each check, exit code 0, the same as one JSON document", async () => {
+test("a healthy host: a line for each check, exit code 0, the same as one JSON document", async () => {
   const { code, stdout, stderr } = await host.dp(["doctor"]);
   expect([code, stderr]).toEqual([0, ""]);
   const [firstLine = "", ...lines] = stdout.trimEnd().split("\n");
@@ -31,7 +31,7 @@ test("a host that is well: a line for each check, exit code 0, the same as one J
   for (const { findings } of checks) for (const { fix } of findings) expect(stdout).toContain(`fix: ${fix}\n`);
 });
 
-test("an error is exit code 1, and is told with its fix on standard output", async () => {
+test("an error is exit code 1, and is printed with its fix on standard output", async () => {
   const inside = await host.dp(["load"]);
   expect([inside.code, inside.stderr]).toEqual([0, ""]);
   expect((await host.dp(["add-server", "--port", "25570", "--netns", host.container()])).code).toBe(0);

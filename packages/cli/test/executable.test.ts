@@ -15,7 +15,7 @@ setDefaultTimeout(60_000);
 describe("without doing anything", () => {
   test("--version is the package's, and takes under 40 ms of a processor that is not too slow", () => {
     expect(Bun.spawnSync([EXECUTABLE, "--version"]).stdout.toString()).toBe(`${packageJson.version}\n`);
-    // The best of many: what else runs on the machine is not what is measured.
+    // The best of many, because other processes run at the same time.
     const least = (command: string[]) => {
       const times = Array.from({ length: 15 }, () => Bun.spawnSync(command).resourceUsage.cpuTime.total);
       return Math.min(...times.map(Number)) / 1000;
@@ -24,7 +24,7 @@ describe("without doing anything", () => {
     expect(least([EXECUTABLE, "--version"])).toBeLessThan(Math.max(40, 10 * runtimeAlone));
   });
 
-  test("--help is what it is in process", async () => {
+  test("--help prints the same as in process", async () => {
     for (const argv of [[], ["--help"], ["add-server", "--help"]]) {
       expect(await execute([EXECUTABLE, ...argv])).toEqual(await dp(argv));
     }
@@ -44,14 +44,14 @@ describe("without doing anything", () => {
     expect((await host.dp(["load"], { LD_DEBUG: "libs" })).stderr).toContain("libbpf.so.1");
   });
 
-  test("a reader who has had enough is no failure", async () => {
+  test("succeeds when its reader closes the pipe", async () => {
     const { code, stderr } = await execute(["bash", "-c", `"${EXECUTABLE}" --help | true; exit "\${PIPESTATUS[0]}"`]);
     expect([code, stderr]).toEqual([0, ""]);
   });
 });
 
 describe("when the machine lacks something", () => {
-  test("not root: it says so and how", async () => {
+  test("not root: it says so, with a hint", async () => {
     // /proc/self/exe of another user's process can be in a folder this one may not enter: so by descriptor.
     const script = `exec setpriv --reuid=65534 --regid=65534 --clear-groups /proc/self/fd/9 list 9<"${EXECUTABLE}"`;
     const { code, stdout, stderr } = await execute(["bash", "-c", script]);
@@ -62,14 +62,14 @@ describe("when the machine lacks something", () => {
     ]);
   });
 
-  test("no folder to unpack its native module to: it says so", async () => {
+  test("no folder for its native module: it says so", async () => {
     const { code, stdout, stderr } = await execute([EXECUTABLE, "list"], { env: { TMPDIR: "/dev/null/none" } });
     expect([code, stdout]).toEqual([6, ""]);
     expect(stderr).toStartWith("dp: load the native module: ");
     expect(stderr).toContain("$TMPDIR, must be writable");
   });
 
-  test("no libbpf: it says what to install, and leaves nothing", async () => {
+  test("no libbpf: it names the package to install, and leaves nothing", async () => {
     using host = new HostNamespace();
     writeFileSync(join(host.folder, "libbpf.so.1"), "");
     const { code, stdout, stderr } = await host.dp(["load"], { LD_LIBRARY_PATH: host.folder });
@@ -81,7 +81,7 @@ describe("when the machine lacks something", () => {
 });
 
 describe("on a host", () => {
-  test("the way of a server, as a script sees it", async () => {
+  test("a server from add-server to del-server, in JSON", async () => {
     using host = new HostNamespace();
     using cgroup = new Cgroup();
     const container = host.container();
@@ -179,7 +179,7 @@ describe("on a host", () => {
     expect((await host.dp(["unload", "--force"])).stdout).toBe("deleted server server-25570 (id 1)\nunloaded\n");
   });
 
-  test("a port of several servers is ambiguous: exit code 2, with what names each", async () => {
+  test("a port of several servers is ambiguous: exit code 2, with the candidates", async () => {
     using host = new HostNamespace();
     await host.other(["ip", "address", "add", "203.0.113.11/24", "dev", "up0"]);
     await host.dp(["load"]);
@@ -207,7 +207,7 @@ describe("on a host", () => {
     expect((await host.dp(["show", "25570"])).stdout).toStartWith("games active\n");
   });
 
-  test("--verbose tells the steps, on standard error", async () => {
+  test("--verbose prints the steps on standard error", async () => {
     using host = new HostNamespace();
     const { code, stdout, stderr } = await host.dp(["load", "--verbose", "--json"]);
     expect(code).toBe(0);
@@ -216,7 +216,7 @@ describe("on a host", () => {
     await host.dp(["unload"]);
   });
 
-  test("many at once get different ports, names and addresses", async () => {
+  test("commands at the same time get different ids, ports and addresses", async () => {
     using host = new HostNamespace();
     await host.dp(["load"]);
     const containers = Array.from({ length: 20 }, () => host.container());

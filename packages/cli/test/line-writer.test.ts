@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { LineWriter, type Written } from "../src/line-writer.ts";
 
-/** A sink that takes what it is told to. */
+/** A sink that a test controls. */
 class Reader {
   readonly taken: string[] = [];
   readonly #waiting: ((written: Written) => void)[] = [];
@@ -28,7 +28,7 @@ function writer() {
   return { reader, troubles, lines: new LineWriter(reader.sink, (message) => troubles.push(message)) };
 }
 
-test("a reader that stopped costs the lines it did not read, and it is told how many", async () => {
+test("when the reader stops, later lines are lost, and their number is reported", async () => {
   const { reader, troubles, lines } = writer();
   const long = "x".repeat(1024 * 1024);
   for (let i = 0; i < 10; i++) lines.write(`${i}${long}`);
@@ -43,7 +43,7 @@ test("a reader that stopped costs the lines it did not read, and it is told how 
   expect(troubles).toHaveLength(1);
 });
 
-test("lines that come while one is being written are written together, in their order", async () => {
+test("lines that arrive during a write are written together, in order", async () => {
   const { reader, lines } = writer();
   for (const line of ["a", "b", "c"]) lines.write(line);
   await reader.take();
@@ -51,7 +51,7 @@ test("lines that come while one is being written are written together, in their 
   expect(reader.taken).toEqual(["a\n", "b\nc\n"]);
 });
 
-test("a full disk is told of once, costs its lines, and tears none of the later ones", async () => {
+test("a full disk is reported once, loses its lines, and tears no later line", async () => {
   const { reader, troubles, lines } = writer();
   lines.write("first");
   await reader.take({ bytes: 3, error: "ENOSPC" });
@@ -67,7 +67,7 @@ test("a full disk is told of once, costs its lines, and tears none of the later 
   expect(troubles).toHaveLength(3);
 });
 
-test("at the end what is on its way is waited for, but not for ever", async () => {
+test("the end waits for pending lines, but not forever", async () => {
   const { reader, troubles, lines } = writer();
   lines.write("a");
   lines.write("b");

@@ -44,7 +44,7 @@ test("man and mandoc find nothing to warn of", () => {
   expect([mandoc.code, mandoc.stdout]).toEqual([0, ""]);
 });
 
-test("every command is in it, with every option of its own, its value, what it is for, and examples", () => {
+test("has every command with its options, their values and descriptions, and examples", () => {
   const text = rendered();
   // Commands begin at column 6, after the name of their group; what is below a command is further to the right.
   const sections = text.slice(text.indexOf("\nCOMMANDS\n"), text.indexOf("\nENVIRONMENT\n")).split(/\n {5}(?=\S)/);
@@ -62,7 +62,7 @@ test("every command is in it, with every option of its own, its value, what it i
   }
 });
 
-test("what all commands have is said once, and every exit code", () => {
+test("has the options of all commands once, and every exit code", () => {
   const text = rendered();
   const [command] = commands();
   if (command === undefined) throw new Error("there are no commands");

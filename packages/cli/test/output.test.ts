@@ -107,7 +107,7 @@ describe.each(PROGRAMS)("%s", (_, program) => {
     expect(stalled.lines).toEqual(["full", "ended -15"]);
   });
 
-  test("a reader that has read enough is no failure", async () => {
+  test("succeeds when its reader closes the pipe", async () => {
     const script = '"$@" | head -n 1; exit "${PIPESTATUS[0]}"';
     const { code, stdout, stderr } = await run(["bash", "-c", script, "bash", ...program, "list"]);
     expect([code, stdout.split("\n").length, stderr]).toEqual([0, 2, ""]);

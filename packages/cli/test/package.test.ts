@@ -68,7 +68,7 @@ function filesOf(root: string): string[] {
 }
 
 describe("the tarball", () => {
-  test("has its checksum beside it, and in it those of its files", async () => {
+  test("has its checksum in a file beside it, and contains the checksums of its files", async () => {
     await run("sh", "-c", `cd ${folder} && sha256sum --check --strict --quiet SHA256SUMS`);
     const packed = readFileSync(join(folder, "SHA256SUMS"), "utf8").trim().split("\n");
     expect(packed.map((line) => join(folder, line.slice(66)))).toEqual([join(folder, `${NAME}.tar.xz`), debian()]);
@@ -78,7 +78,7 @@ describe("the tarball", () => {
     expect([...summed.map((line) => line.slice(66)), "SHA256SUMS"].toSorted()).toEqual(filesOf(tree));
   });
 
-  test("has all that belongs to dp, laid out as below /usr/local", () => {
+  test("has all files of dp, in the layout of /usr/local", () => {
     expect(filesOf(tree)).toEqual(
       [
         "LICENSE",
@@ -100,12 +100,12 @@ describe("the tarball", () => {
     expect(readFileSync(join(tree, "share/doc/datapath/copyright"), "utf8")).toContain("AFFERO GENERAL PUBLIC LICENSE");
   });
 
-  test("belongs to root, and only dp can be run", () => {
+  test("is owned by root, and only dp is executable", () => {
     expect(listing.filter((line) => !/^(drwxr-xr-x|-rw-r--r--|-rwxr-xr-x) 0\/0 /.test(line))).toEqual([]);
     expect(listing.filter((line) => line.startsWith("-rwx")).map((line) => line.split("/").at(-1))).toEqual(["dp"]);
   });
 
-  test("has the very bytes of the executable that all other tests run", () => {
+  test("has the same executable as all other tests", () => {
     expect(readFileSync(join(tree, "bin/dp")).equals(readFileSync(EXECUTABLE))).toBe(true);
   });
 });
@@ -119,7 +119,7 @@ async function isFound(root: InstalledRoot): Promise<void> {
   expect((await root.run(["man", "--pager=cat", "dp"])).stdout).toContain("add-server");
 }
 
-test("the tarball's folders, copied to /usr/local, are where everybody looks", async () => {
+test("the tarball's folders, copied to /usr/local, are found", async () => {
   await using root = await InstalledRoot.make();
   await run("sh", "-c", `cd ${tree} && cp -r bin lib share ${root.path}/usr/local/`);
   await isFound(root);
@@ -128,7 +128,7 @@ test("the tarball's folders, copied to /usr/local, are where everybody looks", a
 });
 
 describe("the executable", () => {
-  test("takes no newer libraries than the package depends on", async () => {
+  test("needs no newer libraries than the package depends on", async () => {
     const native = join(
       Bun.resolveSync("koffi", join(import.meta.dirname, "../../sys")),
       `../../@koromix/koffi-linux-${ARCH}/linux_${ARCH}/koffi.node`,
@@ -167,7 +167,7 @@ describe("the executable", () => {
   });
 });
 
-test("the same release gives the same packages, wherever and whenever they are made", async () => {
+test("the same release gives the same packages, in any folder and at any time", async () => {
   const executable = join(folder, "small");
   writeFileSync(executable, "not quite dp");
   const release: Release = { version: "1.2.3-rc.1", date: new Date("2026-11-23T16:00:00Z"), arch: "arm64", executable };
@@ -176,7 +176,7 @@ test("the same release gives the same packages, wherever and whenever they are m
     const place = join(folder, name);
     mkdirSync(place);
     const files = [packTarball(release, place, 0), packDebian(release, place, 0)];
-    // A candidate comes before what it is one for.
+    // In Debian's order, ~ comes first: a release candidate is older than its release.
     expect(files).toEqual(["datapath-1.2.3-rc.1-linux-arm64.tar.xz", "datapath_1.2.3~rc.1_arm64.deb"]);
     packed.push(files.map((file) => Bun.SHA256.hash(readFileSync(join(place, file)), "hex")));
     // What is made has no other time than that of the release: the file system has, to the second.
@@ -186,20 +186,20 @@ test("the same release gives the same packages, wherever and whenever they are m
 });
 
 describe("the Debian package", () => {
-  test("says what it is", async () => {
+  test("has the fields of a Debian package", async () => {
     const fields = await run("dpkg-deb", "--field", debian());
     expect(fields).toContain(`Package: datapath\nVersion: ${version}\nArchitecture: ${DEBIAN}\n`);
     expect(fields).toContain("Maintainer: A Packager <packager@lists.debian.org>\n");
     expect(fields).toContain("Depends: libbpf1 (>= 1:1.1), ");
   });
 
-  test("has nothing for lintian to object to", async () => {
+  test("passes lintian", async () => {
     const flags = ["--allow-root", "--no-cfg", "--fail-on=error,warning"];
     const { code, stdout } = await execute(["lintian", ...flags, debian()], { timeoutMs: PACKAGING_MS });
     expect([code, stdout]).toEqual([0, ""]);
   });
 
-  test("can be installed, used, removed and purged; what is loaded outlives the removal", async () => {
+  test("can be installed, used, removed and purged; the loaded programs stay after the removal", async () => {
     using host = new HostNamespace();
     // Mounts the pin root: before the mounts are copied.
     expect(await host.dp(["load"])).toMatchObject({ code: 0 });

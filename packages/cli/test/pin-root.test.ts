@@ -1,4 +1,4 @@
-/** What dp says of a pin root that cannot be one. */
+/** Pin roots that cannot be used. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { execute } from "@dp/test-kit/program.ts";
 import { EXECUTABLE, HostNamespace, requireExecutable } from "./support/host-namespace.ts";
@@ -13,7 +13,7 @@ describe("a pin root", () => {
     ["load", "/sys/kernel/x", 2, "load: cannot use the pin root /sys/kernel/x: folders cannot be created in "],
     ["list", "/etc/passwd", 3, "list servers: datapath is not loaded at /etc/passwd: /etc/passwd is not a folder"],
     ["list", "/nope", 3, "list servers: datapath is not loaded at /nope: there is no such folder"],
-  ])("that is none is said to be none: dp %s --pin-root %s", async (command, path, code, message) => {
+  ])("that cannot be used is refused: dp %s --pin-root %s", async (command, path, code, message) => {
     using host = new HostNamespace();
     const outcome = await host.dp([command, "--pin-root", path]);
     expect([outcome.code, outcome.stdout]).toEqual([code, ""]);
@@ -21,7 +21,7 @@ describe("a pin root", () => {
     expect(outcome.stderr).toContain("\nhint: check --pin-root and DP_PIN_ROOT");
   });
 
-  test("that is relative is refused, with the absolute path", async () => {
+  test("with a relative path is refused, and the absolute path suggested", async () => {
     using host = new HostNamespace();
     for (const command of ["load", "list", "status", "doctor", "repair", "unload"]) {
       const { code, stdout, stderr } = await host.dp([command], { DP_PIN_ROOT: "pins" });

@@ -1,4 +1,4 @@
-/** What people read. */
+/** The output for people. */
 import { describe, expect, test } from "bun:test";
 import type { Finding, LoadResult, RepairResult, Server, ServerDetails, ServerForward, Status } from "@dp/host";
 import { DatapathError, SyscallError } from "@dp/sys";
@@ -59,7 +59,7 @@ const GONE: Server = {
 };
 
 describe("results", () => {
-  test("servers are a table whose columns line up, in colour too", () => {
+  test("servers are a table with aligned columns, also in colour", () => {
     const plain = presented(new ListCommand(), [LOBBY, GONE]);
     expect(plain.split("\n")).toEqual([
       "  ID  NAME           STATE   PLAYERS CONNECT TO               CONTAINER             INTERFACE  GROUP  AGE    NETNS",
@@ -70,16 +70,16 @@ describe("results", () => {
     const colored = presented(new ListCommand(), [LOBBY, GONE], true);
     expect(colored).toContain("\u001b[32mactive\u001b[39m");
     expect(colored).toContain("\u001b[31mgone  \u001b[39m");
-    // oxlint-disable-next-line no-control-regex -- the codes are what is taken out
+    // oxlint-disable-next-line no-control-regex -- the codes are removed
     expect(colored.replace(/\u001b\[\d+m/g, "")).toBe(plain);
   });
 
-  test("no servers are said to be none", () => {
+  test("an empty list says that there are no servers", () => {
     expect(presented(new ListCommand(), [])).toContain("there are no servers");
     expect(presented(new DelServerCommand(), { removed: [] })).toContain("no server to delete");
   });
 
-  test("adding ends with the address to give to players", () => {
+  test("adding prints the address for players", () => {
     expect(presented(new AddServerCommand(), LOBBY).split("\n")[0]).toBe(
       "added server lobby (id 7): players connect to 203.0.113.10:25570",
     );
@@ -142,7 +142,7 @@ describe("results", () => {
     expect(text).not.toContain("past the proxy");
   });
 
-  test("a first load and an upgrade are told apart", () => {
+  test("a first load prints loaded, a later one upgraded", () => {
     const result: LoadResult = {
       upgraded: false,
       pinRoot: "/sys/fs/bpf",
@@ -196,7 +196,7 @@ describe("findings", () => {
   };
   const exitCode = (result: Status) => new StatusCommand()["exitCode"](result);
 
-  test("a healthy host is told in a few lines, with what was dropped", () => {
+  test("a healthy host is a few lines, with its drops", () => {
     expect(presented(new StatusCommand(), HEALTHY)).toBe(
       "healthy\n" +
         "  uplinks         eth0\n" +
@@ -210,7 +210,7 @@ describe("findings", () => {
     expect(exitCode(HEALTHY)).toBe(0);
   });
 
-  test("what is wrong is told with its server and what to do, and in the exit code", () => {
+  test("a finding is printed with its server and fix, and sets the exit code", () => {
     const status = { ...HEALTHY, healthy: false, findings: [GONE_FINDING] };
     const text = presented(new StatusCommand(), status);
     expect(text).toStartWith("not healthy\n");
@@ -281,7 +281,7 @@ describe("errors", () => {
     ["BUSY", 7],
   ] as const)("%s ends with %p", (code, exit) => expect(exitCodeOf(new DatapathError(code, "x", "y"))).toBe(exit));
 
-  test("a bug ends with 1, and shows its stack only when asked", () => {
+  test("a bug ends with 1, and prints its stack only with --verbose", () => {
     const bug = new TypeError("x is undefined");
     expect(exitCodeOf(bug)).toBe(1);
     const short = describeError(bug, { color: false, verbose: false });
@@ -289,7 +289,7 @@ describe("errors", () => {
     expect(describeError(bug, { color: false, verbose: true })).toContain("    at ");
   });
 
-  test("--verbose tells what the system call was, also of what was the cause", () => {
+  test("--verbose prints the system call, also of the cause", () => {
     const cause = new SyscallError("attach dp_dnat to eth0", "bpf_link_create", 22, { target: "eth0" });
     const error = new DatapathError("FAILED", "load", "it did not work", { cause, hint: "try again" });
     expect(describeError(error, { color: false, verbose: false })).toBe("dp: load: it did not work\nhint: try again\n");
@@ -300,7 +300,7 @@ describe("errors", () => {
     expect(long).not.toContain(".ts:");
   });
 
-  test("the nearest word is one that could have been meant", () => {
+  test("the nearest word is suggested", () => {
     expect(nearest("lsit", ["list", "load"])).toBe("list");
     expect(nearest("add-sever", ["add-server", "del-server"])).toBe("add-server");
     expect(nearest("xyz", ["list", "load"])).toBeUndefined();

@@ -1,7 +1,7 @@
 /**
  * `dp proxy` of the compiled executable:
  *
- *     container 10.2.0.1 -- dp1 host up0 203.0.113.10    the host's own address is what it connects to
+ *     container 10.2.0.1 -- dp1 host up0 203.0.113.10    it connects to the host's own address
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync } from "node:fs";
@@ -50,7 +50,7 @@ async function serve(host: HostNamespace, ...args: string[]): Promise<Running> {
   return server;
 }
 
-test("passes on, refuses and logs, one JSON document a line, and ends cleanly", async () => {
+test("passes on, refuses and logs with a JSON document on each line, and ends cleanly", async () => {
   const { host, container } = await loaded();
   using _host = host;
   await using _server = await serve(host, "4000");
@@ -91,7 +91,7 @@ test("passes on, refuses and logs, one JSON document a line, and ends cleanly", 
   expect(stopped).toMatchObject({ event: "stopped", outcomes: { closed: 2, "refused:policy": 1 }, bytesIn: 10 });
 });
 
-test("for people: lines of text; open connections have their time to finish, and the second signal ends it", async () => {
+test("logs lines of text; open connections have time to finish, and a second signal ends it", async () => {
   const { host, container } = await loaded();
   using _host = host;
   await using _server = await serve(host, "4000", "stay");
@@ -135,7 +135,7 @@ for _ in range(int(sys.argv[2])):
     with socket.create_connection(("203.0.113.10", int(sys.argv[1])), 5) as s: hellos += s.recv(5) == b"hello"
 print(hellos)`;
 
-/** Starts it with a pipe for standard output, whose reader does as it is told after the first line. */
+/** Starts it with a pipe for standard output. After the first line, the reader stops reading or closes the pipe. */
 const WITH_READER = `
 import fcntl, os, signal, subprocess, sys
 proxy = subprocess.Popen([sys.argv[1], "proxy", "--allow", "203.0.113.10:4000"], stdout=subprocess.PIPE)
@@ -149,7 +149,7 @@ print("ended", proxy.wait(), flush=True)`;
 test.each([
   ["stops", ""],
   ["closes", "dp: warning: the log cannot be written: EPIPE\n"],
-])("goes on when the reader of its log %s, and ends when it is told to", async (what, says) => {
+])("goes on when the reader of its log %s, and ends by a signal", async (what, says) => {
   const { host, container } = await loaded();
   using _host = host;
   await using _server = await serve(host, "4000");
@@ -190,7 +190,7 @@ async function listening(host: HostNamespace): Promise<void> {
   throw new Error("the proxy does not listen");
 }
 
-test("says what is in the way, with the exit code of its kind", async () => {
+test("prints what prevents its start, with the exit code", async () => {
   using host = new HostNamespace();
   const fails = async (code: number, says: string, ...args: string[]) => {
     const outcome = await host.dp(["proxy", ...args]);
@@ -244,14 +244,16 @@ function asNobody(executable: string, capability: string): string[] {
   return ["bash", "-c", `exec ${user} /proc/self/fd/9 "$@" 9<"$0"`, executable];
 }
 
-test("needs no more than permission to open the pins, and says so without", async () => {
+test("needs only the permission to open the pins, and says so without", async () => {
   const { host, container } = await loaded();
   using _host = host;
   await using _server = await serve(host, "4000");
   chmodSync(host.folder, 0o755);
   const without = await host.other([...asNobody(host.executable, ""), "proxy", "--pin-root", host.pinRoot]);
   expect([without.code, without.stdout]).toEqual([6, ""]);
-  expect(without.stderr).toContain(`no permission to read and write the pins under ${host.pinRoot}\nhint: run it as root, or with CAP_DAC_OVERRIDE`);
+  expect(without.stderr).toContain(
+    `no permission to read and write the pins under ${host.pinRoot}\nhint: run it as root, or with CAP_DAC_OVERRIDE`,
+  );
   const command = [...asNobody(host.executable, ",+dac_override"), "proxy", "--allow", "203.0.113.10:4000"];
   await using proxy = host.startOther(command);
   await proxy.written(1);
@@ -262,7 +264,7 @@ test("needs no more than permission to open the pins, and says so without", asyn
   expect([await proxy.ended(), proxy.stderr]).toEqual([0, ""]);
 });
 
-test("refuses to ask itself", async () => {
+test("refuses its own DNS listener as a resolver", async () => {
   using host = new HostNamespace();
   await host.dp(["load"]);
   for (const own of ["203.0.113.10:9053", "127.0.0.1:9053"]) {
@@ -272,7 +274,7 @@ test("refuses to ask itself", async () => {
   }
 });
 
-test("waits for dp load when it is told to, or to be stopped", async () => {
+test("waits for dp load with --until-loaded, until it is stopped", async () => {
   using host = new HostNamespace();
   for (const load of [true, false]) {
     await using proxy = host.start(["proxy", "--until-loaded"]);
@@ -294,7 +296,7 @@ async function said(proxy: Running, text: string): Promise<void> {
   expect(proxy.stderr).toContain(text);
 }
 
-test("listens where dp load redirects to, as soon as it can", async () => {
+test("follows dp load to other ports, as soon as they are free", async () => {
   using host = new HostNamespace();
   await host.dp(["load"]);
   await using proxy = host.start(["proxy"]);
@@ -313,7 +315,7 @@ test("listens where dp load redirects to, as soon as it can", async () => {
   expect(proxy.stderr.match(/warning/g)).toHaveLength(1);
 });
 
-test("has as many descriptors as it may have, and says when they are few", async () => {
+test("raises its limit of descriptors, and warns when it is low", async () => {
   using host = new HostNamespace();
   await host.dp(["load"]);
   for (const [limit, few] of [

@@ -1,6 +1,7 @@
 /** The command line itself, in this process: parsing, help, exit codes. Nothing here reaches the kernel. */
 import { describe, expect, test } from "bun:test";
 import packageJson from "../package.json" with { type: "json" };
+import { SERVER_OPTIONS } from "../src/server-options.ts";
 import { dp } from "./support/terminal.ts";
 
 const COMMANDS = [
@@ -21,7 +22,7 @@ const COMMANDS = [
 ];
 
 describe("help", () => {
-  test("dp alone, dp --help, dp -h and dp help say the same, on standard output", async () => {
+  test("dp alone, dp --help, dp -h and dp help print the same, on standard output", async () => {
     const outcomes = await Promise.all([[], ["--help"], ["-h"], ["help"]].map((argv) => dp(argv)));
     expect(new Set(outcomes.map(({ stdout }) => stdout)).size).toBe(1);
     for (const { code, stderr } of outcomes) expect([code, stderr]).toEqual([0, ""]);
@@ -29,7 +30,7 @@ describe("help", () => {
     expect(outcomes[0]?.stdout).toContain("Exit codes:");
   });
 
-  test.each(COMMANDS)("of %s has its options with their values, and an example that works", async (command) => {
+  test.each(COMMANDS)("of %s has its options with their values, and an example", async (command) => {
     for (const argv of [
       [command, "--help"],
       [command, "-h"],
@@ -46,11 +47,23 @@ describe("help", () => {
     }
   });
 
-  test("of what changes something, and of nothing else, tells how to wait for other changes", async () => {
+  test("of a command that changes something, and of no other, has --wait", async () => {
     const changes = ["load", "unload", "add-server", "del-server", "repair", "freeze", "thaw"];
     for (const command of COMMANDS) {
       const { stdout } = await dp([command, "--help"]);
       expect([command, stdout.includes("--wait SECONDS")]).toEqual([command, changes.includes(command)]);
+    }
+  });
+
+  test("of add-server has every option of a server, with its value and the key in a batch", async () => {
+    const { stdout } = await dp(["add-server", "--help"]);
+    const details = stdout.replaceAll("\n", " ");
+    for (const [key, { flag, metavar, description }] of Object.entries(SERVER_OPTIONS)) {
+      const line = stdout.split("\n").find((each) => each.startsWith(`  ${flag} `)) ?? "";
+      expect(line.replace(/ {2,}/g, "  ")).toBe(
+        `  ${flag}${metavar === undefined ? "" : ` ${metavar}`}  ${description}`,
+      );
+      expect(details).toMatch(new RegExp(`with the keys [^.]*\\b${key}\\b`));
     }
   });
 
@@ -71,7 +84,7 @@ describe("help", () => {
   });
 });
 
-describe("what every command takes stands before the command, too", () => {
+describe("the options of all commands may stand before the command", () => {
   test("--json", async () => {
     expect(await dp(["--json", "completion", "bash"])).toEqual(await dp(["completion", "bash", "--json"]));
   });
@@ -98,7 +111,7 @@ describe("what every command takes stands before the command, too", () => {
   });
 });
 
-describe("a wrong command line is told in two lines, with exit code 2", () => {
+describe("a wrong command line is an error of at most two lines, with exit code 2", () => {
   test.each([
     [["lst"], 'there is no command "lst"', "did you mean dp list?"],
     [["frobnicate"], 'there is no command "frobnicate"', "dp --help"],
@@ -170,8 +183,8 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     [["proxy", "--max-rate", "0"], "--max-rate is 0: expected a whole number from 1 to 1000000", ""],
     [["proxy", "--max-buffer", "1000001"], "--max-buffer is 1000001", ""],
     [["proxy", "--idle-timeout", "soon"], '--idle-timeout is "soon"', ""],
-    [["completion"], "which shell?", "bash, zsh or fish"],
-    [["completion", "tcsh"], 'there are no completions for "tcsh"', "bash, zsh or fish"],
+    [["completion"], "SHELL is missing", "bash, zsh or fish"],
+    [["completion", "tcsh"], '"tcsh" is not a shell with completions', "bash, zsh or fish"],
     [["completion", "bash", "extra"], 'unexpected "extra"', "dp completion --help"],
     [["load", "--http-port", "0"], "the HTTP port is 0", ""],
   ])("%j", async (argv, message, hint) => {
@@ -184,7 +197,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
   });
 
-  test.each([["-p"], ["-q"]])("%s is like no other option: none is suggested", async (option) => {
+  test.each([["-p"], ["-q"]])("for %s no option is suggested", async (option) => {
     const hint = "hint: dp list --help\n";
     expect((await dp(["list", option])).stderr).toBe(`dp: list: unknown option ${option}\n${hint}`);
     expect((await dp([option])).stderr).toBe(
@@ -198,7 +211,7 @@ describe("a wrong command line is told in two lines, with exit code 2", () => {
     expect(stderr).toBe("dp: show the server on port 0: the port is 0: expected a whole number from 1 to 65535\n");
   });
 
-  test("with --verbose the kind of the error is told as well, and still no stack trace", async () => {
+  test("with --verbose the kind of the error is printed as well, without a stack trace", async () => {
     const { stderr } = await dp(["show", "--verbose", "--port", "0"]);
     expect(stderr).toContain("code: BAD_USAGE");
     expect(stderr).not.toContain(".ts:");

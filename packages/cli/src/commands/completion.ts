@@ -39,7 +39,7 @@ export abstract class CompletionCommand extends DpCommand {
   override async perform(): Promise<Completion> {
     const { shell = "" } = this;
     if (!isShell(shell)) {
-      const reason = shell === "" ? "which shell?" : `there are no completions for ${JSON.stringify(shell)}`;
+      const reason = shell === "" ? "SHELL is missing" : `${JSON.stringify(shell)} is not a shell with completions`;
       throw new UsageError(reason, { hint: "bash, zsh or fish" });
     }
     const scriptOf = await SCRIPTS[shell]();

@@ -12,7 +12,7 @@ export const EXECUTABLE = join(import.meta.dir, "..", "..", "dist", "dp");
 
 export function requireExecutable(): void {
   if (!existsSync(EXECUTABLE)) {
-    throw new Error("there is no dist/dp yet: `bunx turbo run build --filter=@dp/cli` makes it");
+    throw new Error("dist/dp is missing: run `bunx turbo run build --filter=@dp/cli`");
   }
   requireRoot();
 }

@@ -8,8 +8,8 @@ import type { Outcome } from "./terminal.ts";
 const INSTALLING_MS = 300_000;
 
 /**
- * This machine's root as it is, to install packages into: what is written goes elsewhere, and away with it. dpkg knows
- * the packages the machine has, and tells when one is missing.
+ * An overlay over this machine's root, to install packages into. dpkg knows the machine's packages there, and reports a
+ * missing one.
  */
 export class InstalledRoot implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "installed-"));
@@ -33,18 +33,18 @@ export class InstalledRoot implements AsyncDisposable {
     this.#mounts.unshift(target);
   }
 
-  /** Runs a command in there; the environment is that command's alone: `chroot` itself is found by ours. */
+  /** Runs a command in it. The environment is only for that command: `chroot` is found by the PATH of the test. */
   run(command: string[], env: Record<string, string> = {}): Promise<Outcome> {
     const set = Object.entries({ LC_ALL: "C.UTF-8", ...env }).map(([name, value]) => `${name}=${value}`);
     return execute(["chroot", this.path, "env", ...set, ...command], { timeoutMs: INSTALLING_MS });
   }
 
-  /** The same, on a host of the tests: what is put before a command there is passed. */
+  /** Runs a command in it and in a host's network namespace. @param inside see HostNamespace.inside */
   runInside(inside: string[], command: string[], env: Record<string, string> = {}): Promise<Outcome> {
     return execute([...inside, "chroot", this.path, ...command], { env, timeoutMs: INSTALLING_MS });
   }
 
-  /** Puts a file there. Its path in there. */
+  /** Copies a file into it. Returns the path in it. */
   put(file: string): string {
     const path = join("/root", basename(file));
     copyFileSync(file, join(this.path, path));

@@ -1,4 +1,4 @@
-/** A shell on a terminal of its own, that is typed to: what it completes is what a person would see. */
+/** A shell on a terminal of its own: a test types, and reads the screen. */
 export class Shell implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
   readonly #ended: Promise<number>;

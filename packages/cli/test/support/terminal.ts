@@ -12,7 +12,7 @@ export interface Outcome {
 
 const NOW = new Date("2026-01-02T03:04:05Z");
 
-/** A process around a command, whose streams are kept. */
+/** The context of a command, with its output in memory. */
 export function fakeContext(options: { env?: Record<string, string>; color?: boolean } = {}) {
   const { env = {}, color = false } = options;
   const stdout = new PassThrough();
