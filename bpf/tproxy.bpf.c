@@ -4,8 +4,8 @@
  * come back as if from the original destination.
  *
  * dp_tproxy_container: container peer, egress (inside the container's network
- * namespace). It only redirects. What it leaves alone is judged by dp_snat on
- * the host's side, where the container cannot remove it.
+ * namespace). It only redirects: dp_snat, on the host's side, where the
+ * container cannot remove it, decides what passes.
  *
  *  1. not IPv4, tagged, fragment, truncated or malformed      next
  *  2. source address of no known container, or of a container
