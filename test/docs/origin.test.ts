@@ -19,7 +19,10 @@ test("docs/origin.md names what there is", () => {
 });
 
 test("a name of ours is the Go name beside it, but for its case", () => {
-  const pairs = rows.flatMap(({ go, ours }) =>
+  // Rows without a name of ours are about Go types that others took the place of.
+  const named = rows.filter(({ ours }) => words(ours).length > 0);
+  expect(named.length).toBeGreaterThan(10);
+  const pairs = named.flatMap(({ go, ours }) =>
     words(go).map((name, index) => [name, words(ours)[index] ?? ""] as const),
   );
   expect(pairs.filter(([go, ours]) => go.toLowerCase() !== ours.toLowerCase())).toEqual([]);

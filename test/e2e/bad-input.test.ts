@@ -90,7 +90,7 @@ describe("on a loaded host with a server", () => {
       /192\.0\.2\.1/,
     ],
     ["an interface name that is too long", add("25571", ...SPARE, "--ifname", "a-very-long-name"), BAD_USAGE, /name/],
-    ["a game port out of range", add("25571", ...SPARE, "--game-port", "70000"), BAD_USAGE, /1 to 65535/],
+    ["a container port out of range", add("25571", ...SPARE, "--game-port", "70000"), BAD_USAGE, /1 to 65535/],
     ["an MTU out of range", add("25571", ...SPARE, "--mtu", "10"), BAD_USAGE, /MTU/],
     ["an uplink that does not exist", ["load", "--iface", "eth9"], BAD_USAGE, /eth9/],
     ["a port range the wrong way round", ["load", "--port-range", "30000-20000"], BAD_USAGE, /30000-20000/],

@@ -95,7 +95,7 @@ test("a process on the host reaches a container by the container's address", asy
   expect(await lobby.event("connection")).toMatchObject({ address: server?.addresses.ipv4.gateway });
 });
 
-test("the game port may differ from server to server", async () => {
+test("the container port may differ from server to server", async () => {
   await using net = await Internet.create();
   await net.dp.must("load");
   await net.dp.addServer(25570, net.container(), "--game-port", "30000");

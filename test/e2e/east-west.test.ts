@@ -6,7 +6,7 @@
  *     hub       arena      rival        loner
  *   10.2.0.1   10.2.0.2   10.2.0.3     10.2.0.4
  *   group net  group net  group other  no group
- *   :25565     :30000     :25565       :25565      game ports
+ *   :25565     :30000     :25565       :25565      container ports
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ interface Shown {
 class Neighbourhood implements AsyncDisposable {
   readonly net: Internet;
   readonly servers: Record<Name, Server>;
-  /** What listens in each container, on its game port and elsewhere. */
+  /** What listens in each container, on its container port and elsewhere. */
   readonly listeners: Readonly<Record<Name, readonly Program[]>>;
 
   private constructor(net: Internet, servers: Neighbourhood["servers"], listeners: Neighbourhood["listeners"]) {
@@ -122,7 +122,7 @@ function changed(before: Record<string, number>, after: Record<string, number>):
 
 const total = (drops: Record<string, number>) => Object.values(drops).reduce((sum, packets) => sum + packets, 0);
 
-test("servers of one group move data both ways between their game ports, and see each other's own addresses", async () => {
+test("servers of one group move data both ways between their container ports, and see each other's own addresses", async () => {
   await using world = await Neighbourhood.create();
   for (const [from, to] of [
     ["hub", "arena"],

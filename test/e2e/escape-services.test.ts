@@ -3,7 +3,7 @@
  *
  *                 host 203.0.113.10   listens on every address it has: TCP 22, UDP 5000
  *          dp1 10.1.0.1 ┌──────┴──────┐ dp2 10.1.0.2
- *                     guest         other   listens on its game port
+ *                     guest         other   listens on its container port
  *                   10.2.0.1       10.2.0.2
  */
 import { expect, test } from "bun:test";

@@ -20,48 +20,56 @@ setDefaultTimeout(180_000);
 
 /** What a later version may be: more fields, some of them in front of others, more reasons to drop. */
 const NEXT_LAYOUT: Changes = {
-  "bpf/maps.h": [
-    ["DP_LAYOUT_VERSION = 1,", "DP_LAYOUT_VERSION = 2,"],
-    ["\t__u8 mac[6]; /* the container peer's */\n\tstruct", "\t__u8 mac[6];\n\t__u64 since;\n\tstruct"],
-    ["\t__be32 addr; /* the container's: the only", "\t__u64 since;\n\t__be32 addr; /* the container's: the only"],
-    ["\t__u32 state; /* enum", "\t__u32 priority;\n\t__u32 pad1;\n\t__u32 state; /* enum"],
+  "bpf/maps/layout.h": [["DP_LAYOUT_VERSION = 2,", "DP_LAYOUT_VERSION = 3,"]],
+  "bpf/maps/endpoints.h": [["struct dp_endpoint {\n", "struct dp_endpoint {\n\t__u32 since;\n"]],
+  "bpf/maps/servers.h": [
+    ["struct dp_server {\n", "struct dp_server {\n\t__u64 since;\n"],
+    ["\t__u32 host_peer; /* ifindex", "\t__u32 limit;\n\t__u32 host_peer; /* ifindex"],
   ],
-  "bpf/flow_maps.h": [
-    ["\t__u32 pad3;\n", "\t__u32 limit;\n"],
+  "bpf/maps/control.h": [["\t__u32 state; /* enum", "\t__u32 priority;\n\t__u32 pad1;\n\t__u32 state; /* enum"]],
+  "bpf/maps/flows.h": [
     ["\t__be16 listener; /* the proxy's port */", "\t__be16 listener;\n\t__u32 mark;"],
-    ["\t__be32 dst; /* where it was going */", "\t__u64 since;\n\t__be32 dst; /* where it was going */"],
+    ["struct dp_origin {\n", "struct dp_origin {\n\t__u64 since;\n"],
   ],
-  "bpf/drop.h": [["DP_DROP_MAX = 32", "DP_DROP_MAX = 40"]],
-  "packages/core/src/objects/target.ts": [
-    ["    hostPeer: target.hostPeer,\n    addr:", "    since: 5n,\n    hostPeer: target.hostPeer,\n    addr:"],
+  "bpf/maps/traffic.h": [["struct dp_forward_traffic {\n", "struct dp_forward_traffic {\n\t__u64 last_seen;\n"]],
+  "bpf/maps/drop_reason.h": [["DP_DROP_MAX = 32", "DP_DROP_MAX = 40"]],
+  "packages/core/src/objects/stores/endpoints.ts": [
     [
-      "    addr: target.addresses.ipv4.container,\n    hostAddr",
-      "    since: 5n,\n    addr: target.addresses.ipv4.container,\n    hostAddr",
+      "    server: entry.server,\n    counter: entry.counter,\n    container:",
+      "    since: 5,\n    server: entry.server,\n    counter: entry.counter,\n    container:",
     ],
   ],
-  "packages/core/src/objects/server-record.ts": [
-    ["    state: DpServerState[record.state],", "    priority: 5,\n    state: DpServerState[record.state],"],
+  "packages/core/src/objects/stores/server-entries.ts": [
+    [
+      "    netnsCookie: entry.netnsCookie,\n    addr:",
+      "    since: 5n,\n    netnsCookie: entry.netnsCookie,\n    addr:",
+    ],
   ],
-  "packages/core/src/objects/flow.ts": [
-    ["    gamePort: options.gamePort,\n", "    limit: 5,\n    gamePort: options.gamePort,\n"],
+  "packages/core/src/objects/stores/counters.ts": [["= { in: {", "= { lastSeen: 0n, in: {"]],
+  "packages/core/src/objects/stores/containers.ts": [
+    ["this.#map.set(address, entry);", "this.#map.set(address, { limit: 5, ...entry });"],
+  ],
+  "packages/core/src/objects/stores/server-record.ts": [
+    ["    state: DpServerState[record.state],", "    priority: 5,\n    state: DpServerState[record.state],"],
   ],
   "packages/cli/package.json": [['"version": "', '"version": "2.']],
 };
 
 /** Those that have another layout then. */
 const MIGRATED = [
-  "dp_dnat_targets",
+  "dp_containers",
   "dp_drop_counts",
+  "dp_endpoints",
   "dp_flows",
-  "dp_net_records",
   "dp_origins",
-  "dp_snat_targets",
-  "dp_veth_pairs",
+  "dp_records",
+  "dp_servers",
+  "dp_traffic",
 ];
 
 /** The same maps, other code. */
 const OTHER_CODE: Changes = {
-  "bpf/flow.h": [["#define DP_PORT_TRIES 16", "#define DP_PORT_TRIES 17"]],
+  "bpf/lib/flow.h": [["#define DP_PORT_TRIES 16", "#define DP_PORT_TRIES 17"]],
 };
 
 interface LoadResult {
@@ -172,7 +180,9 @@ describe("under 50 streams and 200 new connections a second", () => {
     // Not before it is loaded.
     const early = await newer.run("add-server", "--port", "25571", "--netns", net.container("later").name);
     expect(early.code).toBe(3);
-    expect(early.stderr).toMatch(/^dp: add server 25571: an older build, .*, loaded it: its maps are of layout 1/);
+    expect(early.stderr).toMatch(
+      /^dp: add server 25571: loaded by an older build \(.*\) with layout 2: this build has layout 3$/m,
+    );
     expect(early.stderr).toContain("hint: run `dp load` first");
     expect(await newer.list()).toEqual(before);
 
@@ -199,7 +209,7 @@ describe("under 50 streams and 200 new connections a second", () => {
     ]) {
       const { code, stdout, stderr } = await net.dp.run(...args);
       expect([args, code, stdout]).toEqual([args, 5, ""]);
-      expect(stderr).toMatch(/a newer build, 2\..*, loaded it: its maps are of layout 2, this build knows 1\nhint: /);
+      expect(stderr).toMatch(/loaded by a newer build \(2\..*\) with layout 3: this build opens layout 2\nhint: /);
     }
     expect(await state(newer)).toEqual(was);
 
@@ -223,11 +233,11 @@ const swapOf = (program: string, place = "dp1") =>
 
 /** What an upgrade does, in its order, as far as an attempt that goes on where another was killed does it again. */
 const CHANGES = [
-  "replaced/dp_snat_targets",
+  "replaced/dp_servers",
   "replaced/dp_origins",
   "dp_meta",
-  "maps/dp_net_records",
   "maps/dp_flows",
+  "maps/dp_records",
   "progs/dp_snat",
   "link to dp_sockops",
   "link to dp_getsockopt",
@@ -236,7 +246,7 @@ const CHANGES = [
   swapOf("dp_tproxy_host"),
   swapOf("dp_tproxy_container"),
   swapOf("dp_dnat", "eth0"),
-  "dp_dnat_targets",
+  "set an entry of dp_traffic",
   "unpin",
 ];
 

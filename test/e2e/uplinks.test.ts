@@ -10,6 +10,7 @@
  */
 import { expect, test } from "bun:test";
 import { must } from "@dp/test-kit/program.ts";
+import type { Server } from "./topology/dp.ts";
 import { GATEWAY, Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
 import { stateOf } from "./topology/state.ts";
@@ -97,27 +98,32 @@ test("two servers have one port, each on its own address, and each is told from 
     "--netns",
     net.container("three").name,
   );
-  expect([third.code, third.stderr]).toEqual([5, expect.stringContaining("taken by server 25570 (server-25570-2)")]);
+  expect([third.code, third.stderr]).toEqual([5, expect.stringContaining(`${OTHER}:${port}/tcp is taken by server server-25570-2 (id 2)`)]);
   await serve(one);
   await serve(two);
   await bytesArrive(net, "203.0.113.10", port);
   await bytesArrive(net, OTHER, port);
 
   for (const command of ["show", "freeze", "thaw", "del-server"]) {
-    const { code, stderr } = await net.dp.run(command, "--port", `${port}`);
-    expect([command, code]).toEqual([command, 2]);
-    expect(stderr).toContain(`hint: say which: --address 203.0.113.10 or --address ${OTHER}`);
+    for (const which of [[`${port}`], [`${port}/tcp`], ["--port", `${port}`]]) {
+      const { code, stderr } = await net.dp.run(command, ...which);
+      expect([command, code]).toEqual([command, 2]);
+      expect(stderr).toContain("hint: name one of them: server-25570, server-25570-2\n");
+    }
   }
-  const show = async (...which: string[]) =>
-    JSON.parse(await net.dp.must("show", "--json", ...which)) as { name: string };
-  expect(await show("--port", `${port}`, "--address", OTHER)).toMatchObject({ name: "server-25570-2" });
-  expect(await show("--name", "server-25570")).toMatchObject({ address: "203.0.113.10" });
+  const show = (...which: string[]) => net.dp.json<Server>("show", ...which);
+  for (const which of [[`${OTHER}:${port}`], [`${OTHER}:${port}/tcp`], ["--port", `${port}`, "--address", OTHER], ["id:2"]]) {
+    expect(await show(...which)).toMatchObject({ name: "server-25570-2" });
+  }
+  for (const which of [["server-25570"], ["--name", "server-25570"], [`203.0.113.10:${port}`]]) {
+    expect(await show(...which)).toMatchObject({ id: 1, forwards: [{ address: "203.0.113.10" }] });
+  }
 
   // The port stays reserved for as long as one of them has it, whichever goes first.
   const reserved = () =>
     must(["nsenter", `--net=${net.host.path}`, "cat", "/proc/sys/net/ipv4/ip_local_reserved_ports"]);
   await using playing = await converse(net.player(), { address: OTHER, port });
-  await net.dp.must("del-server", `${port}`, "--address", "203.0.113.10");
+  await net.dp.must("del-server", `203.0.113.10:${port}`);
   expect((await reserved()).trim()).toBe(`${port}`);
   expect(await refusal(net.player(), { port })).toBe("ECONNREFUSED");
   await playing.event("echo", playing.events.length + 3);
@@ -198,7 +204,7 @@ test("an uplink gets another name: its servers stay with it, and nothing is left
   const loaded = await net.dp.json<Loaded>("load");
   expect({ ...loaded, uplinks: loaded.uplinks.map(({ name }) => name) }).toMatchObject({
     uplinks: ["wan0"],
-    mended: [],
+    repaired: [],
   });
   await playing.event("echo", playing.events.length + 2);
   await bytesArrive(net, PUBLIC_ADDRESS, 25570);

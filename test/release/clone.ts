@@ -24,7 +24,7 @@ export class Clone {
   /** `home` has the .npmrc that releases are made with. */
   constructor(folder: string, home: string) {
     this.folder = folder;
-    const identity = { GIT_AUTHOR_NAME: "Somebody", GIT_AUTHOR_EMAIL: "somebody@example.org" };
+    const identity = { GIT_AUTHOR_NAME: "Author", GIT_AUTHOR_EMAIL: "author@example.org" };
     this.#env = {
       ...process.env,
       ...identity,

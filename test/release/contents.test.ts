@@ -137,7 +137,7 @@ test.each<[string, object, Readonly<Record<string, string | undefined>>, string[
   expect(found).toEqual(expected);
 });
 
-test("a package that nobody has set a limit for is found", () => {
+test("a package without a limit is found", () => {
   expect(problems(checkout({ name: "@dp/new" }))).toEqual([
     "@dp/new: size: there is no limit for it in tools/publish/contents.ts",
   ]);

@@ -10,7 +10,7 @@ import { join } from "node:path";
  * and bun's configuration names in these tests, and by DNS, whatever the name.
  */
 export class Elsewhere implements AsyncDisposable {
-  /** A registry that nobody is to ask. */
+  /** A registry that must not be asked. */
   readonly url = "http://127.0.0.1:4874/";
   readonly asked: string[] = [];
   readonly #http: Server;

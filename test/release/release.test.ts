@@ -20,7 +20,7 @@ const publisher = join(WORK, "publisher");
 const stranger = join(WORK, "stranger");
 const user = join(WORK, "user");
 
-// Nobody else can be reached from there, and what is mounted in there is not mounted here.
+// No other registry can be reached from there, and what is mounted in there is not mounted here.
 if (process.env["SANDBOX"] !== "1") throw new Error("these tests run in tools/sandbox only");
 
 const registry = new LocalRegistry(join(WORK, "registry"));
@@ -40,7 +40,7 @@ beforeAll(async () => {
   const { host } = new URL(registry.url);
   token = await registry.addUser("maintainer");
   const login = `//${host}/:_authToken=${token}\n`;
-  // Whoever publishes has quite another registry in mind, by default and for the scope.
+  // The publisher's npm is configured for another registry, by default and for the scope.
   const others = `registry=${elsewhere.url}\n@dp:registry=${elsewhere.url}\n//127.0.0.1:4874/:_authToken=secret\n`;
   writeFileSync(join(publisher, ".npmrc"), `${others}${login}`);
   writeFileSync(join(stranger, ".npmrc"), others);
@@ -231,7 +231,7 @@ test("npm i -g @dp/cli gives a dp that does what its README shows", () => {
   runSession(project.folder, join(WORK, "prefix/bin/dp"));
 });
 
-test("nobody else was asked for anything, in all of this", async () => {
+test("no other registry was asked for anything", async () => {
   expect(elsewhere.asked).toEqual([]);
   // Which would have been noticed:
   await fetch(`${elsewhere.url}@dp%2fcore`);

@@ -10,11 +10,12 @@ interface Changeset {
 }
 
 function changesetOf(path: string, text: string): Changeset {
-  const [, front = ""] = /^---\n([\s\S]*?)---\n/.exec(text) ?? [];
-  return {
-    path,
-    packages: [...front.matchAll(/^"(@dp\/[a-z]+)": (?:patch|minor|major)$/gm)].map(([, name = ""]) => name),
-  };
+  const [, front] = /^---\n((?:.*\n)*?)---\n/.exec(text) ?? [];
+  const lines = front?.split("\n").filter((line) => line !== "");
+  const packages = lines?.map((line) => /^"(@dp\/[a-z]+)": (?:patch|minor|major)$/.exec(line)?.[1]);
+  // One that cannot be read would count as an empty one.
+  if (packages === undefined || packages.includes(undefined)) throw new Error(`${path}: not a changeset: ${front}`);
+  return { path, packages: packages as string[] };
 }
 
 /** The packages whose source is among these files. */
@@ -23,7 +24,7 @@ function changedPackages(files: readonly string[]): string[] {
     const [, name] = /^packages\/([^/]+)\/src\//.exec(path) ?? [];
     if (name !== undefined) return [`@dp/${name}`];
     // The compiled programs are in @dp/bpf.
-    return /^bpf\//.test(path) ? ["@dp/bpf"] : [];
+    return path.startsWith("bpf/") ? ["@dp/bpf"] : [];
   });
   return [...new Set(names)].sort();
 }
@@ -92,6 +93,13 @@ describe("every change of a package's source has a changeset", () => {
   test("an empty changeset says that users notice nothing", () => {
     expect(withoutChangeset(changed, [changesetOf("empty.md", "---\n---\n")])).toEqual([]);
   });
+
+  test.each(["Text.\n", '---\n"@dp/core": minor "@dp/cli": patch\n---\n', '---\n"@dp/core": big\n---\n'])(
+    "%j is not a changeset",
+    (text) => {
+      expect(() => changesetOf("broken.md", text)).toThrow("broken.md: not a changeset");
+    },
+  );
 });
 
 test("changesets name packages that there are", () => {

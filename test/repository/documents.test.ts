@@ -91,6 +91,34 @@ describe(ARCHITECTURE, () => {
   });
 });
 
+describe("packages/host/README.md", () => {
+  /** The codes of findings in a source: after `code`, or where a variable gets one of several. */
+  const codesIn = (source: string) =>
+    [...source.matchAll(/(?:\bcode: |\breport\(\s*|[?:[] ?)"([a-z]+(?:-[a-z]+)+)"/g)].map(([, code = ""]) => code);
+
+  test("has every finding code", () => {
+    const sources = trackedFiles(
+      "packages/host/src/server/parts",
+      "packages/host/src/repair",
+      "packages/host/src/repair.ts",
+    );
+    const codes = new Set(sources.flatMap((path) => codesIn(read(path))));
+    expect(codes.size).toBeGreaterThan(40);
+    const listed = named("packages/host/README.md", "Findings");
+    expect([...codes].filter((code) => !listed.includes(code))).toEqual([]);
+    expect(listed.filter((code) => !codes.has(code))).toEqual([]);
+  });
+
+  test.each([
+    'code: "made-up-code"',
+    'report("made-up-code", what)',
+    'x ? "a-b" : "made-up-code"',
+    '["made-up-code", what]',
+  ])("the code in %s is found", (source) => {
+    expect(codesIn(source)).toContain("made-up-code");
+  });
+});
+
 test("decisions are numbered without a gap, and say what became of them", () => {
   const decisions = readdirSync(join(ROOT, "docs/adr")).toSorted();
   expect(decisions.map((name) => Number(name.slice(0, 4)))).toEqual(decisions.map((_, index) => index + 1));

@@ -7,7 +7,7 @@ import { read, trackedFiles } from "./tracked-files.ts";
 const VAGUE = ["no", "some"].map((part) => `${part}body`).concat(`who${"ever"}`);
 const VAGUE_WORD = new RegExp(`\\b(?:${VAGUE.join("|")})\\b`, "i");
 /** A Unix user has one of these names. */
-const UNIX_USER = /\b(?:user|chown|setuid)[ =:]+nobody\b/;
+const UNIX_USER = new RegExp(`\\b(?:user|chown|setuid)[ =:]+${VAGUE[0]}\\b`);
 
 /** "bpf/dnat.bpf.c:7: …" for each line with a vague word. */
 function vagueLines(path: string, text: string): string[] {

@@ -22,7 +22,7 @@ export function attach(program: Program, ifindex: number, direction: Direction, 
   // A link is this process's: whatever ends the process ends it, SIGKILL too.
   if (mechanism === "tcx") return attachTcx({ program, ifindex, direction, position: "first" });
 
-  // A filter is nobody's: it stays until someone takes it away, so a number of our own says which is ours. One that an
+  // A filter has no owner: it stays until it is removed, so a number of our own says which is ours. One that an
   // earlier run has left is replaced.
   const slot = { ifindex, direction, priority: 40_000, handle: 0xc0 };
   makeClsact(ifindex);
@@ -30,7 +30,7 @@ export function attach(program: Program, ifindex: number, direction: Direction, 
   return {
     [Symbol.dispose]() {
       detachClsact(slot);
-      // The qdisc is shared with whoever else has filters here.
+      // The qdisc is shared with other programs' filters.
       if (!hasFilters(ifindex, "ingress") && !hasFilters(ifindex, "egress")) destroyClsact(ifindex);
     },
   };

@@ -74,11 +74,11 @@ test("with a libbpf that lacks something, the error says what, and that a newer 
 
 // An ordinary user, but for this: the clone may lie where only root can read.
 const READS_ALL = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"];
-const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...READS_ALL];
+const UNPRIVILEGED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...READS_ALL];
 
 test("without privileges, the error says which are missing, and stderr stays empty", () => {
   const { stdout, stderr } = run(
-    NOBODY,
+    UNPRIVILEGED,
     `attempt(() => libbpf.BpfObject.open(new Uint8Array(readFileSync(0)), { name: "packet" }).load());
      attempt(() => libbpf.hasTcx());
      attempt(() => libbpf.BpfMap.fromId(1, libbpf.u32, libbpf.u32));

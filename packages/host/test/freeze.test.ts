@@ -1,7 +1,7 @@
 /**
  * Freezing and thawing servers with real processes in them:
  *
- *     internet ======== host ======== lobby (a process in a cgroup of its own, listening on the game port)
+ *     internet ======== host ======== lobby (a process in a cgroup of its own, listening on the container port)
  *                            ======== games (the same again)
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
@@ -55,7 +55,7 @@ async function hold(namespace: string, where?: Cgroup): Promise<SocketHolder> {
   return holder;
 }
 
-/** A container with a process that listens on the game port. */
+/** A container with a process that listens on the container port. */
 async function addListening(port: number, namespace: string, where?: Cgroup): Promise<SocketHolder> {
   const server = await hold(namespace, where);
   server.do("listen", "game", 25565);
@@ -106,7 +106,7 @@ async function attempt(from: SocketHolder, host: string, port: number): Promise<
 }
 
 test(
-  "freezing cuts off and refuses, thawing lets in and out again, and nobody else notices",
+  "freezing cuts off and refuses, thawing lets in and out again, and no other server is affected",
   async () => {
     const lobby = await addListening(LOBBY, netns, cgroup);
     const other = makeCgroup();

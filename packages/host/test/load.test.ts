@@ -67,6 +67,6 @@ test("a load plans for the host without stray interfaces, and deletes them once 
   sandbox.warnings.length = 0;
   expect(await load(options)).toMatchObject({ upgraded: true, remaining: [] });
   expect(isThere()).toBe(false);
-  expect(sandbox.warnings).toEqual([expect.stringContaining(`removed: interface ${STRAY}`)]);
+  expect(sandbox.warnings).toEqual([expect.stringContaining(`removed: interface ${STRAY}:`)]);
   await unload(options);
 });

@@ -30,7 +30,7 @@ garbage on threads of its own. One server of a batch, which starts once and is c
 - **Start**: a bare Bun executable takes 5 ms. The rest of it, and most of the library's part, was parsing: the executable
   has bytecode now, in chunks that are loaded when a command needs them, makes no stream and only one command's parser. The
   native module that makes the system calls takes 2.7 ms to load, its C++ library included.
-- **Waits**: attaching a program to a TCX hook waits until nobody runs the list of programs that is replaced, an RCU grace
+- **Waits**: attaching a program to a TCX hook waits until no processor runs the list of programs that is replaced, an RCU grace
   period, with the kernel's lock of all network configuration held, so that nothing can be done beside it. There are four
   for a server. At 250 Hz each is 7 or 15 ms, 45 ms in all, when the kernel takes its own time; expedited, all four take 1 ms
   ([ADR 11](../adr/0011-grace-periods-are-expedited.md)). The pair is made with one queue for each end: for the queues of the

@@ -17,7 +17,7 @@ export interface Contender {
   readonly version?: () => Promise<readonly [name: string, version: string]>;
 }
 
-/** A network namespace of nobody's. */
+/** A network namespace without a server. */
 export interface Spare {
   readonly netns: Fd;
   readonly path: string;

@@ -19,7 +19,7 @@ export interface Command {
 
 /** Runs a program in a network namespace, without another program in between that would be measured, too. */
 export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took {
-  // Into a file: nobody has to read while it writes, and what it wrote last is not lost when it ends (Bun 1.4.5).
+  // Into a file: no process has to read while it writes, and what it wrote last is not lost when it ends (Bun 1.4.5).
   const file = join(tmpdir(), `output-${process.pid}`);
   const output = openSync(file, "w");
   try {

@@ -30,6 +30,6 @@ interfaces, and the copies of the data.
 
 Receivers have a buffer of 4 MiB from the first byte on. Left to itself, the kernel sizes it by what arrives within a round
 trip, which here is 20 µs long and decided by who is scheduled when: haproxy, which reads 16 KiB at a time, then had 128 KiB
-on some connections and 3 MiB on others, and throughput varied by a third, whoever redirected.
+on some connections and 3 MiB on others, and throughput varied by a third, with every contender.
 `;
 }

@@ -50,7 +50,7 @@ const datapath: Redirect = {
   },
 };
 
-/** Writes its own process number into a file, and leaves its log to nobody. */
+/** Writes its own process number into a file, and discards its log. */
 function quietly(file: string, command: readonly string[]): string[] {
   return ["sh", "-c", `echo $$ >${file} && exec "$@" >/dev/null`, "sh", ...command];
 }

@@ -9,7 +9,7 @@ import { bounds } from "./bounds.ts";
 import { type Contender } from "./contender.ts";
 import { CONTENDERS, PAIRS } from "./contenders.ts";
 
-/** Not the game port, which a container reaches only of its own group's servers, and not HTTP's. */
+/** Not the container port, which a container reaches only of its own group's servers, and not HTTP's. */
 const PORT = 7000;
 
 /** Servers outside, all of one machine: a proxy's connections to one of them end in TIME-WAIT and take up its ports. */

@@ -13,7 +13,7 @@ export function bounds(figures: (contender: Contender, what: string) => Figure):
     `${short(Math.max(0, time(contender) - time(wire)))} µs`;
   return `
 Everything runs on one processor, which is never idle: a figure is the reciprocal of what one request, connection or
-byte takes from the machine, whoever works for it. Without a host between, with client and server alone, a request
+byte takes from the machine, all processes together. Without a host between, with client and server alone, a request
 takes ${short(request(wire))} µs and a connection ${short(connection(wire))} µs: that is the two TCP stacks and the
 system calls of both ends, and the same for everybody. What is left is the path's:
 
@@ -30,7 +30,7 @@ ${[routing, nftMap, haproxy, datapath]
   \`bpf_redirect_neigh\`'s look-up of route and neighbour in between. Sampled (the kernel's cpu-clock, 20,000 times a
   second; by hand, on 6.18) a request has over one without a host, in both directions together: 0.2 µs in the
   programs, 0.1 in hash look-ups, 0.25 in the redirects with route and neighbour, and 0.25 in copying headers. The
-  copy is of what the same machine has sent, which TCP keeps for another time and nobody may write to; routing makes
+  copy is of what the same machine has sent, which TCP keeps for another time and which must not be written to; routing makes
   it, too. A network card's packets need none.
 - **routing** spends the same on a reply. On the way in a packet goes through the host's IP layer and is queued once
   more.

@@ -10,7 +10,7 @@ export interface Port {
   readonly port: number;
   /** Which container, counted from 0; undefined where there is none. */
   readonly container: number | undefined;
-  /** Whom it would lead to. Of a container that is there it is the container's, unless somebody else hands them out. */
+  /** Where it would lead. Of a container that is there it is the container's, unless another program hands them out. */
   readonly address: string;
 }
 

@@ -7,7 +7,7 @@
  *                                                   ...
  *
  * Every box is a network namespace. All processes of all contenders run on one processor: so a figure is what a request
- * takes from the machine in all, whoever works for it, and no idle processor has to be woken up on the way.
+ * takes from the machine in all, and no idle processor has to be woken up on the way.
  */
 import { cpus } from "node:os";
 import { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";

@@ -27,7 +27,7 @@ export const PROBES: readonly Attempt[] = [
     because: "a reply",
   },
   {
-    name: "data from the game port to the internet",
+    name: "data from the container port to the internet",
     frames: (ground, mark) => [reply(ground, mark, { dst: "192.0.2.1" })],
     drops: { notAPlayer: 1 },
   },
@@ -48,7 +48,7 @@ export const PROBES: readonly Attempt[] = [
     drops: { tcp: 1 },
   },
   {
-    name: "a connection to a stranger's game port",
+    name: "a connection to a stranger's container port",
     frames: (ground, mark) => [open(ground, mark, ground.stranger, GAME_PORT)],
     drops: { eastWest: 1 },
   },

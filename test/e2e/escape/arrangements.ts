@@ -44,11 +44,11 @@ const every = (outcome: Outcome, names: readonly string[]) => Object.fromEntries
 
 const JUDGED_BY_ADDRESS = [
   "a reply to a player",
-  "data from the game port to the internet",
+  "data from the container port to the internet",
   "a connection to the internet",
   "a datagram to the internet",
   "a connection to port 22 of the gateway",
-  "a connection to a stranger's game port",
+  "a connection to a stranger's container port",
 ];
 
 /** Its kernel sends nothing of its own. */

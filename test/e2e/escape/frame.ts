@@ -23,7 +23,7 @@ export function ip(ground: Ground, fields: Inner, payload: Layer, outer: Outer =
   return ethernet({ ...ground.outer, ...outer }, inner);
 }
 
-/** Data from the game port: to a player, it is a reply. */
+/** Data from the container port: to a player, it is a reply. */
 export function reply(ground: Ground, mark: string, fields: Inner = {}, outer: Outer = {}): Uint8Array {
   return fromGamePort(ground, mark, { flags: "PA" }, fields, outer);
 }

@@ -1,5 +1,5 @@
 /**
- * bpf/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat, rule
+ * bpf/lib/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat, rule
  * 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
  *
  *     router ── error: "what 203.0.113.10:25570 sent" ──▶ uplink ──▶ "what 10.2.0.2:25565 sent" ──▶ container
@@ -87,7 +87,7 @@ const OPTIONS: [name: string, options: Uint8Array | undefined][] = [
 
 /**
  * Behind its IPv4 header: ports and sequence number, up to the checksum, with it, the header, and more. Of 17 bytes the
- * last is half a checksum, which nobody can make right, or use.
+ * last is half a checksum, which cannot be corrected or used.
  */
 const LENGTHS = [8, 9, 12, 16, 18, 19, 20, 21, 30, 40];
 
@@ -232,7 +232,7 @@ describe("at the uplink", () => {
   });
 });
 
-describe("at the uplink, of nobody's player", () => {
+describe("at the uplink, about an address that is no player", () => {
   const runner = runnerFor("dnat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
   const packet = (data: string) =>
     ethernet(
@@ -321,7 +321,7 @@ describe("at the host peer", () => {
   ]);
 });
 
-describe("at the host peer, to nobody's player", () => {
+describe("at the host peer, to an address that is no player", () => {
   const runner = runnerFor("snat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
 
   test("an error is dropped", () => {

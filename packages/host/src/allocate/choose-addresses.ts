@@ -1,8 +1,8 @@
 import { type AddressPair, type Objects, serverLabel } from "@dp/core";
 import { type Netlink, NetlinkError } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
-import { type Free, isHostPosition, lowestFree } from "./lowest-free.ts";
-import type { Subnet } from "./subnet.ts";
+import { DatapathError, type Prefix } from "@dp/sys";
+import { type Free, lowestFree } from "./lowest-free.ts";
+import { addressAt, isHostPosition, positionIn } from "./subnet.ts";
 
 /** Tells who has an address, each by a look-up of its own. */
 export class AddressOwners {
@@ -68,13 +68,13 @@ export interface AskedAddresses {
  */
 export function chooseAddresses(
   { containerAddress, gatewayAddress }: AskedAddresses,
-  subnets: { host: Subnet; container: Subnet },
+  subnets: { host: Prefix; container: Prefix },
   owners: AddressOwners,
   first: number,
   op: string,
 ): ChosenAddresses {
-  const positionIn = (subnet: Subnet, address: string, what: string) => {
-    const position = subnet.indexOf(address);
+  const checkedPosition = (subnet: Prefix, address: string, what: string) => {
+    const position = positionIn(subnet, address);
     if (!isHostPosition(subnet, position)) {
       const why = position === undefined ? "is outside" : "is the network's own or the broadcast address of";
       throw new DatapathError("BAD_USAGE", op, `${what} ${address} ${why} ${subnet.toString()}`);
@@ -83,11 +83,11 @@ export function chooseAddresses(
   };
   const given =
     containerAddress !== undefined
-      ? positionIn(subnets.container, containerAddress, "the container address")
+      ? checkedPosition(subnets.container, containerAddress, "the container address")
       : gatewayAddress !== undefined
-        ? positionIn(subnets.host, gatewayAddress, "the gateway's address")
+        ? checkedPosition(subnets.host, gatewayAddress, "the gateway's address")
         : undefined;
-  if (gatewayAddress !== undefined) positionIn(subnets.host, gatewayAddress, "the gateway's address");
+  if (gatewayAddress !== undefined) checkedPosition(subnets.host, gatewayAddress, "the gateway's address");
   const search = given === undefined ? lowestFreePosition(subnets, owners, first) : undefined;
   const position = given ?? search?.value;
   if (position === undefined) {
@@ -100,8 +100,8 @@ export function chooseAddresses(
   if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
-    gateway: gatewayAddress ?? subnets.host.at(position),
-    container: containerAddress ?? subnets.container.at(position),
+    gateway: gatewayAddress ?? addressAt(subnets.host, position),
+    container: containerAddress ?? addressAt(subnets.container, position),
   };
   // Those that were asked for come first: the address that follows from one is taken for the same reason.
   const asked = [containerAddress, gatewayAddress].filter((address) => address !== undefined);
@@ -114,7 +114,7 @@ export function chooseAddresses(
   return chosen;
 }
 
-function requirePosition(subnet: Subnet, position: number, other: string | undefined, option: string, op: string) {
+function requirePosition(subnet: Prefix, position: number, other: string | undefined, option: string, op: string) {
   if (isHostPosition(subnet, position)) return;
   const reason = `${subnet.toString()} has no address at the position of ${other}`;
   throw new DatapathError("BAD_USAGE", op, reason, { hint: `give that address too: ${option} IP` });
@@ -122,14 +122,14 @@ function requirePosition(subnet: Subnet, position: number, other: string | undef
 
 /** The lowest position at which both subnets have a free address. */
 function lowestFreePosition(
-  { host, container }: { host: Subnet; container: Subnet },
+  { host, container }: { host: Prefix; container: Prefix },
   owners: AddressOwners,
   first: number,
 ): Free | undefined {
   // The last is the broadcast address.
   const last = Math.min(host.size, container.size) - 2;
   return lowestFree([first, last], (position) => {
-    if (owners.server(container.at(position)) !== undefined) return "server";
-    return owners.isLocal(host.at(position)) || owners.isLocal(container.at(position)) ? "other" : undefined;
+    if (owners.server(addressAt(container, position)) !== undefined) return "server";
+    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position)) ? "other" : undefined;
   });
 }

@@ -19,17 +19,17 @@ import type { LoadPlan } from "./plan.ts";
 import { uplinksOf } from "./uplinks.ts";
 
 export function attachToUplink(change: LoadChange, uplink: Link): void {
-  for (const { name } of programsAt("uplink")) attach(change, name as HostInterfaceProgram, uplink);
+  for (const { name } of programsAt("uplink")) attach(change, name, uplink);
 }
 
 /** @returns false when the container peer keeps the programs it has: the container could not be entered */
 export function attachToServer(change: LoadChange, record: ServerRecord): boolean {
   // The way back from the proxy is there before the way to it.
   for (const { name } of programsAt("host peer")) {
-    attach(change, name as HostInterfaceProgram, interfaceOf(record.hostPeer));
+    attach(change, name, interfaceOf(record.hostPeer));
   }
   return programsAt("container peer")
-    .map(({ name }) => attachToContainerPeer(change, name as ContainerPeerProgram, record))
+    .map(({ name }) => attachToContainerPeer(change, name, record))
     .every((reached) => reached);
 }
 

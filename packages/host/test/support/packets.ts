@@ -1,6 +1,6 @@
 /**
  * Everything that arrives in a network namespace, whichever interface it comes by: what should never get there is seen
- * even where nobody listens.
+ * even where there is no listener.
  */
 import { type Fd, openNetns, receive, socket, SyscallError, withNetns } from "@dp/sys";
 

@@ -52,7 +52,7 @@ export const addresses: Topic = {
       ...spoofed,
     },
     {
-      name: "a connection to a friend's game port from the address of a third",
+      name: "a connection to a friend's container port from the address of a third",
       frames: (ground, mark) => [
         ip(ground, { src: "10.2.0.99", dst: ground.friend }, tcp({ src: 40_000, dst: 25565, flags: "S" }, mark)),
       ],

@@ -47,17 +47,17 @@ export const ipOptions: Topic = {
       drops: { ipOptions: 1 },
     },
     {
-      name: "a loose source route, from the game port to the host",
+      name: "a loose source route, from the container port to the host",
       frames: (ground, mark) => [reply(ground, mark, { dst: ground.host, options: route(131) })],
       drops: { ipOptions: 1 },
     },
     {
-      name: "a loose source route, from the game port to a host on the internet",
+      name: "a loose source route, from the container port to a host on the internet",
       frames: (ground, mark) => [reply(ground, mark, { dst: "192.0.2.1", options: route(131) })],
       drops: { notAPlayer: 1 },
     },
     {
-      name: "a loose source route, to the game port of a server of its group",
+      name: "a loose source route, to the container port of a server of its group",
       frames: (ground, mark) => [open(ground, mark, ground.friend, GAME_PORT, {}, { options: route(131) })],
       reaches: ["containers"],
       because: "carried as it is, to whom it may reach anyway",
@@ -168,7 +168,7 @@ export const ipFragments: Topic = {
       drops: { fragment: 2 },
     },
     {
-      name: "a fragment to a friend's game port",
+      name: "a fragment to a friend's container port",
       frames: (ground, mark) => [open(ground, mark, ground.friend, GAME_PORT, {}, { moreFragments: true })],
       drops: { fragment: 1 },
     },
@@ -279,7 +279,7 @@ export const timeToLive: Topic = {
     })),
     ...[0, 1, 255].flatMap((ttl) => [
       {
-        name: `TTL ${ttl}, from the game port to a host on the internet`,
+        name: `TTL ${ttl}, from the container port to a host on the internet`,
         frames: (ground: Ground, mark: string) => [reply(ground, mark, { ttl, dst: "192.0.2.1" })],
         drops: { notAPlayer: 1 },
       },

@@ -10,7 +10,7 @@ const extension = (type: number) => (mark: string) => raw(type, `\u0006\0\0\0\0\
 
 const PAYLOADS: Readonly<Record<string, (mark: string) => Layer>> = {
   "a connection": (mark) => tcp({ src: 40_000, dst: 80, flags: "S" }, mark),
-  "data from the game port": (mark) => tcp({ src: GAME_PORT, dst: 40_000, flags: "PA" }, mark),
+  "data from the container port": (mark) => tcp({ src: GAME_PORT, dst: 40_000, flags: "PA" }, mark),
   "a DNS query": (mark) => udp({ src: 40_000, dst: 53 }, mark),
   "DHCPv6 solicitation": (mark) => udp({ src: 546, dst: 547 }, mark),
   mDNS: (mark) => udp({ src: 5353, dst: 5353 }, mark),

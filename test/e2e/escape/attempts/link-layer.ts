@@ -146,14 +146,14 @@ export const macAddresses: Topic = {
     })),
     ...Object.entries({ ...ONE, ...MANY }).flatMap(([name, dst]): Attempt[] => [
       {
-        name: `data for a player from no game port, sent to ${name}`,
+        name: `data for a player from no container port, sent to ${name}`,
         frames: (ground, mark) => [
           open(ground, mark, ground.player, 443, { src: 41_000, flags: "PA" }, {}, { dst: dst(ground) }),
         ],
         drops: { noFlow: 1 },
       },
       {
-        name: `a connection to a stranger's game port, sent to ${name}`,
+        name: `a connection to a stranger's container port, sent to ${name}`,
         frames: (ground, mark) => [open(ground, mark, ground.stranger, GAME_PORT, {}, {}, { dst: dst(ground) })],
         drops: { eastWest: 1 },
       },

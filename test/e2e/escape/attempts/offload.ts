@@ -59,7 +59,7 @@ export const offloads: Topic = {
     },
     {
       ...to(
-        "a checksum over the port of a connection to a friend's game port",
+        "a checksum over the port of a connection to a friend's container port",
         { checksumStart: TCP_START, checksumOffset: 2 },
         (ground, mark) => open(ground, mark, ground.friend, GAME_PORT),
       ),

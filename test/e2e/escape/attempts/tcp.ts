@@ -23,7 +23,7 @@ const STRANGERS: Readonly<Record<string, (ground: Ground) => string>> = {
 
 const toStrangers: Attempt[] = Object.entries(STRANGERS).flatMap(([whom, address]) =>
   Object.entries(SEGMENTS).map(([what, flags]) => ({
-    name: `${what} from the game port ${whom}`,
+    name: `${what} from the container port ${whom}`,
     frames: (ground, mark) => [
       fromGamePort(ground, "", { flags, dst: 443, ...asNumbers(mark) }, { dst: address(ground) }),
     ],
@@ -47,7 +47,7 @@ const WHOM: Readonly<Record<string, (ground: Ground) => string>> = {
 
 const openings: Attempt[] = Object.entries(WHOM).flatMap(([whom, address]) =>
   Object.entries(OPENINGS).map(([what, flags]) => ({
-    name: `${what} from the game port to ${whom}`,
+    name: `${what} from the container port to ${whom}`,
     frames: (ground, mark) => [
       fromGamePort(ground, flags.includes("P") ? mark : "", { flags, ...asNumbers(mark) }, { dst: address(ground) }),
     ],
@@ -65,7 +65,7 @@ const INVALID_DESTINATIONS: Readonly<Record<string, (ground: Ground) => string>>
 };
 
 const toInvalidDestinations: Attempt[] = Object.entries(INVALID_DESTINATIONS).map(([whom, dst]) => ({
-  name: `data from the game port to ${whom}`,
+  name: `data from the container port to ${whom}`,
   frames: (ground, mark) => [reply(ground, mark, { dst: dst(ground) })],
   drops: { destination: 1 },
 }));
@@ -78,16 +78,16 @@ const NO_PLAYERS: Readonly<Record<string, string>> = {
 };
 
 const toNoPlayers: Attempt[] = Object.entries(NO_PLAYERS).map(([whom, dst]) => ({
-  name: `data from the game port to ${whom}`,
+  name: `data from the container port to ${whom}`,
   frames: (ground, mark) => [reply(ground, mark, { dst })],
   drops: { notAPlayer: 1 },
 }));
 
 export const gamePort: Topic = {
-  title: "TCP from the game port",
+  title: "TCP from the container port",
   attempts: [
     {
-      name: "data from the game port to a player",
+      name: "data from the container port to a player",
       frames: (ground, mark) => [reply(ground, mark)],
       reaches: ["uplink"],
       because: "it is a reply, and leaves under the public address and port",
@@ -97,19 +97,19 @@ export const gamePort: Topic = {
     ...toInvalidDestinations,
     ...toNoPlayers,
     {
-      name: "data from the game port to the host's public address, port 22",
+      name: "data from the container port to the host's public address, port 22",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 22, flags: "PA" }, { dst: ground.host })],
       reaches: ["host"],
       because: "the host may be a client of the server; it opens nothing, and the host resets it",
     },
     {
-      name: "data from the game port to another server's public port",
+      name: "data from the container port to another server's public port",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 25571, flags: "PA" }, { dst: ground.host })],
       reaches: ["host"],
       because: "up the host's stack and not to that server: the host resets it",
     },
     {
-      name: "data from the game port to the gateway, port 22",
+      name: "data from the container port to the gateway, port 22",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 22, flags: "PA" }, { dst: ground.gateway })],
       reaches: ["host"],
       because: "the host may be a client of the server; it opens nothing, and the host resets it",
@@ -205,7 +205,7 @@ const eastWestPorts: Attempt[] = [22, 80, 9080, 25566].flatMap((port) => [
     drops: { eastWest: 1 },
   },
   {
-    name: `a connection from the game port to port ${port} of a server of its group`,
+    name: `a connection from the container port to port ${port} of a server of its group`,
     frames: (ground: Ground, mark: string) => [
       fromGamePort(ground, mark, { flags: "S", dst: port }, { dst: ground.friend }),
     ],
@@ -228,13 +228,13 @@ export const otherContainers: Topic = {
   title: "TCP to other containers",
   attempts: [
     {
-      name: "a connection to the game port of a server of its group",
+      name: "a connection to the container port of a server of its group",
       frames: (ground, mark) => [open(ground, mark, ground.friend, GAME_PORT)],
       reaches: ["containers"],
-      because: "servers of one group reach each other's game port",
+      because: "servers of one group reach each other's container port",
     },
     {
-      name: "data from the game port to any port of a server of its group",
+      name: "data from the container port to any port of a server of its group",
       frames: (ground, mark) => [fromGamePort(ground, mark, { flags: "PA", dst: 50_000 }, { dst: ground.friend })],
       reaches: ["containers"],
       because: "it is how a connection from there is answered; it opens nothing",

@@ -28,7 +28,7 @@ export const guard: Case = {
   async run(world) {
     const { net, features } = world;
     const container = net.container(GAMES.container);
-    // What listens has the game port.
+    // What listens has the container port.
     await world.stopServing(GAMES.container);
     await container.ip(`address add ${STRANGER}/32 dev lo`, "link add link eth0 name eth0.7 type vlan id 7");
     await container.ip("address add 192.0.2.2/24 dev eth0.7", "link set eth0.7 up");

@@ -69,6 +69,8 @@ export class Endpoints {
  * The entries that a server's public endpoints have to have, by its record. This is the only place that says what they
  * contain.
  *
+ * Throws nothing.
+ *
  * @param open whether the server gets packets. Default: it is active. An entry without a container address is closed
  */
 export function entriesOf(record: ServerRecord, open = record.state === "active"): [Endpoint, EndpointEntry][] {

@@ -56,6 +56,8 @@ export class ServerEntries {
 /**
  * The entry that a server has to have, by its record. This is the only place that says what it contains.
  *
+ * Throws nothing.
+ *
  * @param group the number of the record's group
  */
 export function entryOf(record: ServerRecord, group: number): ServerEntry {

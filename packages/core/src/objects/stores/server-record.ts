@@ -81,7 +81,7 @@ export interface ServerRecord {
   mtu: number | undefined;
 }
 
-/** `server lobby (id 7)`: how messages name a server. */
+/** `server lobby (id 7)`: how messages name a server. Throws nothing. */
 export function serverLabel({ name, id }: Pick<ServerRecord, "name" | "id">): string {
   return `server ${name} (id ${id})`;
 }
