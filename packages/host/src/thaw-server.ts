@@ -1,8 +1,9 @@
 import { Netlink } from "@dp/netlink";
+import { during } from "./during.ts";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
-import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
 import { allowConnections } from "./server/parts/connection-blocks.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
@@ -25,14 +26,14 @@ export interface ThawedServer extends Server {
  */
 export async function thawServer(selector: ServerSelector, options: HostOptions = {}): Promise<ThawedServer> {
   const op = `thaw ${describeSelector(selector)}`;
-  checkSelector(selector, op);
+  during(op, () => checkSelector(selector));
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector, op);
+    const { record, hostPeer } = presentServer(objects, host, selector);
     const uplinkName = namesOf(host);
     if (record.state !== "frozen") return { ...toServer(record, hostPeer, uplinkName), thawed: false };
 
