@@ -79,13 +79,11 @@ struct dp_packet {
 	bool is_first_fragment; /* more fragments follow it */
 	bool is_later_fragment; /* without ports */
 
-	/* From dp_parse_transport on: the one that `protocol` says. */
-	union {
-		struct tcphdr *tcp;
-		struct udphdr *udp;
-		struct dp_icmp *icmp;
-		struct dp_ports *l4;
-	};
+	/* From dp_parse_transport on. */
+	struct dp_ports *l4; /* NULL: neither TCP nor UDP */
+	struct tcphdr
+		*tcp; /* NULL: not TCP; ask it, older verifiers do not relate `protocol` to it */
+	struct dp_icmp *icmp; /* NULL: not ICMP */
 	struct dp_ports ports; /* TCP and UDP */
 };
 
@@ -200,12 +198,16 @@ static __always_inline void *dp_take_transport(struct dp_packet *packet, __u32 b
 /* Not for later fragments, which have no such header. */
 static __always_inline enum dp_drop_reason dp_parse_transport(struct dp_packet *packet)
 {
+	packet->l4 = NULL;
+	packet->tcp = NULL;
+	packet->icmp = NULL;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
 		packet->tcp = dp_take_transport(packet, sizeof(*packet->tcp));
+		packet->l4 = (void *)packet->tcp;
 		break;
 	case IPPROTO_UDP:
-		packet->udp = dp_take_transport(packet, sizeof(*packet->udp));
+		packet->l4 = dp_take_transport(packet, sizeof(struct udphdr));
 		break;
 	case IPPROTO_ICMP:
 		packet->icmp = dp_take_transport(packet, sizeof(*packet->icmp));

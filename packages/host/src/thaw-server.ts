@@ -20,7 +20,7 @@ export interface ThawedServer extends Server {
 
 /**
  * Lets players in again, and the container out: the reverse of `freezeServer`, also of one that did not finish. One
- * that is not frozen stays as it is. What players sent is counted from zero again.
+ * that is not frozen stays as it is.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when the container is gone
  */
