@@ -22,7 +22,8 @@ export interface DelServerOptions extends HostOptions {
  * Removes servers, whatever is left of them: it also works when the container is gone.
  *
  * @returns those that were removed, as they were
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a selector that several servers match; `FAILED` when
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a selector that several servers match;
+ *   `FAILED` when
  *   something could not be removed, after everything else was
  */
 export async function delServer(

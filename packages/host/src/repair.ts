@@ -91,8 +91,8 @@ function removeStrays(options: RepairOptions, pins: readonly Finding[] = []): Re
 }
 
 /**
- * Removes what a killed first load or unload left: no server, and no configuration, which a load sets last and an unload
- * clears first.
+ * Removes what a killed first load or unload left: no server, and no configuration, which a load sets last and an
+ * unload clears first.
  */
 function takeDownUnfinished(options: RepairOptions): Finding[] {
   using objects = openPreviousLoad({ ...options, warn: undefined });

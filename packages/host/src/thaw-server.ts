@@ -44,8 +44,8 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
         () => writeEndpoints(objects, active),
         () => writeEndpoints(objects, record),
       );
-      // Last, and in one step: connections that are allowed again cannot be blocked again without knowing the cgroup. The
-      // record follows, so that a server whose connections are blocked never looks active.
+      // Last, and in one step: connections that are allowed again cannot be blocked again without knowing the cgroup.
+      // The record follows, so that a server whose connections are blocked never looks active.
       transaction.step("allow connections", () => {
         allowConnections({ objects, record });
         objects.records.set(active, "replace");

@@ -3,7 +3,9 @@ import { DatapathError } from "@dp/sys";
 import { checkAddress, checkNumber, checkPort } from "./check-input.ts";
 import { portOwners } from "./ports.ts";
 
-/** One server: by its id, by its name, or by a public port, with the address and protocol where several have that port. */
+/**
+ * One server: by its id, by its name, or by a public port, with the address and protocol where several have that port.
+ */
 export type ServerSelector =
   | { id: number }
   | { name: string }
