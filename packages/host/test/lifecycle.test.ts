@@ -477,7 +477,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { port: 65536 }, "from 1 to 65535"],
       ["CONFLICT", { port: PORT }, "203.0.113.10:25570/tcp is taken by server lobby (id 1)"],
       ["CONFLICT", { port: 25999 }, "listens on port 25999 of the host"],
-      ["FAILED", { netns: "hosttest-none" }, "there is none of that name"],
+      ["FAILED", { netns: "hosttest-none" }, "nothing has this name in /run/netns"],
       ["FAILED", { netns: "pid:4194399" }, "there is no process"],
       ["CONFLICT", { netns: taken }, "already belongs to server lobby (id 1)"],
       ["CONFLICT", { netns: sandbox.host }, "the host's own network namespace"],
