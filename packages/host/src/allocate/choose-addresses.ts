@@ -97,7 +97,8 @@ export function chooseAddresses(
   }
   // One was given: the other is at the same position, unless its subnet is too small.
   if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
-  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
+  if (containerAddress === undefined)
+    requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
     gateway: gatewayAddress ?? addressAt(subnets.host, position),
@@ -130,6 +131,8 @@ function lowestFreePosition(
   const last = Math.min(host.size, container.size) - 2;
   return lowestFree([first, last], (position) => {
     if (owners.server(addressAt(container, position)) !== undefined) return "server";
-    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position)) ? "other" : undefined;
+    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position))
+      ? "other"
+      : undefined;
   });
 }
