@@ -95,14 +95,8 @@ export function chooseAddresses(
     });
   }
   // One was given: the other is at the same position, unless its subnet is too small.
-<<<<<<< HEAD
   if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip");
   if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip");
-=======
-  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
-  if (containerAddress === undefined)
-    requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
->>>>>>> j-e2e
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
     gateway: gatewayAddress ?? addressAt(subnets.host, position),
