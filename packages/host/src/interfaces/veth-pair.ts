@@ -47,8 +47,8 @@ export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { ho
 }
 
 /**
- * What the host's stack does with packets that bypass the programs on a host peer: no IPv6, no ARP, only the container's
- * own source address, and no forwarding. dp_guard drops the rest.
+ * What the host's stack does with packets that bypass the programs on a host peer: no IPv6, no ARP, only the
+ * container's own source address, and no forwarding. dp_guard drops the rest.
  */
 const RESTRICTIONS = {
   "ipv6/conf/NAME/disable_ipv6": "1",
