@@ -1,6 +1,6 @@
 /**
- * bpf/lib/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat, rule
- * 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
+ * bpf/lib/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat,
+ * rule 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
  *
  *     router ── error: "what 203.0.113.10:25570 sent" ──▶ uplink ──▶ "what 10.2.0.2:25565 sent" ──▶ container
  *     player ◀── "what went to 203.0.113.10:25570" ◀── uplink ◀── error: "what went to 10.2.0.2:25565" ── container
@@ -312,7 +312,7 @@ describe("at the host peer", () => {
     drop("to another container", error(to(B.address), {})),
     ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, error(to(address), {}))),
     drop("to a multicast address", error(to("224.0.0.1"), {})),
-    drop("to everybody", error(to("255.255.255.255"), {})),
+    drop("to the broadcast address", error(to("255.255.255.255"), {})),
     drop("to loopback", error(to("127.0.0.1"), {})),
     drop("under another address", error(LEAVING, { ip: { src: B.address } }), {
       counts: dropped(A.id, "spoofedAddress"),

@@ -71,13 +71,12 @@ export function chooseAddresses(
   subnets: { host: Prefix; container: Prefix },
   owners: AddressOwners,
   first: number,
-  op: string,
 ): ChosenAddresses {
   const checkedPosition = (subnet: Prefix, address: string, what: string) => {
     const position = positionIn(subnet, address);
     if (!isHostPosition(subnet, position)) {
       const why = position === undefined ? "is outside" : "is the network's own or the broadcast address of";
-      throw new DatapathError("BAD_USAGE", op, `${what} ${address} ${why} ${subnet.toString()}`);
+      throw new DatapathError("BAD_USAGE", undefined, `${what} ${address} ${why} ${subnet.toString()}`);
     }
     return position;
   };
@@ -91,13 +90,13 @@ export function chooseAddresses(
   const search = given === undefined ? lowestFreePosition(subnets, owners, first) : undefined;
   const position = given ?? search?.value;
   if (position === undefined) {
-    throw new DatapathError("CONFLICT", op, `every address of ${subnets.container.toString()} is taken`, {
+    throw new DatapathError("CONFLICT", undefined, `every address of ${subnets.container.toString()} is taken`, {
       hint: "larger subnets: dp unload, then dp load --host-subnet ... --container-subnet ...",
     });
   }
   // One was given: the other is at the same position, unless its subnet is too small.
-  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
-  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
+  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip");
+  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip");
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
     gateway: gatewayAddress ?? addressAt(subnets.host, position),
@@ -109,15 +108,15 @@ export function chooseAddresses(
     const owner = owners.of(address);
     if (owner === undefined) continue;
     const hint = asked.includes(address) ? undefined : "give that address too: --container-ip IP --host-ip IP";
-    throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`, { hint });
+    throw new DatapathError("CONFLICT", undefined, `the address ${address} is taken by ${owner}`, { hint });
   }
   return chosen;
 }
 
-function requirePosition(subnet: Prefix, position: number, other: string | undefined, option: string, op: string) {
+function requirePosition(subnet: Prefix, position: number, other: string | undefined, option: string) {
   if (isHostPosition(subnet, position)) return;
   const reason = `${subnet.toString()} has no address at the position of ${other}`;
-  throw new DatapathError("BAD_USAGE", op, reason, { hint: `give that address too: ${option} IP` });
+  throw new DatapathError("BAD_USAGE", undefined, reason, { hint: `give that address too: ${option} IP` });
 }
 
 /** The lowest position at which both subnets have a free address. */
@@ -130,6 +129,8 @@ function lowestFreePosition(
   const last = Math.min(host.size, container.size) - 2;
   return lowestFree([first, last], (position) => {
     if (owners.server(addressAt(container, position)) !== undefined) return "server";
-    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position)) ? "other" : undefined;
+    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position))
+      ? "other"
+      : undefined;
   });
 }

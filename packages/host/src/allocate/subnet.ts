@@ -29,7 +29,9 @@ export function positionIn(subnet: Prefix, address: string): number | undefined 
   return bytes === undefined ? undefined : subnet.indexOf(bytes);
 }
 
-/** Whether a container or host peer may have the address at this position: not the first, and not the broadcast address. */
+/**
+ * Whether a container or host peer may have the address at this position: not the first, and not the broadcast address.
+ */
 export function isHostPosition(subnet: Prefix, position: number | undefined): position is number {
   return position !== undefined && position >= 1 && position < subnet.size - 1;
 }

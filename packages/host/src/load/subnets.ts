@@ -2,8 +2,8 @@ import type { HostConfig } from "@dp/core";
 import { DatapathError, parseAddress, Prefix } from "@dp/sys";
 import { parseSubnet } from "../allocate/subnet.ts";
 import { serverLabels } from "../server/server.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { LoadInput } from "./plan.ts";
 
 /** Each server has one address of each subnet: a longer prefix leaves room for none. */
 const LONGEST_PREFIX = 30;

@@ -42,7 +42,8 @@ export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
 }
 
 /**
- * How a program is attached to an interface, whichever pin root has it; undefined when it is not. Throws `SyscallError`.
+ * How a program is attached to an interface, whichever pin root has it; undefined when it is not. Throws
+ * `SyscallError`.
  */
 export function attachedBy(program: HostInterfaceProgram, iface: AttachTarget): MechanismName | undefined {
   if (filtersOn(iface).some((filter) => filter.program === program)) return "clsact";

@@ -32,7 +32,10 @@ export function protocolOf(number: number): Protocol {
   return number === PROTOCOL_NUMBERS.tcp ? "tcp" : "udp";
 }
 
-/** The family of an address in text. The text is not checked: an invalid one is refused when it is encoded. Throws nothing. */
+/**
+ * The family of an address in text. The text is not checked: an invalid one is refused when it is encoded. Throws
+ * nothing.
+ */
 export function familyOfAddress(address: string): Family {
   return address.includes(":") ? "ipv6" : "ipv4";
 }

@@ -21,8 +21,9 @@ export interface ServerEntry {
 /**
  * The servers as the programs on their peers know them, by the ifindex of the host peer (dp_servers).
  *
- * An entry has to be there from before the host peer is up until after it is down: dp_guard tells host peers by it. What
- * the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError` BAD_USAGE.
+ * An entry has to be there from before the host peer is up until after it is down: dp_guard tells host peers by it.
+ * What the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError`
+ * BAD_USAGE.
  */
 export class ServerEntries {
   readonly #map: BpfMap<number, DpServer>;

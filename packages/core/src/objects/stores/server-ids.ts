@@ -80,8 +80,8 @@ export class ServerIds {
   }
 
   /**
-   * By look-ups, whose number does not grow with the number of servers. Endpoints, containers and host peers' indexes are
-   * deleted by what the record says before the removal is noted.
+   * By look-ups, whose number does not grow with the number of servers. Endpoints, containers and host peers' indexes
+   * are deleted by what the record says before the removal is noted.
    */
   #isCarried(id: number): boolean {
     const { records, hostPeers, players, drops, flows } = this.#stores;

@@ -77,7 +77,9 @@ export interface ServerRecord {
   addresses: Addresses;
   /** At most 32. */
   forwards: readonly Forward[];
-  /** MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes. */
+  /**
+   * MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes.
+   */
   mtu: number | undefined;
 }
 
