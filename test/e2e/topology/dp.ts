@@ -36,7 +36,7 @@ interface Peer {
   readonly mac: string;
 }
 
-const NO_GUARD = /^dp: warning: this kernel \(before 6\.4\) lacks BPF programs in netfilter: .*\n/;
+const NO_GUARD = /^dp: warning: this kernel has no BPF programs in netfilter: .*\n/;
 
 /** `dp` on a host of the topology. */
 export class Dp {
