@@ -5,7 +5,7 @@ export interface Session {
   readonly steps: readonly Step[];
 }
 
-export interface Step {
+interface Step {
   readonly command: string;
   /** What the README shows. */
   readonly output: string;
