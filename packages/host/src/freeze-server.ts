@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Objects, serverLabel, type ServerRecord } from "@dp/core";
-import { type Link, Netlink } from "@dp/netlink";
+import { Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
 import { openServerNetns, processesIn } from "./container/processes.ts";
 import type { HostOptions } from "./host-options.ts";
@@ -9,7 +9,7 @@ import { namesOf } from "./list.ts";
 import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoaded } from "./pins/open.ts";
-import { findHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
@@ -56,12 +56,12 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector, op);
+    const record = presentServer(objects, host, selector, op);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
     objects.requireSockDestroy();
     using netns = openServerNetns(record);
     const cgroup = chooseCgroup(record, options, op);
-    return carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op });
+    return carryOut({ objects, host, record, netns, cgroup, options, op });
   });
 }
 
@@ -71,10 +71,9 @@ export function presentServer(
   host: Netlink,
   selector: ServerSelector,
   op: string,
-): { record: ServerRecord; hostPeer: Link } {
+): ServerRecord {
   const record = requireServer(objects, selector, op);
-  const hostPeer = findHostPeer(objects, record, host);
-  if (hostPeer !== undefined) return { record, hostPeer };
+  if (hasHostPeer(objects, record, host)) return record;
   throw new DatapathError("FAILED", op, `the container of ${serverLabel(record)} is gone, and its interface with it`, {
     hint: `take it out: dp del-server ${record.name}`,
   });
@@ -131,7 +130,6 @@ interface Plan {
   objects: Objects;
   host: Netlink;
   record: ServerRecord;
-  hostPeer: Link;
   netns: Fd;
   cgroup: string;
   options: FreezeServerOptions;
@@ -139,7 +137,7 @@ interface Plan {
 }
 
 /** New connections are blocked first, then existing ones are destroyed. */
-function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
+function carryOut({ objects, host, record, netns, cgroup, options, op }: Plan): FrozenServer {
   const frozen: ServerRecord = { ...record, state: "frozen" };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
@@ -166,6 +164,6 @@ function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op 
     );
     const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
     const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
-    return { ...toServer(frozen, hostPeer, namesOf(host)), cgroup, destroyed: { tcp, udp } };
+    return { ...toServer(frozen, true, namesOf(host)), cgroup, destroyed: { tcp, udp } };
   });
 }
