@@ -22,11 +22,7 @@ export const datapath: Contender = {
   ours: true,
   async prepare(world, ports, load) {
     const { host, made } = world;
-<<<<<<< HEAD
     // By default its programs for sockets are on every process of the machine: here only on the servers.
-=======
-    // By default its programs for sockets are on every process of the machine: here on the servers' only.
->>>>>>> l2
     const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
