@@ -20,7 +20,8 @@ export function ratio(of: Figure, to: Figure): Figure {
 /** A figure whose rounds are computed from the same rounds of others. */
 export function perRound(compute: (...values: number[]) => number, ...figures: readonly Figure[]): Figure {
   const count = figures[0]?.rounds.length ?? 0;
-  if (figures.some(({ rounds }) => rounds.length !== count)) throw new RangeError("the figures have different numbers of rounds");
+  if (figures.some(({ rounds }) => rounds.length !== count))
+    throw new RangeError("the figures have different numbers of rounds");
   const rounds = Array.from({ length: count }, (_, round) =>
     compute(...figures.map((figure) => figure.rounds[round] as number)),
   );

@@ -1,5 +1,6 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
+import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoadedUnlocked } from "./pins/open.ts";
@@ -24,10 +25,10 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
  */
 export async function show(selector: ServerSelector, options: HostOptions = {}): Promise<ServerDetails> {
   const op = `show ${describeSelector(selector)}`;
-  checkSelector(selector, op);
+  during(op, () => checkSelector(selector));
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
-    const record = requireServer(objects, selector, op);
+    const record = requireServer(objects, selector);
     using netlink = Netlink.open();
     return details(objects, record, netlink);
   });
@@ -41,7 +42,10 @@ function details(objects: Objects, record: ServerRecord, netlink: Netlink): Serv
     const found = counter === undefined ? undefined : traffic.get(counter);
     return { ...forward, in: toCount(found?.in ?? NONE), out: toCount(found?.out ?? NONE) };
   });
-  const drops = Object.entries(objects.drops.read(record.id) ?? {}).map(([reason, packets]) => [reason, Number(packets)]);
+  const drops = Object.entries(objects.drops.read(record.id) ?? {}).map(([reason, packets]) => [
+    reason,
+    Number(packets),
+  ]);
   return { ...server, forwards, flows: objects.flows.count(record.id), drops: Object.fromEntries(drops) };
 }
 

@@ -52,7 +52,15 @@ export class DatapathHost implements Host {
       await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
-    const load = ["load", "--iface", "eth0", "--cgroup", cgroup, "--max-servers", `${Math.max(servers + 1, DEFAULT_MAX)}`];
+    const load = [
+      "load",
+      "--iface",
+      "eth0",
+      "--cgroup",
+      cgroup,
+      "--max-servers",
+      `${Math.max(servers + 1, DEFAULT_MAX)}`,
+    ];
     await new Dp(world.host, pinRoot).must(...load);
     const netns = made.use(openNetns(world.host.path));
     return new DatapathHost(netns, pinRoot, crowd, spare, made.move());

@@ -1,7 +1,7 @@
 /**
  * A table as an SVG picture on a white ground, so that it is read in light and in dark pages. One column is drawn as
- * horizontal bars with names at their left; several as groups of vertical bars with a legend. Whiskers are the spread. A
- * table whose figures differ too much for a linear axis gets a logarithmic one.
+ * horizontal bars with names at their left; several as groups of vertical bars with a legend. Whiskers are the spread.
+ * A table whose figures differ too much for a linear axis gets a logarithmic one.
  */
 import type { Row, Table } from "../suite.ts";
 import { axisOf, type Axis } from "./axis.ts";

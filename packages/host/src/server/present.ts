@@ -24,8 +24,8 @@ export function vouchedHostPeer(objects: Objects, { id, hostPeer }: ServerRecord
 }
 
 /**
- * Whether packets of the container still arrive by its host peer: removing the server did not delete the interface. Then
- * its programs and their entries stay, so that nothing passes unchecked.
+ * Whether packets of the container still arrive by its host peer: removing the server did not delete the interface.
+ * Then its programs and their entries stay, so that nothing passes unchecked.
  */
 export function isStillUp(objects: Objects, host: Netlink, record: ServerRecord): boolean {
   return vouchedHostPeer(objects, record) && host.link(record.hostPeer.ifindex)?.up === true;

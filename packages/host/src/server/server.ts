@@ -45,7 +45,9 @@ export interface Server {
   containerPeer: Peer;
 }
 
-/** Packets and bytes of one direction. JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */
+/**
+ * Packets and bytes of one direction. JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate.
+ */
 export interface TrafficCount {
   packets: number;
   bytes: number;

@@ -2,8 +2,8 @@ import type { BpfMap } from "../../libbpf/map.ts";
 
 /**
  * The interfaces by which packets get into containers, by server id (dp_host_peers). The kernel takes an interface out
- * the moment it is deleted or moves to another network namespace: a packet goes to that very interface or is dropped,
- * whatever gets its index later.
+ * the moment it is deleted or moves to another network namespace: a packet goes to that interface or is dropped,
+ * whatever gets its index later. What the kernel refuses throws `SyscallError`.
  */
 export class HostPeers {
   readonly #map: BpfMap<number, number>;
