@@ -94,8 +94,8 @@ static __always_inline __be16 listener_for(const struct dp_config *config,
 
 	if (!packet->tcp)
 		return port == DNS ? config->dns_port : 0;
-	if (port == MINECRAFT ||
-	    dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source))
+	if (dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source) ||
+	    port == MINECRAFT)
 		return 0;
 	if (port == HTTP)
 		return config->http_port;

@@ -62,7 +62,7 @@ static __always_inline void dp_set_destination_mac(struct dp_packet *packet, con
 	__builtin_memcpy(packet->eth->h_dest, mac, ETH_ALEN);
 }
 
-/* Replaces an address of the IP header alone: for packets whose ports are elsewhere, or replaced by themselves. */
+/* Replaces an address of the IP header alone: in a later fragment, or an ICMP error. */
 static __always_inline void dp_set_addr(struct dp_packet *packet, enum dp_end end,
 					const struct dp_addr *addr)
 {
@@ -81,9 +81,9 @@ static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
 
 	bpf_l4_csum_replace(skb, check, old_addr, addr, flags | BPF_F_PSEUDO_HDR | sizeof(addr));
 	if (old.source != ports.source)
-		bpf_l4_csum_replace(skb, check, old.source, ports.source, flags | 2);
+		bpf_l4_csum_replace(skb, check, old.source, ports.source, flags | sizeof(__be16));
 	if (old.dest != ports.dest)
-		bpf_l4_csum_replace(skb, check, old.dest, ports.dest, flags | 2);
+		bpf_l4_csum_replace(skb, check, old.dest, ports.dest, flags | sizeof(__be16));
 }
 
 /*

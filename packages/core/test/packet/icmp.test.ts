@@ -312,7 +312,7 @@ describe("at the host peer", () => {
     drop("to another container", error(to(B.address), {})),
     ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, error(to(address), {}))),
     drop("to a multicast address", error(to("224.0.0.1"), {})),
-    drop("to everybody", error(to("255.255.255.255"), {})),
+    drop("to the broadcast address", error(to("255.255.255.255"), {})),
     drop("to loopback", error(to("127.0.0.1"), {})),
     drop("under another address", error(LEAVING, { ip: { src: B.address } }), {
       counts: dropped(A.id, "spoofedAddress"),
