@@ -62,7 +62,7 @@ function add({ objects, host, options, found, op }: Addition): Server {
   using inside = Netlink.open({ netns: namespace.fd });
   const plan = planServer({ objects, host, inside, namespace, container: found?.container, options });
   const record = connectServer(plan, { objects, host, inside, options }, op);
-  return toServer(record, host.link(record.hostPeer.ifindex), namesOf(host));
+  return toServer(record, true, namesOf(host));
 }
 
 export interface AddServersOptions extends HostOptions {

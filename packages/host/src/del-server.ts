@@ -6,7 +6,7 @@ import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
-import { findHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { removeServer } from "./server/remove.ts";
 import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./server/select.ts";
@@ -61,7 +61,7 @@ export function removeServers(
   const failures: unknown[] = [];
   const removed: Server[] = [];
   for (const record of records) {
-    const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
+    const server = toServer(record, hasHostPeer(objects, record, netlink), namesOf(netlink));
     try {
       removeServer(objects, netlink, record, options);
       removed.push(server);

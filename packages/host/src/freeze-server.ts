@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Objects, serverLabel, type ServerRecord } from "@dp/core";
-import { type Link, Netlink } from "@dp/netlink";
+import { Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
 import { openServerNetns, processesIn } from "./container/processes.ts";
 import { during } from "./during.ts";
@@ -11,7 +11,7 @@ import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
-import { findHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
 import { blockName, type Server, toServer } from "./server/server.ts";
@@ -57,12 +57,12 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector);
+    const record = presentServer(objects, host, selector);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
     objects.requireSockDestroy();
     using netns = openServerNetns(record);
     const cgroup = chooseCgroup(record, options);
-    return carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op });
+    return carryOut({ objects, host, record, netns, cgroup, options, op });
   });
 }
 
@@ -71,10 +71,9 @@ export function presentServer(
   objects: Objects,
   host: Netlink,
   selector: ServerSelector,
-): { record: ServerRecord; hostPeer: Link } {
+): ServerRecord {
   const record = requireServer(objects, selector);
-  const hostPeer = findHostPeer(objects, record, host);
-  if (hostPeer !== undefined) return { record, hostPeer };
+  if (hasHostPeer(objects, record, host)) return record;
   throw new DatapathError(
     "FAILED",
     undefined,
@@ -141,7 +140,6 @@ interface Plan {
   objects: Objects;
   host: Netlink;
   record: ServerRecord;
-  hostPeer: Link;
   netns: Fd;
   cgroup: string;
   options: FreezeServerOptions;
@@ -149,7 +147,7 @@ interface Plan {
 }
 
 /** New connections are blocked first, then existing ones are destroyed. */
-function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
+function carryOut({ objects, host, record, netns, cgroup, options, op }: Plan): FrozenServer {
   const frozen: ServerRecord = { ...record, state: "frozen" };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
@@ -176,6 +174,6 @@ function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op 
     );
     const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
     const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
-    return { ...toServer(frozen, hostPeer, namesOf(host)), cgroup, destroyed: { tcp, udp } };
+    return { ...toServer(frozen, true, namesOf(host)), cgroup, destroyed: { tcp, udp } };
   });
 }

@@ -4,7 +4,7 @@ import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoadedUnlocked } from "./pins/open.ts";
-import { findHostPeer, presentHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
 import { type Server, type ServerDetails, toCount, toServer } from "./server/server.ts";
 
@@ -14,13 +14,8 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
     using netlink = Netlink.open();
-    const links = new Map(netlink.links().map((link) => [link.index, link]));
-    const uplinkName = (ifindex: number) => links.get(ifindex)?.name;
-    return objects.records
-      .all()
-      .map((record) =>
-        toServer(record, presentHostPeer(objects, record, links.get(record.hostPeer.ifindex)), uplinkName),
-      );
+    const uplinkName = namesOf(netlink);
+    return objects.records.all().map((record) => toServer(record, hasHostPeer(objects, record, netlink), uplinkName));
   });
 }
 
@@ -40,7 +35,7 @@ export async function show(selector: ServerSelector, options: HostOptions = {}):
 }
 
 function details(objects: Objects, record: ServerRecord, netlink: Netlink): ServerDetails {
-  const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
+  const server = toServer(record, hasHostPeer(objects, record, netlink), namesOf(netlink));
   const traffic = objects.counters.readMany(record.forwards.map(({ counter }) => counter));
   const forwards = server.forwards.map((forward, index) => {
     const counter = record.forwards[index]?.counter;
@@ -56,7 +51,11 @@ function details(objects: Objects, record: ServerRecord, netlink: Netlink): Serv
 
 const NONE = { packets: 0n, bytes: 0n };
 
-/** Names interfaces of the host, each by a look-up of its own. */
+/** Names interfaces of the host. Each is read once. */
 export function namesOf(netlink: Netlink): (ifindex: number) => string | undefined {
-  return (ifindex) => netlink.link(ifindex)?.name;
+  const names = new Map<number, string | undefined>();
+  return (ifindex) => {
+    if (!names.has(ifindex)) names.set(ifindex, netlink.link(ifindex)?.name);
+    return names.get(ifindex);
+  };
 }

@@ -112,7 +112,7 @@ function report(options: RepairOptions, { done, remaining }: PutRight): RepairRe
     pinRoot: pinRootOf(options),
     dryRun: options.dryRun ?? false,
     removedServers: done.flatMap(({ remedy }) =>
-      remedy?.removes === undefined ? [] : toServer(remedy.removes, undefined, uplinkName),
+      remedy?.removes === undefined ? [] : toServer(remedy.removes, false, uplinkName),
     ),
     removed: of("remove"),
     repaired: of("repair"),

@@ -33,9 +33,9 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector);
+    const record = presentServer(objects, host, selector);
     const uplinkName = namesOf(host);
-    if (record.state !== "frozen") return { ...toServer(record, hostPeer, uplinkName), thawed: false };
+    if (record.state !== "frozen") return { ...toServer(record, true, uplinkName), thawed: false };
 
     const active = { ...record, state: "active" } as const;
     Transaction.run(op, options.onStep, (transaction) => {
@@ -51,6 +51,6 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
         objects.records.set(active, "replace");
       });
     });
-    return { ...toServer(active, hostPeer, uplinkName), thawed: true };
+    return { ...toServer(active, true, uplinkName), thawed: true };
   });
 }

@@ -123,7 +123,7 @@ export class Objects implements Disposable {
    * another one. undefined when none is found.
    */
   foreignInterface(): number | undefined {
-    return foreignInterface(this.uplinks, this.hostPeers);
+    return foreignInterface(this.uplinks, this.containers, this.hostPeers);
   }
 
   /** {@link Endpoints.set} */

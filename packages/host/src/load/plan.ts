@@ -5,7 +5,7 @@ import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import { ephemeralRange, overlap } from "../kernel/ephemeral-range.ts";
 import { findStrays, type Stray } from "../repair/stray-interfaces.ts";
 import type { Move } from "../server/move.ts";
-import { findHostPeer } from "../server/present.ts";
+import { hasHostPeer } from "../server/present.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
 import type { LoadInput } from "./input.ts";
 import { planMoves } from "./moves.ts";
@@ -59,7 +59,7 @@ export function planLoad(host: Netlink, previous: Objects | undefined, options: 
   warnOfEphemeralPorts(options);
 
   const moves = planMoves(input, stored.settings, uplinks);
-  const present = records.filter((record) => previous !== undefined && findHostPeer(previous, record, host));
+  const present = records.filter((record) => previous !== undefined && hasHostPeer(previous, record, host));
   const oldCgroup = cgroupOf(previous);
   const cgroup = chooseCgroup(input, oldCgroup);
   return { ...stored, old, uplinks, addresses, cgroup, oldCgroup, present, moves, strays, servers: records.length };

@@ -71,19 +71,19 @@ export interface ServerDetails extends Server {
 }
 
 /**
- * @param hostPeer the host peer, if it is still there: see presentHostPeer
+ * @param connected whether the host peer is still there: see hasHostPeer
  * @param uplinkName names an interface; undefined when it is gone
  */
 export function toServer(
   record: ServerRecord,
-  hostPeer: Link | undefined,
+  connected: boolean,
   uplinkName: (ifindex: number) => string | undefined,
 ): Server {
   return {
     id: record.id,
     name: record.name,
     group: record.group === "" ? null : record.group,
-    state: record.state === "pending" || hostPeer !== undefined ? record.state : "gone",
+    state: record.state === "pending" || connected ? record.state : "gone",
     createdAt: record.createdAt.toISOString(),
     owner: record.owner,
     network: record.network,

@@ -33,18 +33,8 @@ export class HostPeers {
     return had;
   }
 
-  /** The host peers of all servers whose interface is there. */
+  /** The host peers of all servers whose interface is there. Slow: the kernel has no batches for this kind of map. */
   all(): [id: number, ifindex: number][] {
     return [...this.#map];
-  }
-
-  /** The first few of {@link all}, without looking at the others. */
-  some(most: number): [id: number, ifindex: number][] {
-    const some: [number, number][] = [];
-    for (const entry of this.#map) {
-      if (some.length >= most) break;
-      some.push(entry);
-    }
-    return some;
   }
 }
