@@ -185,7 +185,10 @@ struct {
 	__type(value, struct dp_free);
 } dp_free SEC(".maps");
 
-/* The ports that `dp` added to net.ipv4.ip_local_reserved_ports, and removes from it again: bit port % 64 of word port / 64. */
+/*
+ * The ports that `dp` added to net.ipv4.ip_local_reserved_ports, and removes
+ * from it again: bit port % 64 of word port / 64.
+ */
 struct dp_reserved_ports {
 	__u64 ports[1024];
 };

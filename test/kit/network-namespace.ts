@@ -32,7 +32,8 @@ export class NetworkNamespace implements Disposable {
 
   constructor(owner: Owner = "host") {
     made.push(this.name);
-    const [program = "", ...args] = owner === "host" ? ["ip", "netns", "add", this.name] : makeContainerNamespace(this.name);
+    const [program = "", ...args] =
+      owner === "host" ? ["ip", "netns", "add", this.name] : makeContainerNamespace(this.name);
     run(program, ...args);
   }
 

@@ -52,7 +52,9 @@ function plainContainer(): NetworkNamespace & Disposable {
   return container;
 }
 
-async function refusal(change: Promise<unknown>): Promise<{ code?: string; message?: string; hint?: string } | undefined> {
+async function refusal(
+  change: Promise<unknown>,
+): Promise<{ code?: string; message?: string; hint?: string } | undefined> {
   return change.then(
     () => undefined,
     (error: { code: string; message: string; hint: string }) => error,

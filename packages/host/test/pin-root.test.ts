@@ -78,22 +78,25 @@ function holdByStranger(folder: string): Disposable & { holds: boolean } {
   return { holds: isHeld(), [Symbol.dispose]: () => child.kill("SIGKILL") };
 }
 
-test.each(["progs", "maps", "replaced"])("a folder %s of another user is refused, and doctor says whose", async (folder) => {
-  const path = join(sandbox.pinRoot, folder);
-  expect(byStranger("mkdir", path)).toEqual({ code: 0, stderr: "" });
-  const before = sandbox.observe();
-  for (const change of [load, unload, list, status]) {
-    const error = await refusal(change(sandbox.options));
-    expect(error).toMatchObject({ code: "CONFLICT" });
-    expect((error as Error).message).toContain(`${path} belongs to user ${STRANGER}`);
-  }
-  expect((await doctor(sandbox.options)).checks.find(({ name }) => name === "bpffs")).toMatchObject({
-    ok: false,
-    findings: [{ code: "pin-root-unsafe" }],
-  });
-  expect(sandbox.observe()).toEqual(before);
-  rmdirSync(path);
-});
+test.each(["progs", "maps", "replaced"])(
+  "a folder %s of another user is refused, and doctor says whose",
+  async (folder) => {
+    const path = join(sandbox.pinRoot, folder);
+    expect(byStranger("mkdir", path)).toEqual({ code: 0, stderr: "" });
+    const before = sandbox.observe();
+    for (const change of [load, unload, list, status]) {
+      const error = await refusal(change(sandbox.options));
+      expect(error).toMatchObject({ code: "CONFLICT" });
+      expect((error as Error).message).toContain(`${path} belongs to user ${STRANGER}`);
+    }
+    expect((await doctor(sandbox.options)).checks.find(({ name }) => name === "bpffs")).toMatchObject({
+      ok: false,
+      findings: [{ code: "pin-root-unsafe" }],
+    });
+    expect(sandbox.observe()).toEqual(before);
+    rmdirSync(path);
+  },
+);
 
 test("a mount in which other users could replace folders is refused", async () => {
   chmodSync(sandbox.pinRoot, 0o777);

@@ -50,7 +50,9 @@ export function administrators(inodes: Iterable<bigint>): Administrators {
 
 /** The process of one network namespace that could administer the host's network; undefined when there is none. */
 export function administratorOf(netns: Fd): Administrator | undefined {
-  return administrators([netnsInode(netns)]).values().next().value;
+  return administrators([netnsInode(netns)])
+    .values()
+    .next().value;
 }
 
 /** `process 17 (java) in it can have CAP_NET_ADMIN`, with what follows from it. */

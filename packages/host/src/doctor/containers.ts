@@ -13,7 +13,9 @@ export function checkContainers({ records }: HostView): Verdict {
     const { id, name } = record;
     const what = `${serverLabel(record)}: ${describeAdministrator(administrator)}`;
     const severity = record.network === "keep" ? "warning" : "error";
-    return [{ code: "container-administers-host", severity, server: { id, name }, what, fix: ADMINISTRATOR_REMEDY } as const];
+    return [
+      { code: "container-administers-host", severity, server: { id, name }, what, fix: ADMINISTRATOR_REMEDY } as const,
+    ];
   });
   if (findings.length > 0) return findings;
   const trusted = records.filter((record) => record.trusted);

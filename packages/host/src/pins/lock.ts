@@ -1,6 +1,13 @@
 import { isBpffs, Errno, expediteGracePeriods, type Fd, lockDirectory, type LockHolder, SyscallError } from "@dp/sys";
 import { type HostOptions, LOCK_TIMEOUT_MS, pinRootOf } from "../host-options.ts";
-import { hasFolders, lockFolder, makeLockFolder, removeLockFolder, requireOwnFolders, secureFolders } from "./folders.ts";
+import {
+  hasFolders,
+  lockFolder,
+  makeLockFolder,
+  removeLockFolder,
+  requireOwnFolders,
+  secureFolders,
+} from "./folders.ts";
 
 /**
  * Takes the exclusive lock of a pin root on a bpffs: that of its folder of programs, which only root can open. The

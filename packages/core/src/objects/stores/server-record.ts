@@ -79,11 +79,13 @@ export interface ServerRecord {
   addresses: Addresses;
   /** At most 32. */
   forwards: readonly Forward[];
-  /** MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes. */
+  /**
+   * MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes.
+   */
   mtu: number | undefined;
 }
 
-/** `server lobby (id 7)`: how messages name a server. */
+/** `server lobby (id 7)`: how messages name a server. Throws nothing. */
 export function serverLabel({ name, id }: Pick<ServerRecord, "name" | "id">): string {
   return `server ${name} (id ${id})`;
 }
