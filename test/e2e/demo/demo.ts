@@ -17,7 +17,9 @@ const [PLAYER_ADDRESS] = PLAYER_ADDRESSES;
 
 /** Out on the internet: a web server, and the resolver that knows its name. */
 const [WEB, RESOLVER, SITE] = ["192.0.2.80", "192.0.2.53", "www.example.test"] as const;
-/** What the container has in its resolv.conf. No computer has that address here: the proxy asks a resolver of its own. */
+/**
+ * What the container has in its resolv.conf. No computer has that address here: the proxy asks a resolver of its own.
+ */
 const PUBLIC_RESOLVER = "9.9.9.9";
 
 const story = new Story();
@@ -103,7 +105,11 @@ async function tell(): Promise<void> {
   const [listed] = await dp.list();
   const { flows } = await dp.json<{ flows: number }>("show", "lobby");
   story.check("what the container opened is counted with its server", flows > 1, true);
-  story.check("one server, active", [listed?.forwards[0].port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
+  story.check(
+    "one server, active",
+    [listed?.forwards[0].port, listed?.name, listed?.state],
+    [Number(PORT), "lobby", "active"],
+  );
 
   story.chapter("The host takes the server away again");
   proxy.kill("SIGTERM");

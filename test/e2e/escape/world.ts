@@ -172,7 +172,8 @@ export class World implements AsyncDisposable {
       this.mark(),
     ]);
     const [reply, ping, group, local] = expected.map(([, mark]) => mark) as [string, string, string, string];
-    const fromGame = (dst: number, mark: string) => tcp({ flags: "PA", src: attacker.forwards[0].containerPort, dst }, mark);
+    const fromGame = (dst: number, mark: string) =>
+      tcp({ flags: "PA", src: attacker.forwards[0].containerPort, dst }, mark);
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.player }, fromGame(40_000, reply))));
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.gateway }, icmp({ type: 8 }, ping))));
     this.#injector.send(ethernet(outer, ipv4({ src, dst: ground.friend }, fromGame(GAME_PORT, group))));

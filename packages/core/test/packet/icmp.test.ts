@@ -1,6 +1,6 @@
 /**
- * bpf/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat, rule
- * 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
+ * bpf/lib/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat,
+ * rule 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
  *
  *     router ── error: "what 203.0.113.10:25570 sent" ──▶ uplink ──▶ "what 10.2.0.2:25565 sent" ──▶ container
  *     player ◀── "what went to 203.0.113.10:25570" ◀── uplink ◀── error: "what went to 10.2.0.2:25565" ── container
@@ -87,7 +87,7 @@ const OPTIONS: [name: string, options: Uint8Array | undefined][] = [
 
 /**
  * Behind its IPv4 header: ports and sequence number, up to the checksum, with it, the header, and more. Of 17 bytes the
- * last is half a checksum, which can be neither corrected nor used.
+ * last is half a checksum, which cannot be corrected or used.
  */
 const LENGTHS = [8, 9, 12, 16, 18, 19, 20, 21, 30, 40];
 
@@ -232,7 +232,7 @@ describe("at the uplink", () => {
   });
 });
 
-describe("at the uplink, of an address that is not a player", () => {
+describe("at the uplink, about an address that is no player", () => {
   const runner = runnerFor("dnat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
   const packet = (data: string) =>
     ethernet(
@@ -312,7 +312,7 @@ describe("at the host peer", () => {
     drop("to another container", error(to(B.address), {})),
     ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, error(to(address), {}))),
     drop("to a multicast address", error(to("224.0.0.1"), {})),
-    drop("to everybody", error(to("255.255.255.255"), {})),
+    drop("to the broadcast address", error(to("255.255.255.255"), {})),
     drop("to loopback", error(to("127.0.0.1"), {})),
     drop("under another address", error(LEAVING, { ip: { src: B.address } }), {
       counts: dropped(A.id, "spoofedAddress"),
@@ -321,7 +321,7 @@ describe("at the host peer", () => {
   ]);
 });
 
-describe("at the host peer, to an address that is not a player", () => {
+describe("at the host peer, to an address that is no player", () => {
   const runner = runnerFor("snat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
 
   test("an error is dropped", () => {

@@ -1,6 +1,6 @@
 /**
- * bpf/lib/players.h: dp_dnat learns who the players are, and dp_snat (rule 9d) lets replies go to them only. One runner
- * for each, with the table of players between them.
+ * bpf/lib/players.h: dp_dnat writes down the players, and dp_snat (rule 9d) sends replies to no other address. A runner
+ * for each, with the player tables shared.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { ethernet, icmp, ipv4, type Layer, tcp, type TcpFields, udp } from "@dp/test-kit/frame.ts";
@@ -86,7 +86,7 @@ test.each(["SA", "A", "PA", "FA", "R", "RA", "", "FPU"])(
   },
 );
 
-test.each(["S", "A", "PA", "FA", "R"])("a sender of a segment with the flags %p is answered", (flags) => {
+test.each(["S", "A", "PA", "FA", "R"])("an address that sent a segment with the flags %p is answered", (flags) => {
   const player = stranger();
   expect(verdictOf(player)).toBe("drop");
   says(player, { flags });
@@ -103,7 +103,7 @@ test("a player of one server is none of another's, nor is its neighbour one", ()
   expect(verdictOf(player, "PA", B)).toBe("redirect");
 });
 
-test("what is for no server, or not TCP, does not make its sender a player", () => {
+test("a packet of no server, or not TCP, makes no address a player", () => {
   const player = stranger();
   says(player, { dst: 22 });
   arrives(player, udp({ src: 40_000, dst: A.port }));
