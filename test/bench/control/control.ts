@@ -198,7 +198,7 @@ async function run({ quick, against, log }: Context): Promise<Outcome> {
         },
       ],
       notes: [
-        "The maps have room for 4,096 servers, or for as many as are present. Tables of counters take memory for each " +
+        "The maps have room for 4,096 servers, or for as many as are present. Counters take memory for each " +
           "possible CPU; `packages/core/test/memory.test.ts` computes the memory for 64 CPUs.",
       ],
     },

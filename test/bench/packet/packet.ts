@@ -102,7 +102,7 @@ function tables(
         "BPF_PROG_TEST_RUN of one program on one processor, with the maps of two servers. Every figure includes the " +
           "loop of the test run, which is all that an empty program takes.",
         "Packets are TCP with 64 bytes of data, unless the row says otherwise. Each repeat begins with the original " +
-          "packet: a program of the bench restores the headers and calls the program that is measured. Its own time is " +
+          "packet: a small program restores the headers and calls the program that is measured. Its own time is " +
           "measured in the same round and subtracted.",
       ],
     },

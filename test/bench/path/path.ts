@@ -182,7 +182,8 @@ function tables({ portCounts }: Scale, figures: Figures): Table[] {
   );
   const rates =
     "Per second of processor time of the contender's processes, with the client and the server: other load on that " +
-    `processor does not count. They had ${Math.floor(Math.min(...shares))} to ${Math.ceil(Math.max(...shares))} % of it.`;
+    "processor does not count. They had " +
+    `${Math.floor(Math.min(...shares))} to ${Math.ceil(Math.max(...shares))} % of it.`;
   return TABLES.map(({ figure, notes, ...table }) => ({
     ...table,
     notes: figure.endsWith(".rate") ? [...notes, rates] : notes,
