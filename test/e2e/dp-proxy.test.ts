@@ -16,7 +16,7 @@ import { join } from "node:path";
 import type { Event, Program } from "@dp/test-kit/program.ts";
 import { withResolver } from "./internet/with-resolver.ts";
 import { DP } from "./topology/dp.ts";
-import { Internet, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "./topology/internet.ts";
+import { Internet, PUBLIC_ADDRESS } from "./topology/internet.ts";
 import type { NetworkNamespace } from "./topology/namespace.ts";
 import { serve } from "./traffic/traffic.ts";
 
