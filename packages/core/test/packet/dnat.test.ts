@@ -62,8 +62,8 @@ translates(runner, {
     ["a SYN with its options", { tcp: { flags: "S", options: SYN_OPTIONS, ack: 0 }, data: "" }],
     ["a SYN that asks for ECN", { tcp: { flags: "SEC" }, data: "" }],
     ["a packet from the container port itself", { tcp: { src: A.containerPort } }],
-    ["a packet from the lowest address and port", { ip: { src: "0.0.0.1" }, tcp: { src: 1 } }],
-    ["a packet from the highest address and port", { ip: { src: "255.255.255.254" }, tcp: { src: 65535 } }],
+    ["a packet from the lowest address and port", { ip: { src: "1.0.0.0" }, tcp: { src: 1 } }],
+    ["a packet from the highest address and port", { ip: { src: "223.255.255.255" }, tcp: { src: 65535 } }],
     // The container's own stack judges what is inside TCP: here its data offset, 4 words and then 15.
     ["a segment whose data offset is too small", { tcp: { dataOffset: 4 } }],
     ["a segment whose data offset points behind its end", { tcp: { dataOffset: 15 } }],
