@@ -123,11 +123,7 @@ describe("the id of a removed server is not free as long as there is", () => {
     ],
     ["its table of players", () => stores.players.add(1), () => stores.players.delete(1)],
     ["its drop counts", () => stores.drops.add(1), () => stores.drops.delete(1)],
-    [
-      "a flow",
-      () => maps.flowCounts.set(1, { flows: 1 }),
-      () => maps.flowCounts.set(1, { flows: 0 }),
-    ],
+    ["a flow", () => maps.flowCounts.set(1, { flows: 1 }), () => maps.flowCounts.set(1, { flows: 0 })],
     ["its interface", () => interfaces.add("dp1"), () => interfaces.delete("dp1")],
   ];
 

@@ -63,12 +63,7 @@ function says(from: string, fields: Partial<TcpFields> = {}, data = "", server: 
 }
 
 /** The server's container sends something of a connection from its container port. */
-function answers(
-  to: string,
-  fields: Partial<TcpFields> = {},
-  data = "",
-  server: Server = A,
-): Outcome["verdict"] {
+function answers(to: string, fields: Partial<TcpFields> = {}, data = "", server: Server = A): Outcome["verdict"] {
   const segment = tcp({ src: server.containerPort, dst: PORT, flags: "SA", seq: NUMBER, ...fields }, data);
   const frame = ethernet({ dst: HOST_PEER_MAC, src: server.mac }, ipv4({ src: server.address, dst: to }, segment));
   const { verdict, counts, packet } = hostPeer.run(frame, { ifindex: server.hostPeer });
@@ -104,7 +99,9 @@ function age(seconds: number): void {
   const older = (upper: number) => (upper === 0 ? 0 : ((upper & 0xffff_0000) | ((upper - units) & 0xffff)) >>> 0);
   table?.set(
     0,
-    numbers.map((number, index) => (index >= 4096 && index < 4096 + 1976 * 2 && index % 2 === 1 ? older(number) : number)),
+    numbers.map((number, index) =>
+      index >= 4096 && index < 4096 + 1976 * 2 && index % 2 === 1 ? older(number) : number,
+    ),
   );
 }
 
@@ -176,14 +173,17 @@ describe("a handshake", () => {
     expect(says(victim, { flags: "A", ack: NUMBER + 1 })).toBe("redirect");
   });
 
-  test.each(["S", "SA", "R", "RA", "SR"])("a segment with the flags %p and the right number completes none", (flags) => {
-    const address = stranger();
-    says(address);
-    answers(address);
-    says(address, { flags, ack: NUMBER + 1 });
-    expect(stepOf(address)).toBe(0);
-    expect(answers(address, { flags: "PA" })).toBe("drop");
-  });
+  test.each(["S", "SA", "R", "RA", "SR"])(
+    "a segment with the flags %p and the right number completes none",
+    (flags) => {
+      const address = stranger();
+      says(address);
+      answers(address);
+      says(address, { flags, ack: NUMBER + 1 });
+      expect(stepOf(address)).toBe(0);
+      expect(answers(address, { flags: "PA" })).toBe("drop");
+    },
+  );
 
   test("an ACK before any SYN+ACK completes none, whatever it acknowledges", () => {
     const address = stranger();
@@ -261,7 +261,9 @@ describe("answers to a SYN", () => {
     const verdicts = Array.from({ length: 10 }, () => answers(address));
     expect(verdicts).toEqual([...Array<"redirect">(8).fill("redirect"), "drop", "drop"]);
     says(address);
-    expect(Array.from({ length: 10 }, () => answers(address)).filter((verdict) => verdict === "redirect")).toHaveLength(7);
+    expect(Array.from({ length: 10 }, () => answers(address)).filter((verdict) => verdict === "redirect")).toHaveLength(
+      7,
+    );
   });
 
   test.each(["x", "x".repeat(500)])("have no data: %p", (data) => {
@@ -348,7 +350,12 @@ test("10,000 forged resets and SYNs leave the table of players empty", () => {
     uplink.runUncounted(frameOf(address, { flags: index % 2 === 0 ? "R" : "S" }));
   }
   using table = uplink.playerTables().get(A.id);
-  expect(table?.get(0)?.slice(0, 4096).filter((step) => step !== 0)).toEqual([]);
+  expect(
+    table
+      ?.get(0)
+      ?.slice(0, 4096)
+      .filter((step) => step !== 0),
+  ).toEqual([]);
   forgetAll();
 });
 
@@ -521,5 +528,8 @@ function forgetAll(): void {
 
 function forgetHandshakes(): void {
   using table = uplink.playerTables().get(A.id);
-  table?.set(0, (table.get(0) ?? []).map((number, index) => (index < 4096 ? number : 0)));
+  table?.set(
+    0,
+    (table.get(0) ?? []).map((number, index) => (index < 4096 ? number : 0)),
+  );
 }

@@ -268,11 +268,7 @@ table(runner, [
     "eastWest",
     fromContainer(tcp({ src: 40000, dst: 9080 }), { dst: B.address }),
   ),
-  drop(
-    "TCP to a free address of the container subnet",
-    "eastWest",
-    reply({ ip: { dst: "10.2.255.255" } }),
-  ),
+  drop("TCP to a free address of the container subnet", "eastWest", reply({ ip: { dst: "10.2.255.255" } })),
   drop("TCP to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
 
   // Rule 9a.
@@ -321,11 +317,7 @@ table(runner, [
     "255.255.255.255",
   ].map((dst) => drop(`a reply to ${dst}`, "destination", reply({ ip: { dst } }))),
   drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.gateway } })),
-  drop(
-    "a reply to a free address of the host subnet",
-    "destination",
-    reply({ ip: { dst: "10.1.255.255" } }),
-  ),
+  drop("a reply to a free address of the host subnet", "destination", reply({ ip: { dst: "10.1.255.255" } })),
 
   // Rule 10.
   pass(
