@@ -139,7 +139,7 @@ static __always_inline bool first_fragment(const struct dp_packet *packet, __u32
 SEC("tc")
 int dp_dnat(struct __sk_buff *skb)
 {
-	struct destination destination;
+	struct destination destination = {};
 	struct dp_endpoint *endpoint;
 	struct dp_packet packet;
 	struct dp_ports ports;
