@@ -54,7 +54,8 @@ async function expectTraffic(net: Internet, port: number): Promise<void> {
 
 /** The kernel takes the namespace of a container that ended apart when it finds the time. */
 async function untilGone(net: Internet, port: number): Promise<void> {
-  const gone = async () => (await net.dp.list()).some(({ forwards, state }) => forwards[0].port === port && state === "gone");
+  const gone = async () =>
+    (await net.dp.list()).some(({ forwards, state }) => forwards[0].port === port && state === "gone");
   for (let looks = 0; !(await gone()); looks++) {
     if (looks === 300) throw new Error(`server ${port} is still there`);
     await Bun.sleep(100);

@@ -117,27 +117,30 @@ test.each(["inside", "outside"])("an interface is deleted %s: its server is name
   await playing.event("echo", 3);
 });
 
-test.each(["repair", "load"])("the uplink is deleted and made again with another index and address: %s", async (how) => {
-  await using net = await twoServers();
-  const address = "203.0.113.77";
-  await net.host.ip("link delete eth0");
-  const gone = await status(net);
-  expect(gone.code).toBe(1);
-  expect(gone.what).toEqual(
-    expect.arrayContaining(["public-address-gone mortal", "public-address-gone alive", "uplink-gone"]),
-  );
+test.each(["repair", "load"])(
+  "the uplink is deleted and made again with another index and address: %s",
+  async (how) => {
+    await using net = await twoServers();
+    const address = "203.0.113.77";
+    await net.host.ip("link delete eth0");
+    const gone = await status(net);
+    expect(gone.code).toBe(1);
+    expect(gone.what).toEqual(
+      expect.arrayContaining(["public-address-gone mortal", "public-address-gone alive", "uplink-gone"]),
+    );
 
-  await net.router.ip(`link add to-host type veth peer name eth0 netns ${net.host.name}`);
-  await net.router.ip("link set to-host master lan", "link set to-host up");
-  await net.host.ip(`address add ${address}/24 dev eth0`, "link set eth0 up", "route add default via 203.0.113.1");
-  expect((await status(net)).code).toBe(1);
-  await net.dp.run(how);
-  expect(await status(net)).toMatchObject({ code: 0, findings: [] });
-  for (const port of [25570, 25571]) {
-    await using playing = await converse(net.player(), { address, port });
-    await playing.event("echo", 3);
-  }
-});
+    await net.router.ip(`link add to-host type veth peer name eth0 netns ${net.host.name}`);
+    await net.router.ip("link set to-host master lan", "link set to-host up");
+    await net.host.ip(`address add ${address}/24 dev eth0`, "link set eth0 up", "route add default via 203.0.113.1");
+    expect((await status(net)).code).toBe(1);
+    await net.dp.run(how);
+    expect(await status(net)).toMatchObject({ code: 0, findings: [] });
+    for (const port of [25570, 25571]) {
+      await using playing = await converse(net.player(), { address, port });
+      await playing.event("echo", 3);
+    }
+  },
+);
 
 test("the uplink's index goes to a stranger: replies that are on their way do not", async () => {
   await using net = await twoServers();

@@ -32,7 +32,9 @@ const OTHER_PORT = 8080;
 /** Of `dp show --json`. */
 interface Shown {
   readonly flows: number;
-  readonly forwards: readonly [{ readonly in: { readonly packets: number }; readonly out: { readonly packets: number } }];
+  readonly forwards: readonly [
+    { readonly in: { readonly packets: number }; readonly out: { readonly packets: number } },
+  ];
   readonly drops: Record<string, number>;
 }
 

@@ -56,7 +56,8 @@ test("nothing is written about an established flow, whatever passes", async () =
   await net.host.features("dp1", features);
   await using chatting = start(net.container("lobby"), "chat", { to, bytes: 100_000 });
   await chatting.event("answer");
-  const maps = () => ["dp_flows", "dp_origins", "dp_flow_counts", "dp_containers"].map((name) => mapUnder(net.dp.pinRoot, name));
+  const maps = () =>
+    ["dp_flows", "dp_origins", "dp_flow_counts", "dp_containers"].map((name) => mapUnder(net.dp.pinRoot, name));
   const [packets, before] = [packetsOf(listener, "dp1"), maps()];
   expect(before.map((entries) => entries.length)).toEqual([4, 4, 3, 3]);
   while (packetsOf(listener, "dp1") - packets < 10_000) await Bun.sleep(50);

@@ -161,7 +161,8 @@ async function survive(
     const whole = done.some((each) => difference(each, now).length === 0);
     const wrong = whole ? [] : difference(start, now);
     if (!undecided) wrong.push(...(await world.complaints()));
-    if (!undecided && (code !== 0 || wrong.length > 0)) return [`dp repair: exit status ${code}`, stdout, stderr, ...wrong];
+    if (!undecided && (code !== 0 || wrong.length > 0))
+      return [`dp repair: exit status ${code}`, stdout, stderr, ...wrong];
   }
   for (const args of again) {
     const { code, stderr } = await world.net.dp.run(...args);

@@ -98,7 +98,10 @@ test("two servers have one port, each on its own address, and each is told from 
     "--netns",
     net.container("three").name,
   );
-  expect([third.code, third.stderr]).toEqual([5, expect.stringContaining(`${OTHER}:${port}/tcp is taken by server server-25570-2 (id 2)`)]);
+  expect([third.code, third.stderr]).toEqual([
+    5,
+    expect.stringContaining(`${OTHER}:${port}/tcp is taken by server server-25570-2 (id 2)`),
+  ]);
   await serve(one);
   await serve(two);
   await bytesArrive(net, "203.0.113.10", port);
@@ -112,7 +115,12 @@ test("two servers have one port, each on its own address, and each is told from 
     }
   }
   const show = (...which: string[]) => net.dp.json<Server>("show", ...which);
-  for (const which of [[`${OTHER}:${port}`], [`${OTHER}:${port}/tcp`], ["--port", `${port}`, "--address", OTHER], ["id:2"]]) {
+  for (const which of [
+    [`${OTHER}:${port}`],
+    [`${OTHER}:${port}/tcp`],
+    ["--port", `${port}`, "--address", OTHER],
+    ["id:2"],
+  ]) {
     expect(await show(...which)).toMatchObject({ name: "server-25570-2" });
   }
   for (const which of [["server-25570"], ["--name", "server-25570"], [`203.0.113.10:${port}`]]) {

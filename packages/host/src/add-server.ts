@@ -4,10 +4,18 @@ import { DatapathError, netnsCookie } from "@dp/sys";
 import { changed, type ContainerNamespace, containerNamespace } from "./container/namespace.ts";
 import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
-import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
-import { checkAddress, checkInterfaceName, checkName, checkNumber, checkOwner, checkPort, checkServerName } from "./server/check-input.ts";
+import {
+  checkAddress,
+  checkInterfaceName,
+  checkName,
+  checkNumber,
+  checkOwner,
+  checkPort,
+  checkServerName,
+} from "./server/check-input.ts";
 import { connectServer } from "./server/connect.ts";
 import type { ServerOptions } from "./server/options.ts";
 import { planServer } from "./server/plan.ts";

@@ -46,7 +46,10 @@ function details(objects: Objects, record: ServerRecord, netlink: Netlink): Serv
     const found = counter === undefined ? undefined : traffic.get(counter);
     return { ...forward, in: toCount(found?.in ?? NONE), out: toCount(found?.out ?? NONE) };
   });
-  const drops = Object.entries(objects.drops.read(record.id) ?? {}).map(([reason, packets]) => [reason, Number(packets)]);
+  const drops = Object.entries(objects.drops.read(record.id) ?? {}).map(([reason, packets]) => [
+    reason,
+    Number(packets),
+  ]);
   return { ...server, forwards, flows: objects.flows.count(record.id), drops: Object.fromEntries(drops) };
 }
 

@@ -3,8 +3,8 @@ import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import { during } from "./during.ts";
 import { pinRootOf } from "./host-options.ts";
-import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { namesOf } from "./list.ts";
 import { withLock } from "./pins/lock.ts";
 import { openIfLoaded, openOrRepair, openPreviousLoad } from "./pins/open.ts";
 import type { Finding } from "./repair/finding.ts";
@@ -12,8 +12,8 @@ import { inspect } from "./repair/inspect.ts";
 import { pinsMissing } from "./repair/pins-missing.ts";
 import type { Remedy } from "./repair/problem.ts";
 import { type PutRight, putRight } from "./repair/put-right.ts";
-import { View, type ViewOptions } from "./repair/view.ts";
 import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
+import { View, type ViewOptions } from "./repair/view.ts";
 import { type Server, toServer } from "./server/server.ts";
 import { tidyRecords } from "./server/tidy-records.ts";
 
@@ -65,7 +65,9 @@ function repairAll(options: RepairOptions): RepairResult {
 
 function preview(options: RepairOptions): RepairResult {
   using objects = openIfLoaded(options);
-  return objects === undefined ? removeStrays(options, pinsMissing(pinRootOf(options))) : repairLoaded(objects, options);
+  return objects === undefined
+    ? removeStrays(options, pinsMissing(pinRootOf(options)))
+    : repairLoaded(objects, options);
 }
 
 function repairLoaded(objects: Objects, options: RepairOptions): RepairResult {

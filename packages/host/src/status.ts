@@ -9,8 +9,8 @@ import { openIfLoaded } from "./pins/open.ts";
 import { type Finding, isHealthy } from "./repair/finding.ts";
 import { inspect } from "./repair/inspect.ts";
 import { pinsMissing } from "./repair/pins-missing.ts";
-import { View } from "./repair/view.ts";
 import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
+import { View } from "./repair/view.ts";
 
 /** All of it can be written as JSON. */
 export interface Status {

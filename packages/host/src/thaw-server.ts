@@ -1,8 +1,8 @@
 import { Netlink } from "@dp/netlink";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
-import { namesOf } from "./list.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
 import { allowConnections } from "./server/parts/connection-blocks.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";

@@ -6,16 +6,7 @@ import { openPinned } from "@dp/core";
 import { Link } from "@dp/core/libbpf";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { run } from "@dp/test-kit/run.ts";
-import {
-  addServer,
-  type AgentEvent,
-  type AgentOptions,
-  list,
-  load,
-  runAgent,
-  status,
-  unload,
-} from "../src/index.ts";
+import { addServer, type AgentEvent, type AgentOptions, list, load, runAgent, status, unload } from "../src/index.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 requireRoot();

@@ -104,7 +104,8 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
     const look = await status(options);
     expect(codes(look)).toEqual(found);
     expect(look.healthy).toBe(false);
-    if (how === "repair") expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], remaining: [] });
+    if (how === "repair")
+      expect(await repair(options)).toMatchObject({ removedServers: [], removed: [], remaining: [] });
     else await load(options);
     expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
     await reached();
@@ -257,12 +258,9 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       run("ip", "-n", mortal, "address", "flush", "dev", "eth0");
       run("ip", "-n", mortal, "link", "set", "eth0", "down", "address", "02:00:00:00:00:99");
       await repaired(
-        [
-          "container-peer-down",
-          "missing-container-address",
-          "missing-container-route",
-          "wrong-container-peer-mac",
-        ].map((code) => `${code} mortal`),
+        ["container-peer-down", "missing-container-address", "missing-container-route", "wrong-container-peer-mac"].map(
+          (code) => `${code} mortal`,
+        ),
       );
     }));
 
@@ -309,7 +307,16 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
         link.detach();
       } else if (program === "tproxy_container") {
         const record = objects.records.all().find(({ hostPeer }) => hostPeer.name === iface);
-        run("tc", "-n", record?.netns.path.replace("/run/netns/", "") ?? "", "qdisc", "delete", "dev", "eth0", "clsact");
+        run(
+          "tc",
+          "-n",
+          record?.netns.path.replace("/run/netns/", "") ?? "",
+          "qdisc",
+          "delete",
+          "dev",
+          "eth0",
+          "clsact",
+        );
       } else run("tc", "filter", "delete", "dev", iface, program === "tproxy_host" ? "egress" : "ingress");
     }
   }
@@ -393,32 +400,38 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       expect(sandbox.observe()).toEqual(whole);
     }));
 
-  test.each(["repair", "load"] as const)("the uplink is made again, with another index and address: %s follows it", (how) =>
-    withSandbox(async () => {
-      const { options, host, internet } = sandbox;
-      run("ip", "link", "delete", "up0");
-      const gone = await status(options);
-      expect(codes(gone)).toContain("uplink-gone");
-      expect(codes(gone)).toEqual(
-        expect.arrayContaining(["public-address-gone alive", "public-address-gone mortal"]),
-      );
-      expect((await repair(options)).removedServers).toEqual([]);
+  test.each(["repair", "load"] as const)(
+    "the uplink is made again, with another index and address: %s follows it",
+    (how) =>
+      withSandbox(async () => {
+        const { options, host, internet } = sandbox;
+        run("ip", "link", "delete", "up0");
+        const gone = await status(options);
+        expect(codes(gone)).toContain("uplink-gone");
+        expect(codes(gone)).toEqual(
+          expect.arrayContaining(["public-address-gone alive", "public-address-gone mortal"]),
+        );
+        expect((await repair(options)).removedServers).toEqual([]);
 
-      // Replies are not sent to an interface that gets the old index.
-      const address = "203.0.113.77";
-      run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", internet);
-      run("ip", "-n", host, "address", "add", `${address}/24`, "dev", "up0");
-      run("ip", "-n", host, "link", "set", "up0", "up");
-      run("ip", "-n", internet, "address", "add", "203.0.113.1/24", "dev", "net0");
-      run("ip", "-n", internet, "link", "set", "net0", "up");
-      run("ip", "route", "add", "default", "via", "203.0.113.1");
-      expect((await status(options)).healthy).toBe(false);
-      if (how === "repair") expect(await repair(options)).toMatchObject({ removedServers: [], remaining: [] });
-      else await load(options);
-      expect(await status(options)).toMatchObject({ healthy: true, publicAddresses: { ipv4: address }, findings: [] });
-      expect((await list(options)).map((each) => each.forwards[0]?.address)).toEqual([address, address]);
-      await reached(address);
-    }),
+        // Replies are not sent to an interface that gets the old index.
+        const address = "203.0.113.77";
+        run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "net0", "netns", internet);
+        run("ip", "-n", host, "address", "add", `${address}/24`, "dev", "up0");
+        run("ip", "-n", host, "link", "set", "up0", "up");
+        run("ip", "-n", internet, "address", "add", "203.0.113.1/24", "dev", "net0");
+        run("ip", "-n", internet, "link", "set", "net0", "up");
+        run("ip", "route", "add", "default", "via", "203.0.113.1");
+        expect((await status(options)).healthy).toBe(false);
+        if (how === "repair") expect(await repair(options)).toMatchObject({ removedServers: [], remaining: [] });
+        else await load(options);
+        expect(await status(options)).toMatchObject({
+          healthy: true,
+          publicAddresses: { ipv4: address },
+          findings: [],
+        });
+        expect((await list(options)).map((each) => each.forwards[0]?.address)).toEqual([address, address]);
+        await reached(address);
+      }),
   );
 
   if (mechanism === "tcx") {

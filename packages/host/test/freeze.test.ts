@@ -125,7 +125,12 @@ test(
     expect(await attempt(lobby, "127.0.0.1", 25565)).toBe("connected");
 
     const frozen = await freeze();
-    expect(frozen).toMatchObject({ forwards: [{ port: LOBBY }], state: "frozen", cgroup: cgroup.path, destroyed: { udp: 1 } });
+    expect(frozen).toMatchObject({
+      forwards: [{ port: LOBBY }],
+      state: "frozen",
+      cgroup: cgroup.path,
+      destroyed: { udp: 1 },
+    });
     // A connection to itself ends on both sides when one is destroyed.
     expect(frozen.destroyed.tcp).toBeGreaterThanOrEqual(2);
     await lobby.waitFor({ what: "error", name: "game.0", code: "ECONNABORTED" });

@@ -379,7 +379,10 @@ describe("what was not finished", () => {
     expect(await list(options)).toMatchObject([{ forwards: [{ port: PORT }], state: "active" }]);
     run("rm", join(sandbox.pinRoot, "progs", "dp_dnat"));
     await refusal("CONFLICT", unload(options));
-    expect(await unload({ ...options, force: true })).toMatchObject({ unloaded: true, removed: [{ name: `server-${PORT}` }] });
+    expect(await unload({ ...options, force: true })).toMatchObject({
+      unloaded: true,
+      removed: [{ name: `server-${PORT}` }],
+    });
     expect(sandbox.observe()).toMatchObject({ pinRoot: [] });
   });
 });
@@ -628,7 +631,9 @@ describe("loading again", () => {
     expect(await uplinks(load({ ...options, ifaces: ["up0", "up1"] }))).toEqual(["up0", "up1"]);
     expect(await uplinks(load(options))).toEqual(["up0", "up1"]);
     expect(await uplinks(load({ ...options, ifaces: ["up0"] }))).toEqual(["up0"]);
-    expect(sandbox.observe()).toMatchObject({ pinRoot: { links: [{ program: "dnat", iface: "up0" }], containers: [] } });
+    expect(sandbox.observe()).toMatchObject({
+      pinRoot: { links: [{ program: "dnat", iface: "up0" }], containers: [] },
+    });
 
     await addServer({ ...options, port: PORT, netns: sandbox.container() });
     run("ip", "link", "delete", "up0");
@@ -637,7 +642,9 @@ describe("loading again", () => {
     run("ip", "addr", "add", `${PUBLIC_ADDRESS}/24`, "dev", "up0");
     const again = await load(options);
     const index = again.uplinks[0]?.ifindex;
-    expect(sandbox.observe()).toMatchObject({ pinRoot: { records: [{ forwards: [{ uplink: index }] }], settings: { uplink: index } } });
+    expect(sandbox.observe()).toMatchObject({
+      pinRoot: { records: [{ forwards: [{ uplink: index }] }], settings: { uplink: index } },
+    });
     await unload({ ...options, force: true });
   });
 });

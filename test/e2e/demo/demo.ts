@@ -103,7 +103,11 @@ async function tell(): Promise<void> {
   const [listed] = await dp.list();
   const { flows } = await dp.json<{ flows: number }>("show", "lobby");
   story.check("what the container opened is counted with its server", flows > 1, true);
-  story.check("one server, active", [listed?.forwards[0].port, listed?.name, listed?.state], [Number(PORT), "lobby", "active"]);
+  story.check(
+    "one server, active",
+    [listed?.forwards[0].port, listed?.name, listed?.state],
+    [Number(PORT), "lobby", "active"],
+  );
 
   story.chapter("The host takes the server away again");
   proxy.kill("SIGTERM");

@@ -97,7 +97,8 @@ export function chooseAddresses(
   }
   // One was given: the other is at the same position, unless its subnet is too small.
   if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
-  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
+  if (containerAddress === undefined)
+    requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
     gateway: gatewayAddress ?? subnets.host.at(position),

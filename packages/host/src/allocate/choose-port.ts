@@ -5,8 +5,8 @@ import { type PortRange, ephemeralRange, inRange } from "../kernel/ephemeral-ran
 import { reservedPorts } from "../kernel/reserved-ports.ts";
 import { describeHolders } from "../kernel/socket-holder.ts";
 import { isUnused, portsInUse, type PortsInUse } from "../kernel/sockets.ts";
-import { goneHint } from "../server/present.ts";
 import { portOwners } from "../server/ports.ts";
+import { goneHint } from "../server/present.ts";
 import { type Free, lowestFree } from "./lowest-free.ts";
 
 export interface PortChoice {

@@ -1,4 +1,12 @@
-import type { Attachment, ConnectionBlock, HostConfig, InterfaceProgram, Objects, ServerRecord, Settings } from "@dp/core";
+import type {
+  Attachment,
+  ConnectionBlock,
+  HostConfig,
+  InterfaceProgram,
+  Objects,
+  ServerRecord,
+  Settings,
+} from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";

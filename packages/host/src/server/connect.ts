@@ -1,5 +1,5 @@
-import type { Netlink } from "@dp/netlink";
 import type { Objects, ServerRecord } from "@dp/core";
+import type { Netlink } from "@dp/netlink";
 import { raiseFreeFrom } from "../allocate/first-free.ts";
 import type { HostOptions } from "../host-options.ts";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
@@ -26,7 +26,8 @@ export function connectServer(plan: ServerPlan, means: Means, op: string): Serve
   const { changes } = objects.records;
   const { id } = plan.record;
   const addition: Addition = { ...means, netns: plan.netns, mtu: plan.mtu, record: plan.record };
-  const undo = (part: (typeof SERVER_PARTS)[number]) => part.remove?.({ objects, host, options, record: addition.record });
+  const undo = (part: (typeof SERVER_PARTS)[number]) =>
+    part.remove?.({ objects, host, options, record: addition.record });
 
   Transaction.run(op, options.onStep, (transaction) => {
     // With something left, the note and the record stay: the next change tries again.

@@ -1,4 +1,12 @@
-import { type ContainerRef, type Forward, type FreeFrom, hostPeerName, type Objects, serverLabel, type ServerRecord } from "@dp/core";
+import {
+  type ContainerRef,
+  type Forward,
+  type FreeFrom,
+  hostPeerName,
+  type Objects,
+  serverLabel,
+  type ServerRecord,
+} from "@dp/core";
 import type { Link, Namespace, Netlink } from "@dp/netlink";
 import { currentNetns, DatapathError, type Fd, netnsCookie, netnsInode } from "@dp/sys";
 import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts";

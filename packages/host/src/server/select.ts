@@ -70,7 +70,9 @@ function serversOn(
 ): ServerRecord[] {
   if (address !== undefined) {
     const protocols: readonly Protocol[] = protocol === undefined ? ["tcp", "udp"] : [protocol];
-    const found = protocols.flatMap((each) => objects.records.find({ endpoint: { protocol: each, address, port } }) ?? []);
+    const found = protocols.flatMap(
+      (each) => objects.records.find({ endpoint: { protocol: each, address, port } }) ?? [],
+    );
     return found.filter((record, index) => found.findIndex(({ id }) => id === record.id) === index);
   }
   const has = ({ forwards }: ServerRecord) =>

@@ -47,5 +47,6 @@ function tidy(objects: Objects): void {
     counter: lowest(1, counters),
   };
   const now = freeFrom(objects, settings);
-  if (Object.entries(wanted).some(([key, value]) => now[key as keyof typeof now] !== value)) records.setFreeFrom(wanted);
+  if (Object.entries(wanted).some(([key, value]) => now[key as keyof typeof now] !== value))
+    records.setFreeFrom(wanted);
 }

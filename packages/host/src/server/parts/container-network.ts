@@ -39,7 +39,12 @@ export const containerNetwork: ServerPart = {
   },
 };
 
-function inspect({ objects }: Parameters<NonNullable<ServerPart["check"]>>[0], record: ServerRecord, inside: Netlink, netns: Fd) {
+function inspect(
+  { objects }: Parameters<NonNullable<ServerPart["check"]>>[0],
+  record: ServerRecord,
+  inside: Netlink,
+  netns: Fd,
+) {
   const { hostPeer, containerPeer } = record;
   const { ifindex, name, mac } = containerPeer;
   const link = inside.link(ifindex);
@@ -77,12 +82,16 @@ function inspect({ objects }: Parameters<NonNullable<ServerPart["check"]>>[0], r
   const addresses = inside.addresses({ ifindex, family: "inet" });
   for (const pair of addressPairs(record)) {
     if (addresses.some(({ address }) => address === pair.container)) continue;
-    report("missing-container-address", `${name} in the container does not have its address ${pair.container}`, (within) =>
-      addAddress(within, ifindex, pair),
+    report(
+      "missing-container-address",
+      `${name} in the container does not have its address ${pair.container}`,
+      (within) => addAddress(within, ifindex, pair),
     );
   }
   if (!link.up) {
-    report("container-peer-down", `${name} in the container is down`, (within) => within.setLink(ifindex, { up: true }));
+    report("container-peer-down", `${name} in the container is down`, (within) =>
+      within.setLink(ifindex, { up: true }),
+    );
   }
   const routes = inside.routes({ ifindex, family: "inet" });
   for (const pair of addressPairs(record)) {

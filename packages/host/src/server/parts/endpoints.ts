@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { endpointText, entriesOf, type Objects, type ServerRecord } from "@dp/core";
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
-
 import type { ServerPart } from "./part.ts";
 
 /**
@@ -23,7 +22,9 @@ export const endpoints: ServerPart = {
     const [first] = wrong;
     if (first === undefined) return [];
     const cure = repairBy(() => objects.endpoints.setMany(wrong));
-    return [serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, cure)];
+    return [
+      serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, cure),
+    ];
   },
   orphans({ objects, records }) {
     const known = new Set(records.flatMap((record) => entriesOf(record, false).map(([each]) => endpointText(each))));

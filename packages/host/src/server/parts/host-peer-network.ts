@@ -1,5 +1,5 @@
-import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { restrictHostPeer } from "../../interfaces/veth-pair.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 

@@ -1,6 +1,6 @@
 import type { Forward } from "@dp/core";
-import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { defaultPlacement, hasAddress, placementOf } from "../../repair/placements.ts";
+import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
 import { moveServer } from "../move.ts";
 import type { ServerPart } from "./part.ts";

@@ -1,4 +1,10 @@
-import { type ContainerPeerProgram, type HostInterfaceProgram, type InterfaceProgram, programsAt, type ServerRecord } from "@dp/core";
+import {
+  type ContainerPeerProgram,
+  type HostInterfaceProgram,
+  type InterfaceProgram,
+  programsAt,
+  type ServerRecord,
+} from "@dp/core";
 import { removeBy, repairBy, type Problem, problem, serverProblem } from "../../repair/problem.ts";
 import type { View } from "../../repair/view.ts";
 import { isStillUp } from "../present.ts";

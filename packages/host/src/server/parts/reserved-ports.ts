@@ -1,5 +1,5 @@
-import { repairBy, serverProblem } from "../../repair/problem.ts";
 import { releasePorts, reservePorts } from "../../kernel/reserved-ports.ts";
+import { repairBy, serverProblem } from "../../repair/problem.ts";
 import { portOwners, publicPorts } from "../ports.ts";
 import type { ServerPart } from "./part.ts";
 

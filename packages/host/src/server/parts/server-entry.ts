@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { entryOf, type Objects, type ServerEntry, type ServerRecord } from "@dp/core";
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
-
 import { isStillUp } from "../present.ts";
 import type { ServerPart } from "./part.ts";
 

@@ -69,4 +69,3 @@ function rename(host: Netlink, { index }: Link, name: string): void {
     host.setLink(index, { name });
   }
 }
-
