@@ -4,8 +4,8 @@
  * come back as if from the original destination.
  *
  * dp_tproxy_container: container peer, egress (inside the container's network
- * namespace). It only redirects. What it leaves alone is judged by dp_snat on
- * the host's side, where the container cannot remove it.
+ * namespace). It only redirects: dp_snat, on the host's side, where the
+ * container cannot remove it, decides what passes.
  *
  *  1. not IPv4, tagged, fragment, truncated or malformed      next
  *  2. source address of no known container, or of a container
@@ -92,10 +92,10 @@ static __always_inline __be16 listener_for(const struct dp_config *config,
 {
 	__be16 port = packet->ports.dest;
 
-	if (packet->protocol == IPPROTO_UDP)
+	if (!packet->tcp)
 		return port == DNS ? config->dns_port : 0;
-	if (port == MINECRAFT ||
-	    dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source))
+	if (dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source) ||
+	    port == MINECRAFT)
 		return 0;
 	if (port == HTTP)
 		return config->http_port;
@@ -143,7 +143,7 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	listener = listener_for(config, server, &packet);
 	if (!listener)
 		return DP_NEXT;
-	opens = packet.protocol == IPPROTO_UDP || dp_is_bare_syn(&packet);
+	opens = !packet.tcp || dp_is_bare_syn(&packet);
 	if (opens && !is_in_own_netns(skb, server))
 		return DP_NEXT;
 
@@ -264,12 +264,12 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
 	if (origin && (packet.ports.source != origin->listener || !is_from_host_peer(&packet)))
 		origin = NULL;
-	if (packet.is_first_fragment && packet.protocol == IPPROTO_UDP)
+	if (packet.is_first_fragment && !packet.tcp)
 		first_fragment(&packet, origin);
 	if (!origin)
 		return DP_NEXT;
 
-	reset = packet.protocol == IPPROTO_TCP && packet.tcp->rst;
+	reset = packet.tcp && packet.tcp->rst;
 	ports.source = origin->dport;
 	ports.dest = origin->sport;
 	dp_translate(skb, &packet, DP_SOURCE, &origin->dst, ports);

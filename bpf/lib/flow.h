@@ -34,12 +34,12 @@ const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
 /* Further flows of a container that has as many are dropped: its own, not those of others. */
 const volatile __s32 dp_max_flows = 16384;
 
-/* How many other ports are tried for one that is taken. Each is random: the first almost always does. */
+/* How many random ports are tried when a port is taken. Almost always the first one is free. */
 #define DP_PORT_TRIES 16
 
 enum dp_flow_result {
 	DP_FLOW_FOUND,
-	DP_FLOW_NONE, /* there is none, and this packet opens none */
+	DP_FLOW_NONE, /* not found, and this packet opens none */
 	DP_FLOW_FULL,
 	DP_FLOW_HELD, /* none may be opened now: see hold.h */
 };

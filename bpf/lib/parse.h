@@ -32,14 +32,15 @@
 #define DP_IP_MORE_FRAGMENTS bpf_htons(0x2000)
 #define DP_IP_OFFSET bpf_htons(0x1fff)
 
-#define DP_IP_OPTIONS 40 /* at most */
+#define DP_MAX_IP_OPTIONS 40
 
 /* Ethernet, IPv4 without options, TCP without options: almost always all that is read. */
 #define DP_PLAIN_HEADERS (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 /* The longest headers that are read: with all IPv4 options. */
-#define DP_HEADERS (DP_PLAIN_HEADERS + DP_IP_OPTIONS)
+#define DP_HEADERS (DP_PLAIN_HEADERS + DP_MAX_IP_OPTIONS)
 /* The same with what an ICMP error quotes. */
-#define DP_ICMP_HEADERS (DP_HEADERS + sizeof(struct dp_icmp) + sizeof(struct iphdr) + DP_IP_OPTIONS)
+#define DP_ICMP_HEADERS \
+	(DP_HEADERS + sizeof(struct dp_icmp) + sizeof(struct iphdr) + DP_MAX_IP_OPTIONS)
 
 /* Of a TCP or UDP header, which have them at the same place. */
 struct dp_ports {
@@ -79,13 +80,13 @@ struct dp_packet {
 	bool is_first_fragment; /* more fragments follow it */
 	bool is_later_fragment; /* without ports */
 
-	/* From dp_parse_transport on: the one that `protocol` says. */
-	union {
-		struct tcphdr *tcp;
-		struct udphdr *udp;
-		struct dp_icmp *icmp;
-		struct dp_ports *l4;
-	};
+	/*
+	 * From dp_parse_transport on. `tcp` tells TCP from UDP: the verifier of
+	 * Linux 6.1 does not know what `protocol` says of the header's length.
+	 */
+	struct dp_ports *l4; /* NULL: neither TCP nor UDP */
+	struct tcphdr *tcp; /* NULL: not TCP */
+	struct dp_icmp *icmp; /* NULL: not ICMP */
 	struct dp_ports ports; /* TCP and UDP */
 };
 
@@ -200,12 +201,16 @@ static __always_inline void *dp_take_transport(struct dp_packet *packet, __u32 b
 /* Not for later fragments, which have no such header. */
 static __always_inline enum dp_drop_reason dp_parse_transport(struct dp_packet *packet)
 {
+	packet->l4 = NULL;
+	packet->tcp = NULL;
+	packet->icmp = NULL;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
 		packet->tcp = dp_take_transport(packet, sizeof(*packet->tcp));
+		packet->l4 = (void *)packet->tcp;
 		break;
 	case IPPROTO_UDP:
-		packet->udp = dp_take_transport(packet, sizeof(*packet->udp));
+		packet->l4 = dp_take_transport(packet, sizeof(struct udphdr));
 		break;
 	case IPPROTO_ICMP:
 		packet->icmp = dp_take_transport(packet, sizeof(*packet->icmp));

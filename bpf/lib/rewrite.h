@@ -62,7 +62,7 @@ static __always_inline void dp_set_destination_mac(struct dp_packet *packet, con
 	__builtin_memcpy(packet->eth->h_dest, mac, ETH_ALEN);
 }
 
-/* Replaces an address of the IP header alone: for packets whose ports are elsewhere, or replaced by themselves. */
+/* Replaces an address of the IP header alone: in a later fragment, or an ICMP error. */
 static __always_inline void dp_set_addr(struct dp_packet *packet, enum dp_end end,
 					const struct dp_addr *addr)
 {
@@ -74,17 +74,16 @@ static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
 						 const struct dp_packet *packet, __be32 old_addr,
 						 __be32 addr, struct dp_ports ports)
 {
-	bool tcp = packet->protocol == IPPROTO_TCP;
-	__u32 check = packet->l4_off +
-		      (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
-	__u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+	__u32 check = packet->l4_off + (packet->tcp ? offsetof(struct tcphdr, check)
+						    : offsetof(struct udphdr, check));
+	__u64 flags = packet->tcp ? 0 : BPF_F_MARK_MANGLED_0;
 	struct dp_ports old = packet->ports;
 
 	bpf_l4_csum_replace(skb, check, old_addr, addr, flags | BPF_F_PSEUDO_HDR | sizeof(addr));
 	if (old.source != ports.source)
-		bpf_l4_csum_replace(skb, check, old.source, ports.source, flags | 2);
+		bpf_l4_csum_replace(skb, check, old.source, ports.source, flags | sizeof(__be16));
 	if (old.dest != ports.dest)
-		bpf_l4_csum_replace(skb, check, old.dest, ports.dest, flags | 2);
+		bpf_l4_csum_replace(skb, check, old.dest, ports.dest, flags | sizeof(__be16));
 }
 
 /*
@@ -96,14 +95,13 @@ static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
 static __always_inline void dp_replace_l4_csum(struct __sk_buff *skb, struct dp_packet *packet,
 					       __be32 old_addr, __be32 addr, struct dp_ports ports)
 {
+	struct tcphdr *tcp = packet->tcp;
 	struct sk_buff *kernel_skb;
-	struct tcphdr *tcp;
 	__u8 summed;
 
-	if (packet->protocol == IPPROTO_TCP && dp_has_kern_ctx()) {
+	if (tcp && dp_has_kern_ctx()) {
 		kernel_skb = bpf_cast_to_kern_ctx(skb);
 		summed = BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed);
-		tcp = packet->tcp;
 		if (summed == CHECKSUM_PARTIAL) {
 			tcp->check = dp_fold(tcp->check + dp_change4(old_addr, addr));
 			return;

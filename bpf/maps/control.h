@@ -75,7 +75,8 @@ struct dp_container_ref {
 /* All that `dp` knows of a server. Key: its id. */
 struct dp_record {
 	__u32 state; /* enum dp_server_state */
-	__u32 network; /* enum dp_network */
+	__u16 network; /* enum dp_network */
+	__u16 trusted; /* 1: its processes may be able to administer the host's network */
 	__u64 created_at; /* nanoseconds since 1970-01-01 UTC */
 	__u64 netns_cookie; /* of the container's namespace; not used twice while the host is up */
 	__u64 netns_inode;
@@ -184,7 +185,10 @@ struct {
 	__type(value, struct dp_free);
 } dp_free SEC(".maps");
 
-/* The ports that `dp` added to net.ipv4.ip_local_reserved_ports, and removes from it again: bit port % 64 of word port / 64. */
+/*
+ * The ports that `dp` added to net.ipv4.ip_local_reserved_ports, and removes
+ * from it again: bit port % 64 of word port / 64.
+ */
 struct dp_reserved_ports {
 	__u64 ports[1024];
 };

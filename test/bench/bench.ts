@@ -1,4 +1,4 @@
-/** The command behind tools/bench, in a sandbox: runs suites one after the other and writes what they came to. */
+/** The command behind tools/bench, in a sandbox: runs suites one after the other and writes their results. */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { thisMachine } from "./machine.ts";
@@ -20,11 +20,11 @@ const { quick } = values;
 const all = Object.keys(SUITES);
 const unknown = positionals.filter((suite) => !all.includes(suite));
 if (unknown.length > 0) {
-  process.stderr.write(`tools/bench: there is no suite ${unknown.join(", ")}; there are: ${all.join(", ")}\n`);
+  process.stderr.write(`tools/bench: unknown suite: ${unknown.join(", ")}; suites are: ${all.join(", ")}\n`);
   process.exit(2);
 }
 
-// A quick run's figures are for looking at, not for keeping.
+// The figures of a quick run are not exact: they do not go into docs.
 const directory = resolve(values.out ?? join(ROOT, quick ? ".cache/bench" : "docs/benchmarks"));
 if (values.pages) {
   rewrite(directory, all);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, release, totalmem } from "node:os";
 
-/** Where something was measured. */
+/** The machine that something was measured on. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -22,7 +22,7 @@ export function thisMachine(): Machine {
   };
 }
 
-/** As it is put into a sentence. */
+/** In one line. */
 export function describeMachine({ cpu, cores, memory, kernel, system }: Machine): string {
   return `${cpu}, ${cores} ${cores === 1 ? "core" : "cores"}, ${memory}; Linux ${kernel}, ${system}`;
 }

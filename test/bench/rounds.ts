@@ -1,16 +1,16 @@
 import { type Figure, figure } from "./statistics.ts";
 
-/** What is compared: each measurement gives one number per thing measured. */
+/** What is compared. A measurement gives one number for each measure. */
 export interface Contender<Measure extends string> {
   readonly name: string;
   readonly measure: () => Promise<Readonly<Record<Measure, number>>> | Readonly<Record<Measure, number>>;
 }
 
 /**
- * Measures all contenders in turns, as many times as there are rounds: A B C, C B A, A B C, ... A machine that others
- * use, too, or that gets warm, is so for all of them alike.
+ * Measures all contenders in turns, as many times as there are rounds: A B C, C B A, A B C, ... So other load on the
+ * machine, and its temperature, affect all contenders alike.
  *
- * @returns by the contender's name and what was measured
+ * @returns by the contender's name and the measure
  */
 export async function interleaved<Measure extends string>(
   contenders: readonly Contender<Measure>[],
@@ -18,7 +18,7 @@ export async function interleaved<Measure extends string>(
   log: (line: string) => void = () => {},
 ): Promise<Map<string, Record<Measure, Figure>>> {
   const measured = new Map(contenders.map(({ name }) => [name, [] as Readonly<Record<Measure, number>>[]]));
-  if (measured.size !== contenders.length) throw new Error("two contenders have one name");
+  if (measured.size !== contenders.length) throw new Error("two contenders have the same name");
   for (let round = 0; round < rounds; round++) {
     log(`round ${round + 1} of ${rounds}`);
     for (const { name, measure } of round % 2 === 0 ? contenders : contenders.toReversed()) {

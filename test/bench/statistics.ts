@@ -1,4 +1,4 @@
-/** One cell of a table: what all rounds came to. */
+/** One cell of a table: the measurements of all rounds. */
 export interface Figure {
   /** The median. */
   readonly value: number;
@@ -12,7 +12,7 @@ export function figure(rounds: readonly number[]): Figure {
   return { value: median(rounds), spread: [quantile(rounds, 0.25), quantile(rounds, 0.75)], rounds };
 }
 
-/** Round by round: what slowed one contender down slowed the other down, too. */
+/** Round by round: other load on the machine affects both contenders of a round alike. */
 export function ratio(of: Figure, to: Figure): Figure {
   return perRound((one, other) => one / other, of, to);
 }
@@ -20,7 +20,8 @@ export function ratio(of: Figure, to: Figure): Figure {
 /** A figure whose rounds are computed from the same rounds of others. */
 export function perRound(compute: (...values: number[]) => number, ...figures: readonly Figure[]): Figure {
   const count = figures[0]?.rounds.length ?? 0;
-  if (figures.some(({ rounds }) => rounds.length !== count)) throw new RangeError("not of the same rounds");
+  if (figures.some(({ rounds }) => rounds.length !== count))
+    throw new RangeError("the figures have different numbers of rounds");
   const rounds = Array.from({ length: count }, (_, round) =>
     compute(...figures.map((figure) => figure.rounds[round] as number)),
   );
@@ -31,7 +32,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Between two values, in proportion. */
+/** Interpolated linearly between two values. @param share 0 to 1 */
 export function quantile(values: readonly number[], share: number): number {
   if (values.length === 0) throw new RangeError("no values");
   const sorted = values.toSorted((one, other) => one - other);

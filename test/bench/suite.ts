@@ -1,6 +1,6 @@
 import type { Figure } from "./statistics.ts";
 
-/** What a suite measures, one line of contenders per row. */
+/** One measure of a suite: a row for each contender. */
 export interface Table {
   /** Unique in its suite; the plot is named after it. */
   readonly id: string;
@@ -8,47 +8,47 @@ export interface Table {
   /** Of every figure: "ns", "µs", "connections/s", "Gbit/s". */
   readonly unit: string;
   readonly better: "higher" | "lower";
-  /** What the columns are: "ports present". Left out where there is one column. */
+  /** What the columns differ in: "ports present". Left out when there is one column. */
   readonly axis?: string;
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
-  /** Markdown, one paragraph each: what was measured and how. */
+  /** Markdown, one paragraph each: what was measured, and how. */
   readonly notes: readonly string[];
 }
 
 export interface Row {
   readonly name: string;
-  /** datapath itself: drawn so that it is found at once. */
+  /** datapath itself: it is highlighted. */
   readonly ours?: boolean;
-  /** One per column; null where there is nothing to measure, or it is beyond what can be waited for. */
+  /** One for each column; null when it was not measured. */
   readonly figures: readonly (Figure | null)[];
 }
 
-/** What was to be reached. */
+/** A cost that datapath must not exceed. */
 export interface Target {
   readonly text: string;
   readonly met: boolean;
-  /** The figures that say so. */
+  /** The figures that decide it. */
   readonly measured: string;
 }
 
 export interface Outcome {
   readonly tables: readonly Table[];
   readonly targets: readonly Target[];
-  /** Markdown: what bounds each figure now, with the reasoning or the profile that shows it. */
+  /** Markdown: what bounds each figure, with the reasoning or the profile behind it. */
   readonly bounds: string;
-  /** Of what is compared: "haproxy" → "2.6.12". */
+  /** Versions of the software compared: "haproxy" → "2.6.12". */
   readonly versions: Readonly<Record<string, string>>;
 }
 
 export interface Context {
-  /** A look at whether it runs, in seconds: fewer columns and rounds. Its figures are not for keeping. */
+  /** Few columns and rounds, in seconds: does the suite run? Its figures are not exact. */
   readonly quick: boolean;
-  /** Progress, for who waits. */
+  /** Shows progress. */
   readonly log: (line: string) => void;
 }
 
-/** Runs in a sandbox (tools/sandbox), as root, with `dp` built. Leaves nothing behind. */
+/** Runs in a sandbox (tools/sandbox), as root, with `dp` built. Removes all it made. */
 export interface Suite {
   readonly id: string;
   readonly title: string;

@@ -1,4 +1,4 @@
-/** Every suite once, quickly: that it works and what it hands back, never how fast anything was. */
+/** Runs every suite once, quickly, and checks its results for completeness, never for speed. */
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { SUITES } from "./suites.ts";
 
 for (const [id, load] of Object.entries(SUITES)) {
   describe(id, () => {
-    test("measures every contender in every column, and says what bounds it", async () => {
+    test("measures every contender in every column, and explains what bounds it", async () => {
       const suite = await load();
       expect(suite.id).toBe(id);
       const { tables, targets, bounds } = await suite.run({ quick: true, log: () => {} });
@@ -21,7 +21,7 @@ for (const [id, load] of Object.entries(SUITES)) {
           const values = figures.flatMap((figure) => (figure === null ? [] : [...figure.rounds, figure.value]));
           expect([name, values.filter((value) => !Number.isFinite(value))]).toEqual([name, []]);
         }
-        expect(plot(table)).not.toContain("NaN");
+        expect(plot(table, "")).not.toContain("NaN");
       }
       expect(targets.length).toBeGreaterThan(0);
       for (const { measured } of targets) expect(measured).not.toMatch(/NaN|undefined/);
@@ -31,7 +31,7 @@ for (const [id, load] of Object.entries(SUITES)) {
   });
 }
 
-test("the ports of containers that are there are spread evenly over all", () => {
+test("ports with a container are spread evenly over all ports", () => {
   const { all, real } = choosePorts(1000, 10);
   expect(all).toHaveLength(1000);
   expect(new Set(all.map(({ port }) => port)).size).toBe(1000);
@@ -41,8 +41,8 @@ test("the ports of containers that are there are spread evenly over all", () => 
   expect(choosePorts(10, 10).real).toHaveLength(10);
 });
 
-test("a suite that there is not is named, with those there are", () => {
+test("an unknown suite is refused, with the names of all suites", () => {
   const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, "bench.ts"), "speed"]);
-  expect(String(stderr)).toContain("there is no suite speed; there are: packet, path, egress, control");
+  expect(String(stderr)).toContain("unknown suite: speed; suites are: packet, path, egress, control");
   expect(status).toBe(2);
 });

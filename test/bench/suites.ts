@@ -1,8 +1,8 @@
 import type { Suite } from "./suite.ts";
 
 /**
- * All there are, in the order in which they are run and told of. Loaded when they are asked for. Last comes what leaves
- * the kernel with work for minutes: it takes ten thousand namespaces down.
+ * All suites, in the order in which they run and are listed; loaded when they are needed. `control` is the last: after
+ * it the kernel is busy for minutes with the deletion of ten thousand namespaces.
  */
 export const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   packet: async () => (await import("./packet/packet.ts")).packet,

@@ -103,7 +103,7 @@ test("one line that cannot be keeps all of them from being added, and says which
 test("interrupted while it waits for its turn, it says so and has changed nothing", async () => {
   await using net = await Internet.create({ containers: ["one"] });
   await net.dp.must("load");
-  const holder = net.host.spawn(["flock", "--no-fork", net.dp.pinRoot, "sleep", "1000"]);
+  const holder = net.host.spawn(["flock", "--no-fork", `${net.dp.pinRoot}/progs`, "sleep", "1000"]);
   while ((await net.dp.run("load", "--wait", "0")).code === 0) await Bun.sleep(20);
   const batch = fileOf([{ port: "auto", netns: net.container("one").name }]);
   const waiting = net.host.spawn(net.dp.command("add-server", "--batch", batch));

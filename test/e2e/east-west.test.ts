@@ -96,7 +96,9 @@ class Neighbourhood implements AsyncDisposable {
     );
   }
 
-  /** Tries something until a packet of it is dropped, for this reason and no other; no packet of it may have arrived. */
+  /**
+   * Tries something until a packet of it is dropped, for this reason and no other; no packet of it may have arrived.
+   */
   async isDropped(from: Name, to: Name, reason: string, start: () => Program): Promise<void> {
     const before = await this.drops(from);
     const visitors = this.visitors(to);

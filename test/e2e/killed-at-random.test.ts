@@ -116,7 +116,9 @@ test(`killed at ${KILLS} random times: what was done stays, and nothing else is 
   expect(difference(nothing, await shape())).toEqual([]);
 });
 
-/** After `dp repair` there are exactly the servers that are known to be there, perhaps unknown ones, and all are whole. */
+/**
+ * After `dp repair` there are exactly the servers that are known to be there, perhaps unknown ones, and all are whole.
+ */
 async function inspect(net: Internet, known: Known, log: readonly string[]): Promise<void> {
   // Repairs first: a pending server counts for nothing.
   await net.dp.run("repair");

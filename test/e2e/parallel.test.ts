@@ -95,7 +95,7 @@ test("two hundred servers are added, changed about and deleted at once: every on
 test("who waits in vain for another change is told which process it is, at once if it will not wait", async () => {
   await using net = await Internet.create();
   await net.dp.must("load");
-  const holder = net.host.spawn(["flock", "--no-fork", net.dp.pinRoot, "sleep", "1000"]);
+  const holder = net.host.spawn(["flock", "--no-fork", `${net.dp.pinRoot}/progs`, "sleep", "1000"]);
   const held = async () => (await net.dp.run("load", "--wait", "0")).code !== 0;
   while (!(await held())) await Bun.sleep(20);
   const who = `process ${holder.pid} (sleep 1000)`;
@@ -112,7 +112,7 @@ test("who waits in vain for another change is told which process it is, at once 
   for (const args of changes) {
     const { code, stdout, stderr } = await net.dp.run(...args, "--wait", "0");
     expect([args, code, stdout]).toEqual([args, 7, ""]);
-    expect(stderr).toContain(`${net.dp.pinRoot}: ${who} is changing it\nhint: `);
+    expect(stderr).toContain(`${net.dp.pinRoot}/progs: ${who} is changing it\nhint: `);
   }
   const { stderr } = await net.dp.run("del-server", "--all", "--wait", "2");
   expect(stderr).toContain(`warning: waiting for ${who}`);

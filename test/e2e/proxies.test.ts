@@ -67,7 +67,10 @@ async function get(container: NetworkNamespace, address: string, host: string): 
   return stdout;
 }
 
-/** Fetches a page from each of the servers, which must see the host ask for the name. The private one must see no request. */
+/**
+ * Fetches a page from each of the servers, which must see the host ask for the name. The private one must see no
+ * request.
+ */
 async function expectPages(net: Internet, host: string, refused: (answer: string) => void): Promise<void> {
   const requests = (server: Program) => server.events.filter(({ event }) => event === "request");
   const request = { url: `http://${host}/page`, from: PUBLIC_ADDRESS };

@@ -9,15 +9,32 @@ export type IpObject = Record<string, unknown>;
 /** The names of all namespaces that this process made. */
 const made: string[] = [];
 
+/** Who administers a network namespace: the host's root, or root of a user namespace of its own, as in a container. */
+export type Owner = "host" | "container";
+
+/** The command that makes a network namespace in a user namespace of its own. */
+export function makeContainerNamespace(name: string): string[] {
+  const script = [
+    "coproc unshare --user --map-root-user --net sh -c 'echo made; read -r _'",
+    'read -r _ <&"${COPROC[0]}"',
+    'ip netns attach "$0" "$COPROC_PID"',
+    // bash would execute the last command in its own place, and end the process that holds the namespace.
+    ":",
+  ];
+  return ["bash", "-ec", script.join("\n"), name];
+}
+
 /** A network namespace with a random name that `ip netns` knows. Its loopback interface is down. */
 export class NetworkNamespace implements Disposable {
   readonly name = `dptest-${randomBytes(4).toString("hex")}`;
   readonly path = `/run/netns/${this.name}`;
   #fd: Fd | undefined;
 
-  constructor() {
+  constructor(owner: Owner = "host") {
     made.push(this.name);
-    run("ip", "netns", "add", this.name);
+    const [program = "", ...args] =
+      owner === "host" ? ["ip", "netns", "add", this.name] : makeContainerNamespace(this.name);
+    run(program, ...args);
   }
 
   /** A namespace with a veth pair in it, both ends down: `dp0` and `dp1`. */

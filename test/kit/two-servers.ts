@@ -8,13 +8,14 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { DpConfig } from "@dp/bpf";
+import { type DpConfig, HOST_PEER_MAC } from "@dp/bpf";
 import { type Fd, openNetns } from "@dp/sys";
+
+export { HOST_PEER_MAC };
 
 /** The interfaces that are not a server's. */
 export const UPLINK = { index: 10, mac: "02:aa:00:00:00:01" };
 export const STRANGER = { index: 30, mac: "02:aa:00:00:00:02" };
-export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
 export const PUBLIC_ADDRESS = "203.0.113.10";
 
 /** A server with one forward. See write-server.ts for more of them. */

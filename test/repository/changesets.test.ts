@@ -24,7 +24,7 @@ function changedPackages(files: readonly string[]): string[] {
     const [, name] = /^packages\/([^/]+)\/src\//.exec(path) ?? [];
     if (name !== undefined) return [`@dp/${name}`];
     // The compiled programs are in @dp/bpf.
-    return /^bpf\//.test(path) ? ["@dp/bpf"] : [];
+    return path.startsWith("bpf/") ? ["@dp/bpf"] : [];
   });
   return [...new Set(names)].sort();
 }

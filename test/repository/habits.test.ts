@@ -15,6 +15,13 @@ test("a file or folder is named after what it holds", () => {
   expect(found).toEqual([]);
 });
 
+const CONFLICT = /^(?:<{7}|>{7}) /m;
+
+test("no merge is left unresolved", () => {
+  expect(CONFLICT.test(`one\n${"<".repeat(7)} HEAD\ntwo\n`)).toBe(true);
+  expect(files.filter((path) => CONFLICT.test(read(path)))).toEqual([]);
+});
+
 test("comments are at most 120 columns wide: code is the formatters' business", () => {
   const sources = files.filter((path) => /\.(ts|c|h|sh)$/.test(path) && !path.endsWith(".gen.ts"));
   const wide = sources.flatMap((path) =>

@@ -4,7 +4,8 @@
  *   this namespace                         peer
  *   ex0 10.99.0.1  <-------------------->  ex1 10.99.0.2
  *
- * 25 datagrams go to a port without a listener, and as many refusals by ICMP come back, as far as the kernel sends them.
+ * 25 datagrams go to a port without a listener, and as many refusals by ICMP come back, as far as the kernel sends
+ * them.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";

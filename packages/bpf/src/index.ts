@@ -6,6 +6,7 @@
 export { Btf, BtfError, type BtfEnumerator, type BtfMember, type BtfType } from "./btf.ts";
 export { checkLayouts } from "./check.ts";
 export { ElfError, elfSection, type ElfSection, elfSections } from "./elf.ts";
+export { HOST_PEER_MAC } from "./host-peer-mac.ts";
 export type { LayoutMismatch } from "./layout/check.ts";
 export { be32, u32 } from "./layout/codec.ts";
 export type {

@@ -354,6 +354,7 @@ export const dpRecordForward: wire.StructLayout<DpRecordForward> = {
 export interface DpRecord {
   state: number;
   network: number;
+  trusted: number;
   createdAt: bigint;
   netnsCookie: bigint;
   netnsInode: bigint;
@@ -372,7 +373,8 @@ export interface DpRecord {
 function readDpRecord(view: DataView, at: number): DpRecord {
   return {
     state: view.getUint32(at, true),
-    network: view.getUint32(at + 4, true),
+    network: view.getUint16(at + 4, true),
+    trusted: view.getUint16(at + 6, true),
     createdAt: view.getBigUint64(at + 8, true),
     netnsCookie: view.getBigUint64(at + 16, true),
     netnsInode: view.getBigUint64(at + 24, true),
@@ -395,7 +397,8 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
   size: 1936,
   fields: [
     { name: "state", offset: 0, size: 4, type: "__u32" },
-    { name: "network", offset: 4, size: 4, type: "__u32" },
+    { name: "network", offset: 4, size: 2, type: "__u16" },
+    { name: "trusted", offset: 6, size: 2, type: "__u16" },
     { name: "created_at", offset: 8, size: 8, type: "__u64" },
     { name: "netns_cookie", offset: 16, size: 8, type: "__u64" },
     { name: "netns_inode", offset: 24, size: 8, type: "__u64" },
@@ -417,7 +420,8 @@ export const dpRecord: wire.StructLayout<DpRecord> = {
   write(value) {
     const view = wire.blank(1936);
     wire.setU32(view, 0, value.state, "dp_record.state");
-    wire.setU32(view, 4, value.network, "dp_record.network");
+    wire.setU16(view, 4, value.network, "dp_record.network");
+    wire.setU16(view, 6, value.trusted, "dp_record.trusted");
     wire.setU64(view, 8, value.createdAt, "dp_record.created_at");
     wire.setU64(view, 16, value.netnsCookie, "dp_record.netns_cookie");
     wire.setU64(view, 24, value.netnsInode, "dp_record.netns_inode");

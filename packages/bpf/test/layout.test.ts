@@ -3,6 +3,7 @@
  * `__be16` and `__be32` in network order, addresses of either family in 16 bytes.
  */
 import { expect, test } from "bun:test";
+import { isIPv6 } from "node:net";
 import fc from "fast-check";
 import {
   be32,
@@ -48,6 +49,7 @@ import {
   structLayouts,
   u32,
 } from "../src/index.ts";
+import { setIpv6 } from "../src/layout/address.ts";
 
 interface Golden {
   readonly codec: Codec<unknown>;
@@ -463,6 +465,35 @@ test("text that is no address is refused", () => {
     expect(write(addr)).toThrow(`dp_answer_source.addr: ${JSON.stringify(addr)} is not an IPv6 address`);
   }
   expect(write("::ffff:10.0.0.1")).toThrow("is an IPv4-mapped address: write it dotted");
+});
+
+test("an IPv6 address without a zone is taken exactly when node:net takes it", () => {
+  const setting = (text: string) => () => setIpv6(new DataView(new ArrayBuffer(16)), 0, text, "addr");
+  const pieces = fc.constantFrom(
+    ":",
+    "::",
+    "0",
+    "1f",
+    "FFFF",
+    "12345",
+    ".",
+    "10.0.0.1",
+    "256.1.1.1",
+    "01.1.1.1",
+    "g",
+    " ",
+  );
+  const almost = fc.array(pieces, { maxLength: 18 }).map((some) => some.join(""));
+  fc.assert(
+    fc.property(fc.oneof(almost, fc.ipV6()), (text) => {
+      if (isIPv6(text)) setting(text)();
+      else expect(setting(text)).toThrow(RangeError);
+    }),
+  );
+  for (const text of ["1:2:3:4:5:6:7::", "1:2:3:4:5:6:1.2.3.4", "::"]) setting(text)();
+  for (const text of ["1:2:3:4:5:6:7:8::", "1:2:3:4:5:6:7:1.2.3.4", "1.2.3.4::", "1::2::3", "::1%lo", ""]) {
+    expect(setting(text)).toThrow(RangeError);
+  }
 });
 
 test("a MAC address is taken in either case, given in lower case, and nothing else passes for one", () => {

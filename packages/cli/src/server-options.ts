@@ -108,6 +108,11 @@ export const SERVER_OPTIONS: Readonly<Record<ServerOptionKey, ServerOption>> = {
     description: "the interface in the container (default eth0)",
   },
   mtu: { flag: "--mtu", type: NUMBER, metavar: "N", description: "the MTU in bytes (default: the uplink's)" },
+  trusted: {
+    flag: "--trusted",
+    type: YES_OR_NO,
+    description: "also a container that could administer the host's network",
+  },
   force: { flag: "--force", type: YES_OR_NO, description: "also take a port of the host's ephemeral range" },
 };
 

@@ -4,11 +4,11 @@ import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
 import { HostNamespace, requireExecutable, type Running } from "./support/host-namespace.ts";
 
 requireExecutable();
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 /** Waits for a line, and returns it. */
 async function line(agent: Running, pattern: RegExp): Promise<string> {
-  for (let tries = 0; tries < 1000; tries++) {
+  for (let tries = 0; tries < 5000; tries++) {
     const found = agent.lines.find((each) => pattern.test(each));
     if (found !== undefined) return found;
     await Bun.sleep(20);

@@ -104,6 +104,7 @@ describe("on a host", () => {
       createdAt: expect.any(String) as string,
       owner: "cli",
       network: "own",
+      trusted: false,
       container: null,
       netns: `/run/netns/${container}`,
       forwards: [

@@ -40,6 +40,7 @@ const LOBBY: Server = {
   createdAt: "2026-01-01T00:00:00.000Z",
   owner: "cli",
   network: "own",
+  trusted: false,
   container: null,
   netns: "/run/netns/lobby",
   forwards: [FORWARD],

@@ -4,6 +4,7 @@
  *
  * @module @dp/core
  */
+export { HOST_PEER_MAC } from "@dp/bpf";
 export { LibbpfError, MapFullError, type SetMode, VerifierError } from "./libbpf/index.ts";
 export { type BlockOptions, type BlockSelector, type ConnectionBlock } from "./objects/programs/connection-block.ts";
 export { type Interface, readInterface, toVethPeer } from "./objects/interface.ts";

@@ -73,7 +73,7 @@ describe("TCX links", () => {
     });
   });
 
-  test("tell what they are on, and what they run", () => {
+  test("report their hook and their program", () => {
     const [program] = programs();
     const ifindex = namespace.index("dp1");
     namespace.inside(() => {
@@ -124,7 +124,7 @@ describe("TCX links", () => {
     });
   });
 
-  test("outlive their interface, but do nothing any more", () => {
+  test("outlive their interface, without effect", () => {
     const [one, two] = programs();
     const ifindex = namespace.index("dp0");
     namespace.inside(() => {
@@ -139,7 +139,7 @@ describe("TCX links", () => {
     });
   });
 
-  test("say what is wrong with what they are asked", () => {
+  test("fail with the reason for wrong arguments", () => {
     const [one] = programs();
     const ifindex = namespace.index("dp0");
     namespace.inside(() => {
@@ -147,7 +147,7 @@ describe("TCX links", () => {
       expect(attach({ ifindex: 9999 })).toThrow(
         "attach count_hits to the ingress of interface 9999: no such interface",
       );
-      expect(attach({ direction: "sideways" })).toThrow('its direction is "ingress" or "egress", not sideways');
+      expect(attach({ direction: "sideways" })).toThrow('the direction must be "ingress" or "egress", not sideways');
       expect(attach({ expectedRevision: 77n })).toThrow("the programs on that hook have changed meanwhile");
       using link = attach({ expectedRevision: queryTcx(ifindex, "ingress").revision })();
       expect(link.attached).toBe(true);
@@ -235,12 +235,12 @@ test("an interface's index is found by its name, in the namespace of the caller"
   namespace.inside(() => {
     expect(interfaceIndex("dp0")).toBe(namespace.index("dp0"));
     expect(thrown(DatapathError, () => interfaceIndex("none")).message).toBe(
-      "find interface none: there is none of that name in this network namespace",
+      "find interface none: nothing has this name in this network namespace",
     );
   });
 });
 
-test("what is in the kernel is listed by its ids", () => {
+test("programs, maps and links in the kernel are listed by id", () => {
   const [program] = programs();
   const ifindex = namespace.index("dp0");
   namespace.inside(() => {
@@ -306,7 +306,7 @@ describe("cgroup links", () => {
     expect(folder.closed).toBe(false);
   });
 
-  test("outlive their cgroup, but do nothing any more", async () => {
+  test("outlive their cgroup, without effect", async () => {
     using cgroup = new Cgroup();
     using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
     using link = attachCgroup({
@@ -321,7 +321,7 @@ describe("cgroup links", () => {
     expect(thrown(SyscallError, () => link.update(hooks.program("allow_connect"))).errno).toBe(Errno.ENOLINK);
   });
 
-  test("refuse what is no cgroup, what is not there, and programs of another type", () => {
+  test("refuse other folders, missing folders, and programs of another type", () => {
     using cgroup = new Cgroup();
     using hooks = BpfObject.open(fixture("cgroup"), { name: "cgroup" }).load();
     const program = hooks.program("refuse_connect");
@@ -333,7 +333,7 @@ describe("cgroup links", () => {
     };
     expect(refused({ cgroup: "/tmp" })).toEqual([
       "EBADF",
-      "it is no cgroup: `findmnt -t cgroup2` shows where those are",
+      "it is not a cgroup: `findmnt -t cgroup2` shows where those are",
     ]);
     expect(refused({ cgroup: "/no/such/folder" })).toEqual(["ENOENT", undefined]);
     const hint = 'is it a program for inet4Connect? Its SEC() says what it is for, as in SEC("cgroup/connect4")';
@@ -349,7 +349,7 @@ describe("iterators", () => {
     return open.load();
   }
 
-  /** Some hardened kernels refuse every program that may write into the maps it walks. */
+  /** Some hardened kernels load no program that may write into the maps it walks. */
   const refusal = (() => {
     try {
       load("each_entry").close();
@@ -382,7 +382,7 @@ describe("iterators", () => {
     });
   } else {
     // test/vm walks them in Debian's kernels.
-    test("over a given map are refused by this kernel, and the error does not blame the verifier", () => {
+    test("over a given map are not loaded by this kernel, and the error does not blame the verifier", () => {
       expect(refusal).toMatchObject({ name: "SyscallError", errno: Errno.EPERM, code: "UNSUPPORTED" });
       expect(refusal).toMatchObject({ hint: expect.stringContaining("this kernel does not load such a program") });
     });

@@ -15,14 +15,21 @@ import { Bpffs } from "@dp/test-kit/bpffs.ts";
 import { Cgroup } from "@dp/test-kit/cgroup.ts";
 import { NetworkNamespace } from "@dp/test-kit/network-namespace.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
-import { entryOf, type HostConfig, type Objects, readInterface, type ServerRecord, toVethPeer } from "../src/index.ts";
+import {
+  entryOf,
+  HOST_PEER_MAC,
+  type HostConfig,
+  type Objects,
+  readInterface,
+  type ServerRecord,
+  toVethPeer,
+} from "../src/index.ts";
 import { type OpenObject, u64 } from "../src/libbpf/index.ts";
 import { loadBuild } from "../src/objects/upgrade/open.ts";
 import { CONFIG, LOBBY } from "./support/lobby.ts";
 
 requireRoot();
 
-const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
 const CONTAINER_MAC = "02:00:00:00:00:0a";
 const WEB = "198.51.100.80";
 /** The id of the container's server. */

@@ -1,4 +1,6 @@
-/** The records of servers in real maps: found by what they have, also after a command was killed while it wrote them. */
+/**
+ * The records of servers in real maps: found by what they have, also after a command was killed while it wrote them.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { DatapathError, SyscallError } from "@dp/sys";
 import { Bpffs } from "@dp/test-kit/bpffs.ts";

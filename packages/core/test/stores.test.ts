@@ -176,17 +176,22 @@ describe("host peers and uplinks", () => {
 
   test("that are elsewhere tell that what is loaded is for another namespace", () => {
     const [hostPeers, uplinks] = [new HostPeers(maps.hostPeers), new Uplinks(maps.uplinks)];
+    const containers = new Containers(maps.containers);
+    const foreign = () => foreignInterface(uplinks, containers, hostPeers);
     using other = NetworkNamespace.withPair();
     for (let pair = 0; pair < 4; pair++) other.addPair(`a${pair}`, `b${pair}`);
     const index = other.index("b3");
     other.inside(() => {
-      for (let id = 1; id <= 20; id++) hostPeers.set(id, index);
+      for (let id = 1; id <= 20; id++) {
+        containers.set(`10.2.0.${id}`, { server: id, hostPeer: index });
+        hostPeers.set(id, index);
+      }
     });
-    expect(other.inside(() => foreignInterface(uplinks, hostPeers))).toBeUndefined();
-    expect(namespace.inside(() => foreignInterface(uplinks, hostPeers))).toBe(index);
+    expect(other.inside(foreign)).toBeUndefined();
+    expect(namespace.inside(foreign)).toBe(index);
     for (let id = 1; id <= 20; id++) hostPeers.delete(id);
     other.inside(() => uplinks.set(index));
-    expect(namespace.inside(() => foreignInterface(uplinks, hostPeers))).toBe(index);
+    expect(namespace.inside(foreign)).toBe(index);
   });
 });
 

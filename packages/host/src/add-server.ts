@@ -37,7 +37,7 @@ const MTU_RANGE = [68, 65535] as const;
  */
 export async function addServer(options: AddServerOptions): Promise<Server> {
   const op = opOf(options);
-  checkOptions(options, op);
+  during(op, () => checkOptions(options));
   requirePrivileges(op);
   // Before the lock: a container engine takes its time.
   const { container } = options;
@@ -60,9 +60,9 @@ interface Addition {
 function add({ objects, host, options, found, op }: Addition): Server {
   using namespace = openAsked(options, found);
   using inside = Netlink.open({ netns: namespace.fd });
-  const plan = planServer({ objects, host, inside, namespace, container: found?.container, options, op });
+  const plan = planServer({ objects, host, inside, namespace, container: found?.container, options });
   const record = connectServer(plan, { objects, host, inside, options }, op);
-  return toServer(record, host.link(record.hostPeer.ifindex), namesOf(host));
+  return toServer(record, true, namesOf(host));
 }
 
 export interface AddServersOptions extends HostOptions {
@@ -86,7 +86,9 @@ export async function addServers(
   options: AddServersOptions = {},
 ): Promise<AddedServer[]> {
   const op = "add servers";
-  servers.forEach((server, index) => checkOptions(server, `add server ${index + 1} of ${servers.length}`));
+  servers.forEach((server, index) =>
+    during(`add server ${index + 1} of ${servers.length}`, () => checkOptions(server)),
+  );
   requirePrivileges(op);
   const found = new Map<ServerOptions, ContainerNamespace | { error: unknown }>();
   for (const server of servers) {
@@ -128,20 +130,20 @@ function opOf({ port }: ServerOptions): string {
   return port === "auto" ? "add a server" : `add server ${port}`;
 }
 
-function checkOptions(options: ServerOptions, op: string): void {
+function checkOptions(options: ServerOptions): void {
   const { port, name, group, owner, address, containerAddress, gatewayAddress, ifname, containerPort, mtu } = options;
-  if (port !== "auto") checkPort(port, "the port", op);
-  if (containerPort !== undefined) checkPort(containerPort, "the container port", op);
-  if (name !== undefined) checkServerName(name, op);
-  if (owner !== undefined) checkOwner(owner, op);
-  if (group !== undefined) checkName(group, "the group", op);
-  if (address !== undefined) checkAddress(address, "the public address", op);
-  if (containerAddress !== undefined) checkAddress(containerAddress, "the container address", op);
-  if (gatewayAddress !== undefined) checkAddress(gatewayAddress, "the gateway's address", op);
-  if (ifname !== undefined) checkInterfaceName(ifname, op);
-  if (mtu !== undefined) checkNumber(mtu, ...MTU_RANGE, "the MTU", op);
+  if (port !== "auto") checkPort(port, "the port");
+  if (containerPort !== undefined) checkPort(containerPort, "the container port");
+  if (name !== undefined) checkServerName(name);
+  if (owner !== undefined) checkOwner(owner);
+  if (group !== undefined) checkName(group, "the group");
+  if (address !== undefined) checkAddress(address, "the public address");
+  if (containerAddress !== undefined) checkAddress(containerAddress, "the container address");
+  if (gatewayAddress !== undefined) checkAddress(gatewayAddress, "the gateway's address");
+  if (ifname !== undefined) checkInterfaceName(ifname);
+  if (mtu !== undefined) checkNumber(mtu, ...MTU_RANGE, "the MTU");
   if ((options.netns === undefined) === (options.container === undefined)) {
-    throw new DatapathError("BAD_USAGE", op, "expected either a network namespace or a container", {
+    throw new DatapathError("BAD_USAGE", undefined, "expected either a network namespace or a container", {
       hint: "--netns PATH, NAME or pid:N, or --container NAME",
     });
   }

@@ -51,9 +51,9 @@ const CHECK_MS = 60_000;
 const ROOM = 8 * 1024 * 1024;
 
 /**
- * Does what {@link repair} does whenever the kernel reports a change that may concern a server: an interface was deleted or
- * changed, an address or a route of the host was added or deleted. It also runs once a minute, because the kernel does
- * not report everything (a program that is detached, changes inside a container).
+ * Does what {@link repair} does whenever the kernel reports a change that may concern a server: an interface was
+ * deleted or changed, an address or a route of the host was added or deleted. It also runs once a minute, because the
+ * kernel does not report everything (a program that is detached, changes inside a container).
  *
  * It keeps no state of its own: it can be killed and started again at any time, and run beside any other command.
  *

@@ -1,11 +1,12 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
+import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
-import { findHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { removeServer } from "./server/remove.ts";
 import { checkSelector, describeSelector, findServer, requireServer, type ServerSelector } from "./server/select.ts";
@@ -21,7 +22,8 @@ export interface DelServerOptions extends HostOptions {
  * Removes servers, whatever is left of them: it also works when the container is gone.
  *
  * @returns those that were removed, as they were
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a selector that several servers match; `FAILED` when
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `BAD_USAGE` for a selector that several servers match;
+ *   `FAILED` when
  *   something could not be removed, after everything else was
  */
 export async function delServer(
@@ -30,11 +32,11 @@ export async function delServer(
 ): Promise<Server[]> {
   const all = "all" in selector;
   const op = `delete ${all ? "all servers" : describeSelector(selector)}`;
-  if (!all) checkSelector(selector, op);
+  if (!all) during(op, () => checkSelector(selector));
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using netlink = Netlink.open();
-    const chosen = all ? objects.records.all() : select(objects, selector, options.ifExists ?? false, op);
+    const chosen = all ? objects.records.all() : select(objects, selector, options.ifExists ?? false);
     const removed = removeServers(objects, netlink, chosen, options, op);
     recoverChanges(objects, netlink, options);
     if (all) tidyRecords(objects, options);
@@ -42,9 +44,9 @@ export async function delServer(
   });
 }
 
-function select(objects: Objects, selector: ServerSelector, ifExists: boolean, op: string): ServerRecord[] {
-  if (!ifExists) return [requireServer(objects, selector, op)];
-  const found = findServer(objects, selector, op);
+function select(objects: Objects, selector: ServerSelector, ifExists: boolean): ServerRecord[] {
+  if (!ifExists) return [requireServer(objects, selector)];
+  const found = findServer(objects, selector);
   return found === undefined ? [] : [found];
 }
 
@@ -59,7 +61,7 @@ export function removeServers(
   const failures: unknown[] = [];
   const removed: Server[] = [];
   for (const record of records) {
-    const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
+    const server = toServer(record, hasHostPeer(objects, record, netlink), namesOf(netlink));
     try {
       removeServer(objects, netlink, record, options);
       removed.push(server);

@@ -1,5 +1,6 @@
 import { DatapathError } from "@dp/sys";
 import { type DoctorCheck, error, type Verdict, warning } from "./doctor/check.ts";
+import { checkContainers } from "./doctor/containers.ts";
 import { checkFirewall, readRuleset } from "./doctor/firewall.ts";
 import { checkHooks } from "./doctor/hooks.ts";
 import { checkHostPeers } from "./doctor/host-peers.ts";
@@ -9,6 +10,7 @@ import { checkLibbpf } from "./doctor/libbpf.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";
+import { checkNeighbours } from "./doctor/neighbours.ts";
 import { checkPortRange } from "./doctor/ports.ts";
 import { checkPrivileges } from "./doctor/privileges.ts";
 import { checkForwarding, checkRpFilter } from "./doctor/routing.ts";
@@ -50,7 +52,9 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     check("mac-address-policy", checkMacAddressPolicy),
     privileged("loaded", () => checkLoaded(view)),
     privileged("host-peers", () => checkHostPeers(view)),
+    privileged("containers", () => checkContainers(view)),
     privileged("hooks", () => checkHooks(view)),
+    check("neighbours", checkNeighbours),
     privileged("rp-filter", () => checkRpFilter(view)),
     privileged("ip-forward", () => checkForwarding(view, ruleset)),
     privileged("firewall", () => checkFirewall(view, ruleset)),

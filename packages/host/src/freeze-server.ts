@@ -1,16 +1,17 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Objects, serverLabel, type ServerRecord } from "@dp/core";
-import { type Link, Netlink } from "@dp/netlink";
+import { Netlink } from "@dp/netlink";
 import { DatapathError, type Fd, isCgroup2 } from "@dp/sys";
 import { openServerNetns, processesIn } from "./container/processes.ts";
+import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
-import { findHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
 import { blockName, type Server, toServer } from "./server/server.ts";
@@ -48,46 +49,45 @@ export interface FrozenServer extends Server {
  */
 export async function freezeServer(selector: ServerSelector, options: FreezeServerOptions = {}): Promise<FrozenServer> {
   const op = `freeze ${describeSelector(selector)}`;
-  checkSelector(selector, op);
-  checkCgroup(options.cgroup, op);
+  during(op, () => checkSelector(selector));
+  during(op, () => checkCgroup(options.cgroup));
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector, op);
+    const record = presentServer(objects, host, selector);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
     objects.requireSockDestroy();
     using netns = openServerNetns(record);
-    const cgroup = chooseCgroup(record, options, op);
-    return carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op });
+    const cgroup = chooseCgroup(record, options);
+    return carryOut({ objects, host, record, netns, cgroup, options, op });
   });
 }
 
 /** A server with its container. Throws `DatapathError` `NO_SUCH_SERVER`, or `FAILED` when the container is gone. */
-export function presentServer(
-  objects: Objects,
-  host: Netlink,
-  selector: ServerSelector,
-  op: string,
-): { record: ServerRecord; hostPeer: Link } {
-  const record = requireServer(objects, selector, op);
-  const hostPeer = findHostPeer(objects, record, host);
-  if (hostPeer !== undefined) return { record, hostPeer };
-  throw new DatapathError("FAILED", op, `the container of ${serverLabel(record)} is gone, and its interface with it`, {
-    hint: `take it out: dp del-server ${record.name}`,
-  });
+export function presentServer(objects: Objects, host: Netlink, selector: ServerSelector): ServerRecord {
+  const record = requireServer(objects, selector);
+  if (hasHostPeer(objects, record, host)) return record;
+  throw new DatapathError(
+    "FAILED",
+    undefined,
+    `the container of ${serverLabel(record)} is gone, and its interface with it`,
+    {
+      hint: `take it out: dp del-server ${record.name}`,
+    },
+  );
 }
 
-function checkCgroup(cgroup: string | undefined, op: string): void {
+function checkCgroup(cgroup: string | undefined): void {
   if (cgroup === undefined || isCgroup2(cgroup)) return;
-  throw new DatapathError("BAD_USAGE", op, `${cgroup} is not a folder of a cgroup2 mount`, {
+  throw new DatapathError("BAD_USAGE", undefined, `${cgroup} is not a folder of a cgroup2 mount`, {
     hint: "see where it is mounted: findmnt -t cgroup2",
   });
 }
 
-function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOptions, op: string): string {
+function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOptions): string {
   const processes = processesIn(record.netns.inode).flatMap((pid) => {
     const path = cgroupOfProcess(pid);
     return path === undefined ? [] : [{ pid, path }];
@@ -100,13 +100,18 @@ function chooseCgroup(record: ServerRecord, { cgroup, warn }: FreezeServerOption
   const hint = `name the container's cgroup: dp freeze ${record.name} --cgroup PATH`;
   const common = commonCgroup(processes.map(({ path }) => path));
   if (common === undefined) {
-    throw new DatapathError("FAILED", op, `no process is in ${record.netns.path} to tell the container's cgroup by`, {
-      hint,
-    });
+    throw new DatapathError(
+      "FAILED",
+      undefined,
+      `no process is in ${record.netns.path} to tell the container's cgroup by`,
+      {
+        hint,
+      },
+    );
   }
   if (common === "/") {
     const reason = `the processes in ${record.netns.path} have no cgroup to themselves: ${list(processes)}`;
-    throw new DatapathError("FAILED", op, reason, { hint });
+    throw new DatapathError("FAILED", undefined, reason, { hint });
   }
   return cgroupFolder(common);
 }
@@ -131,7 +136,6 @@ interface Plan {
   objects: Objects;
   host: Netlink;
   record: ServerRecord;
-  hostPeer: Link;
   netns: Fd;
   cgroup: string;
   options: FreezeServerOptions;
@@ -139,7 +143,7 @@ interface Plan {
 }
 
 /** New connections are blocked first, then existing ones are destroyed. */
-function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op }: Plan): FrozenServer {
+function carryOut({ objects, host, record, netns, cgroup, options, op }: Plan): FrozenServer {
   const frozen: ServerRecord = { ...record, state: "frozen" };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
@@ -166,6 +170,6 @@ function carryOut({ objects, host, record, hostPeer, netns, cgroup, options, op 
     );
     const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
     const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
-    return { ...toServer(frozen, hostPeer, namesOf(host)), cgroup, destroyed: { tcp, udp } };
+    return { ...toServer(frozen, true, namesOf(host)), cgroup, destroyed: { tcp, udp } };
   });
 }

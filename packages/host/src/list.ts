@@ -1,9 +1,10 @@
 import type { Objects, ServerRecord } from "@dp/core";
 import { Netlink } from "@dp/netlink";
+import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { withLoadedUnlocked } from "./pins/open.ts";
-import { findHostPeer, presentHostPeer } from "./server/present.ts";
+import { hasHostPeer } from "./server/present.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
 import { type Server, type ServerDetails, toCount, toServer } from "./server/server.ts";
 
@@ -13,13 +14,8 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
     using netlink = Netlink.open();
-    const links = new Map(netlink.links().map((link) => [link.index, link]));
-    const uplinkName = (ifindex: number) => links.get(ifindex)?.name;
-    return objects.records
-      .all()
-      .map((record) =>
-        toServer(record, presentHostPeer(objects, record, links.get(record.hostPeer.ifindex)), uplinkName),
-      );
+    const uplinkName = namesOf(netlink);
+    return objects.records.all().map((record) => toServer(record, hasHostPeer(objects, record, netlink), uplinkName));
   });
 }
 
@@ -29,17 +25,17 @@ export async function list(options: HostOptions = {}): Promise<Server[]> {
  */
 export async function show(selector: ServerSelector, options: HostOptions = {}): Promise<ServerDetails> {
   const op = `show ${describeSelector(selector)}`;
-  checkSelector(selector, op);
+  during(op, () => checkSelector(selector));
   requirePrivileges(op);
   return withLoadedUnlocked(options, op, (objects) => {
-    const record = requireServer(objects, selector, op);
+    const record = requireServer(objects, selector);
     using netlink = Netlink.open();
     return details(objects, record, netlink);
   });
 }
 
 function details(objects: Objects, record: ServerRecord, netlink: Netlink): ServerDetails {
-  const server = toServer(record, findHostPeer(objects, record, netlink), namesOf(netlink));
+  const server = toServer(record, hasHostPeer(objects, record, netlink), namesOf(netlink));
   const traffic = objects.counters.readMany(record.forwards.map(({ counter }) => counter));
   const forwards = server.forwards.map((forward, index) => {
     const counter = record.forwards[index]?.counter;
@@ -55,7 +51,11 @@ function details(objects: Objects, record: ServerRecord, netlink: Netlink): Serv
 
 const NONE = { packets: 0n, bytes: 0n };
 
-/** Names interfaces of the host, each by a look-up of its own. */
+/** Names interfaces of the host. Each is read once. */
 export function namesOf(netlink: Netlink): (ifindex: number) => string | undefined {
-  return (ifindex) => netlink.link(ifindex)?.name;
+  const names = new Map<number, string | undefined>();
+  return (ifindex) => {
+    if (!names.has(ifindex)) names.set(ifindex, netlink.link(ifindex)?.name);
+    return names.get(ifindex);
+  };
 }

@@ -91,8 +91,8 @@ function removeStrays(options: RepairOptions, pins: readonly Finding[] = []): Re
 }
 
 /**
- * Removes what a killed first load or unload left: no server, and no configuration, which a load sets last and an unload
- * clears first.
+ * Removes what a killed first load or unload left: no server, and no configuration, which a load sets last and an
+ * unload clears first.
  */
 function takeDownUnfinished(options: RepairOptions): Finding[] {
   using objects = openPreviousLoad({ ...options, warn: undefined });
@@ -112,7 +112,7 @@ function report(options: RepairOptions, { done, remaining }: PutRight): RepairRe
     pinRoot: pinRootOf(options),
     dryRun: options.dryRun ?? false,
     removedServers: done.flatMap(({ remedy }) =>
-      remedy?.removes === undefined ? [] : toServer(remedy.removes, undefined, uplinkName),
+      remedy?.removes === undefined ? [] : toServer(remedy.removes, false, uplinkName),
     ),
     removed: of("remove"),
     repaired: of("repair"),

@@ -36,7 +36,7 @@ const OP = "status";
 /**
  * One look at everything: what is loaded, what is there, and how the two differ. It waits for a change that is under
  * way, and changes nothing.
- * Throws `DatapathError`: `UNSUPPORTED` without the privileges, `CONFLICT` when a change takes longer than the wait.
+ * Throws `DatapathError`: `UNSUPPORTED` without the privileges, `BUSY` when a change takes longer than the wait.
  */
 export async function status(options: HostOptions = {}): Promise<Status> {
   requirePrivileges(OP);

@@ -1,4 +1,5 @@
 import { Netlink } from "@dp/netlink";
+import { during } from "./during.ts";
 import { presentServer } from "./freeze-server.ts";
 import type { HostOptions } from "./host-options.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
@@ -19,22 +20,22 @@ export interface ThawedServer extends Server {
 
 /**
  * Lets players in again, and the container out: the reverse of `freezeServer`, also of one that did not finish. One
- * that is not frozen stays as it is. What players sent is counted from zero again.
+ * that is not frozen stays as it is.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when the container is gone
  */
 export async function thawServer(selector: ServerSelector, options: HostOptions = {}): Promise<ThawedServer> {
   const op = `thaw ${describeSelector(selector)}`;
-  checkSelector(selector, op);
+  during(op, () => checkSelector(selector));
   requirePrivileges(op);
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
     // What a freeze that was killed has left may refuse connections still.
     objects.sweep();
-    const { record, hostPeer } = presentServer(objects, host, selector, op);
+    const record = presentServer(objects, host, selector);
     const uplinkName = namesOf(host);
-    if (record.state !== "frozen") return { ...toServer(record, hostPeer, uplinkName), thawed: false };
+    if (record.state !== "frozen") return { ...toServer(record, true, uplinkName), thawed: false };
 
     const active = { ...record, state: "active" } as const;
     Transaction.run(op, options.onStep, (transaction) => {
@@ -43,13 +44,13 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
         () => writeEndpoints(objects, active),
         () => writeEndpoints(objects, record),
       );
-      // Last, and in one step: connections that are allowed again cannot be blocked again without knowing the cgroup. The
-      // record follows, so that a server whose connections are blocked never looks active.
+      // Last, and in one step: connections that are allowed again cannot be blocked again without knowing the cgroup.
+      // The record follows, so that a server whose connections are blocked never looks active.
       transaction.step("allow connections", () => {
         allowConnections({ objects, record });
         objects.records.set(active, "replace");
       });
     });
-    return { ...toServer(active, hostPeer, uplinkName), thawed: true };
+    return { ...toServer(active, true, uplinkName), thawed: true };
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { isHostPosition, lowestFree } from "../src/allocate/lowest-free.ts";
-import { Subnet } from "../src/allocate/subnet.ts";
+import { lowestFree } from "../src/allocate/lowest-free.ts";
+import { addressAt, isHostPosition, parseSubnet, positionIn } from "../src/allocate/subnet.ts";
 import { containerMac } from "../src/interfaces/veth-pair.ts";
 
 const value = fc.integer({ min: 1, max: 40 });
@@ -38,7 +38,7 @@ describe("the lowest that is free", () => {
 });
 
 test("a container has neither the network's own nor the broadcast address", () => {
-  const subnet = Subnet.parse("10.1.0.0/28", "test");
+  const subnet = parseSubnet("10.1.0.0/28", "test");
   expect([undefined, 0, 1, 14, 15].map((index) => isHostPosition(subnet, index))).toEqual([
     false,
     false,
@@ -46,6 +46,26 @@ test("a container has neither the network's own nor the broadcast address", () =
     true,
     false,
   ]);
+});
+
+test("a position in a subnet is an address and back", () => {
+  const subnet = parseSubnet("10.1.0.0/16", "test");
+  expect([0, 1, 257, 65_535].map((position) => addressAt(subnet, position))).toEqual([
+    "10.1.0.0",
+    "10.1.0.1",
+    "10.1.1.1",
+    "10.1.255.255",
+  ]);
+  expect(["10.1.1.1", "10.2.0.1", "nonsense"].map((address) => positionIn(subnet, address))).toEqual([
+    257,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("a subnet is an IPv4 prefix with its length", () => {
+  expect(() => parseSubnet("10.1.0.5/16", "load")).toThrow("10.1.0.5/16 has bits set behind its prefix");
+  for (const text of ["10.1.0.0", "fd00::/16"]) expect(() => parseSubnet(text, "load")).toThrow("not an IPv4 subnet");
 });
 
 test("a container's MAC is locally administered and ends in the server's id", () => {

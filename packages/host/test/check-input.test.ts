@@ -16,28 +16,28 @@ function refused(check: () => unknown): string {
 
 describe("bad input is refused before anything is looked at", () => {
   test.each([0, -1, 65536, 1.5, Number.NaN])("port %p", (port) => {
-    expect(refused(() => checkPort(port, "the port", "add"))).toContain("expected a whole number from 1 to 65535");
+    expect(refused(() => checkPort(port, "the port"))).toContain("expected a whole number from 1 to 65535");
   });
 
   test.each(["", "-a", ".a", "_a", "a b", "a/b", "größe", "a\n", "a".repeat(64)])("name %j", (name) => {
-    refused(() => checkName(name, "the name", "add"));
+    refused(() => checkName(name, "the name"));
   });
 
   test.each(["a", "7", "lobby-1.eu_west", "A".repeat(63)])("name %j is fine", (name) => {
-    expect(checkName(name, "the name", "add")).toBe(name);
+    expect(checkName(name, "the name")).toBe(name);
   });
 
   test.each(["", ".", "..", "a/b", "a:b", "a b", "eth%d", "0123456789abcdef", "é"])("interface name %j", (name) => {
-    refused(() => checkInterfaceName(name, "add"));
+    refused(() => checkInterfaceName(name));
   });
 
   test.each(["", "10.2.0", "10.2.0.999", "fd00::1", "localhost"])("address %j", (address) => {
-    refused(() => checkAddress(address, "the address", "add"));
+    refused(() => checkAddress(address, "the address"));
   });
 
   test("a port range that ends before it begins, with what was probably meant", () => {
-    expect(refused(() => checkPortRange([30000, 25565], "load"))).toContain("ends before it begins");
-    expect(checkPortRange([25565, 25565], "load")).toEqual([25565, 25565]);
+    expect(refused(() => checkPortRange([30000, 25565]))).toContain("ends before it begins");
+    expect(checkPortRange([25565, 25565])).toEqual([25565, 25565]);
   });
 });
 

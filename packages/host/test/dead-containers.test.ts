@@ -258,9 +258,13 @@ describe.each(MECHANISMS)("attached by %s", (mechanism) => {
       run("ip", "-n", mortal, "address", "flush", "dev", "eth0");
       run("ip", "-n", mortal, "link", "set", "eth0", "down", "address", "02:00:00:00:00:99");
       await repaired(
-        ["container-peer-down", "missing-container-address", "missing-container-route", "wrong-container-peer-mac"].map(
-          (code) => `${code} mortal`,
-        ),
+        [
+          "container-peer-down",
+          "missing-container-address",
+          "missing-container-neighbour",
+          "missing-container-route",
+          "wrong-container-peer-mac",
+        ].map((code) => `${code} mortal`),
       );
     }));
 

@@ -8,6 +8,7 @@ import { judgeJit } from "../src/doctor/kernel.ts";
 import { isNewEnough } from "../src/doctor/libbpf.ts";
 import { judgeListeners, type Listener } from "../src/doctor/listeners.ts";
 import { judgeCgroup2 } from "../src/doctor/mounts.ts";
+import { judgeNeighbours } from "../src/doctor/neighbours.ts";
 import { judgePortRange } from "../src/doctor/ports.ts";
 import { judgeRpFilter, modeOf } from "../src/doctor/routing.ts";
 
@@ -41,6 +42,17 @@ describe("cgroup2", () => {
       "warning cgroup2-partial",
     ]);
     expect(codes(judgeCgroup2([], legacy))).toEqual(["error cgroup2-missing"]);
+  });
+});
+
+describe("tables of neighbours", () => {
+  test("need room for 8,192, both of them, where the limits can be seen", () => {
+    expect(codes(judgeNeighbours({ ipv4: "8192", ipv6: "16384" }))).toEqual([]);
+    expect(judgeNeighbours({ ipv4: undefined, ipv6: undefined })).toStartWith("not checked");
+    expect(codes(judgeNeighbours({ ipv4: "1024", ipv6: undefined }))).toEqual(["warning neighbour-table-small"]);
+    expect(judgeNeighbours({ ipv4: "8192", ipv6: "1024" })).toMatchObject([
+      { fix: "sysctl -w net.ipv6.neigh.default.gc_thresh3=8192" },
+    ]);
   });
 });
 

@@ -75,6 +75,7 @@ describe("the way of a server", () => {
       state: "active",
       owner: "cli",
       network: "own",
+      trusted: false,
       container: null,
       netns: `/run/netns/${container}`,
       forwards: [
@@ -136,6 +137,9 @@ describe("the way of a server", () => {
     ).toEqual([
       ["10.1.0.1/32", undefined],
       ["default", "10.1.0.1"],
+    ]);
+    expect(inside.neighbours({ ifindex: containerPeer.ifindex, family: "inet" })).toMatchObject([
+      { address: "10.1.0.1", mac: hostPeer.mac, state: "permanent" },
     ]);
     expect(host.link("dp1")).toMatchObject({ index: hostPeer.ifindex, mac: hostPeer.mac, mtu: 1400, up: true });
     // No IPv6 on either end.
@@ -477,7 +481,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { port: 65536 }, "from 1 to 65535"],
       ["CONFLICT", { port: PORT }, "203.0.113.10:25570/tcp is taken by server lobby (id 1)"],
       ["CONFLICT", { port: 25999 }, "listens on port 25999 of the host"],
-      ["FAILED", { netns: "hosttest-none" }, "there is none of that name"],
+      ["FAILED", { netns: "hosttest-none" }, "nothing has this name in /run/netns"],
       ["FAILED", { netns: "pid:4194399" }, "there is no process"],
       ["CONFLICT", { netns: taken }, "already belongs to server lobby (id 1)"],
       ["CONFLICT", { netns: sandbox.host }, "the host's own network namespace"],

@@ -24,7 +24,7 @@ export { raiseDescriptorLimit } from "./descriptor-limit.ts";
 export { Fd, O_DIRECTORY, O_RDONLY, open } from "./fd.ts";
 export { expediteGracePeriods } from "./expedite.ts";
 export { isBpffs, isCgroup2, mountBpffs, unmount } from "./mount.ts";
-export { currentNetns, netnsCookie, netnsInode, newNetns, openNetns, withNetns } from "./netns.ts";
+export { currentNetns, netnsCookie, netnsInode, netnsOwner, newNetns, openNetns, withNetns } from "./netns.ts";
 export { withOwnProc } from "./own-proc.ts";
 export { lockDirectory } from "./lock.ts";
 export { commandOf, type LockHolder, lockHolder } from "./lock-holder.ts";

@@ -1,3 +1,4 @@
+import { fstatSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Errno, SyscallError } from "./errno.ts";
 import { DatapathError } from "./errors.ts";
@@ -15,6 +16,9 @@ const LONGEST_SLEEP_MS = 250;
 /**
  * Takes the exclusive flock(2) of a directory, and waits while another process holds it. The kernel releases a lock
  * when its process ends, so there are no stale locks.
+ *
+ * A directory that was removed while it was waited for is not the one at that path: then it is a failure as if it had
+ * not been there.
  *
  * It polls: a thread that sleeps in flock(2) could neither time out nor be interrupted.
  *
@@ -35,7 +39,10 @@ export async function lockDirectory(
   try {
     const start = performance.now();
     for (let told = false; ;) {
-      if (tryLock(fd, directory)) return fd;
+      if (tryLock(fd, directory)) {
+        if (isAt(directory, fd)) return fd;
+        throw new SyscallError(`lock ${directory}`, "flock", Errno.ENOENT, { target: directory });
+      }
       const waited = performance.now() - start;
       if (waited >= timeoutMs) throw heldBy(lockHolder(directory), directory, timeoutMs);
       if (waited >= REPORT_AFTER_MS && !told) {
@@ -51,6 +58,13 @@ export async function lockDirectory(
     fd.close();
     throw error;
   }
+}
+
+/** Whether a directory is still the one at its path. */
+function isAt(directory: string, fd: Fd): boolean {
+  const there = statSync(directory, { bigint: true, throwIfNoEntry: false });
+  const open = fstatSync(fd.number, { bigint: true });
+  return there?.dev === open.dev && there.ino === open.ino;
 }
 
 async function interruptible(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

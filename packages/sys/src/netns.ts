@@ -5,6 +5,7 @@ import { check, libc } from "./libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const NSFS_MAGIC = 0x6e736673;
+const NS_GET_USERNS = 0xb701;
 const NS_GET_NSTYPE = 0xb703;
 
 /** This thread's network namespace, as an open file (setns(2)). Throws `SyscallError`. */
@@ -53,6 +54,16 @@ export function openNetns(path: string): Fd {
  */
 export function netnsInode(fd: Fd): bigint {
   return statSync(`/proc/self/fd/${fd.number}`, { bigint: true }).ino;
+}
+
+/**
+ * The inode number of the user namespace that owns a network namespace: processes with CAP_NET_ADMIN there, or in a
+ * parent of it, administer that network. Throws `SyscallError`: EPERM for a user namespace outside of the caller's.
+ */
+export function netnsOwner(fd: Fd): bigint {
+  const op = "find the owner of a network namespace";
+  using owner = new Fd(check(libc.ioctl(fd.number, NS_GET_USERNS, null), op, "ioctl NS_GET_USERNS"));
+  return netnsInode(owner);
 }
 
 /**

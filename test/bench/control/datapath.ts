@@ -14,6 +14,9 @@ import { timed, type Took } from "./timed.ts";
 /** Of the servers that are present, one after the other; the one that is added and removed comes after the last. */
 const FIRST_PORT = 20_000;
 
+/** What \`dp load\` makes room for unless it is told otherwise. */
+const DEFAULT_MAX = 4096;
+
 export const datapath: Contender = {
   name: "datapath",
   ours: true,
@@ -49,7 +52,16 @@ export class DatapathHost implements Host {
       await execute(["umount", pinRoot]);
       rmSync(pinRoot, { recursive: true });
     });
-    await new Dp(world.host, pinRoot).must("load", "--iface", "eth0", "--cgroup", cgroup);
+    const load = [
+      "load",
+      "--iface",
+      "eth0",
+      "--cgroup",
+      cgroup,
+      "--max-servers",
+      `${Math.max(servers + 1, DEFAULT_MAX)}`,
+    ];
+    await new Dp(world.host, pinRoot).must(...load);
     const netns = made.use(openNetns(world.host.path));
     return new DatapathHost(netns, pinRoot, crowd, spare, made.move());
   }

@@ -49,6 +49,8 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
     }),
   );
   snat.writeServer(B, { forwards: manyForwards() });
+  // The player of B's reply.
+  dnat.runUncounted(arriving(tcp({ src: 40000, dst: B.port, flags: "S" })));
   const arpRunner = stack.use(await ProgramRunner.open("arp"));
   const tproxy = stack.use(await ProgramRunner.open("tproxy", { program: "dp_tproxy_container" }));
   establish(tproxy);
@@ -63,12 +65,6 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
       name: "dp_dnat: a player's packet",
       ...onUplink,
       packet: arriving(tcp({ src: 40000, dst: A.port, flags: "PA" }, DATA)),
-      verdict: "redirect",
-    },
-    {
-      name: "dp_dnat: a player's packet to B",
-      ...onUplink,
-      packet: arriving(tcp({ src: 40000, dst: B.port, flags: "PA" }, DATA)),
       verdict: "redirect",
     },
     {

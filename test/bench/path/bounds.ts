@@ -15,7 +15,7 @@ export function bounds(figures: (contender: Contender, what: string) => Figure):
 Everything runs on one processor, which is never idle: a figure is the reciprocal of what one request, connection or
 byte takes from the machine, all processes together. Without a host between, with client and server alone, a request
 takes ${short(request(wire))} µs and a connection ${short(connection(wire))} µs: that is the two TCP stacks and the
-system calls of both ends, and the same for everybody. What is left is the path's:
+system calls of both ends, and the same for all contenders. What is left is the path's:
 
 | on top of that | a request | a connection |
 | --- | ---: | ---: |

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openPinned } from "@dp/core";
+import { entriesOf, entryOf, openPinned, type ServerRecord } from "@dp/core";
 import { Dp } from "@dp/e2e/topology/dp.ts";
 import type { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
 import { openNetns, withNetns } from "@dp/sys";
@@ -9,18 +9,20 @@ import { Cgroup, removeCgroup } from "@dp/test-kit/cgroup.ts";
 import { execute } from "@dp/test-kit/program.ts";
 import type { Contender } from "./contender.ts";
 import { publicTargets } from "./kernel.ts";
-import { GAME_PORT, type Ports } from "./ports.ts";
-import { PUBLIC_ADDRESS } from "./world.ts";
+import type { Ports } from "./ports.ts";
 
-/** No interface has such an index: what is entered for it takes up room, and no packet finds it. */
-const NOBODYS_INTERFACE = 1_000_000;
+/** No interface has this index or one above it: an entry of such a host peer takes up room, and no packet finds it. */
+const ABSENT_INTERFACE = 1_000_000;
+
+/** Above the ids of the servers whose containers are there. */
+const FIRST_OTHER_ID = 1_000;
 
 export const datapath: Contender = {
   name: "datapath",
   ours: true,
   async prepare(world, ports, load) {
     const { host, made } = world;
-    // By default its programs for sockets are on every process of the machine: here on the servers' only.
+    // By default its programs for sockets are on every process of the machine: here only on the servers.
     const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
@@ -39,38 +41,30 @@ export const datapath: Contender = {
   },
 };
 
-/** The programs' entries for servers that are not there, as dp writes them: only the interfaces are another's. */
+/** Enters servers without a container into the maps that packets are looked up in, as dp writes them. */
 function addOthers({ host, pinRoot }: Dp, ports: Ports): void {
   using netns = openNetns(host.path);
   withNetns(netns, () => {
     using objects = openPinned({ pinRoot });
-    const config = objects.config();
-    const model = config && objects.getDnatTarget({ address: PUBLIC_ADDRESS, port: ports.real[0]?.port ?? 0 });
-    if (config === undefined || model === undefined) throw new Error("dp add-server left no entry");
+    const model = objects.records.all()[0];
+    const [forward] = model?.forwards ?? [];
+    if (model === undefined || forward === undefined) throw new Error("dp add-server left no record");
     for (const [index, { port, address, container }] of ports.all.entries()) {
       if (container !== undefined) continue;
-      const hostPeer = NOBODYS_INTERFACE + index;
-      const hostPeerAddress = address.replace("10.2.", "10.1.");
-      const shared = { containerAddress: address, gamePort: GAME_PORT, containerMac: model.containerMac };
-      objects.addCounters(hostPeer);
-      objects.addSnatTarget(hostPeer, {
-        ...shared,
-        hostPeerAddress,
-        publicAddress: PUBLIC_ADDRESS,
-        publicPort: port,
-        uplink: config.uplink,
-        group: 0,
-      });
-      const mac = model.containerMac;
-      objects.addVethPairEntry(
-        {
-          hostPeer: { iface: { index: hostPeer, name: `dp${port}`, mac }, addr: hostPeerAddress },
-          podPeer: { iface: { index: hostPeer, name: "eth0", mac }, addr: address },
-        },
-        { gamePort: GAME_PORT, group: 0, netnsCookie: 0n },
-      );
-      objects.addHostPeer(address, model.hostPeer);
-      objects.addDnatTarget({ address: PUBLIC_ADDRESS, port }, { ...shared, hostPeer: model.hostPeer });
+      const hostPeer = ABSENT_INTERFACE + index;
+      const server: ServerRecord = {
+        ...model,
+        id: FIRST_OTHER_ID + index,
+        name: `server-${port}`,
+        hostPeer: { ...model.hostPeer, ifindex: hostPeer },
+        addresses: { ipv4: { container: address, gateway: address.replace("10.2.", "10.1.") } },
+        forwards: [{ ...forward, port, counter: FIRST_OTHER_ID + index }],
+      };
+      objects.drops.add(server.id);
+      objects.servers.set(hostPeer, entryOf(server, 0));
+      objects.containers.set(address, { server: server.id, hostPeer });
+      objects.hostPeers.set(server.id, model.hostPeer.ifindex);
+      objects.endpoints.setMany(entriesOf(server));
     }
   });
 }

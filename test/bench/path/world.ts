@@ -53,7 +53,7 @@ export class World implements AsyncDisposable {
     const host = made.use(await NetworkNamespace.create(`${name}-host`));
     const containers: NetworkNamespace[] = [];
     for (let index = 0; index < containerCount; index++) {
-      containers.push(made.use(await NetworkNamespace.create(`${name}-${index}`)));
+      containers.push(made.use(await NetworkNamespace.create(`${name}-${index}`, "container")));
     }
     await host.ip(`link add eth0 type veth peer name eth0 netns ${client.name}`);
     await host.ip(`address add ${PUBLIC_ADDRESS}/24 dev eth0`, "link set eth0 up");

@@ -4,11 +4,11 @@ import type { Result } from "./result.ts";
 
 const INTRODUCTION = `# Benchmarks
 
-Written by \`tools/bench\`, which measures datapath against what an operator would use instead: on one machine, in one
-run, contenders in turns (A B C, C B A, ...). A figure is the median of its rounds, a ratio the median of the rounds'
-ratios. No test asserts any of it.`;
+Written by \`tools/bench\`, which compares datapath with what operators use without it: on one machine, in one run,
+contenders in turns (A B C, C B A, ...). A figure is the median of the rounds. A ratio is the median of the ratios of each
+round. No test asserts a figure.`;
 
-/** docs/benchmarks/README.md: every suite's targets, and where to read on. */
+/** docs/benchmarks/README.md: the targets of every suite, and links to the suites' pages. */
 export function overview(results: readonly Result[]): string {
   const targets = results.flatMap((result) =>
     result.targets.map(({ text, met, measured }) => [link(result), text, measured, verdict(met)]),

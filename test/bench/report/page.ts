@@ -1,8 +1,7 @@
-import { describeMachine } from "../machine.ts";
 import type { Figure } from "../statistics.ts";
 import type { Table, Target } from "../suite.ts";
 import { short } from "./numbers.ts";
-import type { Result } from "./result.ts";
+import { measuredOn, type Result } from "./result.ts";
 
 /** A suite's page, in Markdown. */
 export function page(result: Result): string {
@@ -12,7 +11,7 @@ export function page(result: Result): string {
       `# ${result.title}`,
       provenance(result),
       ...(versions.length === 0 ? [] : [`Compared: ${versions.join(", ")}.`]),
-      "Figures are medians of the rounds; in brackets is the middle half of them.",
+      "Figures are medians of the rounds; the range in brackets has the middle half of the rounds.",
       ...(result.targets.length === 0 ? [] : ["## Targets", targets(result.targets)]),
       ...result.tables.flatMap((table) => section(result.suite, table)),
       "## What bounds them",
@@ -23,9 +22,8 @@ export function page(result: Result): string {
 }
 
 function provenance(result: Result): string {
-  const quick = result.quick ? " **A quick run: its figures say little.**" : "";
-  const when = result.date.slice(0, 10);
-  return `Written by \`tools/bench ${result.suite}\` on ${when}: ${describeMachine(result.machine)}.${quick}`;
+  const quick = result.quick ? " **A quick run: its figures are not exact.**" : "";
+  return `Written by \`tools/bench ${result.suite}\`. Measured on ${measuredOn(result)}.${quick}`;
 }
 
 function targets(all: readonly Target[]): string {
@@ -61,7 +59,7 @@ function cell(figure: Figure | null): string {
   return `${short(figure.value)} (${short(low)}–${short(high)})`;
 }
 
-/** Numbers stand at the right: all columns but the first, unless told otherwise. */
+/** @param right which columns are aligned to the right. Default: all but the first */
 export function markdownTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],

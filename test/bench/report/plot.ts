@@ -1,35 +1,44 @@
 /**
- * A table as an SVG picture, in colours that are read on white as on black: what is around a picture in a page cannot
- * be asked. One column is drawn as lying bars, named at their left; several as groups of standing bars with a legend.
- * Whiskers are the spread.
+ * A table as an SVG picture on a white ground, so that it is read in light and in dark pages. One column is drawn as
+ * horizontal bars with names at their left; several as groups of vertical bars with a legend. Whiskers are the spread.
+ * A table whose figures differ too much for a linear axis gets a logarithmic one.
  */
 import type { Row, Table } from "../suite.ts";
-import { brief, short, ticks } from "./numbers.ts";
+import { axisOf, type Axis } from "./axis.ts";
+import { short } from "./numbers.ts";
 
-const WIDTH = 860;
-const PALETTE = ["#8a8f98", "#4a8fe7", "#8a63d2", "#d9822b", "#c2508e", "#7f9a2f", "#b0752f", "#5f9ea0"];
-const OURS = "#12a37a";
+const WIDTH = 920;
+const PALETTE = ["#7a7f87", "#2f74d0", "#7a4fc9", "#c26a12", "#b23a7c", "#66801c", "#8f5a1e", "#3f8488"];
+const OURS = "#0b8a66";
 
 const STYLE = `
-text { font: 13px system-ui, sans-serif; fill: #737d88; }
-.title { font-size: 16px; font-weight: 600; }
+text { font: 13px system-ui, sans-serif; fill: #24292f; }
+.title { font-size: 17px; font-weight: 600; }
+.small { font-size: 11px; fill: #57606a; }
+.figure { font-size: 11px; }
 .ours { font-weight: 700; }
-.grid { stroke: #737d88; stroke-opacity: .3; }
-.spread { stroke: #737d88; stroke-width: 1.5; }`;
+.ground { fill: #ffffff; stroke: #d0d7de; }
+.grid { stroke: #d8dee4; }
+.spread { stroke: #24292f; stroke-width: 1.5; }`;
 
-export function plot(table: Table): string {
-  return table.columns.length === 1 ? lying(table) : standing(table);
+/** Pixels that a character of a label takes, bold and in a wide font. */
+const CHARACTER = 8;
+
+/** @param measured when and on which machine: below the picture */
+export function plot(table: Table, measured: string): string {
+  const axis = axisOf(figuresOf(table));
+  return table.columns.length === 1 ? horizontal(table, axis, measured) : vertical(table, axis, measured);
 }
 
-function lying(table: Table): string {
-  const left = 12 + 7.4 * Math.max(...table.rows.map(({ name }) => name.length));
-  const right = 90;
+function horizontal(table: Table, axis: Axis, measured: string): string {
+  const left = 24 + CHARACTER * longest(table.rows.map(({ name }) => name));
+  const figures = table.rows.map(({ figures: [figure] }) => (figure ? short(figure.value) : ""));
+  const right = 24 + CHARACTER * longest(figures);
   const top = 56;
   const step = 30;
   const bottom = top + step * table.rows.length;
-  const marks = ticks(highest(table));
-  const scale = (value: number) => left + (value / (marks.at(-1) as number)) * (WIDTH - left - right);
-  const grid = marks.map(
+  const scale = (value: number) => left + axis.position(value) * (WIDTH - left - right);
+  const grid = axis.ticks.map(
     (mark) => `${line("grid", scale(mark), top, scale(mark), bottom)}
 ${text(scale(mark), bottom + 20, short(mark), "middle")}`,
   );
@@ -45,24 +54,23 @@ ${rectangle(left, y + 6, scale(figure.value) - left, step - 12, colourOf(row, 1)
 ${line("spread", scale(low), y + step / 2, scale(high), y + step / 2)}
 ${text(end + 6, y + 20, short(figure.value), "start")}`;
   });
-  const axis = text((left + WIDTH - right) / 2, bottom + 42, axisLabel(table), "middle");
-  return picture(table, bottom + 54, [...grid, ...bars, axis]);
+  const label = text((left + WIDTH - right) / 2, bottom + 42, axisLabel(table, axis), "middle");
+  return picture({ table, bottom: bottom + 42, measured, parts: [...grid, ...bars, label] });
 }
 
-function standing(table: Table): string {
-  const left = 78;
-  const right = 12;
+function vertical(table: Table, axis: Axis, measured: string): string {
+  const left = 86;
+  const right = 16;
   const legend = legendOf(table.rows, 50);
-  const top = legend.bottom + 20;
+  const top = legend.bottom + 26;
   const bottom = top + 260;
-  const marks = ticks(highest(table));
-  const scale = (value: number) => bottom - (value / (marks.at(-1) as number)) * (bottom - top);
-  const grid = marks.map(
+  const scale = (value: number) => bottom - axis.position(value) * (bottom - top);
+  const grid = axis.ticks.map(
     (mark) => `${line("grid", left, scale(mark), WIDTH - right, scale(mark))}
 ${text(left - 8, scale(mark) + 4, short(mark), "end")}`,
   );
   const group = (WIDTH - right - left) / table.columns.length;
-  const width = Math.min(46, (group * 0.86) / table.rows.length);
+  const width = Math.min(52, (group * 0.94) / table.rows.length);
   const groups = table.columns.map((column, index) => {
     const middle = left + group * (index + 0.5);
     const first = middle - (width * table.rows.length) / 2;
@@ -74,24 +82,24 @@ ${text(left - 8, scale(mark) + 4, short(mark), "end")}`,
       const y = Math.min(scale(figure.value), scale(high));
       return `${rectangle(x + 1, scale(figure.value), width - 2, bottom - scale(figure.value), colourOf(row, number))}
 ${line("spread", x + width / 2, scale(low), x + width / 2, scale(high))}
-${text(x + width / 2, y - 5, brief(figure.value), "middle", "", 10)}`;
+${text(x + width / 2, y - 5, short(figure.value), "middle", "figure")}`;
     });
     return [...bars, text(middle, bottom + 20, column, "middle")].join("\n");
   });
   const axes = [
     text((left + WIDTH - right) / 2, bottom + 42, table.axis ?? "", "middle"),
-    `<g transform="translate(16 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, axisLabel(table), "middle")}</g>`,
+    `<g transform="translate(18 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, axisLabel(table, axis), "middle")}</g>`,
   ];
-  return picture(table, bottom + 54, [legend.svg, ...grid, ...groups, ...axes]);
+  return picture({ table, bottom: bottom + 42, measured, parts: [legend.svg, ...grid, ...groups, ...axes] });
 }
 
 function legendOf(rows: readonly Row[], y: number): { svg: string; bottom: number } {
-  let x = 78;
+  let x = 16;
   let bottom = y;
   const entries = rows.map((row, index) => {
-    const width = 34 + 7.2 * row.name.length;
+    const width = 40 + CHARACTER * row.name.length;
     if (x + width > WIDTH) {
-      x = 78;
+      x = 16;
       bottom += 22;
     }
     const entry = `${rectangle(x, bottom - 11, 13, 13, colourOf(row, index))}
@@ -102,24 +110,42 @@ ${text(x + 19, bottom, row.name, "start", row.ours === true ? "ours" : "")}`;
   return { svg: entries.join("\n"), bottom };
 }
 
-function picture(table: Table, height: number, parts: readonly string[]): string {
+interface Picture {
+  readonly table: Table;
+  /** Where its lowest line of text stands. */
+  readonly bottom: number;
+  readonly measured: string;
+  readonly parts: readonly string[];
+}
+
+function picture({ table, bottom, measured, parts }: Picture): string {
+  const height = bottom + 38;
   const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">
 <title>${escape(table.title)}</title>
 <style>${STYLE}
 </style>
-${text(12, 24, table.title, "start", "title")}
+<rect class="ground" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
+${text(16, 28, table.title, "start", "title")}
 ${parts.join("\n")}
+${text(16, height - 12, measured, "start", "small")}
 </svg>
 `;
 }
 
-function highest(table: Table): number {
-  return Math.max(...table.rows.flatMap(({ figures }) => figures.map((figure) => figure?.spread[1] ?? 0)));
+/** All that is drawn on the axis: values and their spread. */
+function figuresOf(table: Table): number[] {
+  return table.rows.flatMap(({ figures }) =>
+    figures.flatMap((figure) => (figure === null ? [] : [figure.value, ...figure.spread])),
+  );
 }
 
-function axisLabel({ unit, better }: Table): string {
-  return `${unit} (${better} is better)`;
+function longest(texts: readonly string[]): number {
+  return Math.max(...texts.map(({ length }) => length));
+}
+
+function axisLabel({ unit, better }: Table, { logarithmic }: Axis): string {
+  return `${unit} (${better} is better${logarithmic ? ", logarithmic axis" : ""})`;
 }
 
 function colourOf(row: Row, index: number): string {
@@ -134,12 +160,12 @@ function line(kind: string, x1: number, y1: number, x2: number, y2: number): str
   return `<line class="${kind}" x1="${at(x1)}" y1="${at(y1)}" x2="${at(x2)}" y2="${at(y2)}"/>`;
 }
 
-function text(x: number, y: number, content: string, anchor: "start" | "middle" | "end", kind = "", size = 13): string {
-  const attributes = `${kind === "" ? "" : ` class="${kind}"`}${size === 13 ? "" : ` style="font-size: ${size}px"`}`;
+function text(x: number, y: number, content: string, anchor: "start" | "middle" | "end", kind = ""): string {
+  const attributes = kind === "" ? "" : ` class="${kind}"`;
   return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}"${attributes}>${escape(content)}</text>`;
 }
 
-/** A tenth of a pixel is more than is seen. */
+/** Rounded to a tenth of a pixel. */
 function at(value: number): number {
   return Math.round(value * 10) / 10;
 }

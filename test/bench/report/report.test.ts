@@ -6,10 +6,11 @@ import fc from "fast-check";
 import { figure } from "../statistics.ts";
 import type { Table } from "../suite.ts";
 import { SUITES } from "../suites.ts";
-import { brief, short, ticks } from "./numbers.ts";
+import { axisOf, roundNumbers } from "./axis.ts";
+import { short } from "./numbers.ts";
 import { page } from "./page.ts";
 import { plot } from "./plot.ts";
-import type { Result } from "./result.ts";
+import { measuredOn, type Result } from "./result.ts";
 import { resultsIn, write } from "./write.ts";
 
 const TABLE: Table = {
@@ -47,7 +48,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("numbers have three digits that count, large ones all that say something", () => {
+test("numbers have three significant digits, and four when they are large", () => {
   const written = {
     0: "0",
     0.1234: "0.123",
@@ -60,15 +61,10 @@ test("numbers have three digits that count, large ones all that say something", 
   for (const [value, text] of Object.entries(written)) expect(short(Number(value))).toBe(text);
 });
 
-test("where there is no room, numbers have a letter for their thousands", () => {
-  const written = { 12.34: "12.3", 999: "999", 999.6: "1k", 1234: "1.23k", 98_765: "98.8k", 1_234_567: "1.23M" };
-  for (const [value, text] of Object.entries(written)) expect(brief(Number(value))).toBe(text);
-});
-
-test("an axis has a handful of round numbers, from 0 to beyond the highest figure", () => {
+test("a linear axis has a handful of round numbers, from 0 to at least the highest figure", () => {
   fc.assert(
     fc.property(fc.double({ min: 1e-6, max: 1e12, noNaN: true }), (top) => {
-      const marks = ticks(top);
+      const marks = roundNumbers(top);
       expect(marks[0]).toBe(0);
       expect(marks.at(-1)).toBeGreaterThanOrEqual(top * (1 - 1e-6));
       expect(marks.length).toBeGreaterThan(3);
@@ -77,7 +73,28 @@ test("an axis has a handful of round numbers, from 0 to beyond the highest figur
   );
 });
 
-test("a page has targets, tables with their spread, what bounds them, and where it was measured", () => {
+test("every figure lies on the axis, in the order of the values", () => {
+  const value = fc.double({ min: 1e-3, max: 1e9, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1 }), (figures) => {
+      const { position } = axisOf(figures);
+      const places = figures.toSorted((one, other) => one - other).map(position);
+      expect(places).toEqual(places.toSorted((one, other) => one - other));
+      expect(places[0]).toBeGreaterThan(0);
+      expect(places.at(-1)).toBeLessThanOrEqual(1 + 1e-6);
+    }),
+  );
+});
+
+test("the axis of 30 ms and 4,236 ms is logarithmic, and leaves a bar for both", () => {
+  const { logarithmic, ticks, position } = axisOf([29.9, 4236]);
+  expect([logarithmic, ticks]).toEqual([true, [10, 100, 1000, 10_000]]);
+  expect(position(29.9)).toBeGreaterThan(0.1);
+  expect(axisOf([29.9, 300]).logarithmic).toBe(false);
+  expect(axisOf([0, 4236]).logarithmic).toBe(false);
+});
+
+test("a page has targets, tables with their spread, what bounds them, the date and the machine", () => {
   const lines = page(RESULT).split("\n");
   expect(lines).toContain("| twice as fast | 2.1 times | yes |");
   expect(lines).toContain("| no slower | 0.9 times | **no** |");
@@ -86,25 +103,26 @@ test("a page has targets, tables with their spread, what bounds them, and where 
   expect(lines).toContain("| **datapath** | 12,350 (12,350–12,350) | 0.5 (0.5–0.5) |");
   expect(lines).toContain("The look-ups.");
   expect(lines).toContain("Compared: haproxy 2.6.12.");
-  expect(lines.join("\n")).toContain("on 2026-11-23: A processor, 2 cores, 24 GiB; Linux 6.18, A system.");
+  expect(lines.join("\n")).toContain("Measured on 2026-11-23: A processor, 2 cores, 24 GiB; Linux 6.18, A system.");
 });
 
-test("a plot is well-formed, says what it shows, and draws no number that is none", async () => {
+test("a plot is well-formed, has title, unit, date and machine, and draws only numbers", () => {
   for (const table of [
     TABLE,
     { ...TABLE, columns: [""], rows: TABLE.rows.map((row) => ({ ...row, figures: row.figures.slice(0, 1) })) },
   ]) {
-    const svg = plot(table);
+    const svg = plot(table, measuredOn(RESULT));
     expect(openTags(svg)).toEqual([]);
     expect(svg).toContain("Speed &amp; &lt;order&gt;");
-    expect(svg).toContain("things/s (higher is better)");
+    expect(svg).toContain("things/s (higher is better, logarithmic axis)");
+    expect(svg).toContain(">2026-11-23: A processor, 2 cores, 24 GiB; Linux 6.18, A system</text>");
     for (const { name } of table.rows) expect(svg).toContain(`>${name}</text>`);
     expect(svg).not.toMatch(/NaN|Infinity|undefined|null/);
-    expect(svg.match(/<rect/g)?.length).toBe(table.columns.length === 1 ? 2 : 3 + table.rows.length);
+    expect(svg.match(/<rect/g)?.length).toBe(1 + (table.columns.length === 1 ? 2 : 3 + table.rows.length));
   }
 });
 
-/** Elements that are not closed where they should be. */
+/** Elements without the end tag that should follow. */
 function openTags(svg: string): string[] {
   const open: string[] = [];
   for (const [, closing, name, empty] of svg.matchAll(/<(\/?)([a-z]+)[^<>]*?(\/?)>/g)) {
@@ -117,7 +135,7 @@ function openTags(svg: string): string[] {
   return open;
 }
 
-test("a suite's files replace those of an earlier run, and the overview has every suite's targets", () => {
+test("the files of a suite replace those of an earlier run, and the overview has the targets of every suite", () => {
   write(folder, { ...RESULT, suite: "path", targets: [{ text: "of another", met: true, measured: "1" }] }, [
     "packet",
     "path",
@@ -141,7 +159,7 @@ test("a suite's files replace those of an earlier run, and the overview has ever
   expect(kept.tables[0]?.rows[0]?.figures[0]?.rounds).toEqual([1, 2, 3]);
 });
 
-test("docs/benchmarks has what its figures are written to now (tools/bench --pages)", () => {
+test("docs/benchmarks is as tools/bench --pages writes it now", () => {
   const docs = join(import.meta.dirname, "../../../docs/benchmarks");
   const results = resultsIn(docs, Object.keys(SUITES));
   expect(results.length).toBeGreaterThan(0);

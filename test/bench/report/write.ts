@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { overview } from "./overview.ts";
 import { page, plotFile } from "./page.ts";
 import { plot } from "./plot.ts";
-import type { Result } from "./result.ts";
+import { measuredOn, type Result } from "./result.ts";
 
-/** Writes one suite's files into a folder, in place of an earlier run's, and the overview of all in there. */
+/** Writes the files of a suite into a folder, in place of those of an earlier run, and the overview of all suites. */
 export function write(directory: string, result: Result, order: readonly string[]): void {
   mkdirSync(directory, { recursive: true });
   const json = JSON.stringify(result, rounded, 1);
@@ -14,7 +14,7 @@ export function write(directory: string, result: Result, order: readonly string[
   writeFileSync(join(directory, "README.md"), overview(resultsIn(directory, order)));
 }
 
-/** Writes all pages and plots of a folder anew, from what was measured then. */
+/** Writes all pages and plots of a folder again, from the figures that are there. */
 export function rewrite(directory: string, order: readonly string[]): void {
   const results = resultsIn(directory, order);
   for (const result of results) render(directory, result);
@@ -26,10 +26,12 @@ function render(directory: string, result: Result): void {
     if (old.startsWith(`${result.suite}-`) && old.endsWith(".svg")) rmSync(join(directory, old));
   }
   writeFileSync(join(directory, `${result.suite}.md`), page(result));
-  for (const table of result.tables) writeFileSync(join(directory, plotFile(result.suite, table)), plot(table));
+  for (const table of result.tables) {
+    writeFileSync(join(directory, plotFile(result.suite, table)), plot(table, measuredOn(result)));
+  }
 }
 
-/** What was measured last, suite by suite. */
+/** The results that a folder has, in the order of the suites. */
 export function resultsIn(directory: string, order: readonly string[]): Result[] {
   const there = new Set(readdirSync(directory));
   return order
@@ -37,7 +39,7 @@ export function resultsIn(directory: string, order: readonly string[]): Result[]
     .map((suite) => JSON.parse(readFileSync(join(directory, `${suite}.json`), "utf8")) as Result);
 }
 
-/** More digits than were measured only make the file longer. */
+/** Six significant digits: the measurements are not more exact. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === "number" ? Number(value.toPrecision(6)) : value;
 }

@@ -17,7 +17,9 @@ const [PLAYER_ADDRESS] = PLAYER_ADDRESSES;
 
 /** Out on the internet: a web server, and the resolver that knows its name. */
 const [WEB, RESOLVER, SITE] = ["192.0.2.80", "192.0.2.53", "www.example.test"] as const;
-/** What the container has in its resolv.conf. No computer has that address here: the proxy asks a resolver of its own. */
+/**
+ * What the container has in its resolv.conf. No computer has that address here: the proxy asks a resolver of its own.
+ */
 const PUBLIC_RESOLVER = "9.9.9.9";
 
 const story = new Story();

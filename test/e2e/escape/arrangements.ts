@@ -53,7 +53,7 @@ const JUDGED_BY_ADDRESS = [
 
 /** Its kernel sends nothing of its own. */
 async function quietNamespace(name: string): Promise<NetworkNamespace> {
-  const namespace = await NetworkNamespace.create(name);
+  const namespace = await NetworkNamespace.create(name, "container");
   await namespace.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
   return namespace;
 }

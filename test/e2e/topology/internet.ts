@@ -21,6 +21,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Owner } from "@dp/test-kit/network-namespace.ts";
 import { must, execute } from "@dp/test-kit/program.ts";
 import { Dp } from "./dp.ts";
 import { NetworkNamespace } from "./namespace.ts";
@@ -72,7 +73,7 @@ export class Internet implements AsyncDisposable {
   static async create(options: InternetOptions = {}): Promise<Internet> {
     const { players: playerCount = 1, neighbour: withNeighbour = false, mtu = 1500, narrow } = options;
     await using made = new AsyncDisposableStack();
-    const namespace = async (name: string) => made.use(await NetworkNamespace.create(name));
+    const namespace = async (name: string, owner?: Owner) => made.use(await NetworkNamespace.create(name, owner));
 
     const router = await namespace("internet");
     await router.sysctl("net.ipv4.ip_forward", 1);
@@ -102,7 +103,7 @@ export class Internet implements AsyncDisposable {
     }
 
     const containers = new Map<string, NetworkNamespace>();
-    for (const name of options.containers ?? ["container"]) containers.set(name, await namespace(name));
+    for (const name of options.containers ?? ["container"]) containers.set(name, await namespace(name, "container"));
 
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
     made.defer(async () => {

@@ -1,3 +1,4 @@
+import { makeContainerNamespace, type Owner } from "@dp/test-kit/network-namespace.ts";
 import { must, type Output, Program, execute } from "@dp/test-kit/program.ts";
 
 /** An interface as `ip -j link` tells it. */
@@ -19,11 +20,12 @@ export class NetworkNamespace implements AsyncDisposable {
     this.name = name;
   }
 
-  static async create(name: string): Promise<NetworkNamespace> {
+  /** @param owner "container": it belongs to a user namespace of its own */
+  static async create(name: string, owner: Owner = "host"): Promise<NetworkNamespace> {
     if (process.env["SANDBOX"] !== "1") {
       throw new Error("this makes network namespaces: run it in a sandbox of its own (tools/sandbox COMMAND)");
     }
-    await must(["ip", "netns", "add", name]);
+    await must(owner === "host" ? ["ip", "netns", "add", name] : makeContainerNamespace(name));
     const namespace = new NetworkNamespace(name);
     await namespace.ip("link set lo up");
     return namespace;

@@ -129,8 +129,8 @@ export function mapUnder(pinRoot: string, name: string): string[] {
 const EMPTY = /^\d+: \{0,\}$/;
 
 /**
- * The kernel prints a pinned map that has BTF as text to a reader of the file, but not those of devices and of maps: the
- * value in an array of maps is the kernel's number of the inner map.
+ * The kernel prints a pinned map that has BTF as text to a reader of the file, but not those of devices and of maps:
+ * the value in an array of maps is the kernel's number of the inner map.
  */
 function entries(path: string): string[] {
   try {

@@ -19,7 +19,7 @@ export type Shape =
   | { readonly kind: "enum"; readonly name: string; readonly number: IntegerKind; readonly type: BtfEnum }
   | { readonly kind: "struct"; readonly name: string; readonly size: number; readonly type: BtfStruct };
 
-export interface ArrayShape {
+interface ArrayShape {
   readonly kind: "array";
   readonly element: Shape;
   readonly length: number;

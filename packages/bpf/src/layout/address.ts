@@ -1,5 +1,4 @@
 /** Addresses: dotted, with colons, as people write them. */
-import { isIPv6 } from "node:net";
 
 /** `__be32`: an IPv4 address. */
 export function getIpv4(view: DataView, offset: number): string {
@@ -55,20 +54,30 @@ function longestZeros(groups: readonly number[]): { start: number; length: numbe
   return longest;
 }
 
+const GROUP = /^[\da-f]{1,4}$/i;
+
 /** Takes any spelling of an address, without a zone. */
 export function setIpv6(view: DataView, offset: number, value: string, what: string): void {
-  const refused = new RangeError(`${what}: ${JSON.stringify(value)} is not an IPv6 address`);
-  if (!isIPv6(value) || value.includes("%")) throw refused;
+  const groups = groupsOf(value);
+  if (groups === undefined) throw new RangeError(`${what}: ${JSON.stringify(value)} is not an IPv6 address`);
+  for (const [index, group] of groups.entries()) view.setUint16(offset + index * 2, Number.parseInt(group, 16));
+}
+
+/** The eight groups of an IPv6 address; undefined for text that is none. (node:net would take longer to load.) */
+function groupsOf(value: string): string[] | undefined {
   // A dotted end, as of ::ffff:10.0.0.1, is two groups.
-  const plain = value.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets: string[]) => {
-    const [a, b, c, d] = octets.map(Number) as [number, number, number, number];
+  const plain = value.replace(/[^:]*\.[^:]*$/, (dotted) => {
+    const octets = IPV4.exec(dotted)?.slice(1).map(Number);
+    if (octets === undefined) return dotted;
+    const [a, b, c, d] = octets as [number, number, number, number];
     return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
   });
-  const [head = [], tail] = plain.split("::").map((half) => (half === "" ? [] : half.split(":")));
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - head.length - tail.length }, () => "0");
-  for (const [index, group] of [...head, ...zeros, ...(tail ?? [])].entries()) {
-    view.setUint16(offset + index * 2, Number.parseInt(group, 16));
-  }
+  const halves = plain.split("::").map((half) => (half === "" ? [] : half.split(":")));
+  const [head = [], tail] = halves;
+  const missing = 8 - halves.flat().length;
+  const fits = tail === undefined ? missing === 0 : halves.length === 2 && missing > 0;
+  if (!fits || !halves.flat().every((group) => GROUP.test(group))) return undefined;
+  return [...head, ...Array.from({ length: missing }, () => "0"), ...(tail ?? [])];
 }
 
 /** The last 4 of an address's 16 bytes are an IPv4 address (RFC 4291 2.5.5.2). */

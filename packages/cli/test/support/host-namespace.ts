@@ -82,7 +82,7 @@ export class HostNamespace implements Disposable {
 
   /** Makes a namespace for a container. Returns its name. */
   container(): string {
-    const container = new NetworkNamespace();
+    const container = new NetworkNamespace("container");
     this.#containers.push(container);
     return container.name;
   }

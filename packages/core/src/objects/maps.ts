@@ -207,7 +207,7 @@ function openTranslated<K, E, V>(
   }
 }
 
-export function missingMap(root: PinRoot, name: string): DatapathError {
+function missingMap(root: PinRoot, name: string): DatapathError {
   return new DatapathError("NOT_LOADED", `open ${root.path}`, `${root.map(name)} is missing`, {
     hint: "run `dp load`",
   });

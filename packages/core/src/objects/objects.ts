@@ -36,13 +36,14 @@ import { needsLoad } from "./upgrade/stamp.ts";
 import { finishUpgrade } from "./upgrade/upgrade.ts";
 
 /**
- * The loaded datapath: programs, maps and links pinned under one pin root. Each kind of map entry has a store of its own
- * here, programs have {@link Objects.attachments}. The methods with the names of the Go library are these stores' in one
- * line each.
+ * The loaded datapath: programs, maps and links pinned under one pin root. Each kind of map entry has a store of its
+ * own here, programs have {@link Objects.attachments}. The methods with the names of the Go library are these stores'
+ * in one line each.
  *
- * Addresses are strings in canonical text, MAC addresses "7e:90:c4:ed:df:d0", ports and interface indexes plain numbers;
- * byte order is taken care of. A value that cannot be (an address that is none, a name too long) throws `DatapathError`
- * BAD_USAGE and changes nothing; a full map throws `MapFullError`; what the kernel refuses throws `SyscallError`.
+ * Addresses are strings in canonical text, MAC addresses "7e:90:c4:ed:df:d0", ports and interface indexes plain
+ * numbers; byte order is taken care of. A value that cannot be (an address that is none, a name too long) throws
+ * `DatapathError` BAD_USAGE and changes nothing; a full map throws `MapFullError`; what the kernel refuses throws
+ * `SyscallError`.
  *
  * Interfaces are those of the calling thread's network namespace: the host's. Changes are not locked here: take the pin
  * root's lock first.
@@ -122,7 +123,7 @@ export class Objects implements Disposable {
    * another one. undefined when none is found.
    */
   foreignInterface(): number | undefined {
-    return foreignInterface(this.uplinks, this.hostPeers);
+    return foreignInterface(this.uplinks, this.containers, this.hostPeers);
   }
 
   /** {@link Endpoints.set} */
@@ -301,7 +302,8 @@ export class Objects implements Disposable {
 
   /**
    * Detaches and unpins everything of datapath's under this root, dp_dnat first, and removes its folders. Pins of other
-   * software stay. Done twice, it does nothing the second time. The contents of the maps end with their last descriptor.
+   * software stay. Done twice, it does nothing the second time. The contents of the maps end with their last
+   * descriptor.
    */
   unpinAll(): void {
     unpinAll(this.#root, this.attachments);

@@ -60,7 +60,7 @@ test(
       if (differs !== undefined) fail(differs);
     }
     if (LONG_RUN) console.log(`seed ${SEED}`, fates);
-    // Else the packets above say little.
+    // Without these, the packets above test little.
     for (const rare of FATES) expect([rare, (fates[rare] ?? 0) > CASES / 200]).toEqual([rare, true]);
   },
   60_000 + CASES,

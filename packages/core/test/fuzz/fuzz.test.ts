@@ -223,7 +223,7 @@ test(
       expect(difference(before, counted())).toEqual(expectedCounts);
     }
     if (LONG_RUN) console.log(`seed ${SEED}`, verdicts);
-    // Else the packets above say little.
+    // Without these, the packets above test little.
     for (const rare of ["dnat redirect", "arp redirect", "snat redirect", "snat pass", "snat eastWest", "snat icmp"]) {
       expect([rare, (verdicts[rare] ?? 0) > CASES / 200]).toEqual([rare, true]);
     }

@@ -12,7 +12,7 @@ export interface KeptFlows {
 
 export const KEPT_FLOWS: readonly KeptFlows[] = [
   {
-    was: "a packet from a listener's port on an address without a server came as if from where the flow goes",
+    was: "a packet from a listener's port on an unknown address came as if from the original destination",
     steps: [
       { listen: [9080, 8853, 8888] },
       {

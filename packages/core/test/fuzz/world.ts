@@ -18,7 +18,7 @@ export interface FuzzServer extends Server {
 export const SECOND_ADDRESS = "203.0.113.11";
 
 /** A range, a second public address and uplink, and forwards that no TCP over IPv4 may find. */
-export const SERVER_A: FuzzServer = {
+const SERVER_A: FuzzServer = {
   ...A,
   forwards: [
     forwardOf(A),
@@ -30,7 +30,7 @@ export const SERVER_A: FuzzServer = {
 };
 
 /** Every place for a forward is used; its own is the last. The first one is closed. */
-export const SERVER_B: FuzzServer = {
+const SERVER_B: FuzzServer = {
   ...B,
   forwards: [
     { ...forwardOf(B, { port: 31_000, containerPort: 21_000, counter: 24 }), closed: true },

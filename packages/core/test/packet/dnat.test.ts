@@ -151,7 +151,7 @@ table(runner, [
     verdict: "next",
   },
   {
-    it: "the port of a server whose interface is gone is the host's, also when another interface has its index",
+    it: "the port of a server whose host peer is gone is the host's, though another interface may have its index",
     given: (maps) => maps.delete("dp_host_peers", A.id),
     packet: fromPlayer(),
     verdict: "next",

@@ -341,7 +341,7 @@ describe("at the host peer", () => {
     drop("to another container", prohibits(to(B.address), {})),
     ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, prohibits(to(address), {}))),
     drop("to a multicast address", prohibits(to("224.0.0.1"), {})),
-    drop("to everybody", prohibits(to("255.255.255.255"), {})),
+    drop("to the broadcast address", prohibits(to("255.255.255.255"), {})),
     drop("to loopback", prohibits(to("127.0.0.1"), {})),
     drop("under another address", prohibits(LEAVING, { ip: { src: B.address } }), {
       counts: dropped(A.id, "spoofedAddress"),

@@ -359,7 +359,7 @@ test("10,000 forged resets and SYNs leave the table of players empty", () => {
   forgetAll();
 });
 
-test("a player's resets and SYNs keep nobody a player", () => {
+test("a player's resets and SYNs keep no address a player", () => {
   const player = stranger();
   joins(player);
   const earlier = stepOf(player) - 5;

@@ -102,8 +102,8 @@ translates(runner, {
     ["a segment to a proxy's port of a player", { tcp: { dst: 9080 } }],
     ["a packet to the last address below multicast", { ip: { dst: "223.255.255.255" } }],
     ["a packet to the first address that is one", { ip: { dst: "1.0.0.0" } }],
-    ["a packet to the address before the hosts' subnet", { ip: { dst: "10.0.255.255" } }],
-    ["a packet to the address behind the containers' subnet", { ip: { dst: "10.3.0.0" } }],
+    ["a packet to the address before the host subnet", { ip: { dst: "10.0.255.255" } }],
+    ["a packet to the address behind the container subnet", { ip: { dst: "10.3.0.0" } }],
     ["a packet to an address beside loopback's", { ip: { dst: "128.0.0.0" } }],
     ["a packet whose frame is to another MAC", { eth: { dst: "ff:ff:ff:ff:ff:ff" } }],
   ],
@@ -119,7 +119,7 @@ table(runner, [
     counts: outOf(B),
   },
   // Rule 9f.
-  drop("a reply whose uplink is gone, also when another interface has its index", "gone", reply(), {
+  drop("a reply whose uplink is gone, though another interface may have its index", "gone", reply(), {
     given: (maps) => maps.delete("dp_uplinks", UPLINK.index),
   }),
 
@@ -133,7 +133,7 @@ table(runner, [
     counts: dropped(0, "unknownInterface"),
   }),
   {
-    it: "a packet of a container whose counters are gone is counted for none",
+    it: "a packet of a server without drop counts is counted for no server",
     given: (maps) => maps.delete("dp_drop_counts", A.id),
     packet: fromContainer(udp({ src: 1, dst: 2 })),
     verdict: "drop",
@@ -205,7 +205,7 @@ table(runner, [
   // Rule 6.
   drop("a reply from another container's address", "spoofedAddress", reply({ ip: { src: B.address } })),
   drop("a reply from the public address", "spoofedAddress", reply({ ip: { src: PUBLIC_ADDRESS } })),
-  drop("a reply from the host peer's address", "spoofedAddress", reply({ ip: { src: A.gateway } })),
+  drop("a reply from the gateway's address", "spoofedAddress", reply({ ip: { src: A.gateway } })),
   drop("a reply from loopback", "spoofedAddress", reply({ ip: { src: "127.0.0.1" } })),
   drop(
     "a DHCP request, from no address",
@@ -257,7 +257,7 @@ table(runner, [
   drop("a SYN to another container", "eastWest", reply({ ip: { dst: B.address }, tcp: { flags: "S" } })),
   drop("a reply to another container", "eastWest", reply({ ip: { dst: B.address } })),
   drop(
-    "TCP to another container's container port",
+    "TCP to the container port of another container",
     "eastWest",
     fromContainer(tcp({ src: 40000, dst: 25565, flags: "S" }), {
       dst: B.address,
@@ -268,7 +268,11 @@ table(runner, [
     "eastWest",
     fromContainer(tcp({ src: 40000, dst: 9080 }), { dst: B.address }),
   ),
-  drop("TCP to a free address of the container subnet", "eastWest", reply({ ip: { dst: "10.2.255.255" } })),
+  drop(
+    "TCP to an address of the container subnet that no container has",
+    "eastWest",
+    reply({ ip: { dst: "10.2.255.255" } }),
+  ),
   drop("TCP to the container's own address", "eastWest", reply({ ip: { dst: A.address } })),
 
   // Rule 9a.
@@ -285,19 +289,19 @@ table(runner, [
   drop("a SYN to the proxy's port", "forwardSyn", reply({ ip: { dst: A.gateway }, tcp: { flags: "S", dst: 9111 } })),
 
   // Rule 9b.
-  pass("a reply to the host peer's address goes up the host's stack", reply({ ip: { dst: A.gateway } })),
+  pass("a reply to the gateway goes up the host's stack", reply({ ip: { dst: A.gateway } })),
   ...HOST_ADDRESSES.map((dst) =>
     pass(`a reply to the host's address ${dst} goes up the host's stack`, reply({ ip: { dst } })),
   ),
   pass("a SYN+ACK to the host goes up the host's stack", reply({ ip: { dst: A.gateway }, tcp: { flags: "SA" } })),
-  pass("an address of the host inside the containers' subnet is the host's", reply({ ip: { dst: "10.2.0.1" } }), {
+  pass("an address of the host inside the container subnet is the host's", reply({ ip: { dst: "10.2.0.1" } }), {
     given: (maps) => {
       maps.set("dp_host_addrs", "10.2.0.1", { ifindex: UPLINK.index });
       maps.set("dp_configs", 0, { ...CONFIG, hostFilter: hostFilter(["10.2.0.1"]) });
     },
   }),
   {
-    it: "an address the host no longer has is a player's like any other",
+    it: "an address that the host no longer has is treated as a player's",
     given: (maps) => maps.delete("dp_host_addrs", "192.0.2.1"),
     packet: reply({ ip: { dst: "192.0.2.1" } }),
     verdict: "redirect",
@@ -317,7 +321,11 @@ table(runner, [
     "255.255.255.255",
   ].map((dst) => drop(`a reply to ${dst}`, "destination", reply({ ip: { dst } }))),
   drop("a reply to another server's host peer", "destination", reply({ ip: { dst: B.gateway } })),
-  drop("a reply to a free address of the host subnet", "destination", reply({ ip: { dst: "10.1.255.255" } })),
+  drop(
+    "a reply to an address of the host subnet that no host peer has",
+    "destination",
+    reply({ ip: { dst: "10.1.255.255" } }),
+  ),
 
   // Rule 10.
   pass(
@@ -371,10 +379,7 @@ table(runner, [
   }),
 
   // Rule 11.
-  pass(
-    "a ping to the host peer passes",
-    fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.gateway }),
-  ),
+  pass("a ping to the gateway passes", fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.gateway })),
 
   // Rule 13.
   ...[RECORD_ROUTE, MAXIMUM_OPTIONS].flatMap((options) => {
@@ -383,7 +388,7 @@ table(runner, [
     return [
       drop(`TCP to the proxy ${length}`, "ipOptions", fromContainer(tcp({ src: 40000, dst: 9111 }), to)),
       drop(`a query to the proxy ${length}`, "ipOptions", fromContainer(udp({ src: 40000, dst: 9053 }), to)),
-      drop(`a ping to the host peer ${length}`, "ipOptions", fromContainer(icmp({ type: IcmpType.echoRequest }), to)),
+      drop(`a ping to the gateway ${length}`, "ipOptions", fromContainer(icmp({ type: IcmpType.echoRequest }), to)),
       drop(`a reply to the host ${length}`, "ipOptions", reply({ ip: { dst: PUBLIC_ADDRESS, options } })),
     ];
   }),
@@ -398,19 +403,15 @@ table(runner, [
   drop("TCP that is not redirected once a hold has lapsed", "tcp", fromContainer(tcp({ src: 40000, dst: 443 })), {
     given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, heldUntil: monotonicNow() }),
   }),
-  drop("TCP that went around the proxy", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
+  drop("TCP that was not redirected", "tcp", fromContainer(tcp({ src: 40000, dst: 443, flags: "S" }))),
   drop(
     "TCP to a player that is not from the container port",
     "tcp",
     fromContainer(tcp({ src: 25566, dst: 40000, flags: "SA" })),
   ),
+  drop("TCP from the container port with its bytes swapped", "tcp", fromContainer(tcp({ src: 0xdd63, dst: 40000 }))),
   drop(
-    "TCP from the container port's number the wrong way round",
-    "tcp",
-    fromContainer(tcp({ src: 0xdd63, dst: 40000 })),
-  ),
-  drop(
-    "TCP to another port of the host peer",
+    "TCP to another port of the gateway",
     "tcp",
     fromContainer(tcp({ src: 40000, dst: 22, flags: "S" }), { dst: A.gateway }),
   ),
@@ -429,14 +430,14 @@ table(runner, [
     }),
   ),
   drop(
-    "DNS that went around the proxy",
+    "DNS that was not redirected",
     "udp",
     fromContainer(udp({ src: 40000, dst: 53 }, "query"), { dst: "192.0.2.53" }),
   ),
   drop("UDP from the container port", "udp", fromContainer(udp({ src: A.containerPort, dst: PLAYER.port }, "hello"))),
   drop("UDP to the proxy's HTTP listener", "udp", fromContainer(udp({ src: 40000, dst: 9080 }), { dst: A.gateway })),
   drop("UDP to the proxy's TCP listener", "udp", fromContainer(udp({ src: 40000, dst: 9111 }), { dst: A.gateway })),
-  drop("UDP to another port of the host peer", "udp", fromContainer(udp({ src: 40000, dst: 53 }), { dst: A.gateway })),
+  drop("UDP to another port of the gateway", "udp", fromContainer(udp({ src: 40000, dst: 53 }), { dst: A.gateway })),
   drop(
     "UDP to the DNS listener's port of another server's host peer",
     "udp",
@@ -457,9 +458,9 @@ table(runner, [
     "icmp",
     fromContainer(icmp({ type: IcmpType.echoRequest }), { dst: PUBLIC_ADDRESS }),
   ),
-  drop("an echo reply to the host peer", "icmp", fromContainer(icmp({ type: IcmpType.echoReply }), { dst: A.gateway })),
+  drop("an echo reply to the gateway", "icmp", fromContainer(icmp({ type: IcmpType.echoReply }), { dst: A.gateway })),
   drop(
-    "an ICMP redirect to the host peer",
+    "an ICMP redirect to the gateway",
     "icmp",
     fromContainer(icmp({ type: IcmpType.redirect, code: 1 }), { dst: A.gateway }),
   ),

@@ -78,7 +78,7 @@ export function runnerFor(name: ObjectName, options?: ProgramRunnerOptions): () 
  * Runs each case twice: with a packet as a plain device delivers it, and with one whose bytes the device has summed up
  * (CHECKSUM_COMPLETE), where the kernel checks that the program kept that sum true.
  *
- * @param summedUp false leaves out the second: for protocols without a checksum, where the sum is not used
+ * @param summedUp false leaves out the second: for protocols without a checksum, whose packets have no such sum
  */
 export function table(runner: () => ProgramRunner, cases: readonly Case[], summedUp = true): void {
   for (const each of cases) {

@@ -202,7 +202,7 @@ describe("dp_tproxy_container", () => {
     next("TCP to another container", syn({}, { dst: B.address })),
     next("HTTP to another container", syn({ dst: 80 }, { dst: B.address })),
     next("a query to another container", sent(udp({ src: 40000, dst: 53 }), { dst: B.address })),
-    next("TCP to a free address of the container subnet", syn({}, { dst: "10.2.255.255" })),
+    next("TCP to an address of the container subnet that no container has", syn({}, { dst: "10.2.255.255" })),
     next("a reply of the container port", syn({ src: A.containerPort, flags: "SA" })),
     next("data of the container port to a player's port 80", syn({ src: A.containerPort, dst: 80, flags: "PA" })),
     next("a reset of the container port", syn({ src: A.containerPort, flags: "R" })),
@@ -459,7 +459,7 @@ describe("a flow", () => {
     }
   });
 
-  test("that is opening ends with the proxy's reset, where there is no listener", () => {
+  test("that is opening ends with the proxy's reset: no process listens", () => {
     runner().run(syn());
     const reset = answered(tcp({ src: TCP, dst: 40000, flags: "RA" }));
     const { packet } = runner().run(reset, toContainer);
@@ -549,7 +549,7 @@ describe("a flow", () => {
     expect(runner().run(syn({}, {}, B)).verdict).toBe("next");
   });
 
-  test("is not opened while flows are held; those there are go on; a hold that is not ended lapses", () => {
+  test("is not opened while flows are held; those there are go on; a hold ends by itself", () => {
     runner().run(syn());
     const flows = () =>
       runner()
@@ -673,7 +673,7 @@ describe("dp_tproxy_host", () => {
 
   table(runner, [
     {
-      it: "a refused datagram comes back as an error of the original destination that quotes what the container sent",
+      it: "a refused datagram's error comes from the original destination, about the packet as the container sent it",
       ...opened,
       packet: refusal(),
       verdict: "next",
@@ -897,7 +897,7 @@ describe("with short lives", () => {
   const expiry = () => brief().entries("dp_origins")[0]?.[1].expires;
   const ask = () => brief().run(sent(udp({ src: 40000, dst: 53 }), { dst: RESOLVER }));
 
-  test("a connection that is not accepted is forgotten, both halves", async () => {
+  test("a connection that no process accepts is forgotten, both halves", async () => {
     brief().run(syn());
     expect(brief().entries("dp_flows")).toHaveLength(1);
     await Bun.sleep(1700);

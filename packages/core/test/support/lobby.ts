@@ -24,6 +24,7 @@ export const LOBBY: ServerRecord = {
   createdAt: new Date("2026-01-02T03:04:05.678Z"),
   owner: "cli",
   network: "own",
+  trusted: false,
   container: { engine: "docker", socket: "", name: "lobby" },
   netns: { cookie: 77n, inode: 4026532000n, path: "/run/netns/lobby" },
   hostPeer: { ifindex: 9, name: "dp7", mac: "7e:90:c4:ed:df:d0" },

@@ -1,8 +1,8 @@
 import { type AddressPair, type Objects, serverLabel } from "@dp/core";
 import { type Netlink, NetlinkError } from "@dp/netlink";
-import { DatapathError } from "@dp/sys";
-import { type Free, isHostPosition, lowestFree } from "./lowest-free.ts";
-import type { Subnet } from "./subnet.ts";
+import { DatapathError, type Prefix } from "@dp/sys";
+import { type Free, lowestFree } from "./lowest-free.ts";
+import { addressAt, isHostPosition, positionIn } from "./subnet.ts";
 
 /** Tells who has an address, each by a look-up of its own. */
 export class AddressOwners {
@@ -68,41 +68,39 @@ export interface AskedAddresses {
  */
 export function chooseAddresses(
   { containerAddress, gatewayAddress }: AskedAddresses,
-  subnets: { host: Subnet; container: Subnet },
+  subnets: { host: Prefix; container: Prefix },
   owners: AddressOwners,
   first: number,
-  op: string,
 ): ChosenAddresses {
-  const positionIn = (subnet: Subnet, address: string, what: string) => {
-    const position = subnet.indexOf(address);
+  const checkedPosition = (subnet: Prefix, address: string, what: string) => {
+    const position = positionIn(subnet, address);
     if (!isHostPosition(subnet, position)) {
       const why = position === undefined ? "is outside" : "is the network's own or the broadcast address of";
-      throw new DatapathError("BAD_USAGE", op, `${what} ${address} ${why} ${subnet.toString()}`);
+      throw new DatapathError("BAD_USAGE", undefined, `${what} ${address} ${why} ${subnet.toString()}`);
     }
     return position;
   };
   const given =
     containerAddress !== undefined
-      ? positionIn(subnets.container, containerAddress, "the container address")
+      ? checkedPosition(subnets.container, containerAddress, "the container address")
       : gatewayAddress !== undefined
-        ? positionIn(subnets.host, gatewayAddress, "the gateway's address")
+        ? checkedPosition(subnets.host, gatewayAddress, "the gateway's address")
         : undefined;
-  if (gatewayAddress !== undefined) positionIn(subnets.host, gatewayAddress, "the gateway's address");
+  if (gatewayAddress !== undefined) checkedPosition(subnets.host, gatewayAddress, "the gateway's address");
   const search = given === undefined ? lowestFreePosition(subnets, owners, first) : undefined;
   const position = given ?? search?.value;
   if (position === undefined) {
-    throw new DatapathError("CONFLICT", op, `every address of ${subnets.container.toString()} is taken`, {
+    throw new DatapathError("CONFLICT", undefined, `every address of ${subnets.container.toString()} is taken`, {
       hint: "larger subnets: dp unload, then dp load --host-subnet ... --container-subnet ...",
     });
   }
   // One was given: the other is at the same position, unless its subnet is too small.
-  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip", op);
-  if (containerAddress === undefined)
-    requirePosition(subnets.container, position, gatewayAddress, "--container-ip", op);
+  if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip");
+  if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip");
   const chosen = {
     freeFrom: search?.freeFrom ?? 0,
-    gateway: gatewayAddress ?? subnets.host.at(position),
-    container: containerAddress ?? subnets.container.at(position),
+    gateway: gatewayAddress ?? addressAt(subnets.host, position),
+    container: containerAddress ?? addressAt(subnets.container, position),
   };
   // Those that were asked for come first: the address that follows from one is taken for the same reason.
   const asked = [containerAddress, gatewayAddress].filter((address) => address !== undefined);
@@ -110,27 +108,29 @@ export function chooseAddresses(
     const owner = owners.of(address);
     if (owner === undefined) continue;
     const hint = asked.includes(address) ? undefined : "give that address too: --container-ip IP --host-ip IP";
-    throw new DatapathError("CONFLICT", op, `the address ${address} is taken by ${owner}`, { hint });
+    throw new DatapathError("CONFLICT", undefined, `the address ${address} is taken by ${owner}`, { hint });
   }
   return chosen;
 }
 
-function requirePosition(subnet: Subnet, position: number, other: string | undefined, option: string, op: string) {
+function requirePosition(subnet: Prefix, position: number, other: string | undefined, option: string) {
   if (isHostPosition(subnet, position)) return;
   const reason = `${subnet.toString()} has no address at the position of ${other}`;
-  throw new DatapathError("BAD_USAGE", op, reason, { hint: `give that address too: ${option} IP` });
+  throw new DatapathError("BAD_USAGE", undefined, reason, { hint: `give that address too: ${option} IP` });
 }
 
 /** The lowest position at which both subnets have a free address. */
 function lowestFreePosition(
-  { host, container }: { host: Subnet; container: Subnet },
+  { host, container }: { host: Prefix; container: Prefix },
   owners: AddressOwners,
   first: number,
 ): Free | undefined {
   // The last is the broadcast address.
   const last = Math.min(host.size, container.size) - 2;
   return lowestFree([first, last], (position) => {
-    if (owners.server(container.at(position)) !== undefined) return "server";
-    return owners.isLocal(host.at(position)) || owners.isLocal(container.at(position)) ? "other" : undefined;
+    if (owners.server(addressAt(container, position)) !== undefined) return "server";
+    return owners.isLocal(addressAt(host, position)) || owners.isLocal(addressAt(container, position))
+      ? "other"
+      : undefined;
   });
 }

@@ -30,7 +30,7 @@ export interface PortChoice {
  *
  * @throws DatapathError `CONFLICT`
  */
-export function choosePort(choice: PortChoice, op: string): Free {
+export function choosePort(choice: PortChoice): Free {
   const { port, address, range, first, force, objects, host, warn } = choice;
   let sockets: PortsInUse | undefined;
   // Asking for one port is quick, and it is seldom in use; only then all sockets are read.
@@ -56,28 +56,38 @@ export function choosePort(choice: PortChoice, op: string): Free {
     const left = search(() => false);
     const reason = `every port from ${range.join(" to ")} is taken`;
     const larger = "give the host another range: dp load --port-range FIRST-LAST";
-    if (left === undefined) throw new DatapathError("CONFLICT", op, reason, { hint: larger });
-    throw new DatapathError("CONFLICT", op, `${reason}, or in the host's ephemeral range, ${ephemeral.join("-")}`, {
-      hint: `${larger}; or take those all the same: --force`,
-    });
+    if (left === undefined) throw new DatapathError("CONFLICT", undefined, reason, { hint: larger });
+    throw new DatapathError(
+      "CONFLICT",
+      undefined,
+      `${reason}, or in the host's ephemeral range, ${ephemeral.join("-")}`,
+      {
+        hint: `${larger}; or take those all the same: --force`,
+      },
+    );
   }
 
   const endpoint = { protocol: "tcp", address, port } as const;
   const owner = objects.records.find({ endpoint });
   if (owner !== undefined) {
-    throw new DatapathError("CONFLICT", op, `${endpointText(endpoint)} is taken by ${serverLabel(owner)}`, {
+    throw new DatapathError("CONFLICT", undefined, `${endpointText(endpoint)} is taken by ${serverLabel(owner)}`, {
       hint: goneHint(objects, owner, host),
     });
   }
   const used = inUse(port);
   if (used?.listeners !== undefined) {
-    throw new DatapathError("CONFLICT", op, `${describeHolders(used.listeners)} listens on port ${port} of the host`, {
-      hint: `choose another port, or stop it (ss -ltnp 'sport = :${port}')`,
-    });
+    throw new DatapathError(
+      "CONFLICT",
+      undefined,
+      `${describeHolders(used.listeners)} listens on port ${port} of the host`,
+      {
+        hint: `choose another port, or stop it (ss -ltnp 'sport = :${port}')`,
+      },
+    );
   }
   if (isEphemeral(port)) {
     const reason = `port ${port} is in the host's ephemeral range, ${ephemeral.join("-")}: the host's own connections use it`;
-    throw new DatapathError("CONFLICT", op, reason, {
+    throw new DatapathError("CONFLICT", undefined, reason, {
       hint: "choose one outside of it (sysctl net.ipv4.ip_local_port_range), or have this one kept for the server: --force",
     });
   }

@@ -1,6 +1,6 @@
 import type { FreeFrom, HostConfig, Objects, ServerRecord, Settings } from "@dp/core";
 import { publicPorts } from "../server/ports.ts";
-import { ipv4Subnets } from "./subnet.ts";
+import { ipv4Subnets, positionIn } from "./subnet.ts";
 
 /** Position of an address in its subnet: 0 is the network's own address. */
 export const FIRST_POSITION = 1;
@@ -38,5 +38,5 @@ export function positionOf(config: HostConfig, { addresses }: ServerRecord): num
   if (addresses.ipv4 === undefined) return 0;
   const { host, container } = ipv4Subnets(config);
   const { container: containerAddress, gateway } = addresses.ipv4;
-  return Math.min(container.indexOf(containerAddress) ?? 0, host.indexOf(gateway) ?? 0);
+  return Math.min(positionIn(container, containerAddress) ?? 0, positionIn(host, gateway) ?? 0);
 }

@@ -1,10 +1,3 @@
-import type { Subnet } from "./subnet.ts";
-
-/** Whether a container or host peer may have the address at this position. */
-export function isHostPosition(subnet: Subnet, position: number | undefined): position is number {
-  return position !== undefined && position >= 1 && position < subnet.size - 1;
-}
-
 /** Something free: a position, a port. */
 export interface Free {
   value: number;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { HostConfig } from "@dp/core";
 import { commandOf } from "@dp/sys";
-import { ipv4Subnets } from "../allocate/subnet.ts";
+import { ipv4Subnets, positionIn } from "../allocate/subnet.ts";
 import { cgroupFolder, cgroupFolderById, cgroupOfProcess } from "../kernel/cgroup.ts";
 import { socketHolders } from "../kernel/socket-holder.ts";
 import { parseProcNetTcp } from "../kernel/sockets.ts";
@@ -56,7 +56,7 @@ export function judgeListeners(
 ): { verdict: Verdict; reached: Listener[] } {
   const hostPeers = ipv4Subnets({ ...config, containerSubnets: {} }).host;
   const reaches = ({ address }: Listener) =>
-    address === "0.0.0.0" || /^0{32}$/.test(address) || hostPeers.indexOf(address) !== undefined;
+    address === "0.0.0.0" || /^0{32}$/.test(address) || positionIn(hostPeers, address) !== undefined;
   const wanted = [
     ["TCP", config.httpPort, "HTTP"],
     ["TCP", config.dnsPort, "DNS"],

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { isBpffs, isCgroup2 } from "@dp/sys";
 import { HOST_PEER_MAC } from "../interfaces/veth-pair.ts";
 import { type Mount, parseMounts } from "../kernel/mountinfo.ts";
+import { dangerOf, isWritableByOthers } from "../pins/folders.ts";
 import { lookAtRootFolder } from "../pins/root-folder.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
@@ -27,12 +28,18 @@ export function checkBpffs({ pinRoot, netlink }: HostView): Verdict {
       "dp load, then add the servers again; or run dp in the mount namespace of process 1: nsenter --mount -t 1 dp ...";
     return [error("bpffs-lost", what, fix)];
   }
+  const danger = dangerOf(pinRoot);
+  if (danger !== undefined) return [error("pin-root-unsafe", danger.reason, danger.hint)];
   if (!isMountedForAll(resolve(pinRoot))) {
     const what = `the bpffs on ${pinRoot} is in a mount namespace of its own: what is loaded ends with that`;
     const fix = "load in the mount namespace of process 1: nsenter --mount -t 1 dp load (`ip netns exec` leaves that)";
     return [warning("bpffs-private", what, fix)];
   }
-  return `${pinRoot} is on a bpffs`;
+  if (isWritableByOthers(pinRoot)) {
+    const what = `other users may create files in ${pinRoot}: before the first load, they can make its folders theirs`;
+    return [warning("pin-root-writable", what, `chmod 0700 ${pinRoot}; what is loaded is closed to them in any case`)];
+  }
+  return `${pinRoot} is on a bpffs that is closed to other users`;
 }
 
 /** Whether process 1 sees the mount. True as well when the mounts of process 1 cannot be read. */

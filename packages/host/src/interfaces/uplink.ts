@@ -14,10 +14,10 @@ export function toInterface({ index, name, mac }: Link): Interface {
 }
 
 /** An interface that can be an uplink, by its name. */
-export function findUplink(netlink: Netlink, name: string, op: string): Link {
+export function findUplink(netlink: Netlink, name: string): Link {
   const link = netlink.link(name);
   if (link === undefined) {
-    throw new DatapathError("BAD_USAGE", op, `there is no interface ${JSON.stringify(name)}`, {
+    throw new DatapathError("BAD_USAGE", undefined, `there is no interface ${JSON.stringify(name)}`, {
       hint: `there are ${netlink
         .links()
         .filter((each) => each.type === ETHERNET && !looksLikeHostPeer(each))
@@ -26,16 +26,20 @@ export function findUplink(netlink: Netlink, name: string, op: string): Link {
     });
   }
   if (link.type !== ETHERNET) {
-    throw new DatapathError("BAD_USAGE", op, `${name} is not an Ethernet interface: players cannot come in there`);
+    throw new DatapathError(
+      "BAD_USAGE",
+      undefined,
+      `${name} is not an Ethernet interface: players cannot come in there`,
+    );
   }
   if (looksLikeHostPeer(link)) {
-    throw new DatapathError("BAD_USAGE", op, `${name} is a server's: its container would get in as a player`);
+    throw new DatapathError("BAD_USAGE", undefined, `${name} is a server's: its container would get in as a player`);
   }
   return link;
 }
 
 /** The interfaces of the default route with the lowest metric, in the order the route has them. */
-export function defaultUplinks(netlink: Netlink, op: string): { links: Link[]; source: string | undefined } {
+export function defaultUplinks(netlink: Netlink): { links: Link[]; source: string | undefined } {
   const routes = netlink
     .routes({ family: "inet" })
     .filter(({ destination, type }) => destination === "default" && type === "unicast")
@@ -44,11 +48,11 @@ export function defaultUplinks(netlink: Netlink, op: string): { links: Link[]; s
   const indexes = best === undefined ? [] : [best.ifindex ?? [], best.nextHops.map(({ ifindex }) => ifindex)].flat(2);
   const links = [...new Set(indexes)].flatMap((index) => netlink.link(index) ?? []);
   if (best === undefined || links.length === 0) {
-    throw new DatapathError("FAILED", op, "the host has no default route to tell its uplink by", {
+    throw new DatapathError("FAILED", undefined, "the host has no default route to tell its uplink by", {
       hint: "name the interface players come in by: dp load --iface NAME",
     });
   }
-  return { links: links.map((link) => findUplink(netlink, link.name, op)), source: best.source };
+  return { links: links.map((link) => findUplink(netlink, link.name)), source: best.source };
 }
 
 /** The address servers get unless they are given another: the default route's own, or an uplink's first. */
@@ -56,14 +60,13 @@ export function defaultAddress(
   uplinks: readonly Link[],
   addresses: readonly HostAddress[],
   source: string | undefined,
-  op: string,
 ): string {
   if (source !== undefined && addresses.some(({ address }) => address === source)) return source;
   for (const uplink of uplinks) {
     const own = addresses.find(({ ifindex, scope }) => ifindex === uplink.index && scope === "global");
     if (own !== undefined) return own.address;
   }
-  throw new DatapathError("FAILED", op, `${uplinks.map(({ name }) => name).join(", ")} has no IPv4 address`, {
+  throw new DatapathError("FAILED", undefined, `${uplinks.map(({ name }) => name).join(", ")} has no IPv4 address`, {
     hint: "give it one, or name the address players connect to: dp load --address IP",
   });
 }
@@ -79,12 +82,11 @@ export function uplinkOf(
   uplinks: readonly Interface[],
   addresses: readonly HostAddress[],
   netlink: Netlink,
-  op: string,
 ): Interface {
   const owners = addresses.filter((each) => each.address === address).map(({ ifindex }) => ifindex);
   if (owners.length === 0) {
     const own = addresses.map((each) => each.address).join(", ");
-    throw new DatapathError("BAD_USAGE", op, `${address} is not an address of this host`, {
+    throw new DatapathError("BAD_USAGE", undefined, `${address} is not an address of this host`, {
       hint: own === "" ? "it has no IPv4 address" : `its own are ${own}`,
     });
   }
@@ -95,12 +97,12 @@ export function uplinkOf(
   const anywhere = owner !== undefined && ((owner.flags & LOOPBACK) !== 0 || owner.kind === "dummy");
   if (main !== undefined && anywhere) return main;
   if (main === undefined && anywhere) {
-    throw new DatapathError("FAILED", op, `there is no uplink for ${address}, which is on ${owner.name}`, {
+    throw new DatapathError("FAILED", undefined, `there is no uplink for ${address}, which is on ${owner.name}`, {
       hint: "bring the uplink back, then dp load; or dp load --iface NAME",
     });
   }
   const name = owner?.name ?? `interface ${owners[0]}`;
-  throw new DatapathError("BAD_USAGE", op, `${address} is on ${name}, which is no uplink`, {
+  throw new DatapathError("BAD_USAGE", undefined, `${address} is on ${name}, which is no uplink`, {
     hint: `make it one: dp load ${uplinkOptions([...uplinks.map((each) => each.name), name])}`,
   });
 }

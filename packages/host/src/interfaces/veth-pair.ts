@@ -1,10 +1,9 @@
-import type { ServerRecord } from "@dp/core";
+import { HOST_PEER_MAC, type ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { DatapathError, type Fd } from "@dp/sys";
 import { writeSysctlIfThere } from "../kernel/sysctl.ts";
 
-/** Of every host peer, also in bpf/arp.bpf.c: a container's gateway has the same MAC on every host. */
-export const HOST_PEER_MAC = "7e:90:c4:ed:df:d0";
+export { HOST_PEER_MAC };
 
 /** Whether an interface is made as host peers are, of whatever pin root. */
 export function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
@@ -48,8 +47,8 @@ export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { ho
 }
 
 /**
- * What the host's stack does with packets that bypass the programs on a host peer: no IPv6, no ARP, only the container's
- * own source address, and no forwarding. dp_guard drops the rest.
+ * What the host's stack does with packets that bypass the programs on a host peer: no IPv6, no ARP, only the
+ * container's own source address, and no forwarding. dp_guard drops the rest.
  */
 const RESTRICTIONS = {
   "ipv6/conf/NAME/disable_ipv6": "1",

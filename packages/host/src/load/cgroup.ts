@@ -1,7 +1,7 @@
 import type { Objects } from "@dp/core";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { LoadInput } from "./plan.ts";
 
 /** The folder of the cgroup that programs are attached to; undefined when they are not, or when it is gone. */
 export function cgroupOf(objects: Objects | undefined): string | undefined {

@@ -1,15 +1,15 @@
 import { DatapathError, isCgroup2 } from "@dp/sys";
 import { checkAddress, checkPort, checkPortRange } from "../server/check-input.ts";
-import { LISTENER_PORTS, type LoadOptions, OP } from "./options.ts";
+import { LISTENER_PORTS, type LoadOptions } from "./options.ts";
 import { listenerName } from "./parameters.ts";
 
 /** Checks the options as far as that takes no look at the host's network. */
 export function checkOptions(options: LoadOptions): void {
-  for (const address of options.addresses ?? []) checkAddress(address, "the address", OP);
-  if (options.portRange !== undefined) checkPortRange(options.portRange, OP);
+  for (const address of options.addresses ?? []) checkAddress(address, "the address");
+  if (options.portRange !== undefined) checkPortRange(options.portRange);
   for (const key of LISTENER_PORTS) {
     const port = options[key];
-    if (port !== undefined) checkPort(port, `the ${listenerName(key)} port`, OP);
+    if (port !== undefined) checkPort(port, `the ${listenerName(key)} port`);
   }
   const { cgroup } = options;
   if (cgroup !== undefined && !isCgroup2(cgroup)) {

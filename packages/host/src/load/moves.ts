@@ -4,8 +4,7 @@ import { DatapathError } from "@dp/sys";
 import { toInterface, uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
 import type { Move } from "../server/move.ts";
 import { serverLabels } from "../server/server.ts";
-import { OP } from "./options.ts";
-import type { LoadInput } from "./plan.ts";
+import type { LoadInput } from "./input.ts";
 
 /**
  * Finds the uplink of each forward anew, and another address for forwards whose address was the host's default and is
@@ -47,7 +46,7 @@ function addressOf(
 
 function findUplink({ addresses, host }: LoadInput, uplinks: readonly Link[], address: string): Link | undefined {
   try {
-    const { index } = uplinkOf(address, uplinks.map(toInterface), addresses, host, OP);
+    const { index } = uplinkOf(address, uplinks.map(toInterface), addresses, host);
     return uplinks.find((uplink) => uplink.index === index);
   } catch (error) {
     if (error instanceof DatapathError) return undefined;

@@ -5,27 +5,14 @@ import { toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import { ephemeralRange, overlap } from "../kernel/ephemeral-range.ts";
 import { findStrays, type Stray } from "../repair/stray-interfaces.ts";
 import type { Move } from "../server/move.ts";
-import { findHostPeer } from "../server/present.ts";
+import { hasHostPeer } from "../server/present.ts";
 import { cgroupOf, chooseCgroup } from "./cgroup.ts";
+import type { LoadInput } from "./input.ts";
 import { planMoves } from "./moves.ts";
-import { type LoadOptions, OP } from "./options.ts";
+import { type LoadOptions } from "./options.ts";
 import { chooseParameters, type Stored, storedOf } from "./parameters.ts";
 import { checkSubnets } from "./subnets.ts";
 import { choosePublicAddress, chooseUplinks } from "./uplinks.ts";
-
-/** What a load is planned from: its options, and what is on the host. */
-export interface LoadInput {
-  host: Netlink;
-  /** The maps and programs loaded before; undefined on a first load. */
-  previous: Objects | undefined;
-  /** What `previous` stored; undefined also when the last load did not finish. */
-  old: Stored | undefined;
-  /** The records of all servers. */
-  records: readonly ServerRecord[];
-  /** The host's own addresses. */
-  addresses: readonly HostAddress[];
-  options: LoadOptions;
-}
 
 /** Everything decided and checked, nothing changed. */
 export interface LoadPlan extends Stored {
@@ -63,7 +50,7 @@ export function planLoad(host: Netlink, previous: Objects | undefined, options: 
 
   const { links: uplinks, source } = chooseUplinks(input);
   const interfaces = uplinks.map(toInterface);
-  const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, host, OP);
+  const uplinkFor = (address: string) => uplinkOf(address, interfaces, addresses, host);
   for (const address of options.addresses ?? []) uplinkFor(address);
   const publicAddress = choosePublicAddress(input, uplinks, source);
   const place = { uplink: uplinkFor(publicAddress).index, publicAddresses: { ipv4: publicAddress } };
@@ -72,7 +59,7 @@ export function planLoad(host: Netlink, previous: Objects | undefined, options: 
   warnOfEphemeralPorts(options);
 
   const moves = planMoves(input, stored.settings, uplinks);
-  const present = records.filter((record) => previous !== undefined && findHostPeer(previous, record, host));
+  const present = records.filter((record) => previous !== undefined && hasHostPeer(previous, record, host));
   const oldCgroup = cgroupOf(previous);
   const cgroup = chooseCgroup(input, oldCgroup);
   return { ...stored, old, uplinks, addresses, cgroup, oldCgroup, present, moves, strays, servers: records.length };

@@ -3,7 +3,9 @@ import type { Netlink } from "@dp/netlink";
 import { recoverServers } from "../server/recover.ts";
 import type { LoadOptions } from "./options.ts";
 
-/** Second stage: finishes or undoes what killed commands left of servers, so that the plan counts whole servers only. */
+/**
+ * Second stage: finishes or undoes what killed commands left of servers, so that the plan counts whole servers only.
+ */
 export function recover(previous: Objects | undefined, host: Netlink, options: LoadOptions): void {
   if (previous !== undefined) recoverServers(previous, host, previous.records.all(), options);
 }

@@ -1,9 +1,9 @@
 import type { HostConfig } from "@dp/core";
-import { DatapathError } from "@dp/sys";
-import { Subnet } from "../allocate/subnet.ts";
+import { DatapathError, parseAddress, Prefix } from "@dp/sys";
+import { parseSubnet } from "../allocate/subnet.ts";
 import { serverLabels } from "../server/server.ts";
+import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
-import type { LoadInput } from "./plan.ts";
 
 /** Each server has one address of each subnet: a longer prefix leaves room for none. */
 const LONGEST_PREFIX = 30;
@@ -11,8 +11,8 @@ const SHORTEST_PREFIX = 8;
 
 /** Checks that servers can have addresses of these subnets, and that present servers keep theirs. */
 export function checkSubnets({ hostSubnets, containerSubnets }: HostConfig, input: LoadInput): void {
-  const host = Subnet.parse(hostSubnets.ipv4 ?? "", OP);
-  const container = Subnet.parse(containerSubnets.ipv4 ?? "", OP);
+  const host = parseSubnet(hostSubnets.ipv4 ?? "", OP);
+  const container = parseSubnet(containerSubnets.ipv4 ?? "", OP);
   for (const subnet of [host, container]) {
     checkUse(subnet);
     checkSize(subnet);
@@ -27,9 +27,9 @@ export function checkSubnets({ hostSubnets, containerSubnets }: HostConfig, inpu
 }
 
 /** "This network", loopback and multicast. */
-const RESERVED_SUBNETS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Subnet.parse(text, OP));
+const RESERVED_SUBNETS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"].map((text) => Prefix.parse(text, OP));
 
-function checkUse(subnet: Subnet): void {
+function checkUse(subnet: Prefix): void {
   const reserved = RESERVED_SUBNETS.find((each) => each.overlaps(subnet));
   if (reserved === undefined) return;
   const reason = `${reserved.toString()} is reserved and cannot be used for servers`;
@@ -38,16 +38,17 @@ function checkUse(subnet: Subnet): void {
   });
 }
 
-function checkSize(subnet: Subnet): void {
-  if (subnet.prefix >= SHORTEST_PREFIX && subnet.prefix <= LONGEST_PREFIX) return;
+function checkSize(subnet: Prefix): void {
+  if (subnet.length >= SHORTEST_PREFIX && subnet.length <= LONGEST_PREFIX) return;
   const reason = `the prefix of ${subnet.toString()} must be between /${SHORTEST_PREFIX} and /${LONGEST_PREFIX}`;
   throw new DatapathError("BAD_USAGE", undefined, reason);
 }
 
-function checkHostNetworks(subnets: readonly Subnet[], { addresses, host }: LoadInput): void {
+function checkHostNetworks(subnets: readonly Prefix[], { addresses, host }: LoadInput): void {
   for (const { address, prefix, ifindex } of addresses) {
-    const network = new Subnet(Subnet.parse(`${address}/32`, OP).base, prefix);
-    const clash = subnets.find((subnet) => subnet.overlaps(network));
+    const bytes = parseAddress(address);
+    const network = bytes === undefined ? undefined : Prefix.of(bytes, prefix);
+    const clash = network === undefined ? undefined : subnets.find((subnet) => subnet.overlaps(network));
     if (clash === undefined) continue;
     const name = host.link(ifindex)?.name ?? `interface ${ifindex}`;
     const reason = `${clash.toString()} overlaps the host's own network ${address}/${prefix} on ${name}`;

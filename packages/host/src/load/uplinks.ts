@@ -1,8 +1,7 @@
 import type { Attachment, Objects } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { defaultAddress, defaultUplinks, findUplink } from "../interfaces/uplink.ts";
-import { OP } from "./options.ts";
-import type { LoadInput } from "./plan.ts";
+import type { LoadInput } from "./input.ts";
 
 /** Those that are named; else those that were attached, as far as they are there; else the default route's. */
 export function chooseUplinks({ host, previous, old, addresses, options }: LoadInput): {
@@ -12,7 +11,7 @@ export function chooseUplinks({ host, previous, old, addresses, options }: LoadI
 } {
   if (options.ifaces !== undefined && options.ifaces.length > 0) {
     const names = new Set(options.ifaces);
-    return { links: [...names].map((name) => findUplink(host, name, OP)), source: undefined };
+    return { links: [...names].map((name) => findUplink(host, name)), source: undefined };
   }
   const kept = uplinksOf(previous).flatMap(({ iface, ifindex }) => {
     // Under the name it had, or the one it has now.
@@ -25,7 +24,7 @@ export function chooseUplinks({ host, previous, old, addresses, options }: LoadI
     return { links: kept.sort((one, other) => main(other) - main(one)), source: undefined };
   }
   try {
-    return defaultUplinks(host, OP);
+    return defaultUplinks(host);
   } catch (error) {
     // Without a default route, the interfaces that have the given addresses.
     const owners = addresses
@@ -33,7 +32,7 @@ export function chooseUplinks({ host, previous, old, addresses, options }: LoadI
       .map(({ ifindex }) => host.link(ifindex));
     const links = owners.filter((link) => link !== undefined);
     if (links.length === 0) throw error;
-    return { links: links.map(({ name }) => findUplink(host, name, OP)), source: undefined };
+    return { links: links.map(({ name }) => findUplink(host, name)), source: undefined };
   }
 }
 
@@ -56,7 +55,7 @@ export function choosePublicAddress(
     const named = options.ifaces === undefined || uplinks.some(({ index }) => index === owner.ifindex);
     if (named) return before;
   }
-  const address = defaultAddress(uplinks, addresses, source, OP);
+  const address = defaultAddress(uplinks, addresses, source);
   if (before !== undefined) options.warn?.(`new servers get ${address} instead of ${before}`);
   return address;
 }

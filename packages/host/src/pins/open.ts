@@ -4,6 +4,7 @@ import { loadBpf, type Objects, openPinned, openPrevious } from "@dp/core";
 import { DatapathError, isBpffs } from "@dp/sys";
 import { during } from "../during.ts";
 import { type HostOptions, pinnedOptions, pinRootOf } from "../host-options.ts";
+import { hasFolders, requireOwnFolders } from "./folders.ts";
 import { expedite, lock } from "./lock.ts";
 import { requireOwnNamespace } from "./own-namespace.ts";
 import { CHECK_PIN_ROOT, lookAtRootFolder } from "./root-folder.ts";
@@ -21,7 +22,7 @@ export async function withLoaded<T>(
 ): Promise<T> {
   return during(op, async () => {
     const path = pinRootOf(options);
-    if (!isBpffs(path)) throw notLoaded(path);
+    if (!isBpffs(path) || !hasFolders(path)) throw notLoaded(path);
     using _lock = await lock(path, options);
     using objects = open(options);
     requireUpToDate(objects);
@@ -112,6 +113,7 @@ function open(options: HostOptions): Objects {
 
 /** Opens, and closes again in a network namespace that it was not loaded for: see {@link requireOwnNamespace}. */
 function openHere<T extends Objects | undefined>(path: string, opening: () => T): T {
+  requireOwnFolders(path);
   const objects = opening();
   try {
     if (objects !== undefined) requireOwnNamespace(objects, path);

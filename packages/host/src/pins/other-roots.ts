@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pinnedRecords, RECORDS_PIN, type ServerRecord } from "@dp/core";
 import { parseMounts } from "../kernel/mountinfo.ts";
+import { isTrusted } from "./folders.ts";
 
 /**
  * The records of all pin roots on this machine, in any mount namespace: an interface without a record in this pin root
@@ -48,9 +49,15 @@ function rootsBelow(folder: string): string[] {
   } catch {
     return [];
   }
-  const own = entries.some(({ name }) => name === "maps") && has(join(folder, RECORDS_PIN)) ? [folder] : [];
+  // Any user can make such a folder, on a bpffs in a user namespace too: only root's says something of this host.
+  const own = isOwn(join(folder, "maps")) && has(join(folder, RECORDS_PIN)) ? [folder] : [];
   const below = entries.filter((entry) => entry.isDirectory()).flatMap(({ name }) => rootsBelow(join(folder, name)));
   return [...own, ...below];
+}
+
+function isOwn(folder: string): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && isTrusted(stat);
 }
 
 function has(path: string): boolean {

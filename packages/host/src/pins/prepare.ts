@@ -3,7 +3,7 @@ import { DatapathError, isBpffs, mountBpffs, SyscallError, unmount } from "@dp/s
 import { beforeChange } from "@dp/sys/fault";
 import { type HostOptions, pinRootOf } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
-import { expedite, lock } from "./lock.ts";
+import { expedite, lock, lockMountPoint } from "./lock.ts";
 import { lookAtRootFolder } from "./root-folder.ts";
 
 /** A pin root on a bpffs, and the undo of what was created for it. */
@@ -37,7 +37,10 @@ async function prepare(path: string, options: HostOptions): Promise<PreparedPinR
   };
   try {
     // Two first loads at once: the second must not mount over the first one's bpffs.
-    using _lock = await lock(path, options);
+    if (isBpffs(path)) return { undo: removeFolder };
+    using _lock = await lockMountPoint(path, options);
+    // Another first load mounted one meanwhile, or removed the folder.
+    if (_lock === undefined) return await prepare(path, options);
     if (isBpffs(path)) return { undo: removeFolder };
     warnOfOwnMountNamespace(path, options);
     mountBpffs(path);

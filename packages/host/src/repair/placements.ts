@@ -6,8 +6,6 @@ import { messageOf } from "../transaction.ts";
 import { repairBy, type Problem, problem } from "./problem.ts";
 import type { View } from "./view.ts";
 
-const OP = "find the uplink";
-
 /** Whether it is an address of the host. */
 export function hasAddress({ addresses }: View, address: string): boolean {
   return addresses.some((each) => each.address === address);
@@ -19,7 +17,7 @@ export function placementOf(
   address: string,
 ): Placement | { reason: string; hint: string | undefined } {
   try {
-    const { index } = uplinkOf(address, uplinks.map(toInterface), addresses, netlink, OP);
+    const { index } = uplinkOf(address, uplinks.map(toInterface), addresses, netlink);
     const mtu = uplinks.find((uplink) => uplink.index === index)?.mtu ?? 0;
     return { address, uplink: index, mtu };
   } catch (error) {
@@ -31,7 +29,7 @@ export function placementOf(
 /** Where forwards go whose address was the default one and is gone: to the address that the uplinks have now. */
 export function defaultPlacement(view: View): Placement | undefined {
   try {
-    const address = defaultAddress(view.uplinks, view.addresses, undefined, OP);
+    const address = defaultAddress(view.uplinks, view.addresses, undefined);
     const found = placementOf(view, address);
     return "reason" in found ? undefined : found;
   } catch {

@@ -8,6 +8,7 @@ import type {
   Settings,
 } from "@dp/core";
 import type { Address, Link, Neighbour, Netlink, Route } from "@dp/netlink";
+import { type Administrators, administrators } from "../container/authority.ts";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import type { PortSet } from "../kernel/port-set.ts";
@@ -49,6 +50,7 @@ export class View {
   /** The servers that have a table of players. */
   readonly withPlayers: ReadonlySet<number>;
   readonly blocks: readonly ConnectionBlock[];
+  #administrators: Administrators | undefined;
   readonly #byIndex: ReadonlyMap<number, Link>;
   readonly #byName: ReadonlyMap<string, Link>;
   readonly #addresses: ReadonlyMap<number, Address[]>;
@@ -105,6 +107,11 @@ export class View {
   /** Whether forwards without an address get this one. */
   isDefaultAddress(address: string): boolean {
     return Object.values(this.settings?.publicAddresses ?? {}).includes(address);
+  }
+
+  /** The processes in containers that could administer the host's network. Read when it is asked for. */
+  get administrators(): Administrators {
+    return (this.#administrators ??= administrators(this.records.map(({ netns }) => netns.inode)));
   }
 
   link(ref: number | string): Link | undefined {

@@ -25,6 +25,11 @@ export interface ServerOptions {
   /** Who manages the server: `cli`, `file:NAME` or `cni:NETWORK`. Default `cli`. */
   owner?: string | undefined;
   /**
+   * Also a container whose processes could administer the host's network: its network namespace belongs to the host's
+   * user namespace, and they can have CAP_NET_ADMIN or a capability that leads to it. Default false.
+   */
+  trusted?: boolean | undefined;
+  /**
    * Also a port of the host's ephemeral range. It is reserved like any other (net.ipv4.ip_local_reserved_ports), so the
    * kernel gives it to no new connection. Default false.
    */

@@ -13,6 +13,7 @@ import { AddressOwners, chooseAddresses } from "../allocate/choose-addresses.ts"
 import { choosePort } from "../allocate/choose-port.ts";
 import { freeFrom } from "../allocate/first-free.ts";
 import { ipv4Subnets } from "../allocate/subnet.ts";
+import { ADMINISTRATOR_REMEDY, administratorOf, describeAdministrator } from "../container/authority.ts";
 import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import { smallestMtu } from "../interfaces/server-mtu.ts";
@@ -35,7 +36,6 @@ export interface PlanInput {
   /** The container, where one was named. */
   container: ContainerRef | undefined;
   options: ServerOptions & HostOptions;
-  op: string;
 }
 
 /** Everything is decided and checked, nothing is changed. */
@@ -56,33 +56,34 @@ export interface ServerPlan {
  * @throws DatapathError as `addServer`
  */
 export function planServer(input: PlanInput): ServerPlan {
-  const { objects, host, inside, namespace, container, options, op } = input;
+  const { objects, host, inside, namespace, container, options } = input;
   const config = objects.config.get();
   const settings = objects.settings.get();
   const address = options.address ?? settings?.publicAddresses.ipv4;
   if (config === undefined || settings === undefined || address === undefined) {
-    throw new DatapathError("NOT_LOADED", op, "the last load, or unload, did not finish", {
+    throw new DatapathError("NOT_LOADED", undefined, "the last load, or unload, did not finish", {
       hint: "run `dp load` again",
     });
   }
-  const netns = checkNamespace(namespace, objects, op);
+  const netns = checkNamespace(namespace, objects);
   const ifname = options.ifname ?? DEFAULT_IFNAME;
-  checkInside(inside, ifname, namespace.path, op);
+  checkInside(inside, ifname, namespace.path);
+  if (options.trusted !== true) checkAuthority(namespace);
 
   const { uplink, hostAddresses } = uplinkFor(address, settings.uplink, input);
   const first = freeFrom(objects, settings);
   const { port: asked, force = false, warn } = options;
   const range = settings.portRange;
-  const port = choosePort({ port: asked, address, range, first: first.port, force, objects, host, warn }, op);
+  const port = choosePort({ port: asked, address, range, first: first.port, force, objects, host, warn });
   const name = options.name ?? defaultName(container, port.value, objects);
   const namesake = objects.records.find({ name });
   if (namesake !== undefined) {
-    throw new DatapathError("CONFLICT", op, `the name ${name} is taken by ${serverLabel(namesake)}`, {
+    throw new DatapathError("CONFLICT", undefined, `the name ${name} is taken by ${serverLabel(namesake)}`, {
       hint: goneHint(objects, namesake, host),
     });
   }
   const subnets = ipv4Subnets(config);
-  const chosen = chooseAddresses(options, subnets, new AddressOwners(objects, host), first.address, op);
+  const chosen = chooseAddresses(options, subnets, new AddressOwners(objects, host), first.address);
   const { freeFrom: nextAddress, ...ipv4 } = chosen;
   const [counter = 0] = objects.counters.lowestFree(1);
   const forwards: Forward[] = [
@@ -107,6 +108,7 @@ export function planServer(input: PlanInput): ServerPlan {
       createdAt: new Date(),
       owner: options.owner ?? DEFAULT_OWNER,
       network: "own",
+      trusted: options.trusted ?? false,
       container,
       netns: { ...netns, path: namespace.path },
       hostPeer: { ifindex: 0, name: hostPeerName(id), mac: HOST_PEER_MAC },
@@ -122,32 +124,40 @@ export function planServer(input: PlanInput): ServerPlan {
   };
 }
 
-function checkNamespace({ fd, path }: Namespace, objects: Objects, op: string): { cookie: bigint; inode: bigint } {
+function checkNamespace({ fd, path }: Namespace, objects: Objects): { cookie: bigint; inode: bigint } {
   if (new TextEncoder().encode(path).byteLength > MAX_NETNS_PATH) {
-    throw new DatapathError("BAD_USAGE", op, `the path ${path} is longer than ${MAX_NETNS_PATH} bytes`, {
+    throw new DatapathError("BAD_USAGE", undefined, `the path ${path} is longer than ${MAX_NETNS_PATH} bytes`, {
       hint: "name the namespace by a process in it: --netns pid:N",
     });
   }
   const inode = netnsInode(fd);
   using own = currentNetns();
   if (inode === netnsInode(own)) {
-    throw new DatapathError("CONFLICT", op, `${path} is the host's own network namespace`, {
+    throw new DatapathError("CONFLICT", undefined, `${path} is the host's own network namespace`, {
       hint: "a container with host networking has no network namespace: run it with --network none",
     });
   }
   const cookie = netnsCookie(fd);
   const owner = objects.records.find({ netnsCookie: cookie });
-  if (owner !== undefined) throw new DatapathError("CONFLICT", op, `${path} already belongs to ${serverLabel(owner)}`);
+  if (owner !== undefined)
+    throw new DatapathError("CONFLICT", undefined, `${path} already belongs to ${serverLabel(owner)}`);
   return { cookie, inode };
 }
 
-function checkInside(inside: Netlink, ifname: string, path: string, op: string): void {
+function checkAuthority({ fd, path }: Namespace): void {
+  const administrator = administratorOf(fd);
+  if (administrator === undefined) return;
+  const reason = `${path}: ${describeAdministrator(administrator)}`;
+  throw new DatapathError("CONFLICT", undefined, reason, { hint: ADMINISTRATOR_REMEDY });
+}
+
+function checkInside(inside: Netlink, ifname: string, path: string): void {
   const hint = "the container must have no network of its own: run it with --network none";
   if (inside.link(ifname) !== undefined) {
-    throw new DatapathError("CONFLICT", op, `${path} already has an interface ${ifname}`, { hint });
+    throw new DatapathError("CONFLICT", undefined, `${path} already has an interface ${ifname}`, { hint });
   }
   if (inside.routes({ family: "inet" }).some(({ destination }) => destination === "default")) {
-    throw new DatapathError("CONFLICT", op, `${path} already has a default route`, { hint });
+    throw new DatapathError("CONFLICT", undefined, `${path} already has a default route`, { hint });
   }
 }
 
@@ -166,14 +176,14 @@ function defaultName(container: ContainerRef | undefined, port: number, { record
 function uplinkFor(
   address: string,
   main: number,
-  { objects, host, op }: PlanInput,
+  { objects, host }: PlanInput,
 ): { uplink: Link; hostAddresses: HostAddress[] | undefined } {
   const attached = objects.uplinks
     .all()
     .flatMap((index) => host.link(index) ?? [])
     .sort((one, other) => Number(other.index === main) - Number(one.index === main));
   if (attached.length === 0) {
-    throw new DatapathError("FAILED", op, "the uplink is gone: its interface was deleted", {
+    throw new DatapathError("FAILED", undefined, "the uplink is gone: its interface was deleted", {
       hint: "run `dp load` again",
     });
   }
@@ -184,7 +194,7 @@ function uplinkFor(
     host.addresses({ ifindex: uplink.index, family: "inet" }).some((each) => each.address === address);
   if (isStillThere) return { uplink, hostAddresses: undefined };
   const all = hostAddresses(host, objects.records.all());
-  const { index } = uplinkOf(address, attached.map(toInterface), all, host, op);
+  const { index } = uplinkOf(address, attached.map(toInterface), all, host);
   const found = attached.find((each) => each.index === index) as Link;
   return { uplink: found, hostAddresses: all };
 }

@@ -3,7 +3,7 @@ import type { Netlink } from "@dp/netlink";
 import type { HostOptions } from "../host-options.ts";
 import { messageOf } from "../transaction.ts";
 import { writeEndpoints } from "./parts/endpoints.ts";
-import { findHostPeer } from "./present.ts";
+import { hasHostPeer } from "./present.ts";
 import { removeServer } from "./remove.ts";
 import { tidyRecords } from "./tidy-records.ts";
 
@@ -44,7 +44,7 @@ export function recoverServers(
 /** False when there was nothing to open, or the container is gone. */
 function openEndpoints(objects: Objects, host: Netlink, record: ServerRecord): boolean {
   const isOpen = entriesOf(record, true).every(([endpoint]) => objects.endpoints.get(endpoint)?.open === true);
-  if (isOpen || findHostPeer(objects, record, host) === undefined) return false;
+  if (isOpen || !hasHostPeer(objects, record, host)) return false;
   writeEndpoints(objects, record);
   return true;
 }

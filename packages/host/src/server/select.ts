@@ -3,7 +3,9 @@ import { DatapathError } from "@dp/sys";
 import { checkAddress, checkNumber, checkPort } from "./check-input.ts";
 import { portOwners } from "./ports.ts";
 
-/** One server: by its id, by its name, or by a public port, with the address and protocol where several have that port. */
+/**
+ * One server: by its id, by its name, or by a public port, with the address and protocol where several have that port.
+ */
 export type ServerSelector =
   | { id: number }
   | { name: string }
@@ -12,14 +14,14 @@ export type ServerSelector =
 const MAX_ID = 0xffff_ffff;
 
 /** Throws `DatapathError` BAD_USAGE for an id, a port or an address that cannot be. */
-export function checkSelector(selector: ServerSelector, op: string): void {
+export function checkSelector(selector: ServerSelector): void {
   if ("name" in selector) return;
   if ("id" in selector) {
-    checkNumber(selector.id, 1, MAX_ID, "the id", op);
+    checkNumber(selector.id, 1, MAX_ID, "the id");
     return;
   }
-  checkPort(selector.port, "the port", op);
-  if (selector.address !== undefined) checkAddress(selector.address, "the public address", op);
+  checkPort(selector.port, "the port");
+  if (selector.address !== undefined) checkAddress(selector.address, "the public address");
 }
 
 /** "server lobby", "server id:7", "server on 203.0.113.10:25570/tcp", for messages. */
@@ -40,22 +42,27 @@ function describePort({ port, address, protocol }: Extract<ServerSelector, { por
  *
  * @throws DatapathError `BAD_USAGE` when several match, naming each with a selector of its own
  */
-export function findServer(objects: Objects, selector: ServerSelector, op: string): ServerRecord | undefined {
+export function findServer(objects: Objects, selector: ServerSelector): ServerRecord | undefined {
   if ("id" in selector) return objects.records.get(selector.id);
   if ("name" in selector) return objects.records.find(selector);
   const found = serversOn(objects, selector);
   if (found.length <= 1) return found[0];
   const candidates = found.map(serverLabel).join(", ");
-  throw new DatapathError("BAD_USAGE", op, `${describePort(selector)} belongs to several servers: ${candidates}`, {
-    hint: `name one of them: ${found.map(({ name }) => name).join(", ")}`,
-  });
+  throw new DatapathError(
+    "BAD_USAGE",
+    undefined,
+    `${describePort(selector)} belongs to several servers: ${candidates}`,
+    {
+      hint: `name one of them: ${found.map(({ name }) => name).join(", ")}`,
+    },
+  );
 }
 
 /** As {@link findServer}. Throws `DatapathError` `NO_SUCH_SERVER`, too. */
-export function requireServer(objects: Objects, selector: ServerSelector, op: string): ServerRecord {
-  const record = findServer(objects, selector, op);
+export function requireServer(objects: Objects, selector: ServerSelector): ServerRecord {
+  const record = findServer(objects, selector);
   if (record !== undefined) return record;
-  throw new DatapathError("NO_SUCH_SERVER", op, absence(selector), { hint: "`dp list` shows the servers" });
+  throw new DatapathError("NO_SUCH_SERVER", undefined, absence(selector), { hint: "`dp list` shows the servers" });
 }
 
 function absence(selector: ServerSelector): string {

@@ -34,6 +34,8 @@ export interface Server {
   /** `cli`, `file:NAME` or `cni:NETWORK`. */
   owner: string;
   network: "own" | "keep";
+  /** Added with `trusted`: its processes may be able to administer the host's network. */
+  trusted: boolean;
   /** How the container was named; null for one that was named by its network namespace. */
   container: ContainerRef | null;
   /** The network namespace, by the path it was named by. */
@@ -45,7 +47,9 @@ export interface Server {
   containerPeer: Peer;
 }
 
-/** Packets and bytes of one direction. JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate. */
+/**
+ * Packets and bytes of one direction. JSON has no 64-bit numbers: beyond 2^53 (8 PiB) the last digits are approximate.
+ */
 export interface TrafficCount {
   packets: number;
   bytes: number;
@@ -69,22 +73,23 @@ export interface ServerDetails extends Server {
 }
 
 /**
- * @param hostPeer the host peer, if it is still there: see presentHostPeer
+ * @param connected whether the host peer is still there: see hasHostPeer
  * @param uplinkName names an interface; undefined when it is gone
  */
 export function toServer(
   record: ServerRecord,
-  hostPeer: Link | undefined,
+  connected: boolean,
   uplinkName: (ifindex: number) => string | undefined,
 ): Server {
   return {
     id: record.id,
     name: record.name,
     group: record.group === "" ? null : record.group,
-    state: record.state === "pending" || hostPeer !== undefined ? record.state : "gone",
+    state: record.state === "pending" || connected ? record.state : "gone",
     createdAt: record.createdAt.toISOString(),
     owner: record.owner,
     network: record.network,
+    trusted: record.trusted,
     container: record.container ?? null,
     netns: record.netns.path,
     forwards: record.forwards.map((forward) => toForward(record, forward, uplinkName)),

@@ -62,7 +62,7 @@ export class Sandbox implements Disposable {
 
   /** Makes a namespace for a container, with only its loopback interface, which is up. Returns its name. */
   container(): string {
-    const container = new NetworkNamespace();
+    const container = new NetworkNamespace("container");
     this.#containers.push(container);
     container.ip("link", "set", "lo", "up");
     return container.name;

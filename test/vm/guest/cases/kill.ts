@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Case } from "../case.ts";
 import { settled } from "../settled.ts";
@@ -20,16 +20,17 @@ export const kill: Case = {
     let halfDone = 0;
     for (const program of MOMENTS) {
       await using adding = host.spawn(["env", `DP_PIN_ROOT=${dp.pinRoot}`, "dp", ...add]);
-      const pin = join(dp.pinRoot, "progs", `dp_${program}_dp${SPARE.port}`);
+      const pins = () => readdirSync(join(dp.pinRoot, "progs")).filter((pin) => pin.startsWith(`dp_${program}_dp`));
+      const known = pins().length;
       const watch = { ended: false };
       const ended = adding.finished().finally(() => (watch.ended = true));
-      while (!existsSync(pin) && !watch.ended) await Bun.sleep(1);
+      while (pins().length === known && !watch.ended) await Bun.sleep(1);
       adding.kill("SIGKILL");
       await ended;
       // The next change clears up, whatever it is about.
       const { code, stderr } = await dp.run("del-server", "absent", "--if-exists");
       equal(code, 0, stderr);
-      if (stderr.includes("half done")) halfDone += 1;
+      if (stderr.includes("leftover of a command that was killed")) halfDone += 1;
       // Killed too late.
       else await dp.must("del-server", `${SPARE.port}`);
       deepEqual(await settled(world), before);

@@ -7,7 +7,9 @@ import { LOBBY } from "../world.ts";
 
 const INTERNET = join(import.meta.dirname, "../../../e2e/internet");
 
-/** Out on the internet. The container asks another address, which no computer has: the proxy has a resolver of its own. */
+/**
+ * Out on the internet. The container asks another address, which no computer has: the proxy has a resolver of its own.
+ */
 const [WEB, RESOLVER, OTHER_RESOLVER] = ["192.0.2.80", "192.0.2.53", "9.9.9.9"] as const;
 const SITE = "www.example.test";
 

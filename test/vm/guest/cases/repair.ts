@@ -18,7 +18,7 @@ export const repair: Case = {
     const before = await settled(world);
     let hostPeer = "";
     {
-      await using mortal = await NetworkNamespace.create("mortal");
+      await using mortal = await NetworkNamespace.create("mortal", "container");
       hostPeer = (await dp.addServer(port, mortal, "--name", "mortal")).hostPeer.name;
       await serve(mortal);
       await using _playing = await converse(world.player, { port });

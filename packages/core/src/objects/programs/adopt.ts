@@ -31,7 +31,7 @@ export interface AdoptableFilter {
 /** What the kernel keeps of a program's name. */
 const NAME_LENGTH = 15;
 
-/** The filters of datapath's on this interface, whichever pin root has them. */
+/** The filters of datapath on this interface, whichever pin root has them. Throws `SyscallError`. */
 export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
   return INTERFACE_PROGRAMS.flatMap((row) => {
     if (row.place === "container peer") return [];
@@ -41,7 +41,10 @@ export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
   });
 }
 
-/** How a program is attached to an interface, whichever pin root has it; undefined when it is not. */
+/**
+ * How a program is attached to an interface, whichever pin root has it; undefined when it is not. Throws
+ * `SyscallError`.
+ */
 export function attachedBy(program: HostInterfaceProgram, iface: AttachTarget): MechanismName | undefined {
   if (filtersOn(iface).some((filter) => filter.program === program)) return "clsact";
   if (!hasTcx()) return undefined;
@@ -49,12 +52,15 @@ export function attachedBy(program: HostInterfaceProgram, iface: AttachTarget): 
   return entries.some(({ programId }) => isCalled(programId, program)) ? "tcx" : undefined;
 }
 
-/** Whether a pin root has the pin of a filter. */
+/** Whether a pin root has the pin of a filter. Throws nothing. */
 export function isPinned(pinRoot: string, { program, iface }: AdoptableFilter): boolean {
   return new PinRoot(pinRoot).hasLink(program, iface.name);
 }
 
-/** Pins filters under a root, as if they had been attached from there: their programs and maps are found by the pins. */
+/**
+ * Pins filters under a root, as if they had been attached from there: their programs and maps are found by the pins.
+ * Throws `SyscallError`, and `DatapathError` FAILED when the root is not on a bpffs.
+ */
 export function adoptFilters(pinRoot: string, filters: readonly AdoptableFilter[]): void {
   const root = new PinRoot(pinRoot);
   using undo = new Undo();

@@ -17,8 +17,8 @@ export interface CgroupPlace {
 }
 
 /**
- * Attaches and pins, or replaces the program of the pinned link in one step. When that is on another cgroup, the new one
- * is attached before the old one is detached: in between both run.
+ * Attaches and pins, or replaces the program of the pinned link in one step. When that is on another cgroup, the new
+ * one is attached before the old one is detached: in between both run.
  */
 export function upsertCgroup(program: Program, { attachType, cgroup, path }: CgroupPlace): "attached" | "updated" {
   using pinned = Link.findPin(path);

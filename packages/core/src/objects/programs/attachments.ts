@@ -78,7 +78,7 @@ export interface AttachmentsOptions {
  * The loaded programs of one pin root, and where they are attached, as the program table says.
  *
  * Interfaces are those of the calling thread's network namespace: the host's. What is attached stays when this is
- * closed.
+ * closed. What the kernel refuses throws `SyscallError`.
  */
 export class Attachments implements Disposable {
   readonly #root: PinRoot;
@@ -122,12 +122,11 @@ export class Attachments implements Disposable {
    * in one step, so that no packet meets no program; its pin is renamed if the interface was. A pin for an interface
    * that is gone is replaced.
    *
-   * @param place for a program on a container peer: the container's namespace, which is entered for the call
-   *
    * Throws `DatapathError` NOT_LOADED when the program is not loaded, CONFLICT when a filter of other software has its
    * place; `SyscallError` ENODEV without such an interface.
    */
   attach(program: HostInterfaceProgram, iface: AttachTarget): AttachResult;
+  /** For a program on a container peer: the container's namespace is entered for the call. Throws the same. */
   attach(program: ContainerPeerProgram, iface: AttachTarget, place: ContainerPlace): AttachResult;
   attach(program: InterfaceProgram, iface: AttachTarget, place?: ContainerPlace): AttachResult {
     // Asked for here: the pins are looked at from the host's namespace.
@@ -250,10 +249,9 @@ export class Attachments implements Disposable {
   /**
    * The kernel's id of the program on an interface that is pinned under this root; 0 when none is, or it was detached
    * by other software.
-   *
-   * @param place for a program on a container peer: the container's namespace, which is entered where need be
    */
   programAt(program: HostInterfaceProgram, iface: AttachTarget): number;
+  /** For a program on a container peer: the container's namespace is entered where need be. */
   programAt(program: ContainerPeerProgram, iface: AttachTarget, place: ContainerPlace): number;
   programAt(program: InterfaceProgram, { index, name }: AttachTarget, place?: ContainerPlace): number {
     const row = programRow(program);

@@ -8,8 +8,8 @@ import type { InterfaceProgram, InterfaceProgramRow } from "./program-table.ts";
 export type MechanismName = "tcx" | "clsact";
 
 /**
- * The mechanism that was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another word,
- * `SyscallError` without the privileges to ask the kernel.
+ * The mechanism that was asked for, else TCX where this kernel has it. Throws `DatapathError` BAD_USAGE for another
+ * word, `SyscallError` without the privileges to ask the kernel.
  */
 export function chooseMechanism(asked?: MechanismName): MechanismName {
   if (asked === undefined) return hasTcx() ? "tcx" : "clsact";

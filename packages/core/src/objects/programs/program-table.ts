@@ -180,7 +180,7 @@ export const LOADED_OBJECTS: readonly ObjectName[] = [
   CONTROL_OBJECT,
 ];
 
-/** The programs for an interface of that place, in the order they are attached in. */
+/** The programs for an interface of that place, in the order they are attached in. Throws nothing. */
 export function programsAt(place: "uplink" | "host peer"): readonly InterfaceProgramRow<HostInterfaceProgram>[];
 export function programsAt(place: "container peer"): readonly InterfaceProgramRow<ContainerPeerProgram>[];
 export function programsAt(place: InterfaceProgramRow["place"]): readonly InterfaceProgramRow[];
@@ -188,7 +188,7 @@ export function programsAt(place: InterfaceProgramRow["place"]): readonly Interf
   return INTERFACE_PROGRAMS.filter((row) => row.place === place);
 }
 
-/** The row of a program. */
+/** The row of a program. Throws nothing. */
 export function programRow(name: InterfaceProgram): InterfaceProgramRow;
 export function programRow(name: BlockProgram): BlockRow;
 export function programRow(name: ProgramName): ProgramRow;
@@ -202,7 +202,7 @@ export function programsOf(object: ObjectName): readonly ProgramRow[] {
   return ROWS.filter((row) => row.object === object);
 }
 
-/** The name of a program in its object, and of its pin. */
+/** The name of a program in its object, and of its pin. Throws nothing. */
 export function functionName(program: ProgramName): string {
   return `dp_${program}`;
 }

@@ -13,7 +13,10 @@ export interface ServerChange {
   since: Date;
 }
 
-/** Changes of servers, by id: how a command finds out what a killed one did not finish. */
+/**
+ * Changes of servers, by id: how a command finds out what a killed one did not finish. What the kernel refuses throws
+ * `SyscallError`, a full map `MapFullError`.
+ */
 export class Changes {
   readonly #map: BpfMap<number, DpChange>;
 

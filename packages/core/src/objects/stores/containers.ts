@@ -39,4 +39,14 @@ export class Containers {
   all(): [address: string, entry: ContainerEntry][] {
     return [...this.#map];
   }
+
+  /** The first few of {@link all}, without looking at the others. */
+  some(most: number): [address: string, entry: ContainerEntry][] {
+    const some: [string, ContainerEntry][] = [];
+    for (const entry of this.#map) {
+      if (some.length >= most) break;
+      some.push(entry);
+    }
+    return some;
+  }
 }

@@ -32,12 +32,15 @@ export function protocolOf(number: number): Protocol {
   return number === PROTOCOL_NUMBERS.tcp ? "tcp" : "udp";
 }
 
-/** The family of an address in text. The text is not checked: an invalid one is refused when it is encoded. */
+/**
+ * The family of an address in text. The text is not checked: an invalid one is refused when it is encoded. Throws
+ * nothing.
+ */
 export function familyOfAddress(address: string): Family {
   return address.includes(":") ? "ipv6" : "ipv4";
 }
 
-/** `203.0.113.10:25565/tcp`, `[2001:db8::10]:24454/udp`. */
+/** `203.0.113.10:25565/tcp`, `[2001:db8::10]:24454/udp`. Throws nothing. */
 export function endpointText({ protocol, address, port }: Endpoint): string {
   return `${address.includes(":") ? `[${address}]` : address}:${port}/${protocol}`;
 }

@@ -21,7 +21,8 @@ export interface EndpointEntry {
 
 /**
  * The public endpoints of all servers (dp_endpoints). It is also the index of the records by public endpoint: an entry
- * is there, closed, before its server's record is. An entry that the record of its server does not confirm is an orphan.
+ * is there, closed, before its server's record is. An entry that the record of its server does not confirm is an
+ * orphan.
  *
  * An entry takes effect with the next packet. What the kernel refuses throws `SyscallError`, a full map `MapFullError`,
  * a value that cannot be `DatapathError` BAD_USAGE.
@@ -68,6 +69,8 @@ export class Endpoints {
 /**
  * The entries that a server's public endpoints have to have, by its record. This is the only place that says what they
  * contain.
+ *
+ * Throws nothing.
  *
  * @param open whether the server gets packets. Default: it is active. An entry without a container address is closed
  */

@@ -28,7 +28,9 @@ interface FlowMaps {
   flowCounts: BpfMap<number, DpFlowCount>;
 }
 
-/** The flows of all servers' containers. Programs make and remove them. What the kernel refuses throws `SyscallError`. */
+/**
+ * The flows of all servers' containers. Programs make and remove them. What the kernel refuses throws `SyscallError`.
+ */
 export class Flows {
   readonly #maps: FlowMaps;
 

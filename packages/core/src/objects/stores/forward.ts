@@ -26,20 +26,20 @@ export const MAX_FORWARDS = 32;
 
 const LAST_PORT = 65535;
 
-/** The public endpoints of a forward, by port. */
+/** The public endpoints of a forward, by port. Throws nothing. */
 export function* endpointsOf({ protocol, address, port, count }: ForwardRange): Generator<Endpoint, void, undefined> {
   for (let index = 0; index < count; index++) yield { protocol, address, port: port + index };
 }
 
 type ForwardRange = Pick<Forward, "protocol" | "address" | "port" | "count">;
 
-/** Whether a forward has a public endpoint. */
+/** Whether a forward has a public endpoint. Throws nothing. */
 export function hasEndpoint(forward: ForwardRange, { protocol, address, port }: Endpoint): boolean {
   const offset = port - forward.port;
   return forward.protocol === protocol && forward.address === address && offset >= 0 && offset < forward.count;
 }
 
-/** `203.0.113.10:25565:25565/tcp`, `203.0.113.10:30000-30099:30000-30099/udp`: as `dp add-server --publish` takes it. */
+/** `203.0.113.10:25565:25565/tcp`, `203.0.113.10:30000-30099:30000-30099/udp`, for messages. Throws nothing. */
 export function forwardText({ protocol, address, port, count, containerPort }: Forward): string {
   const range = (first: number) => (count === 1 ? `${first}` : `${first}-${first + count - 1}`);
   const host = address.includes(":") ? `[${address}]` : address;

@@ -7,7 +7,8 @@ const NO_GROUP = 0;
 
 /**
  * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the
- * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up.
+ * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up. What the
+ * kernel refuses throws `SyscallError`, a full map `MapFullError`.
  */
 export class Groups {
   readonly #names: BpfMap<number, DpName>;

@@ -2,8 +2,8 @@ import type { BpfMap } from "../../libbpf/map.ts";
 
 /**
  * The interfaces by which packets get into containers, by server id (dp_host_peers). The kernel takes an interface out
- * the moment it is deleted or moves to another network namespace: a packet goes to that very interface or is dropped,
- * whatever gets its index later.
+ * the moment it is deleted or moves to another network namespace: a packet goes to that interface or is dropped,
+ * whatever gets its index later. What the kernel refuses throws `SyscallError`.
  */
 export class HostPeers {
   readonly #map: BpfMap<number, number>;
@@ -33,18 +33,8 @@ export class HostPeers {
     return had;
   }
 
-  /** The host peers of all servers whose interface is there. */
+  /** The host peers of all servers whose interface is there. Slow: the kernel has no batches for this kind of map. */
   all(): [id: number, ifindex: number][] {
     return [...this.#map];
-  }
-
-  /** The first few of {@link all}, without looking at the others. */
-  some(most: number): [id: number, ifindex: number][] {
-    const some: [number, number][] = [];
-    for (const entry of this.#map) {
-      if (some.length >= most) break;
-      some.push(entry);
-    }
-    return some;
   }
 }

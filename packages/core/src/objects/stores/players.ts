@@ -25,6 +25,7 @@ export class Players {
     return this.#tables.delete(id);
   }
 
+  /** Whether a server has a table. */
   has(id: number): boolean {
     return this.#tables.id(id) !== undefined;
   }

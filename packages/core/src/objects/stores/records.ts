@@ -30,8 +30,8 @@ type RecordMaps = Pick<Maps, "records" | "names" | "namespaces" | "changes" | "g
  * network namespace, and, in dp_endpoints, by public endpoint.
  *
  * Index entries are written before the record and removed after it. So each record is found by what it has at every
- * instant. An index entry that its record does not confirm, left by a killed command, is an orphan: it is not found, and
- * the next server that wants the same gets it.
+ * instant. An index entry that its record does not confirm, left by a killed command, is an orphan: it is not found,
+ * and the next server that wants the same gets it.
  *
  * What the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError`
  * BAD_USAGE.
@@ -161,8 +161,8 @@ export class Records {
   }
 
   /**
-   * Makes the indexes and the groups agree with the records. Endpoint entries that are right stay open or closed. Orphans
-   * among them stay: players reach a container by them, so their removal is reported.
+   * Makes the indexes and the groups agree with the records. Endpoint entries that are right stay open or closed.
+   * Orphans among them stay: players reach a container by them, so their removal is reported.
    */
   reindex(): void {
     const records = this.all();

@@ -6,8 +6,8 @@ const WORD = 64;
 const PORTS = 65536;
 
 /**
- * The ports that dp itself added to net.ipv4.ip_local_reserved_ports, and removes from it again. A port that was reserved
- * before is not among them.
+ * The ports that dp itself added to net.ipv4.ip_local_reserved_ports, and removes from it again. A port that was
+ * reserved before is not among them. What the kernel refuses throws `SyscallError`.
  */
 export class ReservedPorts {
   readonly #map: BpfMap<number, DpReservedPorts>;
@@ -16,6 +16,7 @@ export class ReservedPorts {
     this.#map = map;
   }
 
+  /** Whether dp added a port. */
   has(port: number): boolean {
     return isSet(this.#words(), port);
   }

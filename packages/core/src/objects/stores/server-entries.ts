@@ -21,8 +21,9 @@ export interface ServerEntry {
 /**
  * The servers as the programs on their peers know them, by the ifindex of the host peer (dp_servers).
  *
- * An entry has to be there from before the host peer is up until after it is down: dp_guard tells host peers by it. What
- * the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError` BAD_USAGE.
+ * An entry has to be there from before the host peer is up until after it is down: dp_guard tells host peers by it.
+ * What the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError`
+ * BAD_USAGE.
  */
 export class ServerEntries {
   readonly #map: BpfMap<number, DpServer>;
@@ -55,6 +56,8 @@ export class ServerEntries {
 
 /**
  * The entry that a server has to have, by its record. This is the only place that says what it contains.
+ *
+ * Throws nothing.
  *
  * @param group the number of the record's group
  */

@@ -14,7 +14,7 @@ export interface IdStores {
   flows: Flows;
 }
 
-/** The name of a server's host peer. */
+/** The name of a server's host peer. Throws nothing. */
 export function hostPeerName(id: number): string {
   return `dp${id}`;
 }
@@ -29,7 +29,7 @@ const GRACE_MS = 2000;
  * The ids of servers. An id is reused in two phases: removal leaves an entry in {@link Changes}, and only after a grace
  * period, when no map carries the id any more, the entry is deleted and the id is free.
  *
- * Nothing is locked: the caller holds the pin root's lock.
+ * Nothing is locked: the caller holds the pin root's lock. What the kernel refuses throws `SyscallError`.
  */
 export class ServerIds {
   readonly #stores: IdStores;
@@ -80,8 +80,8 @@ export class ServerIds {
   }
 
   /**
-   * By look-ups, whose number does not grow with the number of servers. Endpoints, containers and host peers' indexes are
-   * deleted by what the record says before the removal is noted.
+   * By look-ups, whose number does not grow with the number of servers. Endpoints, containers and host peers' indexes
+   * are deleted by what the record says before the removal is noted.
    */
   #isCarried(id: number): boolean {
     const { records, hostPeers, players, drops, flows } = this.#stores;

@@ -62,6 +62,8 @@ export interface ServerRecord {
   /** Who manages the server: `cli`, `file:NAME` or `cni:NETWORK`; at most 95 bytes. */
   owner: string;
   network: NetworkMode;
+  /** Added although its processes could administer the host's network, or may become able to. */
+  trusted: boolean;
   /** undefined for a server that was added by a network namespace. */
   container: ContainerRef | undefined;
   /** The container's network namespace. */
@@ -77,11 +79,13 @@ export interface ServerRecord {
   addresses: Addresses;
   /** At most 32. */
   forwards: readonly Forward[];
-  /** MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes. */
+  /**
+   * MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes.
+   */
   mtu: number | undefined;
 }
 
-/** `server lobby (id 7)`: how messages name a server. */
+/** `server lobby (id 7)`: how messages name a server. Throws nothing. */
 export function serverLabel({ name, id }: Pick<ServerRecord, "name" | "id">): string {
   return `server ${name} (id ${id})`;
 }
@@ -91,6 +95,7 @@ export function encodeRecord(record: ServerRecord): DpRecord {
   return {
     state: DpServerState[record.state],
     network: DpNetwork[record.network],
+    trusted: Number(record.trusted),
     createdAt: encodeTime(record.createdAt),
     netnsCookie: netns.cookie,
     netnsInode: netns.inode,
@@ -116,6 +121,7 @@ export function decodeRecord(id: number, data: DpRecord): ServerRecord {
     createdAt: decodeTime(data.createdAt),
     owner: data.owner,
     network: data.network === DpNetwork.keep ? "keep" : "own",
+    trusted: data.trusted !== 0,
     container: data.container.engine === "" ? undefined : data.container,
     netns: { cookie: data.netnsCookie, inode: data.netnsInode, path: data.netns },
     hostPeer: data.hostPeer,

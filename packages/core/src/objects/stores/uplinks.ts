@@ -2,7 +2,7 @@ import type { BpfMap } from "../../libbpf/map.ts";
 
 /**
  * The uplinks: the interfaces that replies to players may leave by (dp_uplinks). The kernel takes an interface out the
- * moment it is deleted or moves to another network namespace.
+ * moment it is deleted or moves to another network namespace. What the kernel refuses throws `SyscallError`.
  */
 export class Uplinks {
   readonly #map: BpfMap<number, number>;

@@ -14,8 +14,8 @@ export interface CarryRule {
   /** Begins empty: the programs make its contents anew. */
   readonly anew?: boolean;
   /**
-   * Of a map of maps whose inner maps differ from this build's: each entry gets an empty one. Without this rule it is an
-   * error. Inner maps that do not differ are shared by the old and the new map: there is nothing to copy.
+   * Of a map of maps whose inner maps differ from this build's: each entry gets an empty one. Without this rule it is
+   * an error. Inner maps that do not differ are shared by the old and the new map: there is nothing to copy.
    */
   readonly innerAnew?: boolean;
 }

@@ -43,8 +43,8 @@ function copyInterfaces({ from, to, change }: Carrying): void {
 }
 
 /**
- * Adds to the new map what programs have written into the old one since it was copied. Counts that were added are cleared
- * in the old map, so that doing it again adds nothing.
+ * Adds to the new map what programs have written into the old one since it was copied. Counts that were added are
+ * cleared in the old map, so that doing it again adds nothing.
  *
  * A packet that is counted between reading and writing an entry, which takes microseconds, is not counted.
  */

@@ -27,7 +27,9 @@ function isSame(info: MapInfo, { type, key, value, maxEntries, flags }: InnerMap
   return stored.every((each, index) => each === known[index]);
 }
 
-/** The kernel does not tell what an empty map of maps takes, and refuses what it does not: one is put in and removed. */
+/**
+ * The kernel does not tell what an empty map of maps takes, and refuses what it does not: one is put in and removed.
+ */
 function takesInner(outer: RawMap, name: MapName, layout: InnerMapLayout<unknown, unknown>): boolean {
   using inner = createMap({ ...layout, name });
   const key = new Uint8Array(outer.info.keySize);

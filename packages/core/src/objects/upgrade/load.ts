@@ -45,8 +45,8 @@ export interface LoadInto {
 
 /**
  * Loads the programs and pins them. Pinned maps are kept; those of another layout or size are replaced by new ones with
- * the same contents, and stay pinned aside until finishUpgrade, for the programs that go on using them. Missing maps are
- * made.
+ * the same contents, and stay pinned aside until finishUpgrade, for the programs that go on using them. Missing maps
+ * are made.
  *
  * All of it or nothing: pins change only after every program has passed the verifier and every entry is copied, and are
  * restored when something fails. Attached programs are not touched: they are replaced after.
@@ -76,7 +76,9 @@ export function loadInto(root: PinRoot, { images: other, build, maxServers, prep
   }
 }
 
-/** The number of servers there is to be room for. What is in the maps has its place by a server's id: they only grow. */
+/**
+ * The number of servers there is to be room for. What is in the maps has its place by a server's id: they only grow.
+ */
 function requireRoom(root: PinRoot, maxServers: number | undefined): number | undefined {
   const now = pinnedServers(root);
   if (maxServers === undefined || now === undefined || maxServers >= now) return maxServers ?? now;
@@ -195,7 +197,9 @@ function checkImage(name: ObjectName, image: Uint8Array): void {
   throw new LayoutError(`load BPF object ${name}`, mismatch, "the package is built wrong: build @dp/bpf anew");
 }
 
-/** Programs on the proxy's cgroup are told which sockets are the proxy's: those of the namespace they are loaded from. */
+/**
+ * Programs on the proxy's cgroup are told which sockets are the proxy's: those of the namespace they are loaded from.
+ */
 function tellHostNetns(open: OpenObject): void {
   using netns = currentNetns();
   open.setVariable("dp_host_netns", u64, netnsCookie(netns));

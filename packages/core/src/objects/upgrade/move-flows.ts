@@ -2,8 +2,8 @@
  * Migrates dp_origins, whose entries end by a timer: a copy has none.
  *
  * A copy is marked as one (DP_FLOW_COPIED) until the upgrade is finished. While the mark is there, the entry of the old
- * map is the valid one. When a new program writes the copy, it removes the mark: from then on the copy is the valid one.
- * When the upgrade is finished, the sweep removes the copies that have expired.
+ * map is the valid one. When a new program writes the copy, it removes the mark: from then on the copy is the valid
+ * one. When the upgrade is finished, the sweep removes the copies that have expired.
  */
 import { DpFlowEnd, type Shape } from "@dp/bpf";
 import type { RawMap } from "../../libbpf/raw-map.ts";

@@ -16,8 +16,8 @@ export interface OpenPinnedOptions {
   /** The folder everything is pinned under. Default /sys/fs/bpf. */
   pinRoot?: string;
   /**
-   * How to attach programs to interfaces. What is attached already decides first. Default: TCX links where the kernel has
-   * them, else clsact filters.
+   * How to attach programs to interfaces. What is attached already decides first. Default: TCX links where the kernel
+   * has them, else clsact filters.
    */
   mechanism?: MechanismName;
 }
@@ -25,8 +25,8 @@ export interface OpenPinnedOptions {
 /** What is loaded, and where to. */
 export interface LoadBpfOptions extends OpenPinnedOptions {
   /**
-   * How many servers there is room for, 1 to 65,536. Default: as many as before, or 4,096. For more than before, the maps
-   * are replaced by larger ones, as when their layout changed.
+   * How many servers there is room for, 1 to 65,536. Default: as many as before, or 4,096. For more than before, the
+   * maps are replaced by larger ones, as when their layout changed.
    */
   maxServers?: number;
   /** The version of the build that loads, for people to read when another build finds it. */
@@ -56,7 +56,8 @@ export interface BuildOptions {
  *
  * Throws `VerifierError` with the verifier's log, `LayoutError` when what is in a pinned map cannot be carried over,
  * `DatapathError` CONFLICT when a newer build made the maps, or one so old that its layout is not migrated, and
- * BAD_USAGE for a `maxServers` that cannot be; `UnsupportedError` without libbpf, `SyscallError` without the privileges.
+ * BAD_USAGE for a `maxServers` that cannot be; `UnsupportedError` without libbpf, `SyscallError` without the
+ * privileges.
  */
 export function loadBpf(options: LoadBpfOptions = {}): Objects {
   return loadBuild(options);

@@ -8,8 +8,8 @@ import { holdFlows } from "./hold-flows.ts";
 import { changeFrom, type MapName } from "./layout-change.ts";
 
 /**
- * Copies what programs wrote into the replaced maps since they were copied, and unpins those maps. For when every program
- * that used them has been replaced. Returns their names. Killed halfway, it can be done again.
+ * Copies what programs wrote into the replaced maps since they were copied, and unpins those maps. For when every
+ * program that used them has been replaced. Returns their names. Killed halfway, it can be done again.
  */
 export function finishUpgrade(root: PinRoot): string[] {
   const replaced = root.replaced();

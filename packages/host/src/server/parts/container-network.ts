@@ -10,8 +10,11 @@ import type { ServerPart } from "./part.ts";
 import { interfaceOf } from "./programs.ts";
 
 /**
- * What the container has on the container peer: no IPv6, its addresses and a default route through the gateway. It goes
- * with the interface.
+ * What the container has on the container peer: no IPv6, its addresses, a default route through the gateway, and a
+ * permanent neighbour for the gateway. It goes with the interface.
+ *
+ * The neighbour table of the kernel is one for all network namespaces. A permanent entry has no part in its limit
+ * (gc_thresh3): a container that fills the table does not cut off the others.
  */
 export const containerNetwork: ServerPart = {
   name: "container network",
@@ -21,6 +24,7 @@ export const containerNetwork: ServerPart = {
     for (const pair of addressPairs(record)) addAddress(inside, ifindex, pair);
     inside.setLink(ifindex, { up: true });
     for (const pair of addressPairs(record)) addRoutes(inside, ifindex, pair);
+    for (const pair of addressPairs(record)) setNeighbour(inside, record, pair);
   },
   check(view, record) {
     if (view.options.inside === false) return [];
@@ -101,11 +105,18 @@ function inspect(
       addRoutes(within, ifindex, pair),
     );
   }
+  const neighbours = inside.neighbours({ ifindex, family: "inet" });
+  for (const pair of addressPairs(record)) {
+    const neighbour = neighbours.find(({ address }) => address === pair.gateway);
+    if (neighbour?.mac === hostPeer.mac && neighbour.state === "permanent") continue;
+    const what = `the container has no permanent neighbour ${pair.gateway} with the MAC ${hostPeer.mac}`;
+    report("missing-container-neighbour", what, (within) => setNeighbour(within, record, pair));
+  }
   return found;
 }
 
 /** The codes of what only a look into the container shows. */
-const INSIDE = /^(container|namespace|missing-container-(address|route)|wrong-container-peer)/;
+const INSIDE = /^(container|namespace|missing-container-(address|neighbour|route)|wrong-container-peer)/;
 
 /** Whether a finding needs a look into the container. */
 export function isInside({ code }: { code: string }): boolean {
@@ -119,6 +130,10 @@ function addAddress(inside: Netlink, ifindex: number, { container }: AddressPair
 function addRoutes(inside: Netlink, ifindex: number, { gateway }: AddressPair): void {
   inside.addRoute({ destination: `${gateway}/32`, ifindex, scope: "link", mode: "replace" });
   inside.addRoute({ destination: "default", gateway, ifindex, onlink: true, mode: "replace" });
+}
+
+function setNeighbour(inside: Netlink, { hostPeer, containerPeer }: ServerRecord, { gateway }: AddressPair): void {
+  inside.setNeighbour({ ifindex: containerPeer.ifindex, address: gateway, mac: hostPeer.mac });
 }
 
 function enter(record: ServerRecord, run: (inside: Netlink, netns: Fd) => void): void {

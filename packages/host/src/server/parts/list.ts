@@ -1,3 +1,4 @@
+import { authority } from "./authority.ts";
 import { connectionBlocks } from "./connection-blocks.ts";
 import { containerEntry } from "./container-entry.ts";
 import { containerLoopback } from "./container-loopback.ts";
@@ -45,6 +46,7 @@ export const SERVER_PARTS: readonly ServerPart[] = [
   containerNetwork,
   mtu,
   placement,
+  authority,
   hostPeerUp,
   recordActive,
   connectionBlocks,

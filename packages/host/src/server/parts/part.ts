@@ -20,7 +20,7 @@ export interface Addition {
 }
 
 /** Takes back what adding a part did. */
-export type Undo = () => void;
+type Undo = () => void;
 
 /** A server that is being removed, with whatever is left of it. */
 export interface Removal {

@@ -27,7 +27,9 @@ export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").m
   };
 });
 
-/** The programs on the container peer: their pins have the host peer's name. The part `containerNetwork` checks them. */
+/**
+ * The programs on the container peer: their pins have the host peer's name. The part `containerNetwork` checks them.
+ */
 export const containerPeerPrograms: readonly ServerPart[] = programsAt("container peer").map((row): ServerPart => {
   const name = row.name as ContainerPeerProgram;
   return {
