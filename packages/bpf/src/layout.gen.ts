@@ -42,7 +42,7 @@ export const DpDropReason = {
   bypass: 22,
   held: 23,
   gone: 24,
-  rate: 25,
+  segments: 25,
   max: 32,
 } as const;
 export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
@@ -74,7 +74,7 @@ export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpD
   22: "bypass",
   23: "held",
   24: "gone",
-  25: "rate",
+  25: "segments",
 };
 
 /** enum dp_family */
@@ -1063,29 +1063,37 @@ export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
 
 /** struct dp_fragment */
 export interface DpFragment {
+  at: bigint;
+  server: number;
   port: number;
 }
 
 function readDpFragment(view: DataView, at: number): DpFragment {
   return {
-    port: view.getUint16(at),
+    at: view.getBigUint64(at, true),
+    server: view.getUint32(at + 8, true),
+    port: view.getUint16(at + 12),
   };
 }
 
-/** struct dp_fragment: 4 bytes. */
+/** struct dp_fragment: 16 bytes. */
 export const dpFragment: wire.StructLayout<DpFragment> = {
   name: "dp_fragment",
-  size: 4,
+  size: 16,
   fields: [
-    { name: "port", offset: 0, size: 2, type: "__be16" },
-    { name: "pad", offset: 2, size: 2, type: "__u16" },
+    { name: "at", offset: 0, size: 8, type: "__u64" },
+    { name: "server", offset: 8, size: 4, type: "__u32" },
+    { name: "port", offset: 12, size: 2, type: "__be16" },
+    { name: "pad", offset: 14, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    return readDpFragment(wire.viewOf(bytes, 4, "struct dp_fragment"), 0);
+    return readDpFragment(wire.viewOf(bytes, 16, "struct dp_fragment"), 0);
   },
   write(value) {
-    const view = wire.blank(4);
-    wire.setBe16(view, 0, value.port, "dp_fragment.port");
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.at, "dp_fragment.at");
+    wire.setU32(view, 8, value.server, "dp_fragment.server");
+    wire.setBe16(view, 12, value.port, "dp_fragment.port");
     return wire.bytesOf(view);
   },
 };
@@ -1446,6 +1454,38 @@ export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
   },
 };
 
+/** struct dp_budget */
+export interface DpBudget {
+  interval: number;
+  spent: number;
+}
+
+function readDpBudget(view: DataView, at: number): DpBudget {
+  return {
+    interval: view.getUint32(at, true),
+    spent: view.getUint32(at + 4, true),
+  };
+}
+
+/** struct dp_budget: 8 bytes. */
+export const dpBudget: wire.StructLayout<DpBudget> = {
+  name: "dp_budget",
+  size: 8,
+  fields: [
+    { name: "interval", offset: 0, size: 4, type: "__u32" },
+    { name: "spent", offset: 4, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    return readDpBudget(wire.viewOf(bytes, 8, "struct dp_budget"), 0);
+  },
+  write(value) {
+    const view = wire.blank(8);
+    wire.setU32(view, 0, value.interval, "dp_budget.interval");
+    wire.setU32(view, 4, value.spent, "dp_budget.spent");
+    return wire.bytesOf(view);
+  },
+};
+
 /** struct dp_sock_counts */
 export interface DpSockCounts {
   destroyed: bigint;
@@ -1513,6 +1553,7 @@ export const structLayouts = [
   dpContainer,
   dpTraffic,
   dpForwardTraffic,
+  dpBudget,
   dpSockCounts,
 ] as const;
 
@@ -1835,7 +1876,11 @@ export const programLayouts = {
 
 /** Global variables, by their names in C. */
 export const variableLayouts = {
+  dp_answer_units: { name: "dp_answer_units", section: ".rodata", type: "__u16", codec: wire.u16 } satisfies wire.VariableLayout<number>,
   dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_fragment_budget: { name: "dp_fragment_budget", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_fragment_ns: { name: "dp_fragment_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_handshake_units: { name: "dp_handshake_units", section: ".rodata", type: "__u16", codec: wire.u16 } satisfies wire.VariableLayout<number>,
   dp_host_netns: { name: "dp_host_netns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_max_flows: {
     name: "dp_max_flows",
@@ -1891,4 +1936,5 @@ export const variableLayouts = {
   dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
   dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  host_fragments: { name: "host_fragments", section: ".bss", type: "struct dp_budget", codec: dpBudget } satisfies wire.VariableLayout<DpBudget>,
 } as const;

@@ -109,7 +109,7 @@ const pass = (it: string, packet: Uint8Array, more: Partial<Case> = {}): Case =>
   ...more,
 });
 
-// Rule 9g. Whatever the segment, only the source changes.
+// Rule 9h. Whatever the segment, only the source changes.
 translates(runner, {
   it: (what) => `${what}, from the container port, leaves under the public address and port`,
   packet: reply,
@@ -638,6 +638,68 @@ test("without a configuration, a reply goes nowhere", () => {
     expect(runner().run(fromContainer(layer, { dst: A.gateway })).verdict).toBe("drop");
   }
 });
+
+/** Rules 8a and 9g: what a container says of a big packet's segments, and how long its packets are. */
+/** An interface of two-servers.ts whose MTU is as it was made: 1500. That of the others is longer than a test run's packets. */
+const SMALL = { ifindex: 31, mtu: 1500 };
+const MTU = SMALL.mtu;
+const bySmall = (maps: ProgramRunner) => {
+  maps.set("dp_uplinks", SMALL.ifindex, SMALL.ifindex);
+  maps.writeServer(A, { forwards: [forwardOf(A, { uplink: SMALL.ifindex })] });
+};
+const toSmall = (maps: ProgramRunner) => {
+  groups(9, 9)(maps);
+  maps.set("dp_host_peers", B.id, SMALL.ifindex);
+};
+const longReply = (bytes: number, options?: Uint8Array) =>
+  reply({ data: "x".repeat(bytes), ...(options === undefined ? {} : { tcp: { options } }) });
+const segments = (it: string, bytes: number, gsoSize: number, options?: Uint8Array): Case => ({
+  ...drop(it, "segments", longReply(bytes, options)),
+  given: bySmall,
+  run: { gsoSize, gsoSegs: Math.ceil(bytes / gsoSize) },
+});
+const fits = (it: string, bytes: number, gsoSize: number | undefined, options?: Uint8Array): Case => {
+  const details = { data: "x".repeat(bytes), ...(options === undefined ? {} : { tcp: { options } }) };
+  return {
+    it: `${it}, leaves`,
+    given: bySmall,
+    packet: reply(details),
+    ...(gsoSize === undefined ? {} : { run: { gsoSize, gsoSegs: Math.ceil(bytes / gsoSize) } }),
+    verdict: "redirect",
+    out: asSent(details),
+    counts: outOf(A),
+  };
+};
+
+table(runner, [
+  fits("a packet as long as the uplink's MTU", MTU - 40, undefined),
+  fits("one in segments as long as the uplink's MTU", 2 * (MTU - 40), MTU - 40),
+  fits("one in segments with TCP options as long as the MTU", 2 * (MTU - 52), MTU - 52, new Uint8Array(12).fill(1)),
+  fits("one in 128 segments", 128 * 20, 20),
+  fits("one of 128 segments with a short last one", 127 * 20 + 1, 20),
+  segments("one in segments of one byte more than the MTU", 2 * (MTU - 39), MTU - 39),
+  segments("one in segments that TCP options make too long", 2 * (MTU - 40), MTU - 40, new Uint8Array(4).fill(1)),
+  segments("one in segments of 9,800 bytes", 3000, 9800),
+  segments("one in segments of 65,535 bytes", 1400, 65_535),
+  segments("one in 129 segments", 128 * 20 + 1, 20),
+  segments("one in segments of one byte", 2920, 1),
+  segments("a short one in segments of one byte", 200, 1),
+  { ...drop("a packet longer than the uplink's MTU", "segments", longReply(MTU - 39)), given: bySmall },
+  ...[MTU - 39, 9800].map((gsoSize) =>
+    drop(
+      `one to a server of the group, in segments of ${gsoSize} bytes`,
+      "segments",
+      fromContainer(tcp({ ...toGame, flags: "PA" }, "x".repeat(3000)), { dst: B.address }),
+      { given: toSmall, run: { gsoSize } },
+    ),
+  ),
+  drop(
+    "one to a server of the group, in segments of one byte",
+    "segments",
+    fromContainer(tcp({ ...toGame, flags: "PA" }, "x".repeat(3000)), { dst: B.address }),
+    { given: toSmall, run: { gsoSize: 1 } },
+  ),
+]);
 
 /** What each protocol's header takes, behind an IPv4 header with and without options. */
 const HEADERS: [name: string, layer: Layer, length: number][] = [
