@@ -37,7 +37,7 @@
  *      h. to a player: translated                        redirect
  * 10. of a flow, to its listener on the gateway          pass
  *     a connection that opens, or a datagram, beyond
- *     the budget of its server (lib/budget.h)            drop RATE
+ *     the budget of its server (lib/proxy_budget.h)      drop RATE
  * 11. ICMP echo request to the gateway                   pass
  * 12. ICMP error that quotes what a player sent to the
  *     container port of a forward, and is for that
@@ -60,7 +60,7 @@
  * containers. The host could obey a source route (accept_source_route), and
  * what it sends on or answers would leave by the uplink.
  */
-#include "lib/budget.h"
+#include "lib/proxy_budget.h"
 #include "lib/config.h"
 #include "lib/drop.h"
 #include "lib/flow_key.h"
@@ -195,7 +195,7 @@ static __always_inline int to_proxy(struct __sk_buff *skb, const struct dp_serve
 {
 	bool is_datagram = packet->protocol == IPPROTO_UDP;
 
-	if ((is_datagram || dp_is_bare_syn(packet)) && !dp_spend_budget(server->id, is_datagram))
+	if ((is_datagram || dp_is_bare_syn(packet)) && !dp_proxy_budget_spend(server->id, is_datagram))
 		return dp_drop_packet(server->id, DP_DROP_RATE);
 	return to_host(skb, server, packet);
 }

@@ -43,6 +43,7 @@ export const DpDropReason = {
   held: 23,
   gone: 24,
   segments: 25,
+  rate: 26,
   max: 32,
 } as const;
 export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
@@ -75,6 +76,7 @@ export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpD
   23: "held",
   24: "gone",
   25: "segments",
+  26: "rate",
 };
 
 /** enum dp_family */
@@ -148,34 +150,34 @@ export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof Dp
   3: "frozen",
 };
 
-/** struct dp_budget */
-export interface DpBudget {
+/** struct dp_proxy_budget */
+export interface DpProxyBudget {
   connections: bigint;
   datagrams: bigint;
 }
 
-function readDpBudget(view: DataView, at: number): DpBudget {
+function readDpProxyBudget(view: DataView, at: number): DpProxyBudget {
   return {
     connections: view.getBigUint64(at, true),
     datagrams: view.getBigUint64(at + 8, true),
   };
 }
 
-/** struct dp_budget: 16 bytes. */
-export const dpBudget: wire.StructLayout<DpBudget> = {
-  name: "dp_budget",
+/** struct dp_proxy_budget: 16 bytes. */
+export const dpProxyBudget: wire.StructLayout<DpProxyBudget> = {
+  name: "dp_proxy_budget",
   size: 16,
   fields: [
     { name: "connections", offset: 0, size: 8, type: "__u64" },
     { name: "datagrams", offset: 8, size: 8, type: "__u64" },
   ],
   read(bytes) {
-    return readDpBudget(wire.viewOf(bytes, 16, "struct dp_budget"), 0);
+    return readDpProxyBudget(wire.viewOf(bytes, 16, "struct dp_proxy_budget"), 0);
   },
   write(value) {
     const view = wire.blank(16);
-    wire.setU64(view, 0, value.connections, "dp_budget.connections");
-    wire.setU64(view, 8, value.datagrams, "dp_budget.datagrams");
+    wire.setU64(view, 0, value.connections, "dp_proxy_budget.connections");
+    wire.setU64(view, 8, value.datagrams, "dp_proxy_budget.datagrams");
     return wire.bytesOf(view);
   },
 };
@@ -1520,7 +1522,7 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
 
 /** All structs, each after those it contains. */
 export const structLayouts = [
-  dpBudget,
+  dpProxyBudget,
   dpMeta,
   dpVethPeer,
   dpAddressPair,
@@ -1569,16 +1571,6 @@ export const mapLayouts = {
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
   } as const satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
-  dp_budgets: {
-    name: "dp_budgets",
-    type: 2,
-    maxEntries: 4097,
-    flags: 0,
-    keyType: "__u32",
-    key: wire.u32,
-    valueType: "struct dp_budget",
-    value: dpBudget,
-  } as const satisfies wire.MapLayout<number, DpBudget>,
   dp_changes: {
     name: "dp_changes",
     type: 1,
@@ -1783,6 +1775,16 @@ export const mapLayouts = {
       ),
     },
   } as const satisfies wire.MapOfMapsLayout<number, number, readonly number[]>,
+  dp_proxy_budgets: {
+    name: "dp_proxy_budgets",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_proxy_budget",
+    value: dpProxyBudget,
+  } as const satisfies wire.MapLayout<number, DpProxyBudget>,
   dp_records: {
     name: "dp_records",
     type: 1,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How often servers may ask the proxy for something new. lib/budget.h spends from it. */
+/* How often servers may ask the proxy for something new. lib/proxy_budget.h spends from it. */
 #pragma once
 
 #include "layout.h"
 
 /* Up to when it is spent, in ns since boot; 0: never used. */
-struct dp_budget {
+struct dp_proxy_budget {
 	__u64 connections;
 	__u64 datagrams;
 };
@@ -15,5 +15,5 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DP_MAX_SERVERS + 1);
 	__type(key, __u32);
-	__type(value, struct dp_budget);
-} dp_budgets SEC(".maps");
+	__type(value, struct dp_proxy_budget);
+} dp_proxy_budgets SEC(".maps");

@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "../maps/budgets.h"
+#include "../maps/proxy_budgets.h"
 
 #define DP_NS_PER_MS 1000000ULL
 
@@ -28,7 +28,7 @@ const volatile __u64 dp_shared_burst = 512;
 /* Another CPU may spend at the same time. */
 #define DP_SPEND_TRIES 4
 
-static __always_inline bool dp_spend(__u64 *spent, __u64 now, __u64 interval, __u64 burst)
+static __always_inline bool dp_proxy_spend(__u64 *spent, __u64 now, __u64 interval, __u64 burst)
 {
 	for (int i = 0; i < DP_SPEND_TRIES; i++) {
 		__u64 before = *(volatile __u64 *)spent, from = before;
@@ -44,19 +44,19 @@ static __always_inline bool dp_spend(__u64 *spent, __u64 now, __u64 interval, __
 }
 
 /* False when the server has used up its budget, and the shared one is used up, too. */
-static __noinline int dp_spend_budget(__u32 server, int is_datagram)
+static __noinline int dp_proxy_budget_spend(__u32 server, int is_datagram)
 {
-	struct dp_budget *own, *shared;
+	struct dp_proxy_budget *own, *shared;
 	__u64 now = bpf_ktime_get_ns();
 	__u32 none = 0;
 
-	own = bpf_map_lookup_elem(&dp_budgets, &server);
-	shared = bpf_map_lookup_elem(&dp_budgets, &none);
+	own = bpf_map_lookup_elem(&dp_proxy_budgets, &server);
+	shared = bpf_map_lookup_elem(&dp_proxy_budgets, &none);
 	if (!own || !shared)
 		return false;
 	if (is_datagram)
-		return dp_spend(&own->datagrams, now, dp_own_interval_ns, dp_own_burst) ||
-		       dp_spend(&shared->datagrams, now, dp_shared_interval_ns, dp_shared_burst);
-	return dp_spend(&own->connections, now, dp_own_interval_ns, dp_own_burst) ||
-	       dp_spend(&shared->connections, now, dp_shared_interval_ns, dp_shared_burst);
+		return dp_proxy_spend(&own->datagrams, now, dp_own_interval_ns, dp_own_burst) ||
+		       dp_proxy_spend(&shared->datagrams, now, dp_shared_interval_ns, dp_shared_burst);
+	return dp_proxy_spend(&own->connections, now, dp_own_interval_ns, dp_own_burst) ||
+	       dp_proxy_spend(&shared->connections, now, dp_shared_interval_ns, dp_shared_burst);
 }
