@@ -1,6 +1,9 @@
 import { CGROUP_PROGRAMS, programsAt } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { LinkFlag } from "@dp/netlink/codec";
+import { listed } from "../doctor/check.ts";
+import { attachGuard, missingOnHost } from "../guard.ts";
+import { pinRootOf } from "../host-options.ts";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
@@ -19,6 +22,7 @@ export function inspectHost(view: View): Problem[] {
     ...inspectDefaultPlacement(view),
     ...inspectUplinkEntries(view),
     ...inspectCgroup(view),
+    ...inspectGuard(view),
     ...inspectHostAddresses(view),
   ];
 }
@@ -100,6 +104,20 @@ function inspectCgroup({ objects }: View): Problem[] {
     objects.attachments.attachToCgroup(folder ?? cgroup2Mount("attach to the proxies' cgroup"));
   });
   return [problem({ code: first.code, severity: "error", what }, cure)];
+}
+
+function inspectGuard({ objects, options }: View): Problem[] {
+  const pinRoot = pinRootOf(options);
+  const missing = missingOnHost(objects, pinRoot);
+  if (missing.length === 0) return [];
+  const names = missing.map(({ program, family }) =>
+    family === undefined ? `dp_${program}` : `dp_${program} of ${family}`,
+  );
+  const what =
+    `${listed(names)} ${names.length === 1 ? "is" : "are"} not attached: ` +
+    "what comes from containers past dp_snat is not dropped";
+  const cure = repairBy(() => void attachGuard(objects, pinRoot));
+  return [problem({ code: "guard-detached", severity: "error", what }, cure)];
 }
 
 function inspectHostAddresses({ objects, addresses }: View): Problem[] {

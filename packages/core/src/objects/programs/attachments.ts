@@ -4,8 +4,9 @@ import { interfaceName } from "../interface.ts";
 import { Undo } from "../upgrade/undo.ts";
 import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
-import { attachNetfilterPrograms, detachNetfilterPrograms } from "./attach-netfilter.ts";
+import { attachNetfilterPrograms, detachNetfilterPrograms, netfilterAttachments } from "./attach-netfilter.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
+import type { HostAttachment } from "./host-attachment.ts";
 import type { LoadedProgram, LoadedPrograms } from "./loaded-programs.ts";
 import { type AttachTarget, chooseMechanism, type Mechanism, type MechanismName, type Place } from "./mechanism.ts";
 import type { PinRoot } from "./pin-root.ts";
@@ -210,6 +211,11 @@ export class Attachments implements Disposable {
   /** Detaches and unpins what {@link attachToHost} attached. False when nothing is pinned. */
   detachFromHost(): boolean {
     return detachNetfilterPrograms(this.#root);
+  }
+
+  /** Every program in the host's network namespace that the program table has, and whether it is attached. */
+  onHost(): HostAttachment[] {
+    return netfilterAttachments(this.#root);
   }
 
   /** Detaches everything, uplinks first. */
