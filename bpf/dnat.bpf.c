@@ -7,27 +7,36 @@
  *  1. not addressed to this host's MAC                              next
  *  2. tagged for a VLAN (it comes again on the VLAN's interface)    next
  *  3. not IPv4, or a header that contradicts itself                 next
- *  4. ICMP error that quotes what a server sent to a player, and is
- *     for that public address: translated, and what it quotes       redirect
+ *  4. ICMP error that quotes what a server sent to a player, is
+ *     for that public address, and not from a source of rule 9:
+ *     translated, and what it quotes                            redirect
  *  5. not TCP                                                       next
- *  6. later fragment: of a packet that rule 9 sent on               redirect
+ *  6. later fragment: of a packet that rule 11 sent on              redirect
  *                     of any other                                  next
  *  7. no whole TCP header (truncated, or a tiny first fragment)     next
  *  8. no endpoint at (protocol, destination address and port), or
  *     it is closed, or the server's host peer is gone               next
- *  9. translated (a first fragment is remembered, and the sender
- *     as a player: dp_snat's rule 9)                                redirect
+ *  9. a source that no packet from an uplink can have: 0.0.0.0/8,
+ *     127.0.0.0/8, from 224.0.0.0 up, of host peers, containers
+ *     and the host                                                  next
+ *     not from a player: opens no connection, is not the ACK or
+ *     the RST of a handshake (lib/handshake.h)                      next
+ * 10. first fragment of a packet that contradicts another, or too
+ *     many of that server in a second (lib/player_fragment.h)       next
+ * 11. translated                                                    redirect
  *
- * It drops nothing: packets that match no server are the host's own.
+ * It drops nothing: what matches no server or no player is the host's own. The
+ * host's stack resets a TCP segment of a connection that it does not know: so a
+ * player whom the server's table has forgotten learns it at once.
  */
 #include <linux/if_packet.h>
 
 #include "lib/config.h"
-#include "lib/fragment.h"
+#include "lib/handshake.h"
 #include "lib/interfaces.h"
 #include "lib/key.h"
 #include "lib/parse.h"
-#include "lib/players.h"
+#include "lib/player_fragment.h"
 #include "lib/rewrite.h"
 #include "lib/traffic.h"
 #include "lib/verdict.h"
@@ -80,7 +89,9 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 		return DP_NEXT;
 	endpoint = destination.endpoint;
 	config = dp_config_entry();
-	if (!config || !dp_is_player(config, endpoint->server, &quoted.dst))
+	if (!config || dp_is_impossible_source(config, packet.family, &packet.src) ||
+	    dp_is_impossible_source(config, packet.family, &quoted.dst) ||
+	    !dp_is_player(config, endpoint->server, &quoted.dst))
 		return DP_NEXT;
 
 	dp_set_destination_mac(&packet, endpoint->mac);
@@ -97,7 +108,9 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packe
 	struct dp_fragment *first;
 
 	first = bpf_map_lookup_elem(&dp_fragments, &key);
-	if (!first || !find(packet, packet->protocol, first->port, &destination))
+	if (!first || !first->server || bpf_ktime_get_ns() - first->at >= dp_fragment_ns ||
+	    !find(packet, packet->protocol, first->port, &destination) ||
+	    destination.endpoint->server != first->server)
 		return DP_NEXT;
 
 	dp_set_destination_mac(packet, destination.endpoint->mac);
@@ -105,24 +118,29 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packe
 	return deliver(skb, &destination);
 }
 
-/* Later fragments of one of the host's own packets must not follow an earlier packet of the same id. */
-static __always_inline void first_fragment(const struct dp_packet *packet, bool found)
+/* Rule 9. */
+static __always_inline bool is_admitted(const struct dp_packet *packet,
+					const struct dp_endpoint *endpoint)
 {
-	struct dp_fragment first = { .port = packet->ports.dest };
+	struct dp_config *config = dp_config_entry();
+
+	return config && !dp_is_impossible_source(config, packet->family, &packet->src) &&
+	       dp_admit(config, endpoint->server, packet, endpoint->port);
+}
+
+/* Rule 10. The host's own are remembered, too: their later fragments follow no other first fragment. */
+static __always_inline bool first_fragment(const struct dp_packet *packet, __u32 server)
+{
 	struct dp_fragment_key key = dp_fragment_key_of(packet);
 
-	if (found)
-		bpf_map_update_elem(&dp_fragments, &key, &first, BPF_ANY);
-	else
-		bpf_map_delete_elem(&dp_fragments, &key);
+	return dp_remember_fragment(&key, server, packet->ports.dest);
 }
 
 SEC("tc")
 int dp_dnat(struct __sk_buff *skb)
 {
-	struct destination destination;
+	struct destination destination = {};
 	struct dp_endpoint *endpoint;
-	struct dp_config *config;
 	struct dp_packet packet;
 	struct dp_ports ports;
 	bool found;
@@ -140,15 +158,14 @@ int dp_dnat(struct __sk_buff *skb)
 	if (dp_parse_transport(&packet))
 		return DP_NEXT;
 
-	found = find(&packet, packet.protocol, packet.ports.dest, &destination);
-	if (packet.is_first_fragment)
-		first_fragment(&packet, found);
+	found = find(&packet, packet.protocol, packet.ports.dest, &destination) &&
+		is_admitted(&packet, destination.endpoint);
+	if (packet.is_first_fragment &&
+	    !first_fragment(&packet, found ? destination.endpoint->server : 0))
+		return DP_NEXT;
 	if (!found)
 		return DP_NEXT;
 	endpoint = destination.endpoint;
-	config = dp_config_entry();
-	if (config)
-		dp_player_seen(config, endpoint->server, &packet.src);
 
 	dp_set_destination_mac(&packet, endpoint->mac);
 	ports.source = packet.ports.source;

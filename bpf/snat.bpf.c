@@ -14,24 +14,37 @@
  *  7. any fragment                                       drop FRAGMENT
  *  8. TCP to another container (to no address of the host)
  *      a. of the same group, to the container port of a
- *         forward, or from the container port of one and
- *         opening nothing                                redirect, into it
+ *         forward, if that server takes it from a player
+ *         (dp_dnat's rule 9), or from the container port
+ *         of one to a player, as in 9                    redirect, into it
  *         where its host peer is gone                    drop GONE
+ *         as in 9g                                       drop SEGMENTS
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the container port of a forward (see reply())
  *      a. opening a connection                           drop FORWARD_SYN
  *      b. to an address of the host                      pass
  *      c. to a destination that no player can have       drop DESTINATION
- *      d. to an address that has sent this server no
- *         TCP for hours (lib/players.h)                  drop NOT_A_PLAYER
+ *      d. to an address that has completed no handshake
+ *         with this server, or sent it no TCP for hours
+ *         (lib/players.h), unless it is one of 8 SYN+ACKs
+ *         or the RST, without data, that answer a SYN
+ *         (lib/handshake.h)                              drop NOT_A_PLAYER
  *      e. whose checksum would be written somewhere else drop MALFORMED
  *      f. where the forward's uplink is gone             drop GONE
- *      g. to a player: translated                        redirect
- * 10. to a listener of the proxy, on the gateway         pass
+ *      g. whose segments are longer than the uplink's
+ *         MTU, or more than 128 in one packet
+ *         (lib/segments.h)                               drop SEGMENTS
+ *      h. to a player: translated                        redirect
+ * 10. of a flow, to its listener on the gateway          pass
+ *     a connection that opens, or a datagram, beyond
+ *     the budget of its server (lib/proxy_budget.h)      drop RATE
  * 11. ICMP echo request to the gateway                   pass
  * 12. ICMP error that quotes what a player sent to the
  *     container port of a forward, and is for that
- *     player: translated, and what it quotes             redirect
+ *     player, but not "fragmentation needed", which
+ *     would make the player's host send smaller packets
+ *     to every server at this address: translated, and
+ *     what it quotes                                     redirect
  *     whose checksum would be written somewhere else     drop MALFORMED
  *     where the forward's uplink is gone                 drop GONE
  * 13. anything else                                      drop TCP, UDP, ICMP, PROTOCOL
@@ -47,16 +60,18 @@
  * containers. The host could obey a source route (accept_source_route), and
  * what it sends on or answers would leave by the uplink.
  */
+#include "lib/proxy_budget.h"
 #include "lib/config.h"
 #include "lib/drop.h"
 #include "lib/flow_key.h"
 #include "lib/forward.h"
+#include "lib/handshake.h"
 #include "lib/hold.h"
 #include "lib/interfaces.h"
 #include "lib/parse.h"
 #include "lib/passed.h"
-#include "lib/players.h"
 #include "lib/rewrite.h"
+#include "lib/segments.h"
 #include "lib/traffic.h"
 #include "maps/servers.h"
 
@@ -72,21 +87,28 @@ static __always_inline int to_host(struct __sk_buff *skb, const struct dp_server
 	return DP_PASS;
 }
 
-/* Rule 8: whether the group's servers may send each other this packet. */
-static __always_inline bool is_for_group(const struct dp_server *server,
+/*
+ * Rule 8: whether the group's servers may send each other this packet. Each is a
+ * player of the other like any address: by a handshake.
+ */
+static __always_inline bool is_for_group(const struct dp_config *config,
+					 const struct dp_server *server,
 					 const struct dp_server *other,
 					 const struct dp_packet *packet)
 {
 	if (!server->group || other->group != server->group)
 		return false;
-	if (dp_find_forward(other, IPPROTO_TCP, packet->family, packet->ports.dest))
+	if (dp_find_forward(other, IPPROTO_TCP, packet->family, packet->ports.dest) &&
+	    dp_admit(config, other->id, packet, packet->ports.dest))
 		return true;
 	return !dp_is_bare_syn(packet) &&
-	       dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
+	       dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source) &&
+	       dp_may_answer(config, server->id, packet);
 }
 
 /* Rule 8. */
-static __always_inline int to_container(const struct dp_server *server, struct dp_packet *packet)
+static __always_inline int to_container(struct __sk_buff *skb, const struct dp_config *config,
+					const struct dp_server *server, struct dp_packet *packet)
 {
 	struct dp_container *container;
 	struct dp_addr addr DP_KEY;
@@ -98,11 +120,14 @@ static __always_inline int to_container(const struct dp_server *server, struct d
 	if (!container)
 		return dp_drop_packet(server->id, DP_DROP_EAST_WEST);
 	other = bpf_map_lookup_elem(&dp_servers, &container->host_peer);
-	if (!other || other->id != container->server || !is_for_group(server, other, packet))
+	if (!other || other->id != container->server ||
+	    !is_for_group(config, server, other, packet))
 		return dp_drop_packet(server->id, DP_DROP_EAST_WEST);
 	host_peer = dp_host_peer_of(other->id);
 	if (!host_peer)
 		return dp_drop_packet(server->id, DP_DROP_GONE);
+	if (!dp_segments_fit(skb, packet, host_peer))
+		return dp_drop_packet(server->id, DP_DROP_SEGMENTS);
 	dp_set_destination_mac(packet, other->mac);
 	return bpf_redirect_peer(host_peer, 0);
 }
@@ -121,12 +146,14 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 		return to_host(skb, server, packet);
 	if (dp_is_invalid_destination(config, packet->family, player))
 		return dp_drop_packet(server->id, DP_DROP_DESTINATION);
-	if (!dp_is_player(config, server->id, player))
+	if (!dp_may_answer(config, server->id, packet))
 		return dp_drop_packet(server->id, DP_DROP_NOT_A_PLAYER);
 	if (!dp_csum_is_sound(skb, packet, offsetof(struct tcphdr, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);
 	if (!dp_is_uplink(forward->uplink))
 		return dp_drop_packet(server->id, DP_DROP_GONE);
+	if (!dp_segments_fit(skb, packet, forward->uplink))
+		return dp_drop_packet(server->id, DP_DROP_SEGMENTS);
 
 	dp_count_out(forward->counter, skb);
 	ports.source = dp_public_port(forward, packet->ports.source);
@@ -143,26 +170,34 @@ static __always_inline int not_redirected(const struct dp_config *config,
 	return dp_drop_packet(server->id, dp_flows_are_held(config) ? DP_DROP_HELD : reason);
 }
 
-/* Rule 10. A flow keeps the listener that it began with when the proxy's ports change. */
-static __always_inline bool is_for_proxy(const struct dp_config *config,
-					 const struct dp_server *server,
-					 const struct dp_packet *packet)
+/*
+ * Rule 10: redirected by dp_tproxy_container, which made the flow. What a container
+ * sends to a listener by itself has no original destination, and would only fill
+ * the queues that all containers share. A flow keeps the listener that it began
+ * with when the proxy's ports change.
+ */
+static __always_inline bool is_redirected(const struct dp_server *server,
+					  const struct dp_packet *packet)
 {
 	struct dp_origin_key key DP_KEY;
-	__be16 port = packet->ports.dest;
 	struct dp_origin *origin;
 
-	/* Port 0: a listener that is not configured. */
-	if (!dp_addr_equal(&packet->dst, &server->gateway[packet->family]) || !port)
+	if (!dp_addr_equal(&packet->dst, &server->gateway[packet->family]))
 		return false;
-	if (port == config->dns_port)
-		return true;
-	if (packet->protocol == IPPROTO_TCP &&
-	    (port == config->http_port || port == config->tcp_port))
-		return true;
 	dp_set_origin_key(&key, server->id, packet->family, packet->protocol, packet->ports.source);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	return origin && origin->listener == port;
+	return origin && origin->listener == packet->ports.dest;
+}
+
+/* Rule 10. */
+static __always_inline int to_proxy(struct __sk_buff *skb, const struct dp_server *server,
+				    const struct dp_packet *packet)
+{
+	bool is_datagram = packet->protocol == IPPROTO_UDP;
+
+	if ((is_datagram || dp_is_bare_syn(packet)) && !dp_proxy_budget_spend(server->id, is_datagram))
+		return dp_drop_packet(server->id, DP_DROP_RATE);
+	return to_host(skb, server, packet);
 }
 
 /* Rule 12. */
@@ -181,7 +216,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	if (!server || !config)
 		return dp_drop_packet(0, DP_DROP_UNKNOWN_INTERFACE);
 	if (!dp_parse_icmp_error(skb, &packet, &quoted) || quoted.protocol != IPPROTO_TCP ||
-	    !dp_addr_equal(player, &quoted.src) ||
+	    dp_is_fragmentation_needed(packet.icmp) || !dp_addr_equal(player, &quoted.src) ||
 	    !dp_addr_equal(&quoted.dst, &server->addr[packet.family]))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest);
@@ -209,12 +244,12 @@ static __always_inline int tcp(struct __sk_buff *skb, const struct dp_config *co
 
 	if (dp_is_container(config, packet->family, &packet->dst) &&
 	    !dp_is_host(config, &packet->dst))
-		return to_container(server, packet);
+		return to_container(skb, config, server, packet);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
 	if (forward)
 		return reply(skb, config, server, forward, packet);
-	if (is_for_proxy(config, server, packet))
-		return to_host(skb, server, packet);
+	if (is_redirected(server, packet))
+		return to_proxy(skb, server, packet);
 	return not_redirected(config, server, DP_DROP_TCP);
 }
 
@@ -254,8 +289,8 @@ int dp_snat(struct __sk_buff *skb)
 	case IPPROTO_TCP:
 		return tcp(skb, config, server, &packet);
 	case IPPROTO_UDP:
-		if (is_for_proxy(config, server, &packet))
-			return to_host(skb, server, &packet);
+		if (is_redirected(server, &packet))
+			return to_proxy(skb, server, &packet);
 		return not_redirected(config, server, DP_DROP_UDP);
 	default:
 		if (dp_addr_equal(&packet.dst, &server->gateway[packet.family]) &&

@@ -58,3 +58,14 @@ static __always_inline bool dp_is_host(const struct dp_config *config, const str
 	return config->host_filter[last / 64] & (1ULL << (last % 64)) &&
 	       bpf_map_lookup_elem(&dp_host_addrs, &key);
 }
+
+/*
+ * No packet from an uplink is from such an address: this host would have sent it
+ * itself, or no host can. What has such a source is forged.
+ */
+static __always_inline bool dp_is_impossible_source(const struct dp_config *config, __u8 family,
+						    const struct dp_addr *addr)
+{
+	return dp_is_invalid_destination(config, family, addr) ||
+	       dp_is_container(config, family, addr) || dp_is_host(config, addr);
+}

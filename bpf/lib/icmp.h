@@ -22,7 +22,8 @@ struct dp_icmp {
 	__be32 rest;
 };
 
-#define DP_ICMP_UNREACHABLE 3 /* also: fragmentation needed */
+#define DP_ICMP_UNREACHABLE 3
+#define DP_ICMP_FRAGMENTATION_NEEDED 4 /* a code of it */
 #define DP_ICMP_ECHO 8
 #define DP_ICMP_TIME_EXCEEDED 11
 #define DP_ICMP_PARAMETER_PROBLEM 12
@@ -35,4 +36,10 @@ static __always_inline bool dp_icmp_is_error(__u8 type)
 {
 	return type == DP_ICMP_UNREACHABLE || type == DP_ICMP_TIME_EXCEEDED ||
 	       type == DP_ICMP_PARAMETER_PROBLEM;
+}
+
+/* The sender is told that a link on the way carries smaller packets only. */
+static __always_inline bool dp_is_fragmentation_needed(const struct dp_icmp *icmp)
+{
+	return icmp->type == DP_ICMP_UNREACHABLE && icmp->code == DP_ICMP_FRAGMENTATION_NEEDED;
 }

@@ -230,6 +230,12 @@ static __always_inline bool dp_is_bare_syn(const struct dp_packet *packet)
 	return packet->tcp->syn && !packet->tcp->ack;
 }
 
+/* Bytes of the TCP header, with options: fewer than it has to have where the header is malformed. */
+static __always_inline __u32 dp_tcp_header(const struct dp_packet *packet)
+{
+	return packet->tcp->doff * 4;
+}
+
 /*
  * False unless this ICMP message is an error that quotes the beginning of a TCP
  * segment or a datagram. What is quoted was cut off: its IP length is that of

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The players of a server: the addresses that sent TCP to it lately. Replies go
- * to no other address, so that a container cannot send what it likes to any
- * address from a forward's container port.
+ * The players of a server: the addresses that completed a handshake with it
+ * (lib/handshake.h) and sent TCP to it lately. Replies go to no other address,
+ * so that a container cannot send what it likes to any address from a forward's
+ * container port, and a forged packet makes no player.
  *
  * A table of times, not of connections. A slot says when a player of that hash
  * last sent something; nothing is ever removed, and no player can evict another.
@@ -36,48 +37,49 @@ static __always_inline __u32 dp_player_now(void)
 	return DP_PLAYER_FIRST_STEP + (bpf_jiffies64() >> DP_PLAYER_STEP_BITS);
 }
 
-/*
- * Multiplicative hashing: the product's upper bits (Dietzfelbinger et al.,
- * 1997). The key is odd. One multiplication for IPv4, whose first half is 0.
- */
-static __always_inline __u32 dp_player_hash(const struct dp_config *config, __u32 server,
-					    const struct dp_addr *player)
-{
-	const __be32 *words = player->words;
-	__u64 first = (__u64)words[0] << 32 | words[1];
-	__u64 second = (__u64)(words[2] ^ server) << 32 | words[3];
-	__u64 product = (first * config->player_key ^ second) * config->player_key;
-
-	/* Its upper half says where in the table: at this fraction. */
-	__u64 slot = (product >> 32) * DP_PLAYER_SLOTS >> 32;
-
-	/* Merged with the scaling by the size of a slot, the verifier would not know the bound. */
-	barrier_var(slot);
-	return slot;
-}
-
-static __always_inline __u32 *dp_player_slot(const struct dp_config *config, __u32 server,
-					     const struct dp_addr *player)
+/* NULL for a server without a table: it has no players. */
+static __always_inline struct dp_player_slots *dp_player_slots_of(__u32 server)
 {
 	void *table = bpf_map_lookup_elem(&dp_players, &server);
 	__u32 zero = 0;
-	__u32 *slots;
 
-	if (!table)
-		return NULL;
-	slots = bpf_map_lookup_elem(table, &zero);
-	return slots ? &slots[dp_player_hash(config, server, player)] : NULL;
+	return table ? bpf_map_lookup_elem(table, &zero) : NULL;
 }
 
-/* A packet came from this address. Written once for each step. */
-static __always_inline void dp_player_seen(const struct dp_config *config, __u32 server,
-					   const struct dp_addr *player)
+/*
+ * Multiplicative hashing: the product's upper bits (Dietzfelbinger et al.,
+ * 1997). The key is odd. One multiplication for IPv4 without ports, whose first
+ * half is 0.
+ *
+ * @ports: 0, or what else tells two hashes of one player apart
+ */
+static __always_inline __u64 dp_player_hash(const struct dp_config *config, __u32 server,
+					    const struct dp_addr *player, __u32 ports)
 {
-	__u32 *slot = dp_player_slot(config, server, player);
-	__u32 now = dp_player_now();
+	const __be32 *words = player->words;
+	__u64 first = (__u64)words[0] << 32 | (words[1] ^ ports);
+	__u64 second = (__u64)(words[2] ^ server) << 32 | words[3];
 
-	if (slot && *slot != now)
-		*slot = now;
+	return (first * config->player_key ^ second) * config->player_key;
+}
+
+/* The place in a table of so many that the upper half of a hash says, as a fraction. */
+static __always_inline __u32 dp_place_of(__u64 hash, __u32 places)
+{
+	__u64 place = (hash >> 32) * places >> 32;
+
+	/* Merged with the scaling by the size of a slot, the verifier would not know the bound. */
+	barrier_var(place);
+	return place;
+}
+
+static __always_inline __u32 *dp_player_slot(struct dp_player_slots *slots,
+					     const struct dp_config *config, __u32 server,
+					     const struct dp_addr *player)
+{
+	__u64 hash = dp_player_hash(config, server, player, 0);
+
+	return &slots->players[dp_place_of(hash, DP_PLAYER_SLOTS)];
 }
 
 /*
@@ -85,12 +87,16 @@ static __always_inline void dp_player_seen(const struct dp_config *config, __u32
  * a table is so old that all players have sent something, every address counts
  * as a player.
  */
+static __always_inline bool dp_is_player_slot(const struct dp_config *config, __u32 slot, __u32 now)
+{
+	return now - slot <= dp_player_steps || now - config->players_from <= dp_player_steps;
+}
+
 static __always_inline bool dp_is_player(const struct dp_config *config, __u32 server,
 					 const struct dp_addr *player)
 {
-	__u32 *slot = dp_player_slot(config, server, player);
-	__u32 now = dp_player_now();
+	struct dp_player_slots *slots = dp_player_slots_of(server);
 
-	return slot &&
-	       (now - *slot <= dp_player_steps || now - config->players_from <= dp_player_steps);
+	return slots && dp_is_player_slot(config, *dp_player_slot(slots, config, server, player),
+					  dp_player_now());
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Fragmented packets: the first fragment alone has ports, the later ones follow
- * it. The oldest entries are evicted first: a flood of fragments delays other
- * fragments and nothing else.
+ * it. The oldest entries are evicted first.
  */
 #pragma once
 
@@ -18,8 +17,13 @@ struct dp_fragment_key {
 	__u16 pad;
 };
 
-/* From players. Only the port is kept, and looked up again: an entry does not outlive its server. */
+/*
+ * From players. The endpoint is looked up again by its port: an entry does not
+ * outlive its server, nor does it lead to the server that has the port after it.
+ */
 struct dp_fragment {
+	__u64 at; /* ns since boot: when the first fragment came */
+	__u32 server; /* 0: the packet is the host's, or its fragments contradict each other */
 	__be16 port; /* of the public endpoint */
 	__u16 pad;
 };

@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The players of each server. lib/players.h reads and writes them. */
+/* What each server knows of those who send to it. lib/players.h and lib/handshake.h read and write it. */
 #pragma once
 
 #include "layout.h"
 
-/*
- * The inner maps have this size for ever: all maps in one outer map must have the
- * same. With the kernel's head of a map they take just below 32 KiB, which is 8
- * pages; with 8192 slots it would be 9.
- */
-#define DP_PLAYER_SLOTS 8064
+#define DP_PLAYER_SLOTS 4096
+
+/* A handshake may be in any of 8 places, which are one line of the processor's cache. */
+#define DP_HANDSHAKE_PLACES 8
+#define DP_HANDSHAKE_SETS 247
+#define DP_HANDSHAKE_SLOTS (DP_HANDSHAKE_SETS * DP_HANDSHAKE_PLACES)
+
+/* How much there was of something in the current interval. */
+struct dp_budget {
+	__u32 interval;
+	__u32 spent;
+};
 
 /*
- * By a hash of the player: when a player of that hash last sent something, in
- * steps. All slots are in one entry: entries of an array have at least 8 bytes.
+ * The tables have this size for ever: all maps in one outer map must have the
+ * same. With the kernel's head of a map they take just below 32 KiB, which is 8
+ * pages.
  */
+struct dp_player_slots {
+	__u32 players[DP_PLAYER_SLOTS]; /* lib/players.h */
+	__u64 handshakes[DP_HANDSHAKE_SLOTS]; /* lib/handshake.h */
+	struct dp_budget fragments; /* lib/fragment.h */
+	__u64 reserved[7]; /* 0 */
+};
+
+/* All in one entry: entries of an array have at least 8 bytes. As numbers: clang leaves out an inner map's structs. */
 struct dp_player_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32[DP_PLAYER_SLOTS]);
+	__type(value, __u32[sizeof(struct dp_player_slots) / sizeof(__u32)]);
 };
 
 /* By server id. A table for each server: a flood at one server changes no other server's table. */

@@ -1,4 +1,4 @@
-// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
+// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, lookup.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
 
 import * as wire from "./layout/index.ts";
 
@@ -42,6 +42,8 @@ export const DpDropReason = {
   bypass: 22,
   held: 23,
   gone: 24,
+  segments: 25,
+  rate: 26,
   max: 32,
 } as const;
 export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
@@ -73,6 +75,8 @@ export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpD
   22: "bypass",
   23: "held",
   24: "gone",
+  25: "segments",
+  26: "rate",
 };
 
 /** enum dp_family */
@@ -144,6 +148,38 @@ export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof Dp
   1: "pending",
   2: "active",
   3: "frozen",
+};
+
+/** struct dp_proxy_budget */
+export interface DpProxyBudget {
+  connections: bigint;
+  datagrams: bigint;
+}
+
+function readDpProxyBudget(view: DataView, at: number): DpProxyBudget {
+  return {
+    connections: view.getBigUint64(at, true),
+    datagrams: view.getBigUint64(at + 8, true),
+  };
+}
+
+/** struct dp_proxy_budget: 16 bytes. */
+export const dpProxyBudget: wire.StructLayout<DpProxyBudget> = {
+  name: "dp_proxy_budget",
+  size: 16,
+  fields: [
+    { name: "connections", offset: 0, size: 8, type: "__u64" },
+    { name: "datagrams", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    return readDpProxyBudget(wire.viewOf(bytes, 16, "struct dp_proxy_budget"), 0);
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.connections, "dp_proxy_budget.connections");
+    wire.setU64(view, 8, value.datagrams, "dp_proxy_budget.datagrams");
+    return wire.bytesOf(view);
+  },
 };
 
 /** struct dp_meta */
@@ -1029,29 +1065,37 @@ export const dpFragmentKey: wire.StructLayout<DpFragmentKey> = {
 
 /** struct dp_fragment */
 export interface DpFragment {
+  at: bigint;
+  server: number;
   port: number;
 }
 
 function readDpFragment(view: DataView, at: number): DpFragment {
   return {
-    port: view.getUint16(at),
+    at: view.getBigUint64(at, true),
+    server: view.getUint32(at + 8, true),
+    port: view.getUint16(at + 12),
   };
 }
 
-/** struct dp_fragment: 4 bytes. */
+/** struct dp_fragment: 16 bytes. */
 export const dpFragment: wire.StructLayout<DpFragment> = {
   name: "dp_fragment",
-  size: 4,
+  size: 16,
   fields: [
-    { name: "port", offset: 0, size: 2, type: "__be16" },
-    { name: "pad", offset: 2, size: 2, type: "__u16" },
+    { name: "at", offset: 0, size: 8, type: "__u64" },
+    { name: "server", offset: 8, size: 4, type: "__u32" },
+    { name: "port", offset: 12, size: 2, type: "__be16" },
+    { name: "pad", offset: 14, size: 2, type: "__u16" },
   ],
   read(bytes) {
-    return readDpFragment(wire.viewOf(bytes, 4, "struct dp_fragment"), 0);
+    return readDpFragment(wire.viewOf(bytes, 16, "struct dp_fragment"), 0);
   },
   write(value) {
-    const view = wire.blank(4);
-    wire.setBe16(view, 0, value.port, "dp_fragment.port");
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.at, "dp_fragment.at");
+    wire.setU32(view, 8, value.server, "dp_fragment.server");
+    wire.setBe16(view, 12, value.port, "dp_fragment.port");
     return wire.bytesOf(view);
   },
 };
@@ -1412,6 +1456,38 @@ export const dpForwardTraffic: wire.StructLayout<DpForwardTraffic> = {
   },
 };
 
+/** struct dp_budget */
+export interface DpBudget {
+  interval: number;
+  spent: number;
+}
+
+function readDpBudget(view: DataView, at: number): DpBudget {
+  return {
+    interval: view.getUint32(at, true),
+    spent: view.getUint32(at + 4, true),
+  };
+}
+
+/** struct dp_budget: 8 bytes. */
+export const dpBudget: wire.StructLayout<DpBudget> = {
+  name: "dp_budget",
+  size: 8,
+  fields: [
+    { name: "interval", offset: 0, size: 4, type: "__u32" },
+    { name: "spent", offset: 4, size: 4, type: "__u32" },
+  ],
+  read(bytes) {
+    return readDpBudget(wire.viewOf(bytes, 8, "struct dp_budget"), 0);
+  },
+  write(value) {
+    const view = wire.blank(8);
+    wire.setU32(view, 0, value.interval, "dp_budget.interval");
+    wire.setU32(view, 4, value.spent, "dp_budget.spent");
+    return wire.bytesOf(view);
+  },
+};
+
 /** struct dp_sock_counts */
 export interface DpSockCounts {
   destroyed: bigint;
@@ -1446,6 +1522,7 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
 
 /** All structs, each after those it contains. */
 export const structLayouts = [
+  dpProxyBudget,
   dpMeta,
   dpVethPeer,
   dpAddressPair,
@@ -1478,6 +1555,7 @@ export const structLayouts = [
   dpContainer,
   dpTraffic,
   dpForwardTraffic,
+  dpBudget,
   dpSockCounts,
 ] as const;
 
@@ -1697,6 +1775,16 @@ export const mapLayouts = {
       ),
     },
   } as const satisfies wire.MapOfMapsLayout<number, number, readonly number[]>,
+  dp_proxy_budgets: {
+    name: "dp_proxy_budgets",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_proxy_budget",
+    value: dpProxyBudget,
+  } as const satisfies wire.MapLayout<number, DpProxyBudget>,
   dp_records: {
     name: "dp_records",
     type: 1,
@@ -1779,6 +1867,7 @@ export const programLayouts = {
   dp_dnat: { name: "dp_dnat", section: "tc" } satisfies wire.ProgramLayout,
   dp_getsockopt: { name: "dp_getsockopt", section: "cgroup/getsockopt" } satisfies wire.ProgramLayout,
   dp_guard: { name: "dp_guard", section: "netfilter" } satisfies wire.ProgramLayout,
+  dp_lookup: { name: "dp_lookup", section: "sk_lookup" } satisfies wire.ProgramLayout,
   dp_snat: { name: "dp_snat", section: "tc" } satisfies wire.ProgramLayout,
   dp_sockops: { name: "dp_sockops", section: "sockops" } satisfies wire.ProgramLayout,
   dp_start_players: { name: "dp_start_players", section: "tc" } satisfies wire.ProgramLayout,
@@ -1789,7 +1878,11 @@ export const programLayouts = {
 
 /** Global variables, by their names in C. */
 export const variableLayouts = {
+  dp_answer_units: { name: "dp_answer_units", section: ".rodata", type: "__u16", codec: wire.u16 } satisfies wire.VariableLayout<number>,
   dp_closing_ns: { name: "dp_closing_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_fragment_budget: { name: "dp_fragment_budget", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_fragment_ns: { name: "dp_fragment_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_handshake_units: { name: "dp_handshake_units", section: ".rodata", type: "__u16", codec: wire.u16 } satisfies wire.VariableLayout<number>,
   dp_host_netns: { name: "dp_host_netns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_max_flows: {
     name: "dp_max_flows",
@@ -1804,8 +1897,46 @@ export const variableLayouts = {
   } satisfies wire.VariableLayout<number>,
   dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_burst: { name: "dp_own_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_interval_ns: { name: "dp_own_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_remote: {
+    name: "dp_remote",
+    section: ".bss",
+    type: "struct dp_addr",
+    codec: wire.codec<string>(
+      16,
+      "dp_remote",
+      (view) => wire.getAddress(view, 0),
+      (view, value) => wire.setAddress(view, 0, value, "dp_remote"),
+    ),
+  } satisfies wire.VariableLayout<string>,
+  dp_reserved_flows: {
+    name: "dp_reserved_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_reserved_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_reserved_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_burst: { name: "dp_shared_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_shared_flows: {
+    name: "dp_shared_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_shared_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_shared_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_interval_ns: { name: "dp_shared_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
   dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  host_fragments: { name: "host_fragments", section: ".bss", type: "struct dp_budget", codec: dpBudget } satisfies wire.VariableLayout<DpBudget>,
 } as const;

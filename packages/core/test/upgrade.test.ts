@@ -101,7 +101,7 @@ const CHANGED = [
 ];
 
 /** Smaller tables of players. */
-const OTHER_PLAYERS: Edits = { "maps/players.h": [["#define DP_PLAYER_SLOTS 8064", "#define DP_PLAYER_SLOTS 4000"]] };
+const OTHER_PLAYERS: Edits = { "maps/players.h": [["#define DP_PLAYER_SLOTS 4096", "#define DP_PLAYER_SLOTS 2048"]] };
 
 /** A server as the older build can keep it. */
 const RECORD: ServerRecord = { ...LOBBY, owner: "" };
@@ -116,7 +116,7 @@ const ENDPOINTS = entriesOf(RECORD).map(([endpoint, entry]) => [endpoint, { ...e
 const SEEN = 0x8000_0123;
 /** Bytes of a table. */
 const TABLE_SIZE = mapLayouts.dp_players.inner.value.size;
-const OTHER_TABLE_SIZE = 4000 * 4;
+const OTHER_TABLE_SIZE = TABLE_SIZE - 2048 * 4;
 
 /** @param tableSize of the older build's tables of players */
 function fill(objects: Objects, tableSize = TABLE_SIZE): void {

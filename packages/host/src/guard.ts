@@ -28,9 +28,9 @@ export function detachGuard({ attachments }: Objects, pinRoot: string): void {
   deleteGuardRule(pinRoot);
 }
 
-/** The programs of the host that are not attached. None where the rule is in place of a program that was never there. */
-export function missingOnHost({ attachments }: Objects, pinRoot: string): HostAttachment[] {
-  const missing = attachments.onHost().filter(({ state }) => state !== "attached");
+/** The programs of the guard that are not attached. None where the rule is there instead. */
+export function missingGuards({ attachments }: Objects, pinRoot: string): HostAttachment[] {
+  const missing = attachments.onHost().filter(({ program, state }) => program === "guard" && state !== "attached");
   const isReplaced =
     missing.length > 0 && missing.every(({ state }) => state === "not pinned") && hasGuardRule(pinRoot);
   return isReplaced ? [] : missing;

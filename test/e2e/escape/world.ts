@@ -19,7 +19,7 @@ import { Injector, Sniffer } from "../raw/packet-socket.ts";
 import type { Server } from "../topology/dp.ts";
 import { Internet, NEIGHBOUR_ADDRESS, PLAYER_ADDRESSES, PUBLIC_ADDRESS } from "../topology/internet.ts";
 import type { NetworkNamespace } from "../topology/namespace.ts";
-import { refusal } from "../traffic/traffic.ts";
+import { serve, transfer } from "../traffic/traffic.ts";
 import { WATCHED_ETHER_TYPES } from "./ether-types.ts";
 
 export type Place = "uplink" | "containers" | "host";
@@ -82,6 +82,17 @@ interface Parts {
   readonly made: AsyncDisposableStack;
 }
 
+/** From now on the player and the friend are the attacker's players, and it is the friend's. */
+async function meet(net: Internet, attacker: Server, friend: Server): Promise<void> {
+  const [one, two] = [net.container("attacker"), net.container("friend")];
+  await using _game = await serve(one, GAME_PORT);
+  await using _other = await serve(two, GAME_PORT);
+  const at = (server: Server) => ({ address: server.addresses.ipv4.container, port: GAME_PORT });
+  await transfer(net.player(), { port: PUBLIC_PORT }, "download", 1000);
+  await transfer(one, at(friend), "download", 1000);
+  await transfer(two, at(attacker), "download", 1000);
+}
+
 export class World implements AsyncDisposable {
   readonly net: Internet;
   readonly attacker: Server;
@@ -128,8 +139,7 @@ export class World implements AsyncDisposable {
     };
     const toStranger = made.use(await Injector.open(net.host, stranger.hostPeer.name));
     const objects = made.use(openPinned({ pinRoot: net.dp.pinRoot }));
-    // Nothing listens there, but from now on this is a player.
-    await refusal(net.player(), { port: PUBLIC_PORT });
+    await meet(net, attacker, friend);
     const injector = await Injector.open(net.container("attacker"), "eth0");
     return new World({ net, attacker, friend, stranger, observers, toStranger, objects, made: made.move() }, injector);
   }

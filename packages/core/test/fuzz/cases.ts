@@ -76,6 +76,9 @@ const ERRORS: [type: number, code: number][] = [
 ];
 const QUOTED = [28, 36, 37, 38, 40, 60];
 
+/** A container's initial sequence number. */
+const NUMBER = 0x1234_5678;
+
 const ARRIVALS: Uint8Array[] = [
   ...FLAGS.flatMap((flags) =>
     [A.port, B.port, 22].map((dst) =>
@@ -107,6 +110,17 @@ const ARRIVALS: Uint8Array[] = [
       return ethernet(ARRIVING, ipv4({ src: ROUTER, dst: PUBLIC_ADDRESS }, icmp({ type, code }, quote(about, length))));
     }),
   ),
+  // Handshakes of addresses that are no players yet, and what looks like it.
+  ...STRANGERS.flatMap((src) =>
+    ["S", "S", "A", "A", "PA", "R", "FA", "SA"].flatMap((flags) =>
+      [A, B].map(({ port: dst }) =>
+        ethernet(ARRIVING, ipv4({ src, dst: PUBLIC_ADDRESS }, tcp({ src: 40_000, dst, flags, ack: NUMBER + 1 }))),
+      ),
+    ),
+  ),
+  ...[...ODD_ADDRESSES, ...OWN_ADDRESSES].map((src) =>
+    ethernet(ARRIVING, ipv4({ src, dst: PUBLIC_ADDRESS }, tcp({ src: 40_000, dst: A.port, flags: "S" }))),
+  ),
   ethernet(ARRIVING, ipv4({ src: PLAYERS[0], dst: PUBLIC_ADDRESS }, udp({ src: 1, dst: A.port }, "?"))),
   ethernet(ARRIVING, ipv6(raw(6, new Uint8Array(20)))),
 ];
@@ -120,8 +134,14 @@ const DEPARTURES: Uint8Array[] = SERVERS.flatMap((server) => {
     ...[...STRANGERS, ...ODD_ADDRESSES, ...OWN_ADDRESSES].map((address) =>
       out(address, tcp({ src: server.containerPort, dst: 40_000, flags: "PA" }, "hi")),
     ),
+    ...STRANGERS.flatMap((dst) =>
+      ["SA", "SA", "SA", "R", "RA", "A"].map((flags) =>
+        out(dst, tcp({ src: server.containerPort, dst: 40_000, flags, seq: NUMBER })),
+      ),
+    ),
     out(PLAYERS[1], tcp({ src: server.containerPort, dst: 40_000, options: SYN_OPTIONS }), { options: RECORD_ROUTE }),
     ...[9080, 9053, 9111, 9999, 22].map((dst) => out(server.gateway, tcp({ src: 5000, dst, flags: "S" }))),
+    out(server.gateway, tcp({ src: 5001, dst: 9080, flags: "S" })),
     ...[9053, 9080, 53].map((dst) => out(server.gateway, udp({ src: 5000, dst }, "?"))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.containerPort, flags }))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: server.containerPort, dst: 40_000, flags }))),

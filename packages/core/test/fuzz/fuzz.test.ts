@@ -9,13 +9,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { DpFamily } from "@dp/bpf";
 import { SyscallError } from "@dp/sys";
-import { ethernet, ipv4, tcp } from "@dp/test-kit/frame.ts";
+import { ethernet, ipv4, tcp, type TcpFields } from "@dp/test-kit/frame.ts";
 import { type Counts, difference } from "@dp/test-kit/packet-counts.ts";
 import { type Outcome, ProgramRunner, type RunOptions } from "@dp/test-kit/program-runner.ts";
 import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { CONFIG, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { endpointKey } from "@dp/test-kit/write-server.ts";
-import { type OpenObject, u32 } from "../../src/libbpf/index.ts";
+import { type OpenObject, u16, u32, u64 } from "../../src/libbpf/index.ts";
 import { PLAYERS } from "./addresses.ts";
 import { type Case, makeCase, type ProgramName } from "./cases.ts";
 import { KEPT } from "./kept.ts";
@@ -40,17 +40,34 @@ const GROUPS = [
 const PLAYER_STEPS = 550;
 
 const servers = SERVERS.map((server) => ({ ...server, group: 0 }));
-/** Begun before the proxy's ports changed. */
-const FLOW = { sport: 5000, listener: 9999 };
+/** One begun before the proxy's ports changed. */
+const FLOWS = [
+  { sport: 5000, protocol: 6, listener: 9999 },
+  { sport: 5001, protocol: 6, listener: 9080 },
+  { sport: 5000, protocol: 17, listener: 9053 },
+];
 
 const runners = {} as Record<ProgramName, ProgramRunner>;
 
 beforeAll(async () => {
-  const players = (object: OpenObject) => object.setVariable("dp_player_steps", u32, PLAYER_STEPS);
-  runners.dnat = await ProgramRunner.open("dnat", { prepare: players });
+  const players = (object: OpenObject) => {
+    object.setVariable("dp_player_steps", u32, PLAYER_STEPS);
+    // The model has no clock.
+    object.setVariable("dp_answer_units", u16, 0xffff);
+    object.setVariable("dp_handshake_units", u16, 0xffff);
+  };
+  runners.dnat = await ProgramRunner.open("dnat", {
+    prepare(object) {
+      players(object);
+      object.setVariable("dp_fragment_ns", u64, 2n ** 64n - 1n);
+      object.setVariable("dp_fragment_budget", u32, 0xffff_ffff);
+    },
+  });
   runners.snat = await ProgramRunner.open("snat", {
     prepare(object) {
       players(object);
+      // Without end: as many packets of a kind as there are.
+      object.setVariable("dp_own_interval_ns", u64, 0n);
       object.map("dp_players").reuse(runners.dnat.lend("dp_players"));
     },
   });
@@ -64,13 +81,14 @@ beforeAll(async () => {
       const key = endpointKey(server, { addr, port, protocol, family });
       runners.dnat.set("dp_endpoints", key, { ...runners.dnat.get("dp_endpoints", key), open: 0 });
     }
-    runners.snat.set(
-      "dp_origins",
-      { server: server.id, sport: FLOW.sport, protocol: 6, family: DpFamily.ipv4 },
-      { dst: "192.0.2.80", dport: 80, sport: FLOW.sport, listener: FLOW.listener, end: 0, expires: 0n },
-    );
+    for (const { sport, protocol, listener } of FLOWS) {
+      runners.snat.set(
+        "dp_origins",
+        { server: server.id, sport, protocol, family: DpFamily.ipv4 },
+        { dst: "192.0.2.80", dport: 80, sport, listener, end: 0, expires: 0n },
+      );
+    }
   }
-  meetPlayers();
 });
 
 afterAll(() => {
@@ -83,21 +101,41 @@ const model = new Model(
     servers,
     hostAddresses: HOST_ADDRESSES,
     hostPeerMac: HOST_PEER_MAC,
-    proxy: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
-    flows: new Map(servers.map(({ id }) => [`${id}/${FLOW.sport}/6/${DpFamily.ipv4}`, FLOW.listener])),
+    flows: new Map(
+      servers.flatMap(({ id }) =>
+        FLOWS.map(({ sport, protocol, listener }) => [`${id}/${sport}/${protocol}/${DpFamily.ipv4}`, listener]),
+      ),
+    ),
   },
   CONFIG.playerKey,
 );
 
-function meetPlayers(): void {
-  for (const server of servers) {
+/** Both forget everything, and meet the players: by handshakes. */
+function startAnew(): void {
+  runners.dnat.clear("dp_fragments");
+  model.forget();
+  for (const { id } of servers) {
+    using table = runners.dnat.playerTables().get(id);
+    table?.set(0, new Array<number>(8064).fill(0));
+  }
+  const says = (src: string, fields: TcpFields) =>
+    ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, ipv4({ src, dst: PUBLIC_ADDRESS }, tcp(fields)));
+  for (const { address, mac, hostPeer, port, containerPort } of servers) {
     for (const player of PLAYERS) {
-      const hello = ethernet(
-        { dst: UPLINK.mac, src: "02:bb:00:00:00:01" },
-        ipv4({ src: player, dst: PUBLIC_ADDRESS }, tcp({ src: 1, dst: server.port, flags: "S" })),
+      const answer = ethernet(
+        { dst: HOST_PEER_MAC, src: mac },
+        ipv4({ src: address, dst: player }, tcp({ src: containerPort, dst: 1, flags: "SA", seq: 7 })),
       );
-      expect(runners.dnat.runUncounted(hello).verdict).toBe("redirect");
-      expect(model.dnat(hello, undefined).verdict).toBe("redirect");
+      for (const frame of [
+        says(player, { src: 1, dst: port, flags: "S" }),
+        answer,
+        says(player, { src: 1, dst: port, flags: "A", ack: 8 }),
+      ]) {
+        const program = frame === answer ? "snat" : "dnat";
+        const ifindex = frame === answer ? hostPeer : UPLINK.index;
+        expect(runners[program].runUncounted(frame, { ifindex }).verdict).toBe("redirect");
+        expect(model[program](frame, undefined, ifindex).verdict).toBe("redirect");
+      }
     }
   }
 }
@@ -166,6 +204,7 @@ function counted(): Counts {
 }
 
 test.each(KEPT.map((kept) => [kept.was, kept] as const))("kept: %s", (_, kept) => {
+  startAnew();
   const { frame, cutTo, tag, checksumComplete = false } = kept;
   const one = { ...kept, frame: Uint8Array.from(Buffer.from(frame, "hex")), cutTo, tag, checksumComplete };
   expect(compare(one).difference).toBeUndefined();
@@ -177,8 +216,7 @@ test(
     const random = new Random(SEED);
     const verdicts: Counts = {};
     for (let done = 0; done < CASES; done += BATCH) {
-      runners.dnat.clear("dp_fragments");
-      model.forgetFragments();
+      startAnew();
       setGroups(random.one(GROUPS));
       const expectedCounts: Counts = {};
       const before = counted();

@@ -134,6 +134,20 @@ export class Packet {
     return this.#u8(this.#l4 + 13);
   }
 
+  /** TCP's. */
+  get sequenceNumber(): number {
+    return this.#view.getUint32(this.#l4 + 4);
+  }
+
+  get acknowledgedNumber(): number {
+    return this.#view.getUint32(this.#l4 + 8);
+  }
+
+  /** Whether the TCP header is all there is of the segment. */
+  get hasNoData(): boolean {
+    return this.totalLength - this.headerLength === (this.#u8(this.#l4 + 12) >> 4) * 4;
+  }
+
   /** Opens a connection: SYN, and no ACK. */
   get isBareSyn(): boolean {
     return (this.tcpFlags & 0x12) === 0x02;
@@ -145,6 +159,10 @@ export class Packet {
 
   get icmpType(): number {
     return this.#u8(this.#l4);
+  }
+
+  get icmpCode(): number {
+    return this.#u8(this.#l4 + 1);
   }
 
   setAddress(end: End, address: string): void {

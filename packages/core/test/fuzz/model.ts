@@ -3,7 +3,7 @@
  * time: over plain bytes, with nothing taken from the C but the rules and their order. The fuzzer compares the two.
  */
 import { UPLINK } from "@dp/test-kit/two-servers.ts";
-import { playerSlot } from "../packet/player-slot.ts";
+import { handshakeSlot, playerSlot } from "../packet/player-slot.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
 import { Packet } from "./model-packet.ts";
 import { drop, NEXT, PASS, redirect, type Verdict } from "./verdict.ts";
@@ -14,7 +14,6 @@ export interface World {
   servers: readonly (FuzzServer & { group: number })[];
   hostAddresses: readonly string[];
   hostPeerMac: string;
-  proxy: { http: number; dns: number; tcp: number };
   /** Listeners that flows were given before the proxy's ports changed: "server/port/protocol/family" to port. */
   flows: ReadonlyMap<string, number>;
 }
@@ -37,22 +36,46 @@ function isInvalidDestination(address: string): boolean {
   return first === 0 || first === 127 || first >= 224 || isHostPeers(address);
 }
 
+/** No packet from an uplink is from there. */
+function isImpossibleSource(address: string, hostAddresses: readonly string[]): boolean {
+  return isInvalidDestination(address) || isContainers(address) || hostAddresses.includes(address);
+}
+
+/** A connection that is being opened. */
+interface Handshake {
+  /** SYN+ACKs that may follow. */
+  left: number;
+  /** What the ACK must acknowledge; undefined before the first SYN+ACK. */
+  noted: number | undefined;
+}
+
+const FIN = 0x01;
+const SYN = 0x02;
+const RST = 0x04;
+const ACK = 0x10;
+const ANSWERS = 8;
+
 /** The programs, with what they remember between packets. */
 export class Model {
   readonly #world: World;
   readonly #key: bigint;
   /** Slots of dp_players that a player was in, with the server: "5 1234". */
   readonly #players = new Set<string>();
-  /** Packets whose first fragment was seen: the port of it. */
-  readonly #fragments = new Map<string, number>();
+  /** By server, set and tag: there are never so many that one takes another's place. */
+  readonly #handshakes = new Map<string, Handshake>();
+  /** Packets whose first fragment was seen: the server, or 0, and the port. */
+  readonly #fragments = new Map<string, { server: number; port: number }>();
 
   constructor(world: World, playerKey: bigint) {
     this.#world = world;
     this.#key = playerKey;
   }
 
-  forgetFragments(): void {
+  /** Everything. */
+  forget(): void {
     this.#fragments.clear();
+    this.#handshakes.clear();
+    this.#players.clear();
   }
 
   #slot({ id }: FuzzServer, player: string): string {
@@ -61,6 +84,59 @@ export class Model {
 
   #isPlayer(server: FuzzServer, address: string): boolean {
     return this.#players.has(this.#slot(server, address));
+  }
+
+  #handshakeKey({ id }: FuzzServer, player: string, ports: { player: number; container: number }): string {
+    const { set, tag } = handshakeSlot(this.#key, id, player, ports);
+    return `${id} ${set} ${tag}`;
+  }
+
+  /** Whether a server takes a segment: bpf/lib/handshake.h. */
+  #admits(packet: Packet, server: FuzzServer, containerPort: number): boolean {
+    const { source, tcpFlags: flags } = packet;
+    const isReset = (flags & RST) !== 0;
+    if (this.#isPlayer(server, source)) return true;
+    const key = this.#handshakeKey(server, source, { player: packet.sourcePort, container: containerPort });
+    const known = this.#handshakes.get(key);
+    if (packet.isBareSyn && !isReset) {
+      const isNoted = known !== undefined && known.left !== ANSWERS;
+      this.#handshakes.set(key, isNoted ? { ...known, left: ANSWERS - 1 } : { left: ANSWERS, noted: undefined });
+      return true;
+    }
+    if (known === undefined) return false;
+    if (isReset) return true;
+    if ((flags & (SYN | ACK)) !== ACK || known.noted !== packet.acknowledgedNumber) return false;
+    this.#players.add(this.#slot(server, source));
+    return true;
+  }
+
+  /** Whether a server may send a segment from a container port. */
+  #mayAnswer(packet: Packet, server: FuzzServer): boolean {
+    const { destination, tcpFlags: flags } = packet;
+    if (this.#isPlayer(server, destination)) return true;
+    const isReset = (flags & RST) !== 0;
+    const isSyn = (flags & SYN) !== 0;
+    if (!packet.hasNoData || (flags & FIN) !== 0 || isReset === isSyn) return false;
+    const ports = { player: packet.destinationPort, container: packet.sourcePort };
+    const key = this.#handshakeKey(server, destination, ports);
+    const known = this.#handshakes.get(key);
+    if (known === undefined || known.left === 0) return false;
+    if (isReset) this.#handshakes.delete(key);
+    else this.#handshakes.set(key, { left: known.left - 1, noted: (packet.sequenceNumber + 1) >>> 0 });
+    return true;
+  }
+
+  /** False when the packet's fragments go nowhere. @param server 0 for the host's */
+  #firstFragment(packet: Packet, server: number): boolean {
+    const port = packet.destinationPort;
+    const known = this.#fragments.get(packet.fragmentKey);
+    if (known === undefined) {
+      this.#fragments.set(packet.fragmentKey, { server, port });
+      return true;
+    }
+    if (known.server === server && known.port === port) return true;
+    known.server = 0;
+    return false;
   }
 
   /** The open endpoint, if there is one. */
@@ -86,23 +162,23 @@ export class Model {
     if (!packet.l4Has(20)) return NEXT; // 7
     const port = packet.destinationPort;
     const endpoint = this.#endpoint(packet.protocol, packet.family, packet.destination, port);
-    if (packet.moreFragments) {
-      if (endpoint === undefined) this.#fragments.delete(packet.fragmentKey);
-      else this.#fragments.set(packet.fragmentKey, port);
-    }
-    if (endpoint === undefined) return NEXT; // 8
-    const { server, forward, containerPort } = endpoint;
-    this.#players.add(this.#slot(server, packet.source)); // 9
+    const isAdmitted =
+      endpoint !== undefined &&
+      !isImpossibleSource(packet.source, this.#world.hostAddresses) &&
+      this.#admits(packet, endpoint.server, endpoint.containerPort); // 9
+    if (packet.moreFragments && !this.#firstFragment(packet, isAdmitted ? endpoint.server.id : 0)) return NEXT; // 10
+    if (endpoint === undefined || !isAdmitted) return NEXT; // 8, 9
+    const { server, forward, containerPort } = endpoint; // 11
     packet.destinationMac = server.mac;
     packet.translateTcp("destination", server.address, containerPort);
     return redirect(packet, `${forward.counter} in`);
   }
 
   #laterFragment(packet: Packet): Verdict {
-    const port = this.#fragments.get(packet.fragmentKey);
-    if (port === undefined) return NEXT;
-    const endpoint = this.#endpoint(packet.protocol, packet.family, packet.destination, port);
-    if (endpoint === undefined) return NEXT;
+    const first = this.#fragments.get(packet.fragmentKey);
+    if (first === undefined || first.server === 0) return NEXT;
+    const endpoint = this.#endpoint(packet.protocol, packet.family, packet.destination, first.port);
+    if (endpoint?.server.id !== first.server) return NEXT;
     packet.destinationMac = endpoint.server.mac;
     packet.setAddress("destination", endpoint.server.address);
     return redirect(packet, `${endpoint.forward.counter} in`);
@@ -111,6 +187,8 @@ export class Model {
   #icmpIn(packet: Packet): Verdict {
     const quoted = packet.quoted();
     if (quoted?.protocol !== TCP || packet.destination !== quoted.source) return NEXT;
+    const { hostAddresses } = this.#world;
+    if ([packet.source, quoted.destination].some((each) => isImpossibleSource(each, hostAddresses))) return NEXT;
     const endpoint = this.#endpoint(quoted.protocol, packet.family, quoted.source, quoted.sourcePort);
     if (endpoint === undefined || !this.#isPlayer(endpoint.server, quoted.destination)) return NEXT;
     const { server, forward, containerPort } = endpoint;
@@ -196,8 +274,9 @@ export class Model {
     const isForward = (of: FuzzServer, port: number) => {
       return forwardByContainerPort(of, TCP, packet.family, port) !== undefined;
     };
-    const answers = isForward(server, packet.sourcePort) && !packet.isBareSyn;
-    if (!isForward(other, packet.destinationPort) && !answers) return drop("eastWest");
+    const isTaken = isForward(other, packet.destinationPort) && this.#admits(packet, other, packet.destinationPort);
+    const answers = () => !packet.isBareSyn && isForward(server, packet.sourcePort) && this.#mayAnswer(packet, server);
+    if (!isTaken && !answers()) return drop("eastWest");
     packet.destinationMac = other.mac;
     return redirect(packet);
   }
@@ -207,25 +286,23 @@ export class Model {
     if (packet.isBareSyn) return drop("forwardSyn");
     if (player === server.gateway || this.#isHosts(player)) return this.#toHost(packet);
     if (isInvalidDestination(player)) return drop("destination");
-    if (!this.#isPlayer(server, player)) return drop("notAPlayer");
+    if (!this.#mayAnswer(packet, server)) return drop("notAPlayer");
     packet.translateTcp("source", forward.address, publicPort(forward, packet.sourcePort));
     return redirect(packet, `${forward.counter} out`);
   }
 
   #isForProxy(packet: Packet, server: FuzzServer): boolean {
-    const { http, dns, tcp } = this.#world.proxy;
-    const port = packet.destinationPort;
-    if (packet.destination !== server.gateway || port === 0) return false;
-    if (port === dns) return true;
-    if (packet.protocol === TCP && (port === http || port === tcp)) return true;
-    return this.#world.flows.get(`${server.id}/${packet.sourcePort}/${packet.protocol}/${packet.family}`) === port;
+    if (packet.destination !== server.gateway) return false;
+    const flow = `${server.id}/${packet.sourcePort}/${packet.protocol}/${packet.family}`;
+    return this.#world.flows.get(flow) === packet.destinationPort;
   }
 
   #icmpOut(packet: Packet, server: FuzzServer): Verdict {
     const quoted = packet.quoted();
     const player = packet.destination;
     const isAboutPlayer = quoted?.protocol === TCP && quoted.source === player && quoted.destination === server.address;
-    if (!isAboutPlayer) return drop("icmp");
+    const isFragmentationNeeded = packet.icmpType === 3 && packet.icmpCode === 4;
+    if (!isAboutPlayer || isFragmentationNeeded) return drop("icmp");
     const forward = forwardByContainerPort(server, TCP, packet.family, quoted.destinationPort);
     const isPlayer =
       !isInvalidDestination(player) &&

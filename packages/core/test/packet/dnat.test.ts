@@ -1,5 +1,5 @@
 /** bpf/dnat.bpf.c, rule by rule, at the uplink. See runner.ts for the topology. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { dissect } from "@dp/test-kit/dissect.ts";
 import {
   arp,
@@ -24,6 +24,8 @@ import {
 } from "@dp/test-kit/frame.ts";
 import { A, B, PUBLIC_ADDRESS, type Server, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { endpointKey, forwardOf } from "@dp/test-kit/write-server.ts";
+import { u64 } from "../../src/libbpf/index.ts";
+import { IMPOSSIBLE_SOURCES } from "./impossible-sources.ts";
 import { runnerFor, into, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
@@ -51,7 +53,30 @@ function asDelivered(details: Details = {}, server: Server = A): Uint8Array {
   });
 }
 
-// Rule 9. Whatever the segment, only the destination changes.
+const LONG = "0123456789".repeat(20);
+const CUTS = [40, 120];
+const [FIRST, SECOND, LAST] = fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), CUTS) as [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+];
+
+/** The checksum of the whole segment, translated, stands in the first fragment: fragments of the translated whole. */
+const DELIVERED = fragments(
+  { ...ARRIVING, dst: A.mac },
+  { ...TO_PUBLIC, dst: A.address },
+  tcp({ ...TO_A, dst: A.containerPort }, LONG),
+  CUTS,
+) as [Uint8Array, Uint8Array, Uint8Array];
+
+const laterOf = (ip: Partial<Ipv4Fields>) =>
+  fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp(TO_A, LONG), CUTS)[1] as Uint8Array;
+
+const firstOf = (details: Partial<TcpFields>, ip: Partial<Ipv4Fields> = {}) =>
+  fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp({ ...TO_A, ...details }, LONG), CUTS)[0] as Uint8Array;
+const firstFrom = (src: string) => firstOf({}, { src });
+
+// Rule 11. Whatever the segment, only the destination changes.
 translates(runner, {
   it: (what) => `${what}, to a server's port, goes to its container`,
   packet: fromPlayer,
@@ -62,8 +87,8 @@ translates(runner, {
     ["a SYN with its options", { tcp: { flags: "S", options: SYN_OPTIONS, ack: 0 }, data: "" }],
     ["a SYN that asks for ECN", { tcp: { flags: "SEC" }, data: "" }],
     ["a packet from the container port itself", { tcp: { src: A.containerPort } }],
-    ["a packet from the lowest address and port", { ip: { src: "0.0.0.1" }, tcp: { src: 1 } }],
-    ["a packet from the highest address and port", { ip: { src: "255.255.255.254" }, tcp: { src: 65535 } }],
+    ["a packet from the lowest address and port", { ip: { src: "1.0.0.0" }, tcp: { src: 1 } }],
+    ["a packet from the highest address and port", { ip: { src: "223.255.255.255" }, tcp: { src: 65535 } }],
     // The container's own stack judges what is inside TCP: here its data offset, 4 words and then 15.
     ["a segment whose data offset is too small", { tcp: { dataOffset: 4 } }],
     ["a segment whose data offset points behind its end", { tcp: { dataOffset: 15 } }],
@@ -243,6 +268,40 @@ table(runner, [
     verdict: "next" as const,
   })),
 
+  // Rule 9. Whatever the segment: a slot of the table may be a player's, too.
+  ...IMPOSSIBLE_SOURCES.flatMap((src) => [
+    {
+      it: `a SYN from ${src} is left to the host`,
+      packet: fromPlayer({ ip: { src }, tcp: { flags: "S" } }),
+      verdict: "next" as const,
+    },
+    {
+      it: `a segment from ${src} is left to the host`,
+      packet: fromPlayer({ ip: { src }, tcp: { flags: "PA" } }),
+      verdict: "next" as const,
+    },
+    {
+      it: `a first fragment from ${src} is left to the host`,
+      packet: firstFrom(src),
+      verdict: "next" as const,
+    },
+    {
+      it: `a later fragment from ${src} is left to the host`,
+      after: [firstFrom(src)],
+      packet: laterOf({ src }),
+      verdict: "next" as const,
+    },
+  ]),
+  ...["9.255.255.255", "10.0.255.255", "10.3.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "1.0.0.0"].map(
+    (src) => ({
+      it: `a SYN from ${src}, beside such, is a player's`,
+      packet: fromPlayer({ ip: { src }, tcp: { flags: "S" } }),
+      verdict: "redirect" as const,
+      out: asDelivered({ ip: { src }, tcp: { flags: "S" } }),
+      counts: into(A),
+    }),
+  ),
+
   // Rule 7.
   {
     it: "a total length that ends inside the TCP header is left alone, though the bytes are there",
@@ -281,26 +340,7 @@ test("a packet that is as short as it says, wherever it ends in the TCP header, 
   }
 });
 
-// Rule 6, and the fragments of rules 7 and 9.
-const LONG = "0123456789".repeat(20);
-const CUTS = [40, 120];
-const [FIRST, SECOND, LAST] = fragments(ARRIVING, TO_PUBLIC, tcp(TO_A, LONG), CUTS) as [
-  Uint8Array,
-  Uint8Array,
-  Uint8Array,
-];
-
-/** The checksum of the whole segment, translated, stands in the first fragment: fragments of the translated whole. */
-const DELIVERED = fragments(
-  { ...ARRIVING, dst: A.mac },
-  { ...TO_PUBLIC, dst: A.address },
-  tcp({ ...TO_A, dst: A.containerPort }, LONG),
-  CUTS,
-) as [Uint8Array, Uint8Array, Uint8Array];
-
-const laterOf = (ip: Partial<Ipv4Fields>) =>
-  fragments(ARRIVING, { ...TO_PUBLIC, ...ip }, tcp(TO_A, LONG), CUTS)[1] as Uint8Array;
-
+// Rule 6, and the fragments of rules 7, 10 and 11.
 table(runner, [
   {
     it: "a first fragment goes to the container, with the checksum of the whole segment",
@@ -396,17 +436,55 @@ table(runner, [
     verdict: "next",
   },
   {
-    it: "an id used again, for another server, follows its newer first fragment",
-    after: [FIRST, fragments(ARRIVING, TO_PUBLIC, tcp({ ...TO_A, dst: B.port }, LONG), CUTS)[0] as Uint8Array],
+    it: "a first fragment for another server, of the same id, goes nowhere",
+    after: [FIRST],
+    packet: firstOf({ dst: B.port }),
+    verdict: "next",
+  },
+  {
+    it: "and ends the packet: a later fragment goes to neither",
+    after: [FIRST, firstOf({ dst: B.port })],
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "nor does one after the first fragment came again",
+    after: [FIRST, firstOf({ dst: B.port }), FIRST],
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "a first fragment for another forward of the same server ends the packet, too",
+    given: (maps) => {
+      maps.writeServer(A, { forwards: [forwardOf(A), forwardOf(A, { port: 30_000, containerPort: 30_000 })] });
+      maps.run(FIRST);
+      maps.run(firstOf({ dst: 30_000 }));
+    },
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "a first fragment of the host's own, then one for a server: later ones are the host's",
+    after: [firstOf({ dst: 22 }), FIRST],
+    packet: SECOND,
+    verdict: "next",
+  },
+  {
+    it: "a first fragment that comes twice changes nothing",
+    after: [FIRST, FIRST],
     packet: SECOND,
     verdict: "redirect",
-    out: fragments(
-      { ...ARRIVING, dst: B.mac },
-      { ...TO_PUBLIC, dst: B.address },
-      tcp({ ...TO_A, dst: B.containerPort }, LONG),
-      CUTS,
-    )[1] as Uint8Array,
-    counts: into(B),
+    out: DELIVERED[1],
+    counts: into(A),
+  },
+  {
+    it: "a later fragment does not go to the server that has the port since",
+    given: (maps) => {
+      maps.run(FIRST);
+      maps.writeServer(B, { forwards: [forwardOf(B, { port: A.port })] });
+    },
+    packet: SECOND,
+    verdict: "next",
   },
   {
     it: "an unfragmented packet leaves nothing for later fragments to follow",
@@ -447,3 +525,27 @@ test("the fragments as delivered, put together, are an intact segment", () => {
   );
   expect(dissect(packet)).toMatchObject({ tcp: { dst: A.containerPort }, ipIntact: true, tcpIntact: true });
 });
+
+describe("after the time that a host keeps fragments", () => {
+  const quick = runnerFor("dnat", {
+    prepare: (object) => object.setVariable("dp_fragment_ns", u64, 20_000_000n),
+  });
+
+  test("an id used again, for another server, follows its newer first fragment", async () => {
+    expect(quick().run(FIRST).verdict).toBe("redirect");
+    await Bun.sleep(25);
+    expect(quick().run(SECOND).verdict).toBe("next");
+    expect(quick().run(firstOf({ dst: B.port })).verdict).toBe("redirect");
+    expect(quick().run(SECOND).packet.subarray(30, 34).join(".")).toBe(B.address);
+  });
+});
+
+test("one server's fragments, however many, do not evict another's", () => {
+  expect(runner().run(FIRST).verdict).toBe("redirect");
+  // More than there is room for: of B, then the host's own.
+  for (const dst of [B.port, 22]) {
+    for (let id = 0; id < 5000; id++) runner().runUncounted(firstOf({ dst }, { id, src: "198.51.100.99" }));
+  }
+  expect(runner().entries("dp_fragments").length).toBeLessThan(4000);
+  expect(runner().run(SECOND).verdict).toBe("redirect");
+}, 60_000);

@@ -1,6 +1,6 @@
 /**
- * bpf/lib/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat,
- * rule 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
+ * bpf/icmp.h: ICMP errors about a server's flow, at the uplink (dp_dnat, rule 4) and at the host peer (dp_snat, rule
+ * 12). What must come out is built anew, with the other addresses: so every checksum in it is right.
  *
  *     router ── error: "what 203.0.113.10:25570 sent" ──▶ uplink ──▶ "what 10.2.0.2:25565 sent" ──▶ container
  *     player ◀── "what went to 203.0.113.10:25570" ◀── uplink ◀── error: "what went to 10.2.0.2:25565" ── container
@@ -24,9 +24,11 @@ import {
   udp,
 } from "@dp/test-kit/frame.ts";
 import type { ProgramRunner } from "@dp/test-kit/program-runner.ts";
-import { A, B, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
+import { A, B, CONFIG, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { endpointKey } from "@dp/test-kit/write-server.ts";
 import { u32 } from "../../src/libbpf/index.ts";
+import { IMPOSSIBLE_SOURCES } from "./impossible-sources.ts";
+import { playerSlot } from "./player-slot.ts";
 import { runnerFor, type Case, dropped, into, outOf, table } from "./table.ts";
 
 const PLAYER = { address: "198.51.100.7", port: 40000 };
@@ -87,7 +89,7 @@ const OPTIONS: [name: string, options: Uint8Array | undefined][] = [
 
 /**
  * Behind its IPv4 header: ports and sequence number, up to the checksum, with it, the header, and more. Of 17 bytes the
- * last is half a checksum, which cannot be corrected or used.
+ * last is half a checksum, which can be neither corrected nor used.
  */
 const LENGTHS = [8, 9, 12, 16, 18, 19, 20, 21, 30, 40];
 
@@ -180,6 +182,8 @@ describe("at the uplink", () => {
       out: padded(error(DELIVERED, {}), 120),
     },
     ...BOGUS.map(([it, details]) => next(it, error(ARRIVING, details))),
+    ...IMPOSSIBLE_SOURCES.map((src) => next(`from ${src}`, error(ARRIVING, { ip: { src } }))),
+    ...IMPOSSIBLE_SOURCES.map((dst) => next(`about a packet to ${dst}`, error(ARRIVING, { quotedIp: { dst } }))),
     next("about a port no server has", error(ARRIVING, { quotedTcp: { src: 22 } })),
     next("about another address's flow", error(ARRIVING, { quotedIp: { src: "203.0.113.11" } })),
     next("to another address than the quoted packet came from", error(ARRIVING, { ip: { dst: "203.0.113.11" } })),
@@ -232,7 +236,7 @@ describe("at the uplink", () => {
   });
 });
 
-describe("at the uplink, about an address that is no player", () => {
+describe("at the uplink, of an address that is not a player", () => {
   const runner = runnerFor("dnat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
   const packet = (data: string) =>
     ethernet(
@@ -249,11 +253,23 @@ describe("at the uplink, about an address that is no player", () => {
       ),
     );
 
-  test("an error changes nothing until that player has sent something", () => {
+  test("an error changes nothing until that one is a player, which a SYN does not make it", () => {
     expect(runner().run(packet("x")).verdict).toBe("next");
-    const says = ipv4({ src: PLAYER.address, dst: PUBLIC_ADDRESS }, tcp({ src: PLAYER.port, dst: A.port }));
-    runner().run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, says));
-    expect(runner().run(packet("x")).verdict).toBe("redirect");
+    const syn = tcp({ src: PLAYER.port, dst: A.port, flags: "S" });
+    const says = ipv4({ src: PLAYER.address, dst: PUBLIC_ADDRESS }, syn);
+    expect(runner().run(ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, says)).verdict).toBe("redirect");
+    expect(runner().run(packet("x")).verdict).toBe("next");
+    using table = runner().playerTables().get(A.id);
+    const slot = playerSlot(CONFIG.playerKey, A.id, PLAYER.address);
+    // All steps from the one before on that a run of this test can have.
+    for (let step = 0; step < 2 ** 20; step += 100) {
+      table?.set(
+        0,
+        Array.from({ length: 8064 }, (_, index) => (index === slot ? 2 ** 31 + step : 0)),
+      );
+      if (runner().runUncounted(packet("x")).verdict === "redirect") return;
+    }
+    throw new Error("the error reaches the container of no player");
   });
 });
 
@@ -287,41 +303,54 @@ describe("at the host peer", () => {
     quotedIp: { src: address, dst: A.address },
   });
 
+  /** "Prohibited by an administrator", unless it is told: see below for "fragmentation needed". */
+  const prohibits = (ends: Ends, details: Details) => error(ends, { code: 13, ...details });
+
   table(
     runner,
-    SHAPES.map(([it, details]) => ({
+    SHAPES.filter(([, { code }]) => code !== 4).map(([it, details]) => ({
       it: `an error reaches the player: ${it}`,
-      packet: error(LEAVING, details),
+      packet: prohibits(LEAVING, details),
       verdict: "redirect" as const,
-      out: error(SENT, details),
+      out: prohibits(SENT, details),
       counts: outOf(A),
     })),
   );
 
+  // It would make the player's host send smaller packets to every server at the public address.
+  table(
+    runner,
+    SHAPES.filter(([, { type, code = 4 }]) => type === undefined && code === 4).flatMap(([it, details]) =>
+      [0, 68, 552, 1400, 1500].map((rest) =>
+        drop(`fragmentation needed to ${rest} bytes: ${it}`, error(LEAVING, { ...details, rest })),
+      ),
+    ),
+  );
+
   table(runner, [
     ...BOGUS.filter(([, { ip }]) => ip?.moreFragments === undefined && ip?.fragmentOffset === undefined).map(
-      ([it, details]) => drop(it, error(LEAVING, details)),
+      ([it, details]) => drop(it, prohibits(LEAVING, details)),
     ),
-    drop("about what it sent itself", error({ ...LEAVING, quotedIp: swap(LEAVING.quotedIp) }, {})),
-    drop("to another than whose packet it quotes", error(LEAVING, { ip: { dst: "198.51.100.8" } })),
-    drop("about a packet to another container", error(LEAVING, { quotedIp: { dst: B.address } })),
-    drop("about a packet to the public address", error(LEAVING, { quotedIp: { dst: PUBLIC_ADDRESS } })),
-    drop("about a packet to another port than the game's", error(LEAVING, { quotedTcp: { dst: 22 } })),
-    drop("to its own host peer", error(to(A.gateway), {})),
-    drop("to another server's host peer", error(to(B.gateway), {})),
-    drop("to another container", error(to(B.address), {})),
-    ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, error(to(address), {}))),
-    drop("to a multicast address", error(to("224.0.0.1"), {})),
-    drop("to the broadcast address", error(to("255.255.255.255"), {})),
-    drop("to loopback", error(to("127.0.0.1"), {})),
-    drop("under another address", error(LEAVING, { ip: { src: B.address } }), {
+    drop("about what it sent itself", prohibits({ ...LEAVING, quotedIp: swap(LEAVING.quotedIp) }, {})),
+    drop("to another than whose packet it quotes", prohibits(LEAVING, { ip: { dst: "198.51.100.8" } })),
+    drop("about a packet to another container", prohibits(LEAVING, { quotedIp: { dst: B.address } })),
+    drop("about a packet to the public address", prohibits(LEAVING, { quotedIp: { dst: PUBLIC_ADDRESS } })),
+    drop("about a packet to another port than the game's", prohibits(LEAVING, { quotedTcp: { dst: 22 } })),
+    drop("to its own host peer", prohibits(to(A.gateway), {})),
+    drop("to another server's host peer", prohibits(to(B.gateway), {})),
+    drop("to another container", prohibits(to(B.address), {})),
+    ...HOST_ADDRESSES.map((address) => drop(`to the host's ${address}`, prohibits(to(address), {}))),
+    drop("to a multicast address", prohibits(to("224.0.0.1"), {})),
+    drop("to the broadcast address", prohibits(to("255.255.255.255"), {})),
+    drop("to loopback", prohibits(to("127.0.0.1"), {})),
+    drop("under another address", prohibits(LEAVING, { ip: { src: B.address } }), {
       counts: dropped(A.id, "spoofedAddress"),
     }),
-    drop("in fragments", error(LEAVING, { ip: { moreFragments: true } }), { counts: dropped(A.id, "fragment") }),
+    drop("in fragments", prohibits(LEAVING, { ip: { moreFragments: true } }), { counts: dropped(A.id, "fragment") }),
   ]);
 });
 
-describe("at the host peer, to an address that is no player", () => {
+describe("at the host peer, to an address that is not a player", () => {
   const runner = runnerFor("snat", { prepare: (object) => object.setVariable("dp_player_steps", u32, 100) });
 
   test("an error is dropped", () => {

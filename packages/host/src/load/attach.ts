@@ -101,6 +101,16 @@ export function attachToCgroup({ transaction, objects, previous }: LoadChange, {
   );
 }
 
+/** From here on the proxy's listeners accept nothing from uplinks. The host peers are known by then. */
+export function attachToSkLookup({ transaction, objects }: LoadChange): void {
+  transaction.step(
+    "attach to the socket look-up",
+    () => objects.attachments.attachToSkLookup(),
+    // That of the previous load stays replaced: both do the same.
+    (attached) => attached === "attached" && objects.attachments.detachFromSkLookup(),
+  );
+}
+
 /** The guard drops what dp_snat has not marked: it comes after all programs on host peers were replaced. */
 export function attachToHost({ transaction, objects, options }: LoadChange): void {
   transaction.step(

@@ -2,7 +2,7 @@ import { CGROUP_PROGRAMS, programsAt } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { LinkFlag } from "@dp/netlink/codec";
 import { listed } from "../doctor/check.ts";
-import { attachGuard, missingOnHost } from "../guard.ts";
+import { attachGuard, missingGuards } from "../guard.ts";
 import { pinRootOf } from "../host-options.ts";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface } from "../interfaces/uplink.ts";
@@ -23,6 +23,7 @@ export function inspectHost(view: View): Problem[] {
     ...inspectUplinkEntries(view),
     ...inspectCgroup(view),
     ...inspectGuard(view),
+    ...inspectLookup(view),
     ...inspectHostAddresses(view),
   ];
 }
@@ -108,16 +109,20 @@ function inspectCgroup({ objects }: View): Problem[] {
 
 function inspectGuard({ objects, options }: View): Problem[] {
   const pinRoot = pinRootOf(options);
-  const missing = missingOnHost(objects, pinRoot);
+  const missing = missingGuards(objects, pinRoot);
   if (missing.length === 0) return [];
-  const names = missing.map(({ program, family }) =>
-    family === undefined ? `dp_${program}` : `dp_${program} of ${family}`,
-  );
-  const what =
-    `${listed(names)} ${names.length === 1 ? "is" : "are"} not attached: ` +
-    "what comes from containers past dp_snat is not dropped";
+  const families = listed(missing.map(({ family }) => (family === "ipv6" ? "IPv6" : "IPv4")));
+  const what = `the guard of ${families} is not attached: what comes from containers past dp_snat is not dropped`;
   const cure = repairBy(() => void attachGuard(objects, pinRoot));
   return [problem({ code: "guard-detached", severity: "error", what }, cure)];
+}
+
+function inspectLookup({ objects: { attachments } }: View): Problem[] {
+  const missing = attachments.onHost().find(({ program, state }) => program === "lookup" && state !== "attached");
+  if (missing === undefined) return [];
+  const what = "dp_lookup is not attached: the proxy's listeners can be reached from the uplinks";
+  const cure = repairBy(() => void attachments.attachToSkLookup());
+  return [problem({ code: "lookup-detached", severity: "error", what }, cure)];
 }
 
 function inspectHostAddresses({ objects, addresses }: View): Problem[] {

@@ -25,6 +25,29 @@ const to = (name: string, offload: Offload, frame: (ground: Ground, mark: string
 /** Every segment of it has the mark. */
 const long = (mark: string) => mark.repeat(400);
 
+/** What is refused of the segments of 64,000 bytes, for the MTU of 1500 or their number. */
+const SEGMENT_SIZES: Readonly<Record<string, number>> = {
+  "one byte more than the MTU": 1461,
+  "2,000 bytes": 2000,
+  "9,800 bytes": 9800,
+  "60,000 bytes": 60_000,
+  "496 bytes, of which there would be 130": 496,
+  "one byte": 1,
+};
+
+const toWhom = (name: string, dst: (ground: Ground) => string, port?: number): Attempt[] =>
+  Object.entries(SEGMENT_SIZES).map(([size, segmentSize]) => ({
+    ...to(`64,000 bytes ${name}, to be cut into segments of ${size}`, { ...RIGHT, segmentSize }, (ground, mark) =>
+      fromGamePort(
+        ground,
+        mark.repeat(8000),
+        { flags: "PA", ...(port === undefined ? {} : { dst: port }) },
+        { dst: dst(ground) },
+      ),
+    ),
+    drops: { segments: 1 },
+  }));
+
 export const offloads: Topic = {
   title: "Work left to the interface",
   attempts: [
@@ -81,6 +104,8 @@ export const offloads: Topic = {
       ),
       drops: { notAPlayer: 1 },
     },
+    ...toWhom("to a player", ({ player }) => player),
+    ...toWhom("to a server of its group", ({ friend }) => friend, GAME_PORT),
     {
       ...to("segments of a SYN", { ...RIGHT, segmentSize: 500 }, (ground, mark) =>
         fromGamePort(ground, long(mark), { flags: "S" }),

@@ -1,4 +1,4 @@
-import { icmp, raw, udp } from "@dp/test-kit/frame.ts";
+import { ethernet, icmp, ipv4, raw, tcp, udp } from "@dp/test-kit/frame.ts";
 import type { Attempt, Topic } from "../attempt.ts";
 import { datagram, ip, ping } from "../frame.ts";
 import { GAME_PORT, type Ground } from "../world.ts";
@@ -151,6 +151,20 @@ const refused = (
   drops: { icmp: 1 },
 });
 
+/** About a segment that a player sent to the container port, as the container's own stack would send it. */
+function aboutPlayer(ground: Ground, mark: string, fields: Parameters<typeof icmp>[0], flags = "PA"): Uint8Array {
+  const about = ipv4({ src: ground.player, dst: ground.self }, tcp({ src: 40_000, dst: GAME_PORT, flags }, mark));
+  return ip(ground, {}, icmp(fields, ethernet(ground.outer, about).subarray(14)));
+}
+
+const pathMtu: Attempt[] = [0, 68, 552, 1280, 1400, 65_535].flatMap((rest) =>
+  ["PA", "S"].map((flags) => ({
+    name: `fragmentation needed to ${rest} bytes, to a player, about its ${flags === "S" ? "SYN" : "data"}`,
+    frames: (ground: Ground, mark: string) => [aboutPlayer(ground, mark, { type: 3, code: 4, rest }, flags)],
+    drops: { icmp: 1 },
+  })),
+);
+
 export const controlMessages: Topic = {
   title: "ICMP",
   attempts: [
@@ -175,6 +189,7 @@ export const controlMessages: Topic = {
     refused("unreachable, about the gateway's connections", ({ gateway }) => gateway, { type: 3, code: 1 }),
     refused("fragmentation needed, to the gateway", ({ gateway }) => gateway, { type: 3, code: 4, rest: 68 }),
     refused("fragmentation needed, to a host on the internet", internet, { type: 3, code: 4, rest: 68 }),
+    ...pathMtu,
     refused("time exceeded, to a host on the internet", internet, { type: 11 }),
     refused("source quench, to the gateway", ({ gateway }) => gateway, { type: 4 }),
     refused("a timestamp request, to the gateway", ({ gateway }) => gateway, { type: 13 }),

@@ -1,15 +1,12 @@
 /** Programs on the host's netfilter, for IPv4 and IPv6. */
 import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../../libbpf/link.ts";
-import { BpfMap } from "../../libbpf/map.ts";
 import { attachNetfilter } from "../../libbpf/netfilter.ts";
-import type { BpfObject } from "../../libbpf/object.ts";
 import { pinOver, unpin } from "../../libbpf/pin.ts";
 import { Program } from "../../libbpf/program.ts";
-import { rawCodecs } from "../../libbpf/raw-map.ts";
 import { Undo } from "../upgrade/undo.ts";
 import type { HostAttachment } from "./host-attachment.ts";
-import { loadObject } from "./load-object.ts";
+import { loadWithPinnedMaps } from "./load-with-pinned-maps.ts";
 import type { PinRoot } from "./pin-root.ts";
 import { functionName, NETFILTER_PROGRAMS, type NetfilterProgramRow } from "./program-table.ts";
 
@@ -91,19 +88,6 @@ function detach(root: PinRoot, row: NetfilterProgramRow, family: Family): boolea
   using link = Link.findPin(path);
   link?.detach();
   return unpin(path);
-}
-
-function loadWithPinnedMaps(root: PinRoot, row: NetfilterProgramRow, image: Uint8Array | undefined): BpfObject {
-  return loadObject(row.object, {
-    image,
-    programs: [row.name],
-    prepare(open) {
-      for (const map of open.maps().filter(({ internal }) => !internal)) {
-        using pinned = BpfMap.fromPin(root.map(map.name), ...rawCodecs(map.type, map.keySize, map.valueSize));
-        map.reuse(pinned);
-      }
-    },
-  });
 }
 
 function attachBeside(family: Family, program: Program): Link {

@@ -54,6 +54,12 @@ interface NetfilterRow extends Row {
   readonly place: "host";
 }
 
+/** On the socket look-up of the host's network namespace, loaded when it is attached. */
+interface SkLookupRow extends Row {
+  readonly hook: "sk_lookup";
+  readonly place: "host";
+}
+
 /** Loaded and run when it is used. */
 interface IteratorRow extends Row {
   readonly hook: "iterator";
@@ -98,6 +104,7 @@ export const PROGRAM_TABLE = [
     attachType: "getsockopt",
     loadedBy: "load",
   },
+  { name: "lookup", object: "lookup", hook: "sk_lookup", place: "host" },
   { name: "guard", object: "guard", hook: "netfilter", place: "host", needs: NETFILTER },
   {
     name: "block_connect4",
@@ -119,7 +126,7 @@ export const PROGRAM_TABLE = [
   { name: "destroy_udp", object: "freeze", hook: "iterator", place: "host", needs: SOCK_DESTROY },
   { name: "start_players", object: "dnat", hook: "run", place: "host", when: "players lost" },
   { name: "start_sweep", object: "tproxy", hook: "run", place: "host", when: "loaded" },
-] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow)[];
+] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow)[];
 
 /** No program is in it: it makes the maps that only `dp` reads and writes. */
 export const CONTROL_OBJECT = "control";
@@ -142,13 +149,17 @@ export type BlockProgram = Extract<TableRow, { loadedBy: "use" }>["name"];
 export type PinnedProgram = InterfaceProgram | CgroupProgram;
 
 /** A row of the program table. */
-export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow) & { readonly name: ProgramName };
+export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow) & {
+  readonly name: ProgramName;
+};
 /** A row of a program on interfaces. */
 export type InterfaceProgramRow<Name extends InterfaceProgram = InterfaceProgram> = TcRow & { readonly name: Name };
 /** A row of a program that is loaded with the others and attached to one cgroup. */
 export type CgroupProgramRow = CgroupRow & { readonly name: CgroupProgram };
 /** A row of a program that refuses connections of a cgroup. */
 export type BlockRow = CgroupRow & { readonly name: BlockProgram };
+/** A row of a program on the socket look-up. */
+export type SkLookupProgramRow = SkLookupRow & { readonly name: ProgramName };
 /** A row of a program on netfilter. */
 export type NetfilterProgramRow = NetfilterRow & { readonly name: ProgramName };
 
@@ -162,7 +173,10 @@ export const CGROUP_PROGRAMS = ROWS.filter(
   (row): row is CgroupProgramRow => row.hook === "cgroup" && row.loadedBy === "load",
 );
 
-/** The programs in the host's network namespace. */
+/** The programs on the socket look-up of the host's network namespace. */
+export const SK_LOOKUP_PROGRAMS = ROWS.filter((row): row is SkLookupProgramRow => row.hook === "sk_lookup");
+
+/** The programs on netfilter in the host's network namespace. */
 export const NETFILTER_PROGRAMS = ROWS.filter((row): row is NetfilterProgramRow => row.hook === "netfilter");
 
 /** The programs that walk over the sockets of a network namespace. */
