@@ -30,11 +30,21 @@ export const ITER_LINK_INFO = struct("bpf_link_info", {
   target_name_len: "u32",
 });
 
+export const NETFILTER_LINK_INFO = struct("bpf_link_info", {
+  ...LINK_INFO_HEAD,
+  _pad: "u32",
+  pf: "u32",
+  hooknum: "u32",
+  priority: "i32",
+  flags: "u32",
+});
+
 /** enum bpf_link_type. */
 const LINK_CGROUP = 3;
 const LINK_ITER = 4;
 const LINK_NETNS = 5;
 const LINK_XDP = 6;
+const LINK_NETFILTER = 10;
 const LINK_TCX = 11;
 
 interface LinkIdentity {
@@ -77,6 +87,12 @@ export interface IterLinkInfo extends LinkIdentity {
   target: string;
 }
 
+/** On a hook of netfilter. The kernel does not say whether it was detached. */
+export interface NetfilterLinkInfo extends LinkIdentity {
+  kind: "netfilter";
+  priority: number;
+}
+
 /** A link of a kind this library does not attach. */
 export interface OtherLinkInfo extends LinkIdentity {
   kind: "other";
@@ -85,7 +101,14 @@ export interface OtherLinkInfo extends LinkIdentity {
 }
 
 /** The kernel's description of a link, by its kind. */
-export type LinkInfo = TcxLinkInfo | XdpLinkInfo | CgroupLinkInfo | NetnsLinkInfo | IterLinkInfo | OtherLinkInfo;
+export type LinkInfo =
+  | TcxLinkInfo
+  | XdpLinkInfo
+  | CgroupLinkInfo
+  | NetnsLinkInfo
+  | IterLinkInfo
+  | NetfilterLinkInfo
+  | OtherLinkInfo;
 
 /**
  * A BPF link: a program attached to something, for as long as the link is open somewhere or pinned.
@@ -142,6 +165,10 @@ export class Link extends Resource {
         using info = new NativeStruct(ITER_LINK_INFO, { target_name: name, target_name_len: name.byteLength });
         readInfo(this.fd, info, op);
         return { kind: "iter", ...identity, target: textField(name) };
+      }
+      case LINK_NETFILTER: {
+        using info = readInfo(this.fd, new NativeStruct(NETFILTER_LINK_INFO), op);
+        return { kind: "netfilter", ...identity, priority: info.get("priority") };
       }
       default:
         return { kind: "other", ...identity, type };

@@ -3,7 +3,14 @@ import type { Netlink } from "@dp/netlink";
 import { pinnedOptions, pinRootOf } from "../host-options.ts";
 import { followMtu } from "../interfaces/server-mtu.ts";
 import { attemptAll, messageOf, Transaction } from "../transaction.ts";
-import { attachToCgroup, attachToHost, attachToServer, attachToSkLookup, attachToUplink, leaveUplinks } from "./attach.ts";
+import {
+  attachToCgroup,
+  attachToHost,
+  attachToServer,
+  attachToSkLookup,
+  attachToUplink,
+  leaveUplinks,
+} from "./attach.ts";
 import type { LoadChange } from "./change.ts";
 import { addUplinks, moveServers, replaceHostAddresses, storeConfig, storeSettings } from "./entries.ts";
 import { type LoadOptions, OP } from "./options.ts";

@@ -5,6 +5,7 @@ import { pinOver, unpin } from "../../libbpf/pin.ts";
 import type { Program } from "../../libbpf/program.ts";
 import { attachSkLookup } from "../../libbpf/sk-lookup.ts";
 import { Undo } from "../upgrade/undo.ts";
+import type { HostAttachment } from "./host-attachment.ts";
 import { loadWithPinnedMaps } from "./load-with-pinned-maps.ts";
 import type { PinRoot } from "./pin-root.ts";
 import { functionName, SK_LOOKUP_PROGRAMS } from "./program-table.ts";
@@ -31,6 +32,16 @@ export function attachSkLookupPrograms(root: PinRoot): "attached" | "updated" {
 /** False when none is pinned. */
 export function detachSkLookupPrograms(root: PinRoot): boolean {
   return SK_LOOKUP_PROGRAMS.map((row) => detach(root.hostLink(row.name))).includes(true);
+}
+
+/** The programs that should be attached, and whether each is. */
+export function skLookupAttachments(root: PinRoot): HostAttachment[] {
+  return SK_LOOKUP_PROGRAMS.map((row) => {
+    const path = root.hostLink(row.name);
+    using link = Link.findPin(path);
+    const state = link === undefined ? "not pinned" : isOnThisNetns(link) ? "attached" : "detached";
+    return { program: row.name, path, state };
+  });
 }
 
 function upsert(program: Program, path: string): "attached" | "updated" {

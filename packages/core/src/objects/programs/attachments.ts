@@ -4,9 +4,10 @@ import { interfaceName } from "../interface.ts";
 import { Undo } from "../upgrade/undo.ts";
 import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
-import { attachNetfilterPrograms, detachNetfilterPrograms } from "./attach-netfilter.ts";
-import { attachSkLookupPrograms, detachSkLookupPrograms } from "./attach-sk-lookup.ts";
+import { attachNetfilterPrograms, detachNetfilterPrograms, netfilterAttachments } from "./attach-netfilter.ts";
+import { attachSkLookupPrograms, detachSkLookupPrograms, skLookupAttachments } from "./attach-sk-lookup.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
+import type { HostAttachment } from "./host-attachment.ts";
 import type { LoadedProgram, LoadedPrograms } from "./loaded-programs.ts";
 import { type AttachTarget, chooseMechanism, type Mechanism, type MechanismName, type Place } from "./mechanism.ts";
 import type { PinRoot } from "./pin-root.ts";
@@ -225,6 +226,11 @@ export class Attachments implements Disposable {
   /** Detaches and unpins what {@link attachToSkLookup} attached. False when nothing is pinned. */
   detachFromSkLookup(): boolean {
     return detachSkLookupPrograms(this.#root);
+  }
+
+  /** Every program in the host's network namespace that the program table has, and whether it is attached. */
+  onHost(): HostAttachment[] {
+    return [...netfilterAttachments(this.#root), ...skLookupAttachments(this.#root)];
   }
 
   /** Detaches everything, uplinks first. */

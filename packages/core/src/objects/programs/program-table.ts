@@ -14,8 +14,10 @@ export interface KernelFeature {
   readonly feature: string;
   /** The first kernel that has it. */
   readonly kernel: string;
-  /** What is the case on a kernel that lacks it. */
+  /** What is the case on a kernel that lacks it, and what is used instead. */
   readonly without: string;
+  /** What is used instead: a rule of nftables, or NETLINK_SOCK_DIAG. @dp/host has both. */
+  readonly instead: "nftables rule" | "sock_diag";
 }
 
 interface Row {
@@ -75,13 +77,14 @@ interface RunRow extends Row {
 const NETFILTER: KernelFeature = {
   feature: "BPF programs in netfilter",
   kernel: "6.4",
-  without:
-    "a process that administers a container's network can reach services of the host through an ifb device, past dp_snat",
+  without: "a rule of nftables is used instead",
+  instead: "nftables rule",
 };
 const SOCK_DESTROY: KernelFeature = {
   feature: "bpf_sock_destroy",
   kernel: "6.5",
-  without: "servers cannot be frozen",
+  without: "sockets are destroyed by sock_diag instead",
+  instead: "sock_diag",
 };
 
 /** Programs of one place stand in the order in which they are attached. */
