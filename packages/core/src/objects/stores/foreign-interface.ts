@@ -18,5 +18,6 @@ export function foreignInterface(uplinks: Uplinks, containers: Containers, hostP
   const uplink = uplinks.all().find((index) => isElsewhere(index, () => uplinks.all().includes(index)));
   if (uplink !== undefined) return uplink;
   const servers = containers.some(WITNESSES).map(([, entry]) => entry);
-  return servers.find(({ server, hostPeer }) => isElsewhere(hostPeer, () => hostPeers.get(server) === hostPeer))?.hostPeer;
+  return servers.find(({ server, hostPeer }) => isElsewhere(hostPeer, () => hostPeers.get(server) === hostPeer))
+    ?.hostPeer;
 }
