@@ -5,20 +5,20 @@
  * directly (bpf_redirect_peer).
  *
  *  1. not addressed to this host's MAC                              next
- *  2. tagged for a VLAN (it comes again on the VLAN's interface)    next
- *  3. not IPv4, or a header that contradicts itself                 next
- *  4. ICMP error that quotes what a server sent to a player, and is
- *     for that public address: translated, and what it quotes       redirect
+ *  2. tagged for a VLAN (the VLAN's interface receives it again)    next
+ *  3. not IPv4, or a malformed header                               next
+ *  4. ICMP error to a public address that quotes a packet from this
+ *     address to a player: translated, with the quoted packet       redirect
  *  5. not TCP                                                       next
- *  6. later fragment: of a packet that rule 9 sent on               redirect
- *                     of any other                                  next
+ *  6. later fragment: its first fragment was redirected             redirect
+ *                     otherwise                                     next
  *  7. no whole TCP header (truncated, or a tiny first fragment)     next
- *  8. no endpoint at (protocol, destination address and port), or
- *     it is closed, or the server's host peer is gone               next
- *  9. translated (a first fragment is remembered, and the sender
- *     as a player: dp_snat's rule 9)                                redirect
+ *  8. no dp_endpoints entry for (protocol, destination address and
+ *     port), a closed one, or the server's host peer is gone        next
+ *  9. any other: translated. Stores the sender as a player, for
+ *     dp_snat's rule 9, and a first fragment, for rule 6            redirect
  *
- * It drops nothing: packets that match no server are the host's own.
+ * It drops nothing: packets that match no server are for the host.
  */
 #include <linux/if_packet.h>
 
@@ -42,8 +42,8 @@ struct destination {
 };
 
 /* Rule 8. */
-static __always_inline bool find(const struct dp_packet *packet, __u8 protocol, __be16 port,
-				 struct destination *destination)
+static __always_inline bool find_destination(const struct dp_packet *packet, __u8 protocol,
+					     __be16 port, struct destination *destination)
 {
 	struct dp_endpoint_key key DP_KEY;
 	struct dp_endpoint *endpoint;
@@ -58,7 +58,7 @@ static __always_inline bool find(const struct dp_packet *packet, __u8 protocol, 
 	return destination->host_peer;
 }
 
-/* The packet has the container's address and port by now. */
+/* For a packet that is translated. */
 static __always_inline int deliver(struct __sk_buff *skb, const struct destination *destination)
 {
 	dp_count_in(destination->endpoint->counter, skb);
@@ -76,7 +76,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 
 	if (!dp_parse_icmp_error(skb, &packet, &quoted) || quoted.protocol != IPPROTO_TCP ||
 	    !dp_addr_equal(&packet.dst, &quoted.src) ||
-	    !find(&packet, quoted.protocol, quoted.ports.source, &destination))
+	    !find_destination(&packet, quoted.protocol, quoted.ports.source, &destination))
 		return DP_NEXT;
 	endpoint = destination.endpoint;
 	config = dp_config_entry();
@@ -89,7 +89,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	return deliver(skb, &destination);
 }
 
-/* Rule 6. The TCP checksum is in the first fragment, where it was updated for all of them. */
+/* Rule 6. Only the first fragment has the TCP checksum, and rule 9 has updated it. */
 static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packet *packet)
 {
 	struct dp_fragment_key key = dp_fragment_key_of(packet);
@@ -97,7 +97,7 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packe
 	struct dp_fragment *first;
 
 	first = bpf_map_lookup_elem(&dp_fragments, &key);
-	if (!first || !find(packet, packet->protocol, first->port, &destination))
+	if (!first || !find_destination(packet, packet->protocol, first->port, &destination))
 		return DP_NEXT;
 
 	dp_set_destination_mac(packet, destination.endpoint->mac);
@@ -105,7 +105,7 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packe
 	return deliver(skb, &destination);
 }
 
-/* Later fragments of one of the host's own packets must not follow an earlier packet of the same id. */
+/* Deletes an old entry with the same id: later fragments of a packet for the host must not match it. */
 static __always_inline void first_fragment(const struct dp_packet *packet, bool found)
 {
 	struct dp_fragment first = { .port = packet->ports.dest };
@@ -140,7 +140,7 @@ int dp_dnat(struct __sk_buff *skb)
 	if (dp_parse_transport(&packet))
 		return DP_NEXT;
 
-	found = find(&packet, packet.protocol, packet.ports.dest, &destination);
+	found = find_destination(&packet, packet.protocol, packet.ports.dest, &destination);
 	if (packet.is_first_fragment)
 		first_fragment(&packet, found);
 	if (!found)
@@ -157,7 +157,7 @@ int dp_dnat(struct __sk_buff *skb)
 	return deliver(skb, &destination);
 }
 
-/* Never attached: the loader runs it after it has made new player tables on a host with servers. */
+/* Never attached: the loader runs it after it has replaced the player tables of servers with empty ones. */
 SEC("tc")
 int dp_start_players(struct __sk_buff *skb __attribute__((unused)))
 {

@@ -1,51 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * dp_snat: host peer, ingress, after dp_arp: everything a container sends. A
- * reply to a player leaves by the forward's uplink under its public address and
- * port; packets that the container-side program redirected go to the proxy;
- * nothing else gets past here, whether or not that program is there.
+ * reply to a player leaves by the forward's uplink with its public address and
+ * port. Packets that dp_tproxy_container redirected go to the proxy. All other
+ * packets are dropped, also when the container has removed dp_tproxy_container.
  *
  *  1. no server has this host peer                       drop UNKNOWN_INTERFACE
- *  2. ends inside a header that it announces             drop TRUNCATED
+ *  2. ends inside a header                               drop TRUNCATED
  *  3. another source MAC than the container's            drop SPOOFED_MAC
  *  4. VLAN, IPv6, any other ethertype                    drop VLAN, IPV6, NOT_IP
  *  5. IPv4 lengths that contradict each other            drop MALFORMED
  *  6. another source address than the container's        drop SPOOFED_ADDRESS
  *  7. any fragment                                       drop FRAGMENT
  *  8. TCP to another container (to no address of the host)
- *      a. of the same group, to the container port of a
- *         forward, or from the container port of one and
- *         opening nothing                                redirect, into it
- *         where its host peer is gone                    drop GONE
+ *      a. of the same group: to the container port of a
+ *         forward; or from the container port of a
+ *         forward, and not opening a connection          redirect, into it
+ *         if its host peer is gone                       drop GONE
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the container port of a forward (see reply())
  *      a. opening a connection                           drop FORWARD_SYN
  *      b. to an address of the host                      pass
- *      c. to a destination that no player can have       drop DESTINATION
+ *      c. to an address that no player can have          drop DESTINATION
  *      d. to an address that has sent this server no
  *         TCP for hours (lib/players.h)                  drop NOT_A_PLAYER
- *      e. whose checksum would be written somewhere else drop MALFORMED
- *      f. where the forward's uplink is gone             drop GONE
+ *      e. with a wrong checksum offset (lib/rewrite.h)   drop MALFORMED
+ *      f. if the forward's uplink is gone                drop GONE
  *      g. to a player: translated                        redirect
  * 10. to a listener of the proxy, on the gateway         pass
  * 11. ICMP echo request to the gateway                   pass
- * 12. ICMP error that quotes what a player sent to the
- *     container port of a forward, and is for that
- *     player: translated, and what it quotes             redirect
- *     whose checksum would be written somewhere else     drop MALFORMED
- *     where the forward's uplink is gone                 drop GONE
+ * 12. ICMP error to a player that quotes a packet from
+ *     this player to the container port of a forward:
+ *     translated, with the quoted packet                 redirect
+ *     with a wrong checksum offset                       drop MALFORMED
+ *     if the forward's uplink is gone                    drop GONE
  * 13. anything else                                      drop TCP, UDP, ICMP, PROTOCOL
  *     TCP and UDP while an upgrade moves flows
  *     (lib/hold.h)                                       drop HELD
- * 14. what would pass to the host has IP options         drop IP_OPTIONS
+ * 14. would pass to the host, and has IP options         drop IP_OPTIONS
  *
- * What passes is marked for dp_guard, which lets nothing else of a container
- * into the host's stack.
+ * A packet that passes is marked for dp_guard, which drops all other packets of
+ * containers.
  *
- * A container does not fragment what it sends: TCP does path-MTU discovery, and
- * a fragment could hide its ports. IP options are carried to players and other
- * containers. The host could obey a source route (accept_source_route), and
- * what it sends on or answers would leave by the uplink.
+ * Containers need no fragments, because TCP does path-MTU discovery; and later
+ * fragments have no ports to check. IP options pass to players and to other
+ * containers, but not to the host: it could follow a source route
+ * (accept_source_route) and send the packet out of the uplink.
  */
 #include "lib/config.h"
 #include "lib/drop.h"
@@ -72,7 +72,7 @@ static __always_inline int to_host(struct __sk_buff *skb, const struct dp_server
 	return DP_PASS;
 }
 
-/* Rule 8: whether the group's servers may send each other this packet. */
+/* Rule 8a. */
 static __always_inline bool is_for_group(const struct dp_server *server,
 					 const struct dp_server *other,
 					 const struct dp_packet *packet)
@@ -117,7 +117,8 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 
 	if (dp_is_bare_syn(packet))
 		return dp_drop_packet(server->id, DP_DROP_FORWARD_SYN);
-	if (dp_addr_equal(player, &server->gateway[packet->family]) || dp_is_host(config, player))
+	if (dp_addr_equal(player, &server->gateway[packet->family]) ||
+	    dp_is_host_addr(config, player))
 		return to_host(skb, server, packet);
 	if (dp_is_invalid_destination(config, packet->family, player))
 		return dp_drop_packet(server->id, DP_DROP_DESTINATION);
@@ -186,8 +187,8 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest);
 	if (!forward || dp_is_invalid_destination(config, packet.family, player) ||
-	    dp_is_container(config, packet.family, player) || dp_is_host(config, player) ||
-	    !dp_is_player(config, server->id, player))
+	    dp_is_container_addr(config, packet.family, player) ||
+	    dp_is_host_addr(config, player) || !dp_is_player(config, server->id, player))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	if (!dp_csum_is_sound(skb, &packet, offsetof(struct dp_icmp, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);
@@ -207,8 +208,8 @@ static __always_inline int tcp(struct __sk_buff *skb, const struct dp_config *co
 {
 	const struct dp_forward *forward;
 
-	if (dp_is_container(config, packet->family, &packet->dst) &&
-	    !dp_is_host(config, &packet->dst))
+	if (dp_is_container_addr(config, packet->family, &packet->dst) &&
+	    !dp_is_host_addr(config, &packet->dst))
 		return to_container(server, packet);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
 	if (forward)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Fragmented packets: the first fragment alone has ports, the later ones follow
- * it. The oldest entries are evicted first: a flood of fragments delays other
- * fragments and nothing else.
+ * Fragmented packets. Only the first fragment has ports, so it is stored for the
+ * later ones. LRU maps: a flood of fragments can evict the entries of other
+ * fragmented packets, which are sent again, and affects no other packets.
  */
 #pragma once
 
 #include "layout.h"
 
-/* What the fragments of one packet have in common (RFC 791, RFC 8200 4.5). */
+/* The same in all fragments of one packet (RFC 791, RFC 8200 4.5). */
 struct dp_fragment_key {
 	struct dp_addr src;
 	struct dp_addr dst;
@@ -18,7 +18,7 @@ struct dp_fragment_key {
 	__u16 pad;
 };
 
-/* From players. Only the port is kept, and looked up again: an entry does not outlive its server. */
+/* Packets from players. Each fragment looks its endpoint up again, so entries of a removed server have no effect. */
 struct dp_fragment {
 	__be16 port; /* of the public endpoint */
 	__u16 pad;

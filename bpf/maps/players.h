@@ -5,15 +5,15 @@
 #include "layout.h"
 
 /*
- * The inner maps have this size for ever: all maps in one outer map must have the
- * same. With the kernel's head of a map they take just below 32 KiB, which is 8
- * pages; with 8192 slots it would be 9.
+ * This size cannot change: all inner maps of one outer map must have the same size,
+ * and upgrades keep them. With the kernel's struct for a map, a table takes just
+ * below 32 KiB, which is 8 pages; with 8192 slots it would take 9.
  */
 #define DP_PLAYER_SLOTS 8064
 
 /*
- * By a hash of the player: when a player of that hash last sent something, in
- * steps. All slots are in one entry: entries of an array have at least 8 bytes.
+ * A slot has the step in which a player with this hash last sent something. All
+ * slots are in one entry, because entries of an array take at least 8 bytes.
  */
 struct dp_player_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

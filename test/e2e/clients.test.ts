@@ -20,7 +20,7 @@ import { converse, refusal, serve, transfer } from "./traffic/traffic.ts";
 
 const MEBIBYTE = 2 ** 20;
 
-/** Two containers, each with a server on 25565, behind host ports 25570 and 25571. */
+/** Two containers, each with a server on 25565, behind the public ports 25570 and 25571. */
 async function twoServers(options: InternetOptions = {}) {
   const net = await Internet.create({ ...options, containers: ["lobby", "survival"] });
   await net.dp.must("load");

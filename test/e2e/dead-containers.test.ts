@@ -200,7 +200,10 @@ if (MECHANISM === "tcx") {
     const what = ["record-out-of-sight", "record-out-of-sight"];
     expect(await status(net)).toMatchObject({ code: 3, loaded: false, what });
     const { code, stderr } = await net.dp.run("load");
-    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("is taken over") as string });
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("the filters that run without them are pinned again") as string,
+    });
     expect(await net.dp.list()).toEqual(servers);
     expect(await status(net)).toMatchObject({ code: 0, findings: [] });
     await playing.event("echo", playing.events.length + 2);

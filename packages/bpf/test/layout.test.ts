@@ -469,7 +469,20 @@ test("text that is no address is refused", () => {
 
 test("an IPv6 address without a zone is taken exactly when node:net takes it", () => {
   const setting = (text: string) => () => setIpv6(new DataView(new ArrayBuffer(16)), 0, text, "addr");
-  const pieces = fc.constantFrom(":", "::", "0", "1f", "FFFF", "12345", ".", "10.0.0.1", "256.1.1.1", "01.1.1.1", "g", " ");
+  const pieces = fc.constantFrom(
+    ":",
+    "::",
+    "0",
+    "1f",
+    "FFFF",
+    "12345",
+    ".",
+    "10.0.0.1",
+    "256.1.1.1",
+    "01.1.1.1",
+    "g",
+    " ",
+  );
   const almost = fc.array(pieces, { maxLength: 18 }).map((some) => some.join(""));
   fc.assert(
     fc.property(fc.oneof(almost, fc.ipV6()), (text) => {

@@ -67,11 +67,7 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
 }
 
 /** A server with its container. Throws `DatapathError` `NO_SUCH_SERVER`, or `FAILED` when the container is gone. */
-export function presentServer(
-  objects: Objects,
-  host: Netlink,
-  selector: ServerSelector,
-): ServerRecord {
+export function presentServer(objects: Objects, host: Netlink, selector: ServerSelector): ServerRecord {
   const record = requireServer(objects, selector);
   if (hasHostPeer(objects, record, host)) return record;
   throw new DatapathError(

@@ -36,7 +36,7 @@ interface Peer {
   readonly mac: string;
 }
 
-const NO_GUARD = /^dp: warning: this kernel \(before 6\.4\) has no BPF programs in netfilter: .*\n/;
+const NO_GUARD = /^dp: warning: this kernel has no BPF programs in netfilter: .*\n/;
 
 /** `dp` on a host of the topology. */
 export class Dp {
@@ -72,7 +72,7 @@ export class Dp {
     return this.host.run(["env", ...more, this.#executable, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
   }
 
-  /** Runs it; it must succeed and say nothing on standard error, but what every load says of an older kernel. */
+  /** Runs it; it must succeed and print nothing on standard error, except the warning of every load on a kernel before 6.4. */
   async must(...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(...args);
     if (code !== 0 || stderr.replace(NO_GUARD, "") !== "") {
