@@ -56,7 +56,7 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
       undefined,
       `there ${records.length === 1 ? "is" : "are"} ${serverLabels(records)}`,
       {
-        hint: "delete them first: dp del-server --all; or with the unload: dp unload --force",
+        hint: "delete them first: dp del-server --all; or let the unload delete them: dp unload --force",
       },
     );
   }

@@ -621,7 +621,7 @@ describe("loading again", () => {
     // Of a thousand servers, the thousand interfaces are none to choose from.
     expect((await refusal("BAD_USAGE", load({ ...options, ifaces: ["nope0"] }))).hint).toBe("there are up0, up1x, up1");
     const stranded = await refusal("CONFLICT", load({ ...options, ifaces: ["up1"] }));
-    expect(stranded.hint).toBe("name it too, or delete them first: dp load --iface up1 --iface up0");
+    expect(stranded.hint).toBe("name it too, or delete the servers first: dp load --iface up1 --iface up0");
     expect((await refusal("CONFLICT", unload(options))).message).toContain("server lobby (id 1)");
     expect(sandbox.observe()).toEqual(before);
     await unload({ ...options, force: true });

@@ -68,7 +68,7 @@ function conflict(
     undefined,
     `the uplink of ${serverLabels(records)} is not among those to load on`,
     {
-      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
+      hint: `name it too, or delete the servers first: dp load ${uplinkOptions(names)}`,
     },
   );
 }
