@@ -5,7 +5,8 @@
  *                    │                                              :25571 ── container "other", same group
  *                  player
  *
- * Every frame carries a mark. What reaches a container is seen at its own interface, what leaves the host at the router.
+ * Every frame carries a mark. What reaches a container is seen at its own interface, what leaves the host at the
+ * router.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openPinned } from "@dp/core";

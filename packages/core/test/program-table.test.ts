@@ -90,7 +90,7 @@ describe("a program that the kernel cannot load", () => {
     const error = explainRefusal(failure(Errno.EINVAL), [programRow("guard")]);
     expect(error).toBeInstanceOf(UnsupportedError);
     expect(error).toMatchObject({ feature: "BPF programs in netfilter", fix: "boot Linux 6.4 or newer" });
-    expect((error as UnsupportedError).reason).toStartWith("this kernel has no BPF programs in netfilter: a process");
+    expect((error as UnsupportedError).reason).toStartWith("this kernel has no BPF programs in netfilter: a rule of");
   });
 
   test("for any other reason, or that needs nothing, is the error it was", () => {

@@ -46,7 +46,8 @@ export interface FrozenServer extends Server {
  * frozen: freezing again finishes it, thawing undoes it.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel that can destroy sockets neither
- *   by bpf_sock_destroy (6.5) nor by sock_diag; `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone, or its cgroup cannot be told
+ *   by bpf_sock_destroy (6.5) nor by sock_diag; `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone,
+ *   or its cgroup cannot be told
  */
 export async function freezeServer(selector: ServerSelector, options: FreezeServerOptions = {}): Promise<FrozenServer> {
   const op = `freeze ${describeSelector(selector)}`;

@@ -1,7 +1,8 @@
 /**
  * Text from outside, for a terminal or a log: control characters, line breaks among them, and characters that change
  * the direction of text are written as \\u001b. A process, a container engine or a path chose the text; it must neither
- * control the terminal nor look like another line. Written so, it is also correct inside of a JSON string. Throws nothing.
+ * control the terminal nor look like another line. Written so, it is also correct inside of a JSON string. Throws
+ * nothing.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped);

@@ -36,8 +36,6 @@ interface Peer {
   readonly mac: string;
 }
 
-const NO_GUARD = /^dp: warning: this kernel has no BPF programs in netfilter: .*\n/;
-
 /** `dp` on a host of the topology. */
 export class Dp {
   readonly host: NetworkNamespace;
@@ -72,10 +70,10 @@ export class Dp {
     return this.host.run(["env", ...more, this.#executable, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
   }
 
-  /** Runs it; it must succeed and print nothing on standard error, except the warning of every load on a kernel before 6.4. */
+  /** Runs it; it must succeed and print nothing on standard error. */
   async must(...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(...args);
-    if (code !== 0 || stderr.replace(NO_GUARD, "") !== "") {
+    if (code !== 0 || stderr !== "") {
       throw new ProgramError(`dp ${args.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
     }
     return stdout;

@@ -181,8 +181,8 @@ export class Link extends Resource {
   }
 
   /**
-   * Whether the interface, cgroup or network namespace that it was attached to still exists. A link outlives it, and then does nothing:
-   * close and unpin it, and attach again.
+   * Whether the interface, cgroup or network namespace that it was attached to still exists. A link outlives it, and
+   * then does nothing: close and unpin it, and attach again.
    */
   get attached(): boolean {
     const info = this.info();

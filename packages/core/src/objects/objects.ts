@@ -237,9 +237,9 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Destroys the TCP sockets of a network namespace (or those to one address), but for listeners: those connected, being connected and being
-   * closed. The far end gets a reset, the process ECONNABORTED. What no process holds stays: TIME_WAIT, and connections
-   * a listener has not made yet.
+   * Destroys the TCP sockets of a network namespace (or those to one address), but for listeners: those connected,
+   * being connected and being closed. The far end gets a reset, the process ECONNABORTED. What no process holds stays:
+   * TIME_WAIT, and connections a listener has not made yet.
    *
    * Those that appear meanwhile are destroyed too; block first (`blockIp4Connections`), or there may be more.
    *

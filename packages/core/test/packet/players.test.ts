@@ -336,7 +336,7 @@ describe("answers to a SYN", () => {
   });
 });
 
-test("a forged reset makes no player, whoever it is from", () => {
+test("a forged reset makes no player, from any address", () => {
   for (const address of ["169.254.169.254", "192.168.1.1", "10.0.0.1", "100.64.0.1", stranger()]) {
     for (const flags of ["R", "RA"]) expect(says(address, { flags })).toBe("next");
     expect(answers(address, { flags: "PA" })).toBe("drop");

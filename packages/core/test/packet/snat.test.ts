@@ -641,7 +641,10 @@ test("without a configuration, a reply goes nowhere", () => {
 });
 
 /** Rules 8a and 9g: what a container says of a big packet's segments, and how long its packets are. */
-/** An interface of two-servers.ts whose MTU is as it was made: 1500. That of the others is longer than a test run's packets. */
+/**
+ * An interface of two-servers.ts whose MTU is as it was made: 1500. That of the others is longer than a test run's
+ * packets.
+ */
 const SMALL = { ifindex: 31, mtu: 1500 };
 const MTU = SMALL.mtu;
 const bySmall = (maps: ProgramRunner) => {

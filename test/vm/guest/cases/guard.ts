@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { equal, notEqual, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { must } from "@dp/test-kit/program.ts";
 import { GATEWAY } from "../../../e2e/topology/internet.ts";
@@ -70,7 +70,7 @@ async function pastTheHostPeer({ net, features }: World): Promise<void> {
   };
   await detach();
   const before = await container.run(knock);
-  equal(before.code, 124, `the knock ended otherwise: ${before.stderr}`);
+  notEqual(before.code, 1, `it was answered: ${before.stderr}`);
   ok((await codes()).includes("program-detached"));
   await net.dp.must("repair");
   equal((await codes()).join(), "");
