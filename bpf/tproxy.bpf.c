@@ -240,14 +240,24 @@ static __always_inline void first_fragment(const struct dp_packet *packet,
 	}
 }
 
-/* Rule 4. The host is trusted: its packets pass, whatever they are. What the container answers is dp_snat's to judge. */
-static __always_inline void note_host(const struct dp_server *server,
-				      const struct dp_packet *packet)
+/*
+ * Rule 4. The host is trusted: its packets pass, whatever they are. What the
+ * container answers is dp_snat's to judge. Rare: so it reads the packet again.
+ */
+static __noinline int note_host(struct __sk_buff *skb)
 {
 	struct dp_config *config = dp_config_entry();
+	__u32 host_peer = skb->ifindex;
+	struct dp_server *server;
+	struct dp_packet packet;
 
-	if (config && dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.dest))
-		dp_admit(config, server->id, packet, packet->ports.dest);
+	server = bpf_map_lookup_elem(&dp_servers, &host_peer);
+	if (!server || !config || !parse_ip(skb, &packet) || packet.protocol != IPPROTO_TCP ||
+	    packet.is_first_fragment || packet.is_later_fragment || dp_parse_transport(&packet))
+		return DP_NEXT;
+	if (dp_find_forward(server, IPPROTO_TCP, packet.family, packet.ports.dest))
+		dp_admit(config, server->id, &packet, packet.ports.dest);
+	return DP_NEXT;
 }
 
 SEC("tc")
@@ -279,11 +289,8 @@ int dp_tproxy_host(struct __sk_buff *skb)
 		origin = NULL;
 	if (packet.is_first_fragment && !packet.tcp)
 		first_fragment(&packet, origin);
-	if (!origin) {
-		if (packet.protocol == IPPROTO_TCP && !packet.is_first_fragment)
-			note_host(server, &packet);
-		return DP_NEXT;
-	}
+	if (!origin)
+		return packet.protocol == IPPROTO_TCP ? note_host(skb) : DP_NEXT;
 
 	reset = packet.tcp && packet.tcp->rst;
 	ports.source = origin->dport;
