@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A process can be checkpointed only when its sockets have no connections.
- * Loaded when a server is frozen, not before.
+ * A process can be checkpointed only when its sockets have no connections; and
+ * what a removed server's container received must not reach the next container
+ * with its address. Loaded when a server is frozen or removed, not before.
  *
  * dp_block_connect4, dp_block_connect6: the container's cgroup, connect(2) of
  * TCP and UDP over IPv4 and IPv6.
@@ -17,12 +18,14 @@
  *     answered to the end (no process has them); a socket
  *     that was closed meanwhile                            leave
  *  3. UDP: not connected                                   leave
- *  4. anything else                                        destroy: ECONNABORTED,
+ *  4. to another address than dp_remote, if that is set     leave
+ *  5. anything else                                        destroy: ECONNABORTED,
  *                                                          TCP sends a reset
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "lib/addr.h"
 #include "lib/kernel.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -57,6 +60,23 @@ struct dp_sock_counts {
 	__u64 refused; /* by the kernel */
 } dp_sock_counts;
 
+/* Only sockets that are connected to this address. All zero: all sockets. Set before the iterators run. */
+struct dp_addr dp_remote;
+
+static __always_inline bool is_meant(struct sock_common *sk)
+{
+	const volatile struct dp_addr *remote = &dp_remote;
+	struct dp_addr addr = dp_addr_v4(sk->skc_daddr);
+
+	if (!remote->words[0] && !remote->words[1] && !remote->words[2] && !remote->words[3])
+		return true;
+	if (sk->skc_family == AF_INET6)
+		for (int i = 0; i < 4; i++)
+			addr.words[i] = sk->skc_v6_daddr.in6_u.u6_addr32[i];
+	return addr.words[3] == remote->words[3] && addr.words[2] == remote->words[2] &&
+	       addr.words[1] == remote->words[1] && addr.words[0] == remote->words[0];
+}
+
 static __always_inline void count(int result)
 {
 	if (result == 0)
@@ -79,7 +99,8 @@ int dp_destroy_tcp(struct bpf_iter__tcp *ctx)
 	case BPF_TCP_CLOSE:
 		return 0;
 	}
-	count(bpf_sock_destroy(sk));
+	if (is_meant(sk))
+		count(bpf_sock_destroy(sk));
 	return 0;
 }
 
@@ -89,7 +110,7 @@ int dp_destroy_udp(struct bpf_iter__udp *ctx)
 	struct sock_common *sk = (struct sock_common *)ctx->udp_sk;
 
 	/* A connected UDP socket has TCP's state for it. */
-	if (!sk || sk->skc_state != BPF_TCP_ESTABLISHED)
+	if (!sk || sk->skc_state != BPF_TCP_ESTABLISHED || !is_meant(sk))
 		return 0;
 	count(bpf_sock_destroy(sk));
 	return 0;

@@ -4,6 +4,7 @@
  * are generated. BTF keeps a type only when a map, a function or a variable
  * has it. The maps hold the enums below as plain integers.
  */
+#include "maps/proxy_budgets.h"
 #include "maps/control.h"
 #include "maps/drops.h"
 #include "maps/endpoints.h"

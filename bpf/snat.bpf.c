@@ -37,7 +37,9 @@
  *         MTU, or more than 128 in one packet
  *         (lib/segments.h)                               drop SEGMENTS
  *      h. to a player: translated                        redirect
- * 10. to a listener of the proxy, on the gateway         pass
+ * 10. of a flow, to its listener on the gateway          pass
+ *     a connection that opens, or a datagram, beyond
+ *     the budget of its server (lib/proxy_budget.h)      drop RATE
  * 11. ICMP echo request to the gateway                   pass
  * 12. ICMP error that quotes what a player sent to the
  *     container port of a forward, and is for that
@@ -60,6 +62,7 @@
  * containers. The host could obey a source route (accept_source_route), and
  * what it sends on or answers would leave by the uplink.
  */
+#include "lib/proxy_budget.h"
 #include "lib/config.h"
 #include "lib/drop.h"
 #include "lib/flow_key.h"
@@ -172,26 +175,34 @@ static __always_inline int not_redirected(const struct dp_config *config,
 	return dp_drop_packet(server->id, dp_flows_are_held(config) ? DP_DROP_HELD : reason);
 }
 
-/* Rule 10. A flow keeps the listener that it began with when the proxy's ports change. */
-static __always_inline bool is_for_proxy(const struct dp_config *config,
-					 const struct dp_server *server,
-					 const struct dp_packet *packet)
+/*
+ * Rule 10: redirected by dp_tproxy_container, which made the flow. What a container
+ * sends to a listener by itself has no original destination, and would only fill
+ * the queues that all containers share. A flow keeps the listener that it began
+ * with when the proxy's ports change.
+ */
+static __always_inline bool is_redirected(const struct dp_server *server,
+					  const struct dp_packet *packet)
 {
 	struct dp_origin_key key DP_KEY;
-	__be16 port = packet->ports.dest;
 	struct dp_origin *origin;
 
-	/* Port 0: a listener that is not configured. */
-	if (!dp_addr_equal(&packet->dst, &server->gateway[packet->family]) || !port)
+	if (!dp_addr_equal(&packet->dst, &server->gateway[packet->family]))
 		return false;
-	if (port == config->dns_port)
-		return true;
-	if (packet->protocol == IPPROTO_TCP &&
-	    (port == config->http_port || port == config->tcp_port))
-		return true;
 	dp_set_origin_key(&key, server->id, packet->family, packet->protocol, packet->ports.source);
 	origin = bpf_map_lookup_elem(&dp_origins, &key);
-	return origin && origin->listener == port;
+	return origin && origin->listener == packet->ports.dest;
+}
+
+/* Rule 10. */
+static __always_inline int to_proxy(struct __sk_buff *skb, const struct dp_server *server,
+				    const struct dp_packet *packet)
+{
+	bool is_datagram = packet->protocol == IPPROTO_UDP;
+
+	if ((is_datagram || dp_is_bare_syn(packet)) && !dp_proxy_budget_spend(server->id, is_datagram))
+		return dp_drop_packet(server->id, DP_DROP_RATE);
+	return to_host(skb, server, packet);
 }
 
 /* Rule 12. */
@@ -242,8 +253,8 @@ static __always_inline int tcp(struct __sk_buff *skb, const struct dp_config *co
 	forward = dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
 	if (forward)
 		return reply(skb, config, server, forward, packet);
-	if (is_for_proxy(config, server, packet))
-		return to_host(skb, server, packet);
+	if (is_redirected(server, packet))
+		return to_proxy(skb, server, packet);
 	return not_redirected(config, server, DP_DROP_TCP);
 }
 
@@ -283,8 +294,8 @@ int dp_snat(struct __sk_buff *skb)
 	case IPPROTO_TCP:
 		return tcp(skb, config, server, &packet);
 	case IPPROTO_UDP:
-		if (is_for_proxy(config, server, &packet))
-			return to_host(skb, server, &packet);
+		if (is_redirected(server, &packet))
+			return to_proxy(skb, server, &packet);
 		return not_redirected(config, server, DP_DROP_UDP);
 	default:
 		if (dp_addr_equal(&packet.dst, &server->gateway[packet.family]) &&

@@ -31,8 +31,17 @@ const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
 /* Between two sweeps. One takes milliseconds, with the room for DP_MAX_FLOWS. */
 const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
 
-/* Further flows of a container that has as many are dropped: its own, not those of others. */
+/*
+ * A server's first flows are its own: no other server can take them. Beyond them
+ * it takes from what all share, at most dp_max_flows in all, and at most a
+ * DP_SHARE of what is left there: so however many servers take what they can,
+ * some is left for another.
+ */
+const volatile __s32 dp_reserved_flows = DP_RESERVED_FLOWS;
+const volatile __s32 dp_shared_flows = DP_SHARED_FLOWS;
 const volatile __s32 dp_max_flows = 16384;
+
+#define DP_SHARE 4 /* a quarter */
 
 /* How many random ports are tried when a port is taken. Almost always the first one is free. */
 #define DP_PORT_TRIES 16
@@ -52,12 +61,38 @@ static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
 	       origin->sport == key->sport;
 }
 
-static __always_inline void dp_flow_count_add(__u32 server, __s32 flows)
+static __always_inline void dp_flow_give_back(struct dp_flow_count *count,
+					      struct dp_flow_count *shared)
 {
-	struct dp_flow_count *count = bpf_map_lookup_elem(&dp_flow_counts, &server);
+	if (__sync_fetch_and_add(&count->flows, -1) > dp_reserved_flows)
+		__sync_fetch_and_add(&shared->flows, -1);
+}
 
-	if (count)
-		__sync_fetch_and_add(&count->flows, flows);
+/* Counts a flow: false when the server may have no further one. A flow beyond the reserved ones counts in both. */
+static __always_inline bool dp_flow_take(struct dp_flow_count *count, struct dp_flow_count *shared)
+{
+	__s32 flows = __sync_fetch_and_add(&count->flows, 1), taken;
+
+	if (flows < dp_reserved_flows)
+		return true;
+	taken = __sync_fetch_and_add(&shared->flows, 1);
+	if (flows < dp_max_flows &&
+	    (flows - dp_reserved_flows) * DP_SHARE < dp_shared_flows - taken)
+		return true;
+	dp_flow_give_back(count, shared);
+	return false;
+}
+
+/* A flow of this server has ended. */
+static __always_inline void dp_flow_ended(__u32 server)
+{
+	struct dp_flow_count *count, *shared;
+	__u32 none = 0;
+
+	count = bpf_map_lookup_elem(&dp_flow_counts, &server);
+	shared = bpf_map_lookup_elem(&dp_flow_counts, &none);
+	if (count && shared)
+		dp_flow_give_back(count, shared);
 }
 
 /* Removes both halves of a flow. */
@@ -74,7 +109,7 @@ static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_
 		bpf_map_delete_elem(&dp_flows, &flow);
 	/* The one that deletes the origin counts: this may run on two CPUs at once. */
 	if (!bpf_map_delete_elem(&dp_origins, key))
-		dp_flow_count_add(key->server, -1);
+		dp_flow_ended(key->server);
 }
 
 static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key *key,
@@ -197,14 +232,16 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 	};
 	struct dp_config *config = dp_config_entry();
 	struct dp_origin_key as_seen DP_KEY;
-	struct dp_flow_count *count;
+	struct dp_flow_count *count, *shared;
 	struct dp_flow *known;
+	__u32 none = 0;
 	bool claimed;
 
 	if (config && dp_flows_are_held(config))
 		return DP_FLOW_HELD;
 	count = bpf_map_lookup_elem(&dp_flow_counts, &key->server);
-	if (!count || count->flows >= dp_max_flows)
+	shared = bpf_map_lookup_elem(&dp_flow_counts, &none);
+	if (!count || !shared || !dp_flow_take(count, shared))
 		return DP_FLOW_FULL;
 	dp_set_origin_key(&as_seen, key->server, key->family, key->protocol, key->sport);
 	claimed = dp_flow_claim(&as_seen, &origin, ns);
@@ -212,9 +249,10 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 		as_seen.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
 		claimed = dp_flow_claim(&as_seen, &origin, ns);
 	}
-	if (!claimed)
+	if (!claimed) {
+		dp_flow_give_back(count, shared);
 		return DP_FLOW_FULL;
-	__sync_fetch_and_add(&count->flows, 1);
+	}
 
 	flow->sport = as_seen.sport;
 	flow->listener = listener;
@@ -223,7 +261,7 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 
 	/* The map is full, or another CPU was faster with the same flow: then that one counts. */
 	if (!bpf_map_delete_elem(&dp_origins, &as_seen))
-		__sync_fetch_and_add(&count->flows, -1);
+		dp_flow_give_back(count, shared);
 	known = bpf_map_lookup_elem(&dp_flows, key);
 	if (!known)
 		return DP_FLOW_FULL;

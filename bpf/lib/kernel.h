@@ -56,8 +56,17 @@ struct bpf_nf_ctx {
 	struct sk_buff *skb;
 } __attribute__((preserve_access_index));
 
+struct in6_addr {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+} __attribute__((preserve_access_index));
+
 struct sock_common {
 	volatile unsigned char skc_state;
+	unsigned short skc_family;
+	__be32 skc_daddr; /* IPv4: the remote address */
+	struct in6_addr skc_v6_daddr;
 } __attribute__((preserve_access_index));
 
 struct bpf_iter__tcp {

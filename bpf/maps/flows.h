@@ -70,7 +70,11 @@ struct {
 	__type(value, struct dp_origin);
 } dp_origins SEC(".maps");
 
-/* How many flows each server has, by id. May be off by some, also below 0, when it was written at the same time. */
+/*
+ * How many flows each server has, by id. May be off by some, also below 0, when
+ * it was written at the same time. Entry 0: how many of the shared flows all
+ * servers have taken.
+ */
 struct dp_flow_count {
 	__s32 flows;
 };

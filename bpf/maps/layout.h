@@ -39,5 +39,11 @@ enum dp_layout {
 #define DP_MAX_COUNTERS (DP_MAX_SERVERS * 4)
 #define DP_MAX_ENDPOINTS (DP_MAX_SERVERS * 64)
 
-/* All servers' flows together. */
+/*
+ * All servers' flows together. A server has DP_RESERVED_FLOWS that no other can
+ * take, beyond that it takes from DP_SHARED_FLOWS. With more than 2,048 servers
+ * not all of them can have all that is reserved for them at once.
+ */
 #define DP_MAX_FLOWS 262144
+#define DP_RESERVED_FLOWS 64
+#define DP_SHARED_FLOWS (DP_MAX_FLOWS / 2)

@@ -14,9 +14,11 @@ const { values, positionals } = parseArgs({
     quick: { type: "boolean", default: false },
     pages: { type: "boolean", default: false },
     out: { type: "string" },
+    against: { type: "string" },
   },
 });
 const { quick } = values;
+const against = values.against === undefined ? undefined : resolve(values.against);
 const all = Object.keys(SUITES);
 const unknown = positionals.filter((suite) => !all.includes(suite));
 if (unknown.length > 0) {
@@ -34,7 +36,7 @@ for (const id of positionals.length > 0 ? positionals : all) {
   const suite = await (SUITES[id] as (typeof SUITES)[string])();
   const start = performance.now();
   const log = (line: string) => process.stderr.write(`${id}: ${line}\n`);
-  const outcome = await suite.run({ quick, log });
+  const outcome = await suite.run({ quick, against, log });
   const result: Result = {
     suite: id,
     title: suite.title,

@@ -44,6 +44,8 @@ export interface Outcome {
 export interface Context {
   /** Few columns and rounds, in seconds: does the suite run? Its figures are not exact. */
   readonly quick: boolean;
+  /** Another build of the executable `dp`, to measure in turns with this build (suite control). */
+  readonly against?: string | undefined;
   /** Shows progress. */
   readonly log: (line: string) => void;
 }

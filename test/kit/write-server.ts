@@ -63,7 +63,10 @@ export function writeServer(maps: ServerMaps, server: Server, details: ServerDet
   if (maps.has("dp_containers")) maps.set("dp_containers", address, { server: id, hostPeer });
   if (maps.has("dp_host_peers")) maps.set("dp_host_peers", id, hostPeer);
   if (maps.has("dp_players")) maps.addPlayerTable(id);
-  if (maps.has("dp_flow_counts")) maps.set("dp_flow_counts", id, { flows: 0 });
+  for (const each of [0, id]) {
+    if (maps.has("dp_flow_counts")) maps.set("dp_flow_counts", each, { flows: 0 });
+    if (maps.has("dp_proxy_budgets")) maps.set("dp_proxy_budgets", each, { connections: 0n, datagrams: 0n });
+  }
   writeDropCounts(maps, id);
 }
 

@@ -15,7 +15,20 @@ const PROJECT = "/datapath";
 const DP = "packages/cli/dist/dp";
 
 /** What busybox has too, but less of it. Its shells would run its own `ip` and `tc`: these are others. */
-const PROGRAMS = ["dash", "bash", "ip", "bridge", "ss", "tc", "nsenter", "unshare", "sysctl", "ethtool", "bpftool"];
+const PROGRAMS = [
+  "dash",
+  "bash",
+  "ip",
+  "bridge",
+  "ss",
+  "tc",
+  "nsenter",
+  "unshare",
+  "sysctl",
+  "ethtool",
+  "bpftool",
+  "nft",
+];
 
 /** Opened at run time: by dp, and by the native module in it. */
 const LIBRARIES = ["libbpf.so.1", "libstdc++.so.6", "libgcc_s.so.1"];
@@ -35,7 +48,18 @@ const SOURCES = [
 ];
 
 /** What a kernel needs for the topologies, unless it has it built in. */
-const MODULES = ["veth", "bridge", "8021q", "bonding", "dummy", "sch_ingress", "cls_bpf"];
+const MODULES = [
+  "veth",
+  "bridge",
+  "8021q",
+  "bonding",
+  "dummy",
+  "sch_ingress",
+  "cls_bpf",
+  "nf_tables",
+  "tcp_diag",
+  "udp_diag",
+];
 
 /** Writes what is the same for every kernel. */
 export function writeBase(path: string): void {

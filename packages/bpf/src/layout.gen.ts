@@ -1,4 +1,4 @@
-// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
+// Written by bpf2ts from layout.c, arp.bpf.c, control.bpf.c, dnat.bpf.c, freeze.bpf.c, guard.bpf.c, lookup.bpf.c, proxy_socket.bpf.c, snat.bpf.c, tproxy.bpf.c: do not edit.
 
 import * as wire from "./layout/index.ts";
 
@@ -43,6 +43,7 @@ export const DpDropReason = {
   held: 23,
   gone: 24,
   segments: 25,
+  rate: 26,
   max: 32,
 } as const;
 export type DpDropReason = (typeof DpDropReason)[keyof typeof DpDropReason];
@@ -75,6 +76,7 @@ export const dpDropReasonNames: Readonly<Record<number, Exclude<keyof typeof DpD
   23: "held",
   24: "gone",
   25: "segments",
+  26: "rate",
 };
 
 /** enum dp_family */
@@ -146,6 +148,38 @@ export const dpServerStateNames: Readonly<Record<number, Exclude<keyof typeof Dp
   1: "pending",
   2: "active",
   3: "frozen",
+};
+
+/** struct dp_proxy_budget */
+export interface DpProxyBudget {
+  connections: bigint;
+  datagrams: bigint;
+}
+
+function readDpProxyBudget(view: DataView, at: number): DpProxyBudget {
+  return {
+    connections: view.getBigUint64(at, true),
+    datagrams: view.getBigUint64(at + 8, true),
+  };
+}
+
+/** struct dp_proxy_budget: 16 bytes. */
+export const dpProxyBudget: wire.StructLayout<DpProxyBudget> = {
+  name: "dp_proxy_budget",
+  size: 16,
+  fields: [
+    { name: "connections", offset: 0, size: 8, type: "__u64" },
+    { name: "datagrams", offset: 8, size: 8, type: "__u64" },
+  ],
+  read(bytes) {
+    return readDpProxyBudget(wire.viewOf(bytes, 16, "struct dp_proxy_budget"), 0);
+  },
+  write(value) {
+    const view = wire.blank(16);
+    wire.setU64(view, 0, value.connections, "dp_proxy_budget.connections");
+    wire.setU64(view, 8, value.datagrams, "dp_proxy_budget.datagrams");
+    return wire.bytesOf(view);
+  },
 };
 
 /** struct dp_meta */
@@ -1488,6 +1522,7 @@ export const dpSockCounts: wire.StructLayout<DpSockCounts> = {
 
 /** All structs, each after those it contains. */
 export const structLayouts = [
+  dpProxyBudget,
   dpMeta,
   dpVethPeer,
   dpAddressPair,
@@ -1740,6 +1775,16 @@ export const mapLayouts = {
       ),
     },
   } as const satisfies wire.MapOfMapsLayout<number, number, readonly number[]>,
+  dp_proxy_budgets: {
+    name: "dp_proxy_budgets",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_proxy_budget",
+    value: dpProxyBudget,
+  } as const satisfies wire.MapLayout<number, DpProxyBudget>,
   dp_records: {
     name: "dp_records",
     type: 1,
@@ -1822,6 +1867,7 @@ export const programLayouts = {
   dp_dnat: { name: "dp_dnat", section: "tc" } satisfies wire.ProgramLayout,
   dp_getsockopt: { name: "dp_getsockopt", section: "cgroup/getsockopt" } satisfies wire.ProgramLayout,
   dp_guard: { name: "dp_guard", section: "netfilter" } satisfies wire.ProgramLayout,
+  dp_lookup: { name: "dp_lookup", section: "sk_lookup" } satisfies wire.ProgramLayout,
   dp_snat: { name: "dp_snat", section: "tc" } satisfies wire.ProgramLayout,
   dp_sockops: { name: "dp_sockops", section: "sockops" } satisfies wire.ProgramLayout,
   dp_start_players: { name: "dp_start_players", section: "tc" } satisfies wire.ProgramLayout,
@@ -1851,7 +1897,44 @@ export const variableLayouts = {
   } satisfies wire.VariableLayout<number>,
   dp_netns_cookie: { name: "dp_netns_cookie", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_opening_ns: { name: "dp_opening_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_burst: { name: "dp_own_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_own_interval_ns: { name: "dp_own_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_player_steps: { name: "dp_player_steps", section: ".rodata", type: "__u32", codec: wire.u32 } satisfies wire.VariableLayout<number>,
+  dp_remote: {
+    name: "dp_remote",
+    section: ".bss",
+    type: "struct dp_addr",
+    codec: wire.codec<string>(
+      16,
+      "dp_remote",
+      (view) => wire.getAddress(view, 0),
+      (view, value) => wire.setAddress(view, 0, value, "dp_remote"),
+    ),
+  } satisfies wire.VariableLayout<string>,
+  dp_reserved_flows: {
+    name: "dp_reserved_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_reserved_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_reserved_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_burst: { name: "dp_shared_burst", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
+  dp_shared_flows: {
+    name: "dp_shared_flows",
+    section: ".rodata",
+    type: "__s32",
+    codec: wire.codec<number>(
+      4,
+      "dp_shared_flows",
+      (view) => view.getInt32(0, true),
+      (view, value) => wire.setS32(view, 0, value, "dp_shared_flows"),
+    ),
+  } satisfies wire.VariableLayout<number>,
+  dp_shared_interval_ns: { name: "dp_shared_interval_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_sock_counts: { name: "dp_sock_counts", section: ".bss", type: "struct dp_sock_counts", codec: dpSockCounts } satisfies wire.VariableLayout<DpSockCounts>,
   dp_sweep_ns: { name: "dp_sweep_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,
   dp_udp_ns: { name: "dp_udp_ns", section: ".rodata", type: "__u64", codec: wire.u64 } satisfies wire.VariableLayout<bigint>,

@@ -20,6 +20,7 @@ import {
   dpEndpoint,
   dpEndpointKey,
   dpFlow,
+  dpProxyBudget,
   dpFlowCount,
   dpFlowKey,
   dpForward,
@@ -209,6 +210,7 @@ const STRUCTS: Record<string, Golden> = {
     // At the end the timer, which is the kernel's.
     `${V6_BYTES} | 01bb | 9c40 | 2397 | .... | 01000000 | ........ | ${COOKIE_BYTES} | ..*16`,
   ),
+  dp_proxy_budget: golden(dpProxyBudget, { connections: 1n, datagrams: 0x0102n }, "0100000000000000 0201000000000000"),
   dp_flow_count: golden(dpFlowCount, { flows: -2 }, "feffffff"),
   dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
   dp_fragment_key: golden(
@@ -378,6 +380,7 @@ const ARBITRARIES = {
   dp_flow: fc.record({ sport: u16s, listener: u16s }),
   dp_origin_key: fc.record({ server: u32s, sport: u16s, protocol: octet, family: octet }),
   dp_origin: fc.record({ dst: address, dport: u16s, sport: u16s, listener: u16s, end: u32s, expires: u64s }),
+  dp_proxy_budget: fc.record({ connections: u64s, datagrams: u64s }),
   dp_flow_count: fc.record({ flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }) }),
   dp_sweep: fc.record({ armed: u32s }),
   dp_fragment_key: fc.record({ src: address, dst: address, id: u32s, protocol: octet, family: octet }),
@@ -561,6 +564,7 @@ test("the maps have the keys and values that bpf/maps/ gives them", () => {
     "dp_namespaces 1 struct dp_namespace 8 __u32 4 4096",
     "dp_origins 1 struct dp_origin_key 8 struct dp_origin 56 262144",
     "dp_players 12 __u32 4 4 bytes 4 4097",
+    "dp_proxy_budgets 2 __u32 4 struct dp_proxy_budget 16 4097",
     "dp_records 1 __u32 4 struct dp_record 1936 4096",
     "dp_reserved 2 __u32 4 struct dp_reserved_ports 8192 1",
     "dp_servers 1 __u32 4 struct dp_server 1112 4096",

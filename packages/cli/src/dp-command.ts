@@ -1,4 +1,5 @@
 import type { HostOptions } from "@dp/host";
+import { printable } from "@dp/sys/printable";
 import { Command, Option } from "clipanion";
 import type { Source } from "./completion/offer.ts";
 import type { DpContext } from "./context.ts";
@@ -82,7 +83,7 @@ export abstract class DpCommand extends Command<DpContext> {
   }
 
   protected warn(message: string): void {
-    this.tell(`${style(this.context.color.stderr).yellow("dp:")} warning: ${message}`);
+    this.tell(`${style(this.context.color.stderr).yellow("dp:")} warning: ${printable(message)}`);
   }
 
   /** The options that every function of @dp/host takes. */
@@ -93,7 +94,7 @@ export abstract class DpCommand extends Command<DpContext> {
       mechanism: mechanismOf(this.context.env["DP_ATTACH"]),
       expedite: this.context.env["DP_EXPEDITE"] !== "off",
       warn: (message) => this.warn(message),
-      onStep: this.verbose ? (step) => this.tell(dim(`dp: step: ${step}`)) : undefined,
+      onStep: this.verbose ? (step) => this.tell(dim(`dp: step: ${printable(step)}`)) : undefined,
     };
   }
 }

@@ -30,6 +30,7 @@ const REASONS: Readonly<Record<DropReason, string>> = {
   held: "connections opened while an upgrade moved flows (the sender tries again)",
   gone: "to a container, or by an uplink, whose interface is gone",
   segments: "segments longer than the next interface's MTU, or too many in one packet",
+  rate: "to the proxy: more connections or datagrams per second than a server may send",
 };
 
 /** The sum of dropped packets and a line for each reason that has any, as labels and values. */

@@ -1,3 +1,5 @@
+import { printableLine } from "./style.ts";
+
 /** The result of a write: how many bytes were written, and why not all of them. */
 export interface Written {
   readonly bytes: number;
@@ -38,7 +40,7 @@ export class LineWriter {
   }
 
   write(line: string): void {
-    const bytes = Buffer.from(`${line}\n`);
+    const bytes = Buffer.from(`${printableLine(line)}\n`);
     if (this.#waitingBytes + bytes.length > MAX_WAITING) {
       this.#lost++;
       return;

@@ -1,6 +1,7 @@
 import { fstatSync, write, writeSync } from "node:fs";
 import { sleepSync } from "@dp/sys/sleep";
 import type { Sink, Written } from "./line-writer.ts";
+import { printableLines } from "./style.ts";
 
 /** How long to wait for the reader of a full pipe, where the pipe is in non-blocking mode. */
 const AGAIN_MS = 5;
@@ -20,7 +21,7 @@ export class Output {
   }
 
   write(text: string): boolean {
-    let rest: Uint8Array = Buffer.from(text);
+    let rest: Uint8Array = Buffer.from(printableLines(text));
     while (rest.length > 0 && this.error === undefined) {
       try {
         rest = rest.subarray(writeSync(this.#fd, rest));

@@ -1,3 +1,4 @@
+import { printable } from "@dp/sys/printable";
 import { isDatapathError } from "./exit-code.ts";
 import { style } from "./style.ts";
 
@@ -6,10 +7,12 @@ export function describeError(error: unknown, options: { color: boolean; verbose
   const paint = style(options.color);
   const lines: string[] = [];
   if (isDatapathError(error)) {
-    lines.push(`${paint.red("dp:")} ${error.op}: ${error.reason}`);
-    if (error.hint !== undefined) lines.push(`${paint.bold("hint:")} ${error.hint}`);
+    lines.push(`${paint.red("dp:")} ${printable(`${error.op}: ${error.reason}`)}`);
+    if (error.hint !== undefined) lines.push(`${paint.bold("hint:")} ${printable(error.hint)}`);
   } else {
-    lines.push(`${paint.red("dp:")} internal error: ${error instanceof Error ? error.message : String(error)}`);
+    lines.push(
+      `${paint.red("dp:")} internal error: ${printable(error instanceof Error ? error.message : String(error))}`,
+    );
     if (!options.verbose) lines.push(`${paint.bold("hint:")} run it with --verbose for a report`);
   }
   if (options.verbose) lines.push(...details(error));

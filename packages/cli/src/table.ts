@@ -1,4 +1,5 @@
-import type { Style } from "./style.ts";
+import { printable } from "@dp/sys/printable";
+import { printableLine, type Style } from "./style.ts";
 
 export interface Column<T> {
   title: string;
@@ -10,7 +11,7 @@ export interface Column<T> {
 
 /** Columns as wide as their widest value, two blanks apart, the last one not padded. */
 export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[], style: Style): string {
-  const cells = rows.map((row) => columns.map((column) => column.value(row)));
+  const cells = rows.map((row) => columns.map((column) => printable(column.value(row))));
   const widths = columns.map(({ title }, at) => Math.max(title.length, ...cells.map((row) => row[at]?.length ?? 0)));
   const pad = (text: string, at: number) => {
     const width = widths[at] ?? 0;
@@ -32,5 +33,5 @@ export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[]
 /** "label  value" lines, values below each other. */
 export function renderFields(fields: readonly (readonly [label: string, value: string])[], style: Style): string {
   const width = Math.max(...fields.map(([label]) => label.length));
-  return fields.map(([label, value]) => `  ${style.dim(label.padEnd(width))}  ${value}\n`).join("");
+  return fields.map(([label, value]) => `  ${style.dim(label.padEnd(width))}  ${printableLine(value)}\n`).join("");
 }

@@ -26,6 +26,7 @@ export {
   type CgroupAttachment,
   type ContainerPlace,
 } from "./objects/programs/attachments.ts";
+export type { HostAttachment } from "./objects/programs/host-attachment.ts";
 export type { LoadedProgram } from "./objects/programs/loaded-programs.ts";
 export { type AttachTarget, chooseMechanism, type MechanismName } from "./objects/programs/mechanism.ts";
 export { DEFAULT_PIN_ROOT, PROG_PIN_PATH } from "./objects/programs/pin-root.ts";

@@ -33,7 +33,8 @@ function sectionOf(row: ProgramRow): string {
         { sockOps: "sockops", getsockopt: "cgroup/getsockopt" }[row.attachType as string] ?? connectSection(row.name)
       );
     case "netfilter":
-      return "netfilter";
+    case "sk_lookup":
+      return row.hook;
     case "iterator":
       return `iter/${row.name.slice("destroy_".length)}`;
   }

@@ -231,6 +231,30 @@ describe("destroying sockets", () => {
     pair.player.inside(() => expect(objects.destroyUdpSocks()).toBe(0));
   });
 
+  test("to one address leaves those to others alone, IPv4 and IPv4-mapped", async () => {
+    const container = await pair.hold("container");
+    const player = await pair.hold("player");
+    await connectAll(container, player);
+    pair.container.ip("neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "veth");
+    container.do("connect", "trying", "10.9.0.77", 80);
+    const isTrying = () => sockets(pair.container, "-t").some((line) => line.startsWith("SYN-SENT"));
+    while (!isTrying()) await Bun.sleep(1);
+    const { fd: netns } = pair.container;
+    for (const remote of ["10.9.0.78", CONTAINER, "::1"]) {
+      expect(objects.destroyTcpSocks({ netns, remote })).toBe(0);
+      expect(objects.destroyUdpSocks({ netns, remote })).toBe(0);
+    }
+    expect(objects.destroyTcpSocks({ netns, remote: "10.9.0.77" })).toBe(1);
+    await container.waitFor({ what: "error", name: "trying", code: "ECONNABORTED" });
+    expect(objects.destroyTcpSocks({ netns, remote: PLAYER })).toBe(2);
+    await container.waitFor({ what: "error", name: "game.0", code: "ECONNABORTED" });
+    expect(objects.destroyUdpSocks({ netns, remote: PLAYER })).toBe(1);
+    // The next one is asked for all again.
+    container.do("connect", "again", "10.9.0.77", 80);
+    while (!isTrying()) await Bun.sleep(1);
+    expect(objects.destroyTcpSocks({ netns })).toBe(1);
+  });
+
   test("on a kernel that cannot is an error that says so, and the rest works", () => {
     const image = fixture("sock_no_kfunc");
     const error = thrown(UnsupportedError, () => SockDestroyer.load(image));

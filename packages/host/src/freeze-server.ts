@@ -8,6 +8,7 @@ import { during } from "./during.ts";
 import type { HostOptions } from "./host-options.ts";
 import { cgroupFolder, cgroupOfProcess, commonCgroup } from "./kernel/cgroup.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
+import { type SockDestroyer, sockDestroyer } from "./kernel/sock-destroyer.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
@@ -44,8 +45,8 @@ export interface FrozenServer extends Server {
  * It happens as a whole or not at all, but for sockets that were destroyed. Killed halfway, the server is left as
  * frozen: freezing again finishes it, thawing undoes it.
  *
- * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel without bpf_sock_destroy (before
- *   6.5); `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone, or its cgroup cannot be told
+ * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel that can destroy sockets neither
+ *   by bpf_sock_destroy (6.5) nor by sock_diag; `BAD_USAGE` for what is no cgroup; `FAILED` when the container is gone, or its cgroup cannot be told
  */
 export async function freezeServer(selector: ServerSelector, options: FreezeServerOptions = {}): Promise<FrozenServer> {
   const op = `freeze ${describeSelector(selector)}`;
@@ -59,10 +60,10 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
     objects.sweep();
     const record = presentServer(objects, host, selector);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
-    objects.requireSockDestroy();
+    const destroyer = sockDestroyer(objects);
     using netns = openServerNetns(record);
     const cgroup = chooseCgroup(record, options);
-    return carryOut({ objects, host, record, netns, cgroup, options, op });
+    return carryOut({ destroyer, objects, host, record, netns, cgroup, options, op });
   });
 }
 
@@ -133,6 +134,7 @@ function list(processes: readonly { pid: number; path: string }[]): string {
 }
 
 interface Plan {
+  destroyer: SockDestroyer;
   objects: Objects;
   host: Netlink;
   record: ServerRecord;
@@ -143,7 +145,7 @@ interface Plan {
 }
 
 /** New connections are blocked first, then existing ones are destroyed. */
-function carryOut({ objects, host, record, netns, cgroup, options, op }: Plan): FrozenServer {
+function carryOut({ destroyer, objects, host, record, netns, cgroup, options, op }: Plan): FrozenServer {
   const frozen: ServerRecord = { ...record, state: "frozen" };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
@@ -168,8 +170,8 @@ function carryOut({ objects, host, record, netns, cgroup, options, op }: Plan): 
       () => objects.blockIp6Connections(cgroup, { netns, name }),
       (done) => done === "attached" && record.state !== "frozen" && objects.unblockIp6Connections({ name }),
     );
-    const tcp = transaction.step("destroy TCP sockets", () => objects.destroyTcpSocks({ netns }));
-    const udp = transaction.step("destroy UDP sockets", () => objects.destroyUdpSocks({ netns }));
+    const tcp = transaction.step("destroy TCP sockets", () => destroyer("tcp", netns));
+    const udp = transaction.step("destroy UDP sockets", () => destroyer("udp", netns));
     return { ...toServer(frozen, true, namesOf(host)), cgroup, destroyed: { tcp, udp } };
   });
 }

@@ -3,6 +3,7 @@ import { Netlink } from "@dp/netlink";
 import { isBpffs } from "@dp/sys";
 import { during } from "./during.ts";
 import { pinRootOf } from "./host-options.ts";
+import { deleteGuardRule } from "./kernel/guard-rule.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLock } from "./pins/lock.ts";
@@ -99,6 +100,7 @@ function takeDownUnfinished(options: RepairOptions): Finding[] {
   if (objects === undefined || objects.config.get() !== undefined || objects.records.all().length > 0) return [];
   options.onStep?.("remove what a killed load or unload left");
   objects.unpinAll();
+  deleteGuardRule(pinRootOf(options));
   const what = `pins under ${pinRootOf(options)} were left by a load or an unload that was killed`;
   return [{ code: "load-unfinished", severity: "error", what, fix: "dp repair, or dp load" }];
 }

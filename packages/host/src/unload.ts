@@ -4,6 +4,7 @@ import { DatapathError, isBpffs } from "@dp/sys";
 import { removeServers } from "./del-server.ts";
 import { during } from "./during.ts";
 import { type HostOptions, pinRootOf } from "./host-options.ts";
+import { deleteGuardRule } from "./kernel/guard-rule.ts";
 import { requirePrivileges } from "./kernel/privileges.ts";
 import { expedite, withLock } from "./pins/lock.ts";
 import { openPreviousLoad } from "./pins/open.ts";
@@ -63,5 +64,6 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
   // Killed from here on, it leaves what a load that did not finish leaves.
   if (objects.needsLoad === undefined) objects.config.clear();
   objects.unpinAll();
+  deleteGuardRule(pinRootOf(options));
   return removed;
 }

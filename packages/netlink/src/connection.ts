@@ -3,7 +3,7 @@ import { beforeChange } from "@dp/sys/fault";
 import { type Acknowledgement, readAcknowledgement } from "./codec/acknowledgement.ts";
 import { ControlType, type Frame, MessageFlag, readFrames, writeFrame } from "./codec/frame.ts";
 import { InterruptedDumpError, NetlinkError } from "./error.ts";
-import { type NetlinkSocket, openRouteSocket } from "./socket.ts";
+import { type NetlinkSocket, openSocket, type Protocol } from "./socket.ts";
 
 const { NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR } = MessageFlag;
 
@@ -26,6 +26,8 @@ export type Describe = string | (() => string);
 
 /** How a connection is opened. */
 export interface ConnectionOptions {
+  /** Which part of the kernel to talk to. Default "route". */
+  protocol?: Protocol | undefined;
   /** The network namespace to work in. Default: the calling thread's. Needed only during the call. */
   netns?: Fd | undefined;
   /** How long to wait for an answer, in milliseconds. Default 10,000. */
@@ -64,7 +66,9 @@ export class Connection implements Disposable {
 
   /** Opens a socket. Throws `SyscallError`. */
   static open(options: ConnectionOptions = {}): Connection {
-    return new Connection(openRouteSocket({ netns: options.netns, timeoutMs: options.timeoutMs ?? 10_000 }));
+    return new Connection(
+      openSocket({ protocol: options.protocol, netns: options.netns, timeoutMs: options.timeoutMs ?? 10_000 }),
+    );
   }
 
   /**
@@ -75,7 +79,22 @@ export class Connection implements Disposable {
    */
   change(request: Request, describe: Describe): Frame[] {
     beforeChange(typeof describe === "string" ? describe : "netlink message", request.type);
-    const { answer, overrun } = this.#exchange(request, NLM_F_ACK, describe);
+    return this.#change([request], describe);
+  }
+
+  /**
+   * Sends several messages as one, as a transaction of nftables is. Only the acknowledgement of the last is waited for;
+   * an error of any ends it.
+   *
+   * @throws NetlinkError
+   */
+  changeAll(requests: readonly Request[], describe: Describe): void {
+    beforeChange(typeof describe === "string" ? describe : "netlink messages", requests.length);
+    this.#change(requests, describe);
+  }
+
+  #change(requests: readonly Request[], describe: Describe): Frame[] {
+    const { answer, overrun } = this.#exchange(requests, NLM_F_ACK, describe);
     if (!overrun) return answer;
     throw new NetlinkError(text(describe), Errno.ENOBUFS, {
       message: "the kernel had no memory for its answer",
@@ -110,7 +129,7 @@ export class Connection implements Disposable {
   #read(request: Request, flags: number, describe: Describe): Frame[] {
     const interrupted: Frame[][] = [];
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-      const outcome = this.#exchange(request, flags, describe);
+      const outcome = this.#exchange([request], flags, describe);
       if (outcome.overrun) continue;
       if (!outcome.interrupted) return outcome.answer;
       interrupted.push(outcome.answer);
@@ -120,18 +139,20 @@ export class Connection implements Disposable {
     throw new NetlinkError(text(describe), Errno.ENOBUFS, { message: "the kernel had no memory for its answer" });
   }
 
-  /** Sends a request and collects the answer up to its end. */
-  #exchange(request: Request, flags: number, describe: Describe): Outcome {
+  /**
+   * Sends requests in one datagram, and collects the answer up to its end. In a batch, the flags are for the last but
+   * one: the last is the end of the batch, which the kernel does not acknowledge.
+   */
+  #exchange(requests: readonly Request[], flags: number, describe: Describe): Outcome {
     if (this.#unsettled) this.#settle();
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
-    const datagram = writeFrame({
-      type: request.type,
-      flags: NLM_F_REQUEST | flags | (request.flags ?? 0),
-      sequence,
-      portId: 0,
-      payload: request.payload,
-    });
+    const datagram = Buffer.concat(
+      requests.map(({ type, flags: own, payload }, index) => {
+        const asked = requests.length === 1 || index === requests.length - 2 ? flags : 0;
+        return writeFrame({ type, flags: NLM_F_REQUEST | asked | (own ?? 0), sequence, portId: 0, payload });
+      }),
+    );
 
     let end: Acknowledgement;
     const answer: Frame[] = [];

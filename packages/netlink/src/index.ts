@@ -5,6 +5,8 @@
  */
 export { DatapathError, type ErrorCode, SyscallError, UnsupportedError } from "@dp/sys";
 export { Netlink } from "./netlink.ts";
+export { Nftables, type PreroutingRule } from "./nftables.ts";
+export { SockDiag, type SocketProtocol } from "./sock-diag.ts";
 export { InterruptedDumpError, NetlinkError, type NetlinkErrorDetails } from "./error.ts";
 export { type Namespace, openNamespace } from "./namespace.ts";
 export { MalformedMessageError } from "./codec/malformed.ts";
@@ -23,7 +25,7 @@ export type {
   RouteType,
 } from "./operations/route.ts";
 export { Connection, type ConnectionOptions, type Describe, type Request } from "./connection.ts";
-export type { NetlinkSocket } from "./socket.ts";
+export type { NetlinkSocket, Protocol } from "./socket.ts";
 export {
   type Change,
   type News,

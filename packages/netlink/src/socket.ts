@@ -12,6 +12,8 @@ export interface NetlinkSocket {
 }
 
 export interface SocketOptions {
+  /** Which part of the kernel it talks to. Default "route". */
+  protocol?: Protocol | undefined;
   /** The network namespace the socket belongs to. Default: the calling thread's. The caller keeps it. */
   netns?: Fd | undefined;
   /** How long to wait for the kernel's answer, in milliseconds. 0: without a limit. */
@@ -22,9 +24,13 @@ export interface SocketOptions {
   groups?: readonly number[] | undefined;
 }
 
+/** A family of netlink. */
+export type Protocol = keyof typeof PROTOCOLS;
+
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const NETLINK_ROUTE = 0;
+/** NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER. */
+const PROTOCOLS = { route: 0, sockDiag: 4, netfilter: 12 } as const;
 
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
@@ -36,10 +42,16 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 
-/** Opens a NETLINK_ROUTE socket. Throws `SyscallError`. */
-export function openRouteSocket({ netns, timeoutMs, room = 1 << 20, groups = [] }: SocketOptions): NetlinkSocket {
+/** Opens a netlink socket. Throws `SyscallError`. */
+export function openSocket({
+  protocol = "route",
+  netns,
+  timeoutMs,
+  room = 1 << 20,
+  groups = [],
+}: SocketOptions): NetlinkSocket {
   const op = "open a netlink socket";
-  const create = (): Fd => socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, op);
+  const create = (): Fd => socket(AF_NETLINK, SOCK_RAW, PROTOCOLS[protocol], op);
   const fd = netns === undefined ? create() : withNetns(netns, create);
   try {
     const on = intBytes(1);

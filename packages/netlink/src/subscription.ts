@@ -7,7 +7,7 @@ import { type Address, readAddress } from "./operations/address.ts";
 import { type Link, readLink } from "./operations/link.ts";
 import { type Neighbour, readNeighbour } from "./operations/neighbour.ts";
 import { readRoute, type Route } from "./operations/route.ts";
-import { type NetlinkSocket, openRouteSocket } from "./socket.ts";
+import { type NetlinkSocket, openSocket } from "./socket.ts";
 
 /** A kind of object that can be subscribed to. */
 export type Topic = "link" | "address" | "route" | "neighbour";
@@ -82,7 +82,7 @@ export class Subscription implements AsyncIterable<News>, Disposable {
   /** Subscribes: no change from now on is missed. Throws `SyscallError`. */
   static open({ topics, netns, room }: SubscriptionOptions): Subscription {
     const groups = topics.flatMap((topic) => GROUPS[topic]);
-    return new Subscription(openRouteSocket({ netns, timeoutMs: 0, room, groups }));
+    return new Subscription(openSocket({ netns, timeoutMs: 0, room, groups }));
   }
 
   /** As {@link news}, without options. */

@@ -16,6 +16,7 @@ export {
   parseIpv6,
 } from "./address.ts";
 export { Prefix } from "./prefix.ts";
+export { printable, printableExcept } from "./printable.ts";
 export { sleepSync } from "./sleep.ts";
 export { DatapathError, type ErrorCode, type ErrorOptions, UnsupportedError } from "./errors.ts";
 export { Errno, errnoName, SyscallError } from "./errno.ts";

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import { printable } from "./printable.ts";
 
 /** The process that holds the lock of a directory. */
 export interface LockHolder {
@@ -45,8 +46,8 @@ export function commandOf(pid: number): string {
     const LONGEST = 120;
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ").trim();
     const text = words === "" ? readFileSync(`/proc/${pid}/comm`, "utf8").trim() : words;
-    // The process chose this text: it must not contain control sequences for the terminal it is printed on.
-    const plain = text.replace(/\p{Cc}/gu, "?");
+    // The process chose this text.
+    const plain = printable(text);
     return plain.length > LONGEST ? `${plain.slice(0, LONGEST)}...` : plain;
   } catch {
     return "";

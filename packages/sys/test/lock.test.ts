@@ -122,7 +122,9 @@ test("a command is one short line, whatever its words are, and nothing when it h
   const child = Bun.spawn(["bash", ...words], { stdin: "pipe" });
   try {
     while (!commandOf(child.pid).startsWith("bash -c")) await Bun.sleep(5);
-    expect(commandOf(child.pid)).toBe(`bash -c read -r; exit "$#" ?[31mred? ${"x".repeat(300)}`.slice(0, 120) + "...");
+    expect(commandOf(child.pid)).toBe(
+      `bash -c read -r; exit "$#" \\u001b[31mred\\u000a ${"x".repeat(300)}`.slice(0, 120) + "...",
+    );
   } finally {
     child.kill();
     await child.exited;

@@ -1,10 +1,10 @@
+/**
+ * What container engines with CNI run for a container: the bridge plugin, then portmap; to remove it both again, in
+ * reverse order. The engine's own time is left out. Of the servers present, ten are connected by the plugins; for the
+ * others only portmap's rules are made: see path/portmap.ts.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-/**
- * What container engines with CNI run for a container: the bridge plugin, then portmap; and both again to take it away.
- * The engine's own time is left out. Of the servers present, ten are connected by the plugins themselves, the others
- * are portmap's rules only: see path/portmap.ts.
- */
 import { join } from "node:path";
 import { type Fd, openNetns } from "@dp/sys";
 import { connectAll, pluginsVersion } from "../path/portmap.ts";
@@ -15,7 +15,7 @@ import { timed, together, type Took } from "./timed.ts";
 
 const PLUGINS = "/usr/lib/cni";
 const CONTAINERS = 10;
-/** No other server's. */
+/** No server present has it. */
 const PORT = 40_000;
 
 export const cni: Contender = {
@@ -51,7 +51,7 @@ class CniHost implements Host {
       isGateway: true,
       ipam: {
         type: "host-local",
-        // Beside those that the servers present have.
+        // Other addresses than those of the servers present.
         ranges: [[{ subnet: "10.2.0.0/16", rangeStart: "10.2.64.1", rangeEnd: "10.2.64.254" }]],
         routes: [{ dst: "0.0.0.0/0" }],
         dataDir: join(state, "addresses"),

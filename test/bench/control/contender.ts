@@ -1,18 +1,18 @@
 import type { Fd } from "@dp/sys";
 import type { Took } from "./timed.ts";
 
-/** A host with servers on it, to which one more is added, and from which it is taken away again. */
+/** A host with servers. One more server is added and removed. */
 export interface Host extends AsyncDisposable {
-  /** Connects a network namespace that has nothing but `lo`. */
+  /** Adds a server with the spare namespace. */
   readonly add: () => Took;
-  /** Takes it away again. */
+  /** Removes that server. */
   readonly remove: () => Took;
 }
 
 export interface Contender {
   readonly name: string;
   readonly ours?: boolean;
-  /** A host with so many servers present. `spare` is the namespace of the one more, known to others by its path. */
+  /** Makes a host with so many servers. @param spare the namespace of the server that is added and removed */
   readonly prepare: (servers: number, spare: Spare) => Promise<Host>;
   readonly version?: () => Promise<readonly [name: string, version: string]>;
 }

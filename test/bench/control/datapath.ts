@@ -11,7 +11,7 @@ import { mapMemory } from "./map-memory.ts";
 import { Namespaces } from "./namespaces.ts";
 import { timed, type Took } from "./timed.ts";
 
-/** Of the servers that are present, one after the other; the one that is added and removed comes after the last. */
+/** Port of the first server present. The others have the ports after it; the server that is added has the next one. */
 const FIRST_PORT = 20_000;
 
 /** What \`dp load\` makes room for unless it is told otherwise. */
@@ -23,16 +23,36 @@ export const datapath: Contender = {
   prepare: (servers, spare) => DatapathHost.create(servers, spare),
 };
 
+/** Another build of the executable. */
+export function anotherBuild(executable: string): Contender {
+  return {
+    name: "datapath, another build",
+    prepare: (servers, spare) => DatapathHost.create(servers, spare, executable),
+  };
+}
+
+interface Parts {
+  readonly executable: string;
+  readonly netns: Fd;
+  readonly pinRoot: string;
+  /** Of the servers present. */
+  readonly crowd: Namespaces;
+  readonly spare: Spare;
+  readonly made: AsyncDisposableStack;
+}
+
 export class DatapathHost implements Host {
+  readonly #executable: string;
   readonly #netns: Fd;
   readonly #pinRoot: string;
   readonly #servers: number;
   readonly #spare: Spare;
   readonly #made: AsyncDisposableStack;
-  /** What it took to connect them all, in one process. */
+  /** How long it took to add all servers present, in one process. */
   readonly batch: Took;
 
-  private constructor(netns: Fd, pinRoot: string, crowd: Namespaces, spare: Spare, made: AsyncDisposableStack) {
+  private constructor({ executable, netns, pinRoot, crowd, spare, made }: Parts) {
+    this.#executable = executable;
     this.#netns = netns;
     this.#pinRoot = pinRoot;
     this.#servers = crowd.all.length;
@@ -41,10 +61,10 @@ export class DatapathHost implements Host {
     this.#made = made;
   }
 
-  static async create(servers: number, spare: Spare): Promise<DatapathHost> {
+  static async create(servers: number, spare: Spare, executable = DP): Promise<DatapathHost> {
     await using made = new AsyncDisposableStack();
     const crowd = made.use(new Namespaces(servers));
-    const world = made.use(await World.create(`c${servers}`, 0));
+    const world = made.use(await World.create(`${executable === DP ? "c" : "o"}${servers}`, 0));
     const cgroup = new Cgroup().path;
     made.defer(() => removeCgroup(cgroup));
     const pinRoot = mkdtempSync(join(tmpdir(), "pins-"));
@@ -61,9 +81,9 @@ export class DatapathHost implements Host {
       "--max-servers",
       `${Math.max(servers + 1, DEFAULT_MAX)}`,
     ];
-    await new Dp(world.host, pinRoot).must(...load);
+    await new Dp(world.host, pinRoot, executable).must(...load);
     const netns = made.use(openNetns(world.host.path));
-    return new DatapathHost(netns, pinRoot, crowd, spare, made.move());
+    return new DatapathHost({ executable, netns, pinRoot, crowd, spare, made: made.move() });
   }
 
   add(): Took {
@@ -78,7 +98,7 @@ export class DatapathHost implements Host {
     return `${FIRST_PORT + this.#servers}`;
   }
 
-  /** A command that does nothing: what every one takes to start. */
+  /** A command that does nothing but start. */
   version(): Took {
     return this.#dp("--version");
   }
@@ -101,16 +121,16 @@ export class DatapathHost implements Host {
     }
   }
 
-  /** What the kernel keeps for its maps, in bytes. */
+  /** Kernel memory of the maps, in bytes. */
   maps(): number {
     return mapMemory(this.#pinRoot);
   }
 
   #dp(...args: string[]): Took {
-    return timed(this.#netns, { words: [DP, ...args], env: { DP_PIN_ROOT: this.#pinRoot } });
+    return timed(this.#netns, { words: [this.#executable, ...args], env: { DP_PIN_ROOT: this.#pinRoot } });
   }
 
-  /** The kernel goes on with it for long after, with its lock of all network configuration held. */
+  /** The kernel goes on deleting namespaces after this, with the lock of the network configuration held. */
   async [Symbol.asyncDispose](): Promise<void> {
     using _expedited = expediteGracePeriods();
     await this.#made.disposeAsync();

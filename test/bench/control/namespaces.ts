@@ -1,7 +1,7 @@
 import { type Fd, newNetns } from "@dp/sys";
 import type { Spare } from "./contender.ts";
 
-/** As many network namespaces, each a container's, gone with this process or when they are disposed. */
+/** Network namespaces for containers. They end when this is disposed of, or with this process. */
 export class Namespaces implements Disposable {
   readonly all: readonly Spare[];
 
@@ -14,7 +14,7 @@ export class Namespaces implements Disposable {
   }
 }
 
-/** By the way to it that other processes have, which a file under /run/netns would be, too, and ten thousand mounts. */
+/** Other processes reach it by this path. Files under /run/netns would need ten thousand mounts. */
 function namespaceOf(netns: Fd): Spare {
   return { netns, path: `/proc/${process.pid}/fd/${netns.number}` };
 }

@@ -3,13 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fd, withNetns } from "@dp/sys";
 
-/** What a process took, from before it was started until it was waited for; in milliseconds. */
+/** Time of a process, from its start until it was waited for, in milliseconds. */
 export interface Took {
   readonly wall: number;
-  /** Of processors, its own and the kernel's for it, with those of processes that it waited for. */
+  /** Processor time in user mode and in the kernel, with that of its children. */
   readonly cpu: number;
   readonly stdout: string;
 }
+
+/** Characters of the output of a failed process that are shown: a batch prints thousands of lines. */
+const SHOWN = 2000;
 
 export interface Command {
   readonly words: readonly string[];
@@ -17,7 +20,7 @@ export interface Command {
   readonly stdin?: string;
 }
 
-/** Runs a program in a network namespace, without another program in between that would be measured, too. */
+/** Runs a program in a network namespace, without another program in between that would be measured too. */
 export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took {
   // Into a file: no process has to read while it writes, and what it wrote last is not lost when it ends (Bun 1.4.5).
   const file = join(tmpdir(), `output-${process.pid}`);
@@ -34,7 +37,8 @@ export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took
       const wall = performance.now() - start;
       const stdout = readFileSync(file, "utf8");
       if (result.exitCode !== 0) {
-        throw new Error(`${words.join(" ")}: exit status ${result.exitCode}\n${stdout}${result.stderr.toString()}`);
+        const shown = `${stdout}${result.stderr.toString()}`.slice(-SHOWN);
+        throw new Error(`${words.join(" ")}: exit status ${result.exitCode}\n${shown}`);
       }
       const { cpuTime } = result.resourceUsage;
       return { wall, cpu: Number(cpuTime.total) / 1000, stdout };
@@ -45,7 +49,7 @@ export function timed(netns: Fd, { words, env = {}, stdin = "" }: Command): Took
   }
 }
 
-/** One after the other, as one. */
+/** Processes that ran one after the other, taken together. */
 export function together(parts: readonly Took[]): Took {
   const sum = (of: (took: Took) => number) => parts.reduce((total, each) => total + of(each), 0);
   return {

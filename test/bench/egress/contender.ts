@@ -1,15 +1,15 @@
 import type { World } from "../path/world.ts";
 import type { Proxy } from "./proxies.ts";
 
-/** One way for what a container opens to get to a proxy of the host's, or out without one. */
+/** One way to carry the connections that a container opens: by a proxy on the host, or without one. */
 export interface Contender {
   readonly name: string;
   readonly ours?: boolean;
-  /** Connects the one container, and starts the proxy. What it starts and makes is gone with `world.made`. */
+  /** Connects the container and starts the proxy. `world.made` ends and removes what it starts and makes. */
   readonly prepare: (world: World) => Promise<void>;
 }
 
-/** The proxy behind one redirect and behind the other, beside none at all. */
+/** One way to redirect connections to a proxy. */
 export interface Redirect {
   readonly name: string;
   readonly ours?: boolean;

@@ -63,7 +63,7 @@ function through(redirect: Redirect, proxy: Proxy): Contender {
   };
 }
 
-/** By the proxy: behind the one redirect, and behind the other. */
+/** For each proxy: behind nftables, and behind datapath. */
 export const PAIRS = [dpProxy, haproxy].map((proxy) => ({
   proxy,
   nftables: through(nftables, proxy),

@@ -1,4 +1,4 @@
-/** The proxy of `dp proxy` without a datapath: all sources are one server. The log goes to standard output. */
+/** The code of `dp proxy` without a datapath: all sources are one server. The log goes to standard output. */
 import { formatLogLine, startProxy } from "@dp/proxy";
 import { TCP_PORT } from "./proxies.ts";
 

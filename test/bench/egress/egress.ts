@@ -1,4 +1,4 @@
-/** What a container opens itself: through the redirect and a proxy of the host's, to a server outside. */
+/** Connections that a container opens: by the redirect and a proxy on the host, to a server outside. */
 import { must, Program, execute } from "@dp/test-kit/program.ts";
 import { compileLoad } from "../path/compile-load.ts";
 import { pinned, World } from "../path/world.ts";
@@ -9,10 +9,10 @@ import { bounds } from "./bounds.ts";
 import { type Contender } from "./contender.ts";
 import { CONTENDERS, PAIRS } from "./contenders.ts";
 
-/** Not the container port, which a container reaches only of its own group's servers, and not HTTP's. */
+/** Neither the container port of a server nor the port of HTTP. */
 const PORT = 7000;
 
-/** Servers outside, all of one machine: a proxy's connections to one of them end in TIME-WAIT and take up its ports. */
+/** Addresses of the server outside. One would not do: connections in TIME-WAIT take up the proxy's ports to it. */
 const ADDRESSES = Array.from({ length: 20 }, (_, index) => `203.0.113.${100 + index}`);
 
 const MEASURES = ["requests", "connections", "up", "down"] as const;
@@ -27,7 +27,7 @@ interface Scale {
 const WHOLE: Scale = { rounds: 15, durations: { requests: 0.5, connections: 0.5, up: 0.5, down: 0.5 } };
 const QUICK: Scale = { rounds: 2, durations: { requests: 0.02, connections: 0.02, up: 0.02, down: 0.02 } };
 
-export const egress: Suite = { id: "egress", title: "What a container opens", run };
+export const egress: Suite = { id: "egress", title: "Connections that containers open", run };
 
 async function run({ quick, log }: Context): Promise<Outcome> {
   const { rounds, durations } = quick ? QUICK : WHOLE;
@@ -70,12 +70,12 @@ async function run({ quick, log }: Context): Promise<Outcome> {
 }
 
 /**
- * Smallest, first, largest; in bytes. Where a packet takes no time the kernel finds out by chance how much room a
- * receiver needs, and throughput depends on that: so all have the same from the first byte on.
+ * Minimum, default and maximum of a receiver's buffer, in bytes. With a round trip of microseconds the kernel chooses
+ * the size by chance, and throughput depends on it: so all receivers have a large buffer from the first byte on.
  */
 const RECEIVE_BUFFER = "4096 4194304 6291456";
 
-/** Gives the outside its addresses, and starts its server. */
+/** Gives the client namespace the outside addresses, and starts the server there. */
 async function outside(world: World, load: string): Promise<void> {
   const { client: internet, host, containers, made, processes } = world;
   await internet.ip(...ADDRESSES.map((address) => `address add ${address}/24 dev eth0`));
@@ -88,7 +88,7 @@ async function outside(world: World, load: string): Promise<void> {
   await server.printed("ready");
 }
 
-/** What runs the container's client. */
+/** The command of the client in the container. */
 function client(world: World, load: string, what: Measure, seconds: number): string[] {
   const targets = ADDRESSES.map((address) => `${address}:${PORT}`);
   return world.load(load, what, seconds, targets, world.containers[0]);
@@ -110,35 +110,42 @@ type FigureOf = (contender: Contender, figure: string) => Figure;
 const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"> & { figure: string })[] = [
   {
     id: "connections",
-    title: "New connections",
+    title: "New connections from a container",
     unit: "connections/s",
     better: "higher",
     figure: "connections.rate",
     notes: [
-      "Connect, send a byte, get a byte, reset; 16 at a time, to twenty addresses in rotation. Each is two connections for a proxy, " +
-        "which logs it. The proxies are as they are run behind dp: `dp proxy`, whose own code is run without a datapath behind nftables, " +
-        "and haproxy with the file of `examples/`.",
-      "Per second of processor time that the client, the proxy and the server had, which share one processor; of a process it is its " +
-        "first thread's.",
+      "Connect, send a byte, receive a byte, reset; 16 at a time, to twenty addresses in rotation. A proxy makes a " +
+        "second connection for each and logs it. The proxies are `dp proxy` (behind nftables its code runs without a " +
+        "datapath) and haproxy with the configuration in `examples/`.",
+      "Per second of processor time of the client, the proxy and the server, which share one processor. Only the " +
+        "first thread of a process counts.",
     ],
   },
   {
     id: "requests",
-    title: "Time of a request, the median",
+    title: "Time of a request from a container: median",
     unit: "µs",
     better: "lower",
     figure: "requests.p50",
-    notes: ["A byte there and a byte back, one at a time, on connections that are open."],
+    notes: ["Send a byte, receive a byte; one request at a time, on open connections."],
   },
   {
     id: "up",
-    title: "Throughput out",
+    title: "Throughput from a container",
     unit: "Gbit/s",
     better: "higher",
     figure: "up.rate",
     notes: ["One connection."],
   },
-  { id: "down", title: "Throughput in", unit: "Gbit/s", better: "higher", figure: "down.rate", notes: [] },
+  {
+    id: "down",
+    title: "Throughput to a container",
+    unit: "Gbit/s",
+    better: "higher",
+    figure: "down.rate",
+    notes: [],
+  },
 ];
 
 function tables(figureOf: FigureOf): Table[] {
@@ -153,7 +160,7 @@ function tables(figureOf: FigureOf): Table[] {
   }));
 }
 
-/** By how much two figures of the same thing may differ: the machine's noise. */
+/** Two measurements of the same thing differ by as much. */
 const NOISE = 0.05;
 
 function targets(figureOf: FigureOf): Target[] {
@@ -161,7 +168,7 @@ function targets(figureOf: FigureOf): Target[] {
     TABLES.filter(({ better }) => better === "higher").map(({ title, figure }): Target => {
       const { value } = ratio(figureOf(datapath, figure), figureOf(nftables, figure));
       return {
-        text: `${title} through ${proxy.name}: as much behind dp's redirect as behind nftables'`,
+        text: `${title}, ${proxy.name}: behind dp's redirect as much as behind nftables' (less ${NOISE * 100} %)`,
         met: value >= 1 - NOISE,
         measured: `${value.toFixed(2)} times`,
       };

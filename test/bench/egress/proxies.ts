@@ -1,21 +1,21 @@
-/** The proxies: each starts in the host's namespace, and learns from SO_ORIGINAL_DST where connections were going. */
+/** The proxies. They run in the host's network namespace and get a connection's destination from SO_ORIGINAL_DST. */
 import { join } from "node:path";
 import { example } from "@dp/e2e/proxies/daemon.ts";
 import { must } from "@dp/test-kit/program.ts";
 
-/** Where dp redirects to by default, and the examples listen. */
+/** The default port of dp's TCP listener; the configurations in examples/ have it too. */
 export const TCP_PORT = 9111;
 
 export interface Proxy {
   readonly name: string;
-  /** How it is run by itself. */
+  /** The command without a datapath. */
   readonly alone: readonly string[];
-  /** The arguments of `dp` by which it does the same; undefined when it is run by itself behind dp's redirect, too. */
+  /** Arguments of `dp` behind dp's redirect; undefined when it is the same command there. */
   readonly dp?: readonly string[];
   readonly version?: () => Promise<readonly [name: string, version: string]>;
 }
 
-/** The destinations are of a range for documentation, which it keeps containers from; and there are many of them. */
+/** Allows the outside addresses, which are reserved for documentation, and many connections. */
 const FREE = ["--allow", "203.0.113.0/24", "--max-connections", "4000", "--max-rate", "1000000"];
 
 export const dpProxy: Proxy = {
@@ -24,7 +24,7 @@ export const dpProxy: Proxy = {
   dp: ["proxy", ...FREE],
 };
 
-/** The configuration of examples/, as it is: it logs each connection, too. */
+/** With the configuration in examples/, unchanged: it logs each connection. */
 export const haproxy: Proxy = {
   name: "haproxy",
   alone: ["haproxy", "-db", "-f", example("haproxy-tcp.cfg")],

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the programs are measured with. A test run does not restore the packet
- * between its repeats: `again` does, and goes on with the program measured.
+ * Programs for the measurement. A test run does not restore the packet between
+ * its repeats: `again` restores it and calls the program that is measured.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Ethernet, IPv4 and the ports and flags of TCP: all that any program writes to. An ARP packet is shorter. */
+/* Ethernet, IPv4 and TCP: all headers that a program writes to. An ARP packet is shorter. */
 #define HEADERS 54
 #define ARP_HEADERS 42
 
@@ -49,14 +49,14 @@ int again(struct __sk_buff *skb)
 	return -2;
 }
 
-/* Nothing: what `again` costs by itself is measured with it. */
+/* Does nothing: with it the time of `again` is measured. */
 SEC("tc")
 int nothing(struct __sk_buff *skb __attribute__((unused)))
 {
 	return -1;
 }
 
-/* The least a program on this path can do. */
+/* The least that a program on this path can do. */
 SEC("tc")
 int redirect(struct __sk_buff *skb __attribute__((unused)))
 {

@@ -14,7 +14,7 @@ Rows of one program that stop at different places are its profile. Without the t
 | --- | ---: |
 | reads Ethernet and IPv4 headers, and sees that it is not TCP | ${ns(noServerUdp)} |
 | reads the TCP header, and looks up the endpoint (hash, a key of 24 bytes) | ${ns(noServerTcp - noServerUdp)} |
-| the host peer (an array of interfaces), the player's slot, MAC, address, port, both checksums, the counter | ${ns(player - noServerTcp - bare)} |
+| host peer (an array), the player's slot, MAC, address, port, checksums, counter | ${ns(player - noServerTcp - bare)} |
 | \`bpf_redirect_peer\` | ${ns(bare)} |
 
 - Hash look-ups are most of it: one in \`dp_dnat\`, two in \`dp_snat\` (the server by its host peer, the uplink), three

@@ -1,6 +1,6 @@
 /**
- * The programs and the packets they are measured with, in the world of the packet tests: two servers, their interfaces
- * in a network namespace (test/kit/program-runner.ts). Every packet makes its program do the whole work.
+ * The programs and the packets they are measured with, on the host of the packet tests: two servers, with their
+ * interfaces in a network namespace (test/kit/program-runner.ts).
  */
 import { u32 } from "@dp/core/libbpf";
 import { arp, ethernet, ipv4, type Layer, tcp, udp } from "@dp/test-kit/frame.ts";
@@ -35,15 +35,15 @@ const answering = (layer: Layer) =>
 const REPLY = leaving(tcp({ src: A.containerPort, dst: 40000, flags: "PA" }, DATA), PLAYER);
 const OPENED = { src: 41000, dst: 443 };
 
-/** Opens everything; what is opened is closed with `stack`. */
+/** Opens the programs; `stack` closes them. */
 export async function contenders(stack: DisposableStack): Promise<Contender[]> {
   const dnat = stack.use(await ProgramRunner.open("dnat"));
   const snat = stack.use(
     await ProgramRunner.open("snat", {
       prepare: (object) => {
-        // As shipped. Tests count every address as a player: then the verifier removes the check.
+        // The default. Packet tests set it so that every address is a player; then the verifier removes the check.
         object.setVariable("dp_player_steps", u32, 550);
-        // dp_dnat writes down the player, and dp_snat looks for it.
+        // dp_dnat notes the player, and dp_snat looks for it.
         object.map("dp_players").reuse(dnat.lend("dp_players"));
       },
     }),
@@ -134,7 +134,7 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
   ];
 }
 
-/** Forwards of server B: its own is the last. */
+/** 32 forwards of server B; the last is the forward that the packet belongs to. */
 function manyForwards(): Forward[] {
   const others = Array.from({ length: 31 }, (_, index) =>
     forwardOf(B, { port: 30000 + index, containerPort: 30000 + index }),

@@ -31,7 +31,8 @@ export const datapath: Contender = {
       rmSync(pinRoot, { recursive: true });
     });
     const dp = new Dp(host, pinRoot);
-    await dp.must("load", "--iface", "eth0", "--cgroup", cgroup);
+    const most = `${FIRST_OTHER_ID + ports.all.length}`;
+    await dp.must("load", "--iface", "eth0", "--cgroup", cgroup, "--max-servers", most);
     for (const { port, container = 0 } of ports.real) {
       await dp.addServer(port, world.containers[container] as NetworkNamespace);
     }

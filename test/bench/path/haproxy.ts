@@ -1,4 +1,4 @@
-/** A proxy in user space: every byte is read and written again, and the server sees the host's address. */
+/** A proxy in user space: it receives and sends every byte again, and the server sees the host's address. */
 import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

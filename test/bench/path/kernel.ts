@@ -1,4 +1,4 @@
-/** What the kernel does by itself: a wire, routing, and nftables. */
+/** Contenders of the kernel alone: no host, routing, nftables. */
 import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import type { Contender } from "./contender.ts";
 import { containerAddress, GAME_PORT, type Ports } from "./ports.ts";
 import { PUBLIC_ADDRESS, type World } from "./world.ts";
 
-/** What no host can do better than: the client and the containers alone. The rest of every figure is the path's. */
+/** The client and the containers without a host: the lower bound of every figure. */
 export const wire: Contender = {
   name: "no host between",
   anyPorts: true,
@@ -18,7 +18,7 @@ export const wire: Contender = {
   },
 };
 
-/** The client knows the containers' own addresses, as no player does: nothing is translated. */
+/** The client connects to the containers' own addresses: the host only routes. */
 export const routing: Contender = {
   name: "routing",
   anyPorts: true,

@@ -1,4 +1,4 @@
-/** What a player notices: the whole path from a client through a host into a container, and back. */
+/** The whole path of a player: from a client through a host into a container, and back. */
 import { must, execute } from "@dp/test-kit/program.ts";
 import { short } from "../report/numbers.ts";
 import { interleaved } from "../rounds.ts";
@@ -16,7 +16,7 @@ import { World } from "./world.ts";
 
 const CONTENDERS: readonly Contender[] = [wire, routing, nftMap, nftRules, haproxy, portmap, datapath];
 
-/** What is measured, one after the other, each with all contenders in turns. */
+/** The measures, one after the other, each with all contenders in turns. */
 const MEASURES = ["requests", "connections", "up", "down"] as const;
 type Measure = (typeof MEASURES)[number];
 
@@ -44,9 +44,9 @@ const QUICK: Scale = {
   durations: { requests: 0.02, connections: 0.02, up: 0.02, down: 0.02 },
 };
 
-export const path: Suite = { id: "path", title: "What a player notices", run: measureAll };
+export const path: Suite = { id: "path", title: "The path of a player", run: measureAll };
 
-/** A contender with so many ports present, ready. */
+/** A contender, ready, with one number of ports present. */
 interface Cell {
   readonly contender: Contender;
   readonly portCount: number;
@@ -79,7 +79,7 @@ async function measureAll({ quick, log }: Context): Promise<Outcome> {
   };
 }
 
-/** Waits until every port leads to its container: a contender that does not do its work is not measured. */
+/** Waits until the client reaches every container, so that only working contenders are measured. */
 async function answers(world: World, load: string, targets: readonly string[]): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
@@ -125,26 +125,26 @@ function nameOf({ name }: Contender, portCount: number, what: string): string {
 const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"> & { figure: string })[] = [
   {
     id: "connections",
-    title: "New connections",
+    title: "New connections from players",
     unit: "connections/s",
     better: "higher",
     figure: "connections.rate",
     notes: [
-      "Connect, send a byte, get a byte, reset; 16 at a time, the containers in rotation. What a host does when " +
-        "players join, and server lists ping.",
+      "Connect, send a byte, receive a byte, reset; 16 at a time, the containers in rotation. It is the load of " +
+        "players who join and of server lists that ping.",
     ],
   },
   {
     id: "requests",
-    title: "Requests",
+    title: "Requests of players",
     unit: "requests/s",
     better: "higher",
     figure: "requests.rate",
-    notes: ["A byte there and a byte back, one at a time, on connections to ten containers in rotation."],
+    notes: ["Send a byte, receive a byte; one request at a time, on open connections to ten containers in rotation."],
   },
   {
     id: "p50",
-    title: "Time of a request, the median",
+    title: "Time of a player's request: median",
     unit: "µs",
     better: "lower",
     figure: "requests.p50",
@@ -152,7 +152,7 @@ const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"
   },
   {
     id: "p99",
-    title: "Time of a request, 99 of 100",
+    title: "Time of a player's request: 99th percentile",
     unit: "µs",
     better: "lower",
     figure: "requests.p99",
@@ -160,15 +160,15 @@ const TABLES: readonly (Pick<Table, "id" | "title" | "unit" | "better" | "notes"
   },
   {
     id: "up",
-    title: "Throughput to a container",
+    title: "Throughput from a player to a container",
     unit: "Gbit/s",
     better: "higher",
     figure: "up.rate",
-    notes: ["One connection, as fast as it goes, segmentation left to the interfaces."],
+    notes: ["One connection, with segmentation offload."],
   },
   {
     id: "down",
-    title: "Throughput from a container",
+    title: "Throughput from a container to a player",
     unit: "Gbit/s",
     better: "higher",
     figure: "down.rate",
@@ -181,9 +181,9 @@ function tables({ portCounts }: Scale, figures: Figures): Table[] {
     portCounts.flatMap((count) => MEASURES.map((what) => figures(each, count, `${what}.share`).value * 100)),
   );
   const rates =
-    "Per second of processor time that the contender's processes had, the client and the server among them: what " +
-    `others did on that processor takes nothing from it. They had ${Math.floor(Math.min(...shares))} to ` +
-    `${Math.ceil(Math.max(...shares))} % of it.`;
+    "Per second of processor time of the contender's processes, with the client and the server: other load on that " +
+    "processor does not count. They had " +
+    `${Math.floor(Math.min(...shares))} to ${Math.ceil(Math.max(...shares))} % of it.`;
   return TABLES.map(({ figure, notes, ...table }) => ({
     ...table,
     notes: figure.endsWith(".rate") ? [...notes, rates] : notes,
@@ -197,9 +197,9 @@ function tables({ portCounts }: Scale, figures: Figures): Table[] {
   }));
 }
 
-/** Less than that is nothing: two measurements of the same thing differ by as much. */
+/** Two measurements of the same thing differ by as much. */
 const NOISE = 0.03;
-const BEYOND_NOISE = `(by more than ${NOISE * 100} %, and than the rounds differ)`;
+const BEYOND_NOISE = `(by more than ${NOISE * 100} % and more than the rounds differ)`;
 
 function targets({ portCounts }: Scale, figures: Figures): Target[] {
   const connections = "connections.rate";

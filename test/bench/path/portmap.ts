@@ -1,9 +1,9 @@
 /**
- * What container engines with CNI do, Kubernetes' hostPort among them: a bridge, and the portmap plugin's rules for
+ * What container engines with CNI do, also for Kubernetes' hostPort: a bridge, and the portmap plugin's rules of
  * iptables.
  *
- * The containers that are there get theirs from the plugins themselves. These take a good part of a second for each, so
- * the rules of the other ports are made after them: the same chain and rules with another number, at their places.
+ * The plugins connect the containers that exist. They take long for each, so the rules of the other ports are copies of
+ * those that the plugins made: the same chain and rules with another port, in the same order.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ export const portmap: Contender = {
   version: pluginsVersion,
 };
 
-/** Connects the containers that are there, and makes the rules of those that are not. */
+/** Connects the containers that exist, and makes the rules of all other ports. */
 export async function connectAll(world: World, ports: Ports): Promise<void> {
   const state = mkdtempSync(join(tmpdir(), "cni-"));
   world.made.defer(() => rmSync(state, { recursive: true }));
@@ -40,7 +40,7 @@ export async function pluginsVersion(): Promise<readonly [name: string, version:
   return ["CNI plugins", version.replace(/[+~-].*/, "")];
 }
 
-/** The two plugins, one after the other, as an engine runs them. */
+/** Runs the two plugins one after the other, as an engine does. */
 async function connect(world: World, state: string, { port, container = 0 }: Port): Promise<void> {
   const network = { cniVersion: "1.0.0", name: "bench" };
   const of = { id: `c${port}`, netns: (world.containers[container] as NetworkNamespace).path };
@@ -85,7 +85,7 @@ async function plugin(
   return await must(host.inside(["sh", "-c", `exec env ${words.join(" ")} ${join(PLUGINS, config.type)} <${file}`]));
 }
 
-/** Which rules of the NAT table name a port is seen from those of one container that is there. */
+/** Copies the rules that the plugins made for one container. */
 async function addOthers(host: NetworkNamespace, state: string, ports: Ports): Promise<void> {
   if (ports.all.length === ports.real.length) return;
   const saved = (await must(host.inside(["iptables-save", "-t", "nat"]))).split("\n");

@@ -1,20 +1,20 @@
-/** The ports that a contender has to know: some are of containers that are there, the others only take up room. */
+/** The ports that a contender has to know. Some have a container; the others only take up room. */
 export interface Ports {
-  /** In the order in which they are made known. */
+  /** In the order in which they are added. */
   readonly all: readonly Port[];
-  /** Those of containers that are there: evenly spread over all, so that none is the first to be found. */
+  /** The ports that have a container, spread evenly over all ports. */
   readonly real: readonly Port[];
 }
 
 export interface Port {
   readonly port: number;
-  /** Which container, counted from 0; undefined where there is none. */
+  /** Index of the container, from 0; undefined without one. */
   readonly container: number | undefined;
-  /** Where it would lead. Of a container that is there it is the container's, unless another program hands them out. */
+  /** The container address of this port. dp and the CNI plugins choose addresses of existing containers themselves. */
   readonly address: string;
 }
 
-/** Below the ports that clients take. */
+/** Below the ephemeral ports. */
 const FIRST = 20_000;
 
 export const GAME_PORT = 25565;

@@ -1,13 +1,13 @@
 /**
- * What a contender lives in. Every contender has its own, and all are there at once, so that they can take turns:
+ * The network namespaces of one contender. All contenders have theirs at the same time, so that they can take turns:
  *
  *     client                    host                         containers
  *     203.0.113.50/24 ────── eth0 203.0.113.10/24   v0 ────── 10.2.0.1, the server on 25565
  *                                                   v1 ────── 10.2.0.2
  *                                                   ...
  *
- * Every box is a network namespace. All processes of all contenders run on one processor: so a figure is what a request
- * takes from the machine in all, and no idle processor has to be woken up on the way.
+ * All processes of all contenders run on one processor. So a figure includes all work that a request needs, in every
+ * process and in the kernel, and no idle processor has to wake up.
  */
 import { cpus } from "node:os";
 import { NetworkNamespace } from "@dp/e2e/topology/namespace.ts";
@@ -20,7 +20,7 @@ const GATEWAY = "10.1.0.1";
 
 const PROCESSOR = cpus().length - 1;
 
-/** The command, on the processor that everything is measured on. */
+/** The command, on the processor that all measurements run on. */
 export function pinned(command: readonly string[]): string[] {
   return ["taskset", "--cpu-list", `${PROCESSOR}`, ...command];
 }
@@ -29,9 +29,9 @@ export class World implements AsyncDisposable {
   readonly client: NetworkNamespace;
   readonly host: NetworkNamespace;
   readonly containers: readonly NetworkNamespace[];
-  /** Who works for it, besides the client: the server, and what is between. */
+  /** The processes of the contender besides the client: the server, and a proxy. */
   readonly processes: Program[] = [];
-  /** What a contender makes in it goes before it does. */
+  /** What the contender makes; removed before the namespaces. */
   readonly made: AsyncDisposableStack;
 
   private constructor(
@@ -46,7 +46,7 @@ export class World implements AsyncDisposable {
     this.made = made;
   }
 
-  /** The client and the host, plugged together; containers without a network. */
+  /** The client connected to the host; containers without a network. */
   static async create(name: string, containerCount: number): Promise<World> {
     await using made = new AsyncDisposableStack();
     const client = made.use(await NetworkNamespace.create(`${name}-client`));
@@ -62,13 +62,13 @@ export class World implements AsyncDisposable {
     return new World(client, host, containers, made.move());
   }
 
-  /** Plugs every container into the host, which routes. */
+  /** Connects every container to the host, which routes. */
   async wire(): Promise<void> {
     await this.host.sysctl("net.ipv4.ip_forward", 1);
     await this.plugInto(this.host);
   }
 
-  /** Plugs every container into another namespace. */
+  /** Connects every container to a namespace. */
   async plugInto(other: NetworkNamespace): Promise<void> {
     for (const [index, container] of this.containers.entries()) {
       const address = containerAddress(index);
@@ -95,7 +95,7 @@ export class World implements AsyncDisposable {
     await server.printed("ready");
   }
 
-  /** Starts a program on the host that works for the contender. */
+  /** Starts a process of the contender on the host. */
   work(command: readonly string[]): void {
     this.#start(this.host.inside(pinned(command)));
   }
@@ -106,7 +106,7 @@ export class World implements AsyncDisposable {
     return program;
   }
 
-  /** What runs a client of load.c, in the client's namespace or another. */
+  /** The command of a client of load.c, in the client's namespace or another. */
   load(load: string, what: string, seconds: number, targets: readonly string[], from = this.client): string[] {
     const pids = this.processes.map(({ pid }) => pid).join(",");
     return from.inside(pinned([load, what, `${seconds}`, pids, ...targets]));

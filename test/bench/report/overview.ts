@@ -5,8 +5,8 @@ import type { Result } from "./result.ts";
 const INTRODUCTION = `# Benchmarks
 
 Written by \`tools/bench\`, which compares datapath with what operators use without it: on one machine, in one run,
-contenders in turns (A B C, C B A, ...). A figure is the median of the rounds. A ratio is the median of the ratios of each
-round. No test asserts a figure.`;
+contenders in turns (A B C, C B A, ...). A figure is the median of the rounds. A ratio is the median of the rounds'
+ratios. No test asserts a figure.`;
 
 /** docs/benchmarks/README.md: the targets of every suite, and links to the suites' pages. */
 export function overview(results: readonly Result[]): string {

@@ -86,9 +86,10 @@ ${text(x + width / 2, y - 5, short(figure.value), "middle", "figure")}`;
     });
     return [...bars, text(middle, bottom + 20, column, "middle")].join("\n");
   });
+  const label = axisLabel(table, axis);
   const axes = [
     text((left + WIDTH - right) / 2, bottom + 42, table.axis ?? "", "middle"),
-    `<g transform="translate(18 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, axisLabel(table, axis), "middle")}</g>`,
+    `<g transform="translate(18 ${(top + bottom) / 2}) rotate(-90)">${text(0, 0, label, "middle")}</g>`,
   ];
   return picture({ table, bottom: bottom + 42, measured, parts: [legend.svg, ...grid, ...groups, ...axes] });
 }

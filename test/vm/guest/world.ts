@@ -10,6 +10,8 @@ import { serve } from "../../e2e/traffic/traffic.ts";
 export interface Features {
   readonly tcx: boolean;
   readonly sockDestroy: boolean;
+  /** BPF programs in netfilter. */
+  readonly netfilter: boolean;
 }
 
 /** The containers that are servers in most cases, with the host's ports. A third is there to be added and removed. */
@@ -74,5 +76,5 @@ function featuresOf(version: string): Features {
   const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
   const since = (atLeastMajor: number, atLeastMinor: number) =>
     major > atLeastMajor || (major === atLeastMajor && minor >= atLeastMinor);
-  return { tcx: since(6, 6), sockDestroy: since(6, 5) };
+  return { tcx: since(6, 6), sockDestroy: since(6, 5), netfilter: since(6, 4) };
 }

@@ -1,4 +1,5 @@
 import type { AgentEvent } from "@dp/host";
+import { printable } from "@dp/sys/printable";
 import { describeFinding } from "../findings.ts";
 import { hostLibrary } from "../host-library.ts";
 import type { LineWriter } from "../line-writer.ts";
@@ -48,15 +49,15 @@ export class AgentCommand extends ServiceCommand {
       case "repaired":
         return `${green("repaired")} ${describeFinding(event.finding)}`;
       case "found":
-        return `${red(event.finding.severity)} ${describeFinding(event.finding)} (fix: ${event.finding.fix})`;
+        return `${red(event.finding.severity)} ${describeFinding(event.finding)} (fix: ${printable(event.finding.fix)})`;
       case "resolved":
         return `${green("resolved")} ${describeFinding(event.finding)}`;
       case "overrun":
         return `${yellow("overrun")}: the kernel dropped notifications; everything is checked`;
       case "failed":
-        return `${red("failed")}: ${event.reason}`;
+        return `${red("failed")}: ${printable(event.reason)}`;
       case "warning":
-        return `${yellow("warning")}: ${event.message}`;
+        return `${yellow("warning")}: ${printable(event.message)}`;
     }
   }
 }

@@ -40,6 +40,7 @@ export function cgroupAttachName(type: number): CgroupAttachName | undefined {
 }
 
 export const BPF_TRACE_ITER = 28;
+export const BPF_SK_LOOKUP = 36;
 export const BPF_XDP = 37;
 export const BPF_NETFILTER = 45;
 export const BPF_TCX_INGRESS = 46;

@@ -31,6 +31,7 @@ export {
   type IterLinkInfo,
   Link,
   type LinkInfo,
+  type NetnsLinkInfo,
   type OtherLinkInfo,
   type TcxLinkInfo,
   type XdpLinkInfo,
@@ -57,6 +58,7 @@ export { perCpu, type PerCpuCodec, possibleCpus } from "./per-cpu.ts";
 export { pin, pinnedKind, type PinKind, pinOver, unpin } from "./pin.ts";
 export { Program, type ProgramInfo } from "./program.ts";
 export { type RecordsOptions, RingBuffer } from "./ring-buffer.ts";
+export { attachSkLookup } from "./sk-lookup.ts";
 export { attachTcx, type AttachTcxOptions, queryTcx, type TcxChain, type TcxEntry, type TcxPosition } from "./tcx.ts";
 export { readSkbContext, type SkbContext, skbContext, type TestRunOptions, type TestRunResult } from "./test-run.ts";
 export type {

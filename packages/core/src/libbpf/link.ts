@@ -18,16 +18,33 @@ export const TCX_LINK_INFO = struct("bpf_link_info", {
   attach_type: "u32",
 });
 export const CGROUP_LINK_INFO = struct("bpf_link_info", { ...LINK_INFO_HEAD, cgroup_id: "u64", attach_type: "u32" });
+export const NETNS_LINK_INFO = struct("bpf_link_info", {
+  ...LINK_INFO_HEAD,
+  _pad: "u32",
+  netns_ino: "u32",
+  attach_type: "u32",
+});
 export const ITER_LINK_INFO = struct("bpf_link_info", {
   ...LINK_INFO_HEAD,
   target_name: "pointer",
   target_name_len: "u32",
 });
 
+export const NETFILTER_LINK_INFO = struct("bpf_link_info", {
+  ...LINK_INFO_HEAD,
+  _pad: "u32",
+  pf: "u32",
+  hooknum: "u32",
+  priority: "i32",
+  flags: "u32",
+});
+
 /** enum bpf_link_type. */
 const LINK_CGROUP = 3;
 const LINK_ITER = 4;
+const LINK_NETNS = 5;
 const LINK_XDP = 6;
+const LINK_NETFILTER = 10;
 const LINK_TCX = 11;
 
 interface LinkIdentity {
@@ -58,10 +75,22 @@ export interface XdpLinkInfo extends LinkIdentity {
   ifindex: number;
 }
 
+/** On a network namespace. `netnsInode` is 0 once it is gone or the link was detached. */
+export interface NetnsLinkInfo extends LinkIdentity {
+  kind: "netns";
+  netnsInode: number;
+}
+
 /** An iterator over kernel objects: `target` says which ("task", "tcp", "bpf_map_elem"). */
 export interface IterLinkInfo extends LinkIdentity {
   kind: "iter";
   target: string;
+}
+
+/** On a hook of netfilter. The kernel does not say whether it was detached. */
+export interface NetfilterLinkInfo extends LinkIdentity {
+  kind: "netfilter";
+  priority: number;
 }
 
 /** A link of a kind this library does not attach. */
@@ -72,7 +101,14 @@ export interface OtherLinkInfo extends LinkIdentity {
 }
 
 /** The kernel's description of a link, by its kind. */
-export type LinkInfo = TcxLinkInfo | XdpLinkInfo | CgroupLinkInfo | IterLinkInfo | OtherLinkInfo;
+export type LinkInfo =
+  | TcxLinkInfo
+  | XdpLinkInfo
+  | CgroupLinkInfo
+  | NetnsLinkInfo
+  | IterLinkInfo
+  | NetfilterLinkInfo
+  | OtherLinkInfo;
 
 /**
  * A BPF link: a program attached to something, for as long as the link is open somewhere or pinned.
@@ -120,11 +156,19 @@ export class Link extends Resource {
         const attachType = cgroupAttachName(info.get("attach_type"));
         return { kind: "cgroup", ...identity, cgroupId: info.get("cgroup_id"), attachType };
       }
+      case LINK_NETNS: {
+        using info = readInfo(this.fd, new NativeStruct(NETNS_LINK_INFO), op);
+        return { kind: "netns", ...identity, netnsInode: info.get("netns_ino") };
+      }
       case LINK_ITER: {
         const name = new Uint8Array(64);
         using info = new NativeStruct(ITER_LINK_INFO, { target_name: name, target_name_len: name.byteLength });
         readInfo(this.fd, info, op);
         return { kind: "iter", ...identity, target: textField(name) };
+      }
+      case LINK_NETFILTER: {
+        using info = readInfo(this.fd, new NativeStruct(NETFILTER_LINK_INFO), op);
+        return { kind: "netfilter", ...identity, priority: info.get("priority") };
       }
       default:
         return { kind: "other", ...identity, type };
@@ -137,12 +181,13 @@ export class Link extends Resource {
   }
 
   /**
-   * Whether the interface or cgroup that it was attached to still exists. A link outlives it, and then does nothing:
+   * Whether the interface, cgroup or network namespace that it was attached to still exists. A link outlives it, and then does nothing:
    * close and unpin it, and attach again.
    */
   get attached(): boolean {
     const info = this.info();
     if (info.kind === "tcx" || info.kind === "xdp") return info.ifindex !== 0;
+    if (info.kind === "netns") return info.netnsInode !== 0;
     return info.kind !== "cgroup" || info.cgroupId !== 0n;
   }
 

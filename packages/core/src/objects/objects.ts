@@ -237,7 +237,7 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Destroys the TCP sockets of a network namespace, but for listeners: those connected, being connected and being
+   * Destroys the TCP sockets of a network namespace (or those to one address), but for listeners: those connected, being connected and being
    * closed. The far end gets a reset, the process ECONNABORTED. What no process holds stays: TIME_WAIT, and connections
    * a listener has not made yet.
    *

@@ -141,6 +141,7 @@ const DEPARTURES: Uint8Array[] = SERVERS.flatMap((server) => {
     ),
     out(PLAYERS[1], tcp({ src: server.containerPort, dst: 40_000, options: SYN_OPTIONS }), { options: RECORD_ROUTE }),
     ...[9080, 9053, 9111, 9999, 22].map((dst) => out(server.gateway, tcp({ src: 5000, dst, flags: "S" }))),
+    out(server.gateway, tcp({ src: 5001, dst: 9080, flags: "S" })),
     ...[9053, 9080, 53].map((dst) => out(server.gateway, udp({ src: 5000, dst }, "?"))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: 40_000, dst: other.containerPort, flags }))),
     ...FLAGS.map((flags) => out(other.address, tcp({ src: server.containerPort, dst: 40_000, flags }))),

@@ -9,7 +9,7 @@ export function differenceOfMaps(runner: ProgramRunner, model: FlowModel): strin
     differenceOf("flows", flowsOf(runner), model.flows) ??
     differenceOf("origins", originsOf(runner), model.origins) ??
     differenceOf("answers", answersOf(runner), model.answers) ??
-    differenceOf("counts", countsOf(runner, model), model.counts)
+    differenceOf("counts", countsOf(runner, model), new Map([...model.counts, [0, model.taken]]))
   );
 }
 
@@ -33,7 +33,8 @@ function answersOf(runner: ProgramRunner): Map<string, string> {
 }
 
 function countsOf(runner: ProgramRunner, { world }: FlowModel): Map<number, number> {
-  return new Map(world.containers.map(({ id }) => [id, runner.get("dp_flow_counts", id).flows]));
+  const ids = [0, ...world.containers.map(({ id }) => id)];
+  return new Map(ids.map((id) => [id, runner.get("dp_flow_counts", id).flows]));
 }
 
 type Entries<T> = ReadonlyMap<string | number, T>;

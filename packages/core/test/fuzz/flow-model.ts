@@ -22,8 +22,11 @@ export interface FlowWorld {
   listeners: { http: number; dns: number; tcp: number };
   /** An upgrade moves flows. */
   held: boolean;
-  /** Flows one container may have, and all together. */
+  /** Flows one container may have: at most, those no other can take, and those they share. */
   most: number;
+  reserved: number;
+  shared: number;
+  /** Flows all may have together. */
   room: number;
 }
 
@@ -129,7 +132,7 @@ export class FlowModel {
     if (this.world.held) return { ...NEXT, fate: "held" };
     const refused = { ...drop("flows"), of: sender };
     const count = this.counts.get(sender.id) as number;
-    if (count >= this.world.most || this.flows.size >= this.world.room) return refused;
+    if (!this.#mayTake(count) || this.flows.size >= this.world.room) return refused;
     const isFree = (port: number) => !this.origins.has(originId({ ...key, sport: port }));
     let sport = key.sport;
     if (!isFree(sport)) {
@@ -143,6 +146,19 @@ export class FlowModel {
     this.origins.set(originId({ ...key, sport }), origin);
     this.counts.set(sender.id, count + 1);
     return this.#toProxy(packet, sender, { sport, listener }, sport === key.sport ? "opened" : "substituted"); // 9
+  }
+
+  /** Beyond its own, a quarter of what is left of the shared ones. */
+  #mayTake(count: number): boolean {
+    const { most, reserved, shared } = this.world;
+    if (count < reserved) return true;
+    return count < most && (count - reserved) * 4 < shared - this.taken;
+  }
+
+  /** How many of the shared flows are taken. */
+  get taken(): number {
+    const beyond = Array.from(this.counts.values(), (count) => Math.max(0, count - this.world.reserved));
+    return beyond.reduce((sum, flows) => sum + flows, 0);
   }
 
   #toProxy(packet: Packet, sender: Container, { sport, listener }: Flow, fate: Fate): FlowVerdict {

@@ -11,6 +11,9 @@ import { type FlowId, flowId, flowKey, originId } from "./flow.ts";
 import { SERVERS } from "./world.ts";
 
 const MOST = 8;
+const RESERVED = 2;
+/** One container alone may have as many as MOST; with another one that has many, fewer. */
+const SHARED = 30;
 /** Less than two containers may have. */
 const ROOM = 14;
 /** Nothing ends by itself while it is looked at. */
@@ -22,6 +25,8 @@ export function openFlowRunner(): Promise<ProgramRunner> {
     program: "dp_tproxy_container",
     prepare(object) {
       object.setVariable("dp_max_flows", u32, MOST);
+      object.setVariable("dp_reserved_flows", u32, RESERVED);
+      object.setVariable("dp_shared_flows", u32, SHARED);
       object.setVariable("dp_opening_ns", u64, LONG);
       object.setVariable("dp_udp_ns", u64, LONG);
       object.map("dp_flows").setMaxEntries(ROOM);
@@ -45,6 +50,8 @@ export class FlowRun {
       listeners: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
       held: false,
       most: MOST,
+      reserved: RESERVED,
+      shared: SHARED,
       room: ROOM,
     });
     for (const name of ["dp_flows", "dp_origins", "dp_answer_frags"] as const) runner.clear(name);

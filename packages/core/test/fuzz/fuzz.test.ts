@@ -40,8 +40,12 @@ const GROUPS = [
 const PLAYER_STEPS = 550;
 
 const servers = SERVERS.map((server) => ({ ...server, group: 0 }));
-/** Begun before the proxy's ports changed. */
-const FLOW = { sport: 5000, listener: 9999 };
+/** One begun before the proxy's ports changed. */
+const FLOWS = [
+  { sport: 5000, protocol: 6, listener: 9999 },
+  { sport: 5001, protocol: 6, listener: 9080 },
+  { sport: 5000, protocol: 17, listener: 9053 },
+];
 
 const runners = {} as Record<ProgramName, ProgramRunner>;
 
@@ -62,6 +66,8 @@ beforeAll(async () => {
   runners.snat = await ProgramRunner.open("snat", {
     prepare(object) {
       players(object);
+      // Without end: as many packets of a kind as there are.
+      object.setVariable("dp_own_interval_ns", u64, 0n);
       object.map("dp_players").reuse(runners.dnat.lend("dp_players"));
     },
   });
@@ -75,11 +81,13 @@ beforeAll(async () => {
       const key = endpointKey(server, { addr, port, protocol, family });
       runners.dnat.set("dp_endpoints", key, { ...runners.dnat.get("dp_endpoints", key), open: 0 });
     }
-    runners.snat.set(
-      "dp_origins",
-      { server: server.id, sport: FLOW.sport, protocol: 6, family: DpFamily.ipv4 },
-      { dst: "192.0.2.80", dport: 80, sport: FLOW.sport, listener: FLOW.listener, end: 0, expires: 0n },
-    );
+    for (const { sport, protocol, listener } of FLOWS) {
+      runners.snat.set(
+        "dp_origins",
+        { server: server.id, sport, protocol, family: DpFamily.ipv4 },
+        { dst: "192.0.2.80", dport: 80, sport, listener, end: 0, expires: 0n },
+      );
+    }
   }
 });
 
@@ -93,8 +101,11 @@ const model = new Model(
     servers,
     hostAddresses: HOST_ADDRESSES,
     hostPeerMac: HOST_PEER_MAC,
-    proxy: { http: CONFIG.httpPort, dns: CONFIG.dnsPort, tcp: CONFIG.tcpPort },
-    flows: new Map(servers.map(({ id }) => [`${id}/${FLOW.sport}/6/${DpFamily.ipv4}`, FLOW.listener])),
+    flows: new Map(
+      servers.flatMap(({ id }) =>
+        FLOWS.map(({ sport, protocol, listener }) => [`${id}/${sport}/${protocol}/${DpFamily.ipv4}`, listener]),
+      ),
+    ),
   },
   CONFIG.playerKey,
 );

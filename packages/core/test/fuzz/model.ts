@@ -14,7 +14,6 @@ export interface World {
   servers: readonly (FuzzServer & { group: number })[];
   hostAddresses: readonly string[];
   hostPeerMac: string;
-  proxy: { http: number; dns: number; tcp: number };
   /** Listeners that flows were given before the proxy's ports changed: "server/port/protocol/family" to port. */
   flows: ReadonlyMap<string, number>;
 }
@@ -294,12 +293,9 @@ export class Model {
   }
 
   #isForProxy(packet: Packet, server: FuzzServer): boolean {
-    const { http, dns, tcp } = this.#world.proxy;
-    const port = packet.destinationPort;
-    if (packet.destination !== server.gateway || port === 0) return false;
-    if (port === dns) return true;
-    if (packet.protocol === TCP && (port === http || port === tcp)) return true;
-    return this.#world.flows.get(`${server.id}/${packet.sourcePort}/${packet.protocol}/${packet.family}`) === port;
+    if (packet.destination !== server.gateway) return false;
+    const flow = `${server.id}/${packet.sourcePort}/${packet.protocol}/${packet.family}`;
+    return this.#world.flows.get(flow) === packet.destinationPort;
   }
 
   #icmpOut(packet: Packet, server: FuzzServer): Verdict {

@@ -1,5 +1,5 @@
 /** bpf/snat.bpf.c, rule by rule, at the host peer of server A. See runner.ts for the topology. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { DpFamily } from "@dp/bpf";
 import {
   arp,
@@ -23,7 +23,7 @@ import {
   type TcpFields,
   udp,
 } from "@dp/test-kit/frame.ts";
-import type { ProgramRunner, DropReason } from "@dp/test-kit/program-runner.ts";
+import type { ProgramRunner, DropReason, RunOptions } from "@dp/test-kit/program-runner.ts";
 import {
   A,
   B,
@@ -38,6 +38,7 @@ import {
 } from "@dp/test-kit/two-servers.ts";
 import { forwardOf, type ServerDetails } from "@dp/test-kit/write-server.ts";
 import { monotonicNow } from "../../src/ffi/libc.ts";
+import { u64 } from "../../src/libbpf/index.ts";
 import { runnerFor, type Case, dropped, outOf, table } from "./table.ts";
 import { type Details, packetOf, type Plain, translates } from "./translation.ts";
 
@@ -65,6 +66,27 @@ function asSent(details: Details = {}, server: Server = A): Uint8Array {
 /** Anything the container sends, in a frame and a packet of its own addresses. */
 function fromContainer(layer: Layer, ip: Partial<Ipv4Fields> = {}): Uint8Array {
   return ethernet(LEAVING, ipv4({ ...FROM_A, ...ip }, layer));
+}
+
+interface FlowFields {
+  server: number;
+  sport: number;
+  protocol: number;
+  listener: number;
+}
+
+/** A flow of server A's container from port 40000, as dp_tproxy_container makes it. */
+function addFlow(
+  maps: ProgramRunner,
+  {
+    server = A.id,
+    sport = 40000,
+    protocol = Protocol.tcp,
+    listener,
+  }: Partial<FlowFields> & Pick<FlowFields, "listener">,
+): void {
+  const key = { server, sport, protocol, family: DpFamily.ipv4 };
+  maps.set("dp_origins", key, { dst: "198.51.100.7", dport: 443, sport, listener, end: 0, expires: 0n });
 }
 
 /** What goes, or went, to one of the proxy's listeners. */
@@ -328,36 +350,29 @@ table(runner, [
   ),
 
   // Rule 10.
-  pass(
-    "TCP redirected to the proxy's HTTP listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9080, flags: "S" }), { dst: A.gateway }),
-  ),
-  pass(
-    "TCP redirected to the proxy's DNS listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9053, flags: "S" }), { dst: A.gateway }),
-  ),
-  pass(
-    "TCP redirected to the proxy's TCP listener passes",
-    fromContainer(tcp({ src: 40000, dst: 9111, flags: "S" }), { dst: A.gateway }),
-  ),
-  pass(
-    "later segments to the proxy pass",
-    fromContainer(tcp({ src: 40000, dst: 9111, flags: "PA" }, "GET /"), { dst: A.gateway }),
-  ),
-  pass(
-    "UDP redirected to the proxy's DNS listener passes",
-    fromContainer(udp({ src: 40000, dst: 9053 }, "query"), { dst: A.gateway }),
-  ),
-  pass("the proxy is where the configuration says", fromContainer(tcp({ src: 40000, dst: 8888 }), { dst: A.gateway }), {
-    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
+  ...([9080, 9053, 9111] as const).flatMap((listener) => [
+    pass(`a SYN of a flow to the listener ${listener}`, toProxy(tcp({ src: 40000, dst: listener, flags: "S" })), {
+      given: (maps) => addFlow(maps, { listener }),
+    }),
+    pass(`data of a flow to the listener ${listener}`, toProxy(tcp({ src: 40000, dst: listener }, "GET /")), {
+      given: (maps) => addFlow(maps, { listener }),
+    }),
+    drop(
+      `a SYN of no flow to the listener ${listener}`,
+      "tcp",
+      toProxy(tcp({ src: 40000, dst: listener, flags: "S" })),
+    ),
+    drop(`data of no flow to the listener ${listener}`, "tcp", toProxy(tcp({ src: 40000, dst: listener }, "GET /"))),
+  ]),
+  pass("a query of a flow to the DNS listener", toProxy(udp({ src: 40000, dst: 9053 }, "query")), {
+    given: (maps) => addFlow(maps, { protocol: Protocol.udp, listener: 9053 }),
   }),
+  drop("a query of no flow to the DNS listener", "udp", toProxy(udp({ src: 40000, dst: 9053 }, "query"))),
   ...(["tcp", "udp"] as const).flatMap((protocol) => {
     const layer = { tcp, udp }[protocol]({ src: 40000, dst: 7777 });
-    const origin = { dst: "198.51.100.7", dport: 443, sport: 40000, listener: 7777, end: 0, expires: 0n };
-    const key = { server: A.id, sport: 40000, protocol: Protocol[protocol], family: DpFamily.ipv4 };
     const name = protocol.toUpperCase();
-    const old = (from: Partial<typeof key>, listener = 7777): Partial<Case> => ({
-      given: (maps) => maps.set("dp_origins", { ...key, ...from }, { ...origin, listener }),
+    const old = (from: Partial<FlowFields>, listener = 7777): Partial<Case> => ({
+      given: (maps) => addFlow(maps, { protocol: Protocol[protocol], ...from, listener }),
     });
     return [
       pass(`${name} of a flow goes on to the port the proxy had when it began`, toProxy(layer), old({})),
@@ -374,9 +389,6 @@ table(runner, [
       ),
     ];
   }),
-  drop("TCP to the proxy's old port", "tcp", fromContainer(tcp({ src: 40000, dst: 9111 }), { dst: A.gateway }), {
-    given: (maps) => maps.set("dp_configs", 0, { ...CONFIG, tcpPort: 8888 }),
-  }),
 
   // Rule 11.
   pass("a ping to the gateway passes", fromContainer(icmp({ type: IcmpType.echoRequest }, "ping"), { dst: A.gateway })),
@@ -386,8 +398,12 @@ table(runner, [
     const to = { dst: A.gateway, options };
     const length = `with ${options.byteLength} bytes of IP options`;
     return [
-      drop(`TCP to the proxy ${length}`, "ipOptions", fromContainer(tcp({ src: 40000, dst: 9111 }), to)),
-      drop(`a query to the proxy ${length}`, "ipOptions", fromContainer(udp({ src: 40000, dst: 9053 }), to)),
+      drop(`TCP to the proxy ${length}`, "ipOptions", fromContainer(tcp({ src: 40000, dst: 9111 }), to), {
+        given: (maps) => addFlow(maps, { listener: 9111 }),
+      }),
+      drop(`a query to the proxy ${length}`, "ipOptions", fromContainer(udp({ src: 40000, dst: 9053 }), to), {
+        given: (maps) => addFlow(maps, { protocol: Protocol.udp, listener: 9053 }),
+      }),
       drop(`a ping to the gateway ${length}`, "ipOptions", fromContainer(icmp({ type: IcmpType.echoRequest }), to)),
       drop(`a reply to the host ${length}`, "ipOptions", reply({ ip: { dst: PUBLIC_ADDRESS, options } })),
     ];
@@ -552,6 +568,68 @@ table(runner, [
   }),
 ]);
 
+describe("with a budget of two connections and two datagrams for each server, and of one for all", () => {
+  // Longer than a test takes; the host has been up for a few of them.
+  const INTERVAL = 10_000_000_000n;
+  const frugal = runnerFor("snat", {
+    prepare(object) {
+      for (const whose of ["own", "shared"]) object.setVariable(`dp_${whose}_interval_ns`, u64, INTERVAL);
+      object.setVariable("dp_own_burst", u64, 2n);
+      object.setVariable("dp_shared_burst", u64, 1n);
+    },
+  });
+  const KINDS = {
+    connection: toProxy(tcp({ src: 40000, dst: 9111, flags: "S" })),
+    datagram: toProxy(udp({ src: 40000, dst: 9053 }, "query")),
+  };
+  const FROM_B = ethernet(
+    { dst: HOST_PEER_MAC, src: B.mac },
+    ipv4({ src: B.address, dst: B.gateway }, tcp({ src: 40000, dst: 9111, flags: "S" })),
+  );
+  const addFlows = () => {
+    addFlow(frugal(), { listener: 9111 });
+    addFlow(frugal(), { protocol: Protocol.udp, listener: 9053 });
+    addFlow(frugal(), { server: B.id, listener: 9111 });
+  };
+  const verdicts = (frame: Uint8Array, times: number, options: RunOptions = {}) =>
+    Array.from({ length: times }, () => frugal().run(frame, options).verdict);
+
+  for (const [kind, frame] of Object.entries(KINDS)) {
+    test(`a ${kind} beyond both is dropped: rate`, () => {
+      addFlows();
+      expect(verdicts(frame, 3)).toEqual(["pass", "pass", "pass"]);
+      expect(frugal().run(frame)).toMatchObject({ verdict: "drop", counts: dropped(A.id, "rate")(0) });
+    });
+  }
+
+  test("another server has its own, however much one sends", () => {
+    addFlows();
+    verdicts(KINDS.connection, 100);
+    expect(verdicts(FROM_B, 3, { ifindex: B.hostPeer })).toEqual(["pass", "pass", "drop"]);
+  });
+
+  test("connections do not use up that of datagrams, nor the other way round", () => {
+    addFlows();
+    verdicts(KINDS.connection, 100);
+    expect(verdicts(KINDS.datagram, 3)).toEqual(["pass", "pass", "pass"]);
+  });
+
+  test("segments of a connection are free", () => {
+    addFlows();
+    verdicts(KINDS.connection, 100);
+    const segment = toProxy(tcp({ src: 40000, dst: 9111 }, "GET /"));
+    expect(new Set(verdicts(segment, 100))).toEqual(new Set(["pass"]));
+  });
+});
+
+test("a budget that is used up grows again with the time", async () => {
+  const frame = toProxy(udp({ src: 40000, dst: 9053 }, "query"));
+  addFlow(runner(), { protocol: Protocol.udp, listener: 9053 });
+  const verdict = () => runner().run(frame).verdict;
+  while (verdict() === "pass");
+  while (verdict() === "drop") await Bun.sleep(1);
+});
+
 test("without a configuration, a reply goes nowhere", () => {
   const none = { addr: "", mask: "" };
   const subnets = { hostSubnets: [none, none], containerSubnets: [none, none] };
@@ -638,6 +716,7 @@ for (const [name, layer, headerLength] of HEADERS) {
     const ipEnd = 34 + options.byteLength;
 
     test(`${name} with ${options.byteLength} bytes of IP options, cut off at any byte, is dropped`, () => {
+      addFlow(runner(), { protocol: Protocol.udp, listener: 9053 });
       expect(whole.byteLength).toBe(ipEnd + headerLength);
       for (let length = 14; length < whole.byteLength; length++) {
         expect(runner().run(whole, { cutTo: length })).toEqual({

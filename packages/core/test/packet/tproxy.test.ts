@@ -817,7 +817,10 @@ describe("dp_tproxy_host", () => {
 describe("with room for two flows in a container", () => {
   const small = runnerFor("tproxy", {
     program: "dp_tproxy_container",
-    prepare: (object) => object.setVariable("dp_max_flows", u32, 2),
+    prepare(object) {
+      object.setVariable("dp_reserved_flows", u32, 1);
+      object.setVariable("dp_max_flows", u32, 2);
+    },
   });
 
   // Rule 8.
@@ -865,6 +868,42 @@ describe("with room for two flows in a container", () => {
     expect(small().run(syn({ src: 40002 })).verdict).toBe("drop");
     small().run(answered(tcp({ src: TCP, dst: 40001, flags: "RA" })), toContainer);
     expect(small().run(syn({ src: 40002 })).verdict).toBe("next");
+  });
+});
+
+describe("with two flows for each container, and eight for all beyond that", () => {
+  const sharing = runnerFor("tproxy", {
+    program: "dp_tproxy_container",
+    prepare(object) {
+      object.setVariable("dp_reserved_flows", u32, 2);
+      object.setVariable("dp_shared_flows", u32, 8);
+    },
+  });
+  const opens = (server: Server, count: number) =>
+    Array.from({ length: count }, (_, index) => sharing().run(syn({ src: 40000 + index }, {}, server)).verdict);
+  const taken = () => [0, A.id, B.id].map((id) => sharing().get("dp_flow_counts", id).flows);
+
+  // Rule 8.
+  test("one gets a quarter of what is left beyond its own, and the other still its own and a part", () => {
+    // Beyond its own: 0 * 4 < 8 - 0, 1 * 4 < 8 - 1, and not 2 * 4 < 8 - 2.
+    expect(opens(A, 6)).toEqual(["next", "next", "next", "next", "drop", "drop"]);
+    expect(taken()).toEqual([2, 4, 0]);
+    expect(opens(B, 5)).toEqual(["next", "next", "next", "next", "drop"]);
+    expect(taken()).toEqual([4, 4, 4]);
+  });
+
+  test("what ends is given back, first what was shared", () => {
+    opens(A, 4);
+    for (const [index, left] of [
+      [0, [1, 3, 0]],
+      [1, [0, 2, 0]],
+      [2, [0, 1, 0]],
+      [3, [0, 0, 0]],
+    ] as const) {
+      sharing().run(answered(tcp({ src: TCP, dst: 40000 + index, flags: "RA" })), toContainer);
+      expect(taken()).toEqual([...left]);
+    }
+    expect(opens(A, 5)).toEqual(["next", "next", "next", "next", "drop"]);
   });
 });
 

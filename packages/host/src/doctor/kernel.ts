@@ -1,7 +1,9 @@
 /** What the kernel supports, found out by trying: distributions backport and disable features. */
 import { programRow, type UnsupportedProgram } from "@dp/core";
-import { hasClsact, hasHelper, hasJit, hasKernelBtf, hasProgramType, hasTcx } from "@dp/core/libbpf";
-import { currentNetns, netnsCookie } from "@dp/sys";
+import { hasClsact, hasHelper, hasJit, hasProgramType, hasTcx } from "@dp/core/libbpf";
+import { currentNetns, netnsCookie, UnsupportedError } from "@dp/sys";
+import { hasNftables } from "../kernel/guard-rule.ts";
+import { requireSockDiag } from "../kernel/sock-destroyer.ts";
 import { error, listed, type Verdict, warning } from "./check.ts";
 import type { HostView } from "./host-view.ts";
 
@@ -26,19 +28,22 @@ export function checkPrograms(view: HostView): Verdict {
   netnsCookie(own);
   const [first] = view.unsupported.filter((each) => !isForFreezing(each));
   if (first === undefined) return "this kernel accepts all programs";
-  return [warning("program-unsupported", first.error.reason, first.error.fix)];
+  if (hasNftables()) return `this kernel accepts all programs but dp_${first.program}: ${first.error.reason}`;
+  const what = "this kernel has neither BPF programs in netfilter nor nftables: dp_guard is missing";
+  return [warning("program-unsupported", what, first.error.fix)];
 }
 
 const TYPES = { cgroupSockopt: "cgroup/getsockopt programs", sockOps: "sockops programs" } as const;
 
 export function checkFreezing(view: HostView): Verdict {
-  if (!hasKernelBtf()) {
-    const what = "this kernel has no BTF (/sys/kernel/btf/vmlinux): servers cannot be frozen";
-    return [warning("no-btf", what, "boot a kernel built with CONFIG_DEBUG_INFO_BTF")];
+  if (view.unsupported.find(isForFreezing) === undefined) return "dp freeze can destroy sockets, by BPF";
+  try {
+    requireSockDiag();
+    return "dp freeze can destroy sockets, by sock_diag";
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    return [warning("no-sock-destroy", error.reason, error.fix)];
   }
-  const missing = view.unsupported.find(isForFreezing);
-  if (missing === undefined) return "dp freeze can destroy sockets";
-  return [warning("no-sock-destroy", missing.error.reason, missing.error.fix)];
 }
 
 function isForFreezing({ program }: UnsupportedProgram): boolean {

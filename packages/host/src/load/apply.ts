@@ -3,7 +3,14 @@ import type { Netlink } from "@dp/netlink";
 import { pinnedOptions, pinRootOf } from "../host-options.ts";
 import { followMtu } from "../interfaces/server-mtu.ts";
 import { attemptAll, messageOf, Transaction } from "../transaction.ts";
-import { attachToCgroup, attachToHost, attachToServer, attachToUplink, leaveUplinks } from "./attach.ts";
+import {
+  attachToCgroup,
+  attachToHost,
+  attachToServer,
+  attachToSkLookup,
+  attachToUplink,
+  leaveUplinks,
+} from "./attach.ts";
 import type { LoadChange } from "./change.ts";
 import { addUplinks, moveServers, replaceHostAddresses, storeConfig, storeSettings } from "./entries.ts";
 import { type LoadOptions, OP } from "./options.ts";
@@ -50,6 +57,7 @@ function bringIntoUse(change: LoadChange, plan: LoadPlan): string[] {
   // Servers before uplinks: no player reaches a container before the programs on its peers are there.
   const reached = present.filter((record) => attachToServer(change, record));
   attachToHost(change);
+  attachToSkLookup(change);
   for (const record of present) {
     const forwards = moves.find((move) => move.record === record)?.forwards ?? record.forwards;
     followMtu(transaction, { objects, netlink, options }, { ...record, forwards }, uplinks);

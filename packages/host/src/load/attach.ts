@@ -11,6 +11,8 @@ import {
 import type { Link } from "@dp/netlink";
 import { type Fd, UnsupportedError } from "@dp/sys";
 import { openServerNetns } from "../container/processes.ts";
+import { attachGuard, detachGuard } from "../guard.ts";
+import { pinRootOf } from "../host-options.ts";
 import { interfaceOf } from "../server/parts/programs.ts";
 import { messageOf } from "../transaction.ts";
 import type { LoadChange } from "./change.ts";
@@ -99,13 +101,23 @@ export function attachToCgroup({ transaction, objects, previous }: LoadChange, {
   );
 }
 
+/** From here on the proxy's listeners accept nothing from uplinks. The host peers are known by then. */
+export function attachToSkLookup({ transaction, objects }: LoadChange): void {
+  transaction.step(
+    "attach to the socket look-up",
+    () => objects.attachments.attachToSkLookup(),
+    // That of the previous load stays replaced: both do the same.
+    (attached) => attached === "attached" && objects.attachments.detachFromSkLookup(),
+  );
+}
+
 /** The guard drops what dp_snat has not marked: it comes after all programs on host peers were replaced. */
 export function attachToHost({ transaction, objects, options }: LoadChange): void {
   transaction.step(
     "attach guard",
     () => {
       try {
-        return objects.attachments.attachToHost();
+        return attachGuard(objects, pinRootOf(options));
       } catch (error) {
         if (!(error instanceof UnsupportedError)) throw error;
         options.warn?.(error.reason);
@@ -113,7 +125,7 @@ export function attachToHost({ transaction, objects, options }: LoadChange): voi
       }
     },
     // A guard of the previous load stays replaced: both do the same.
-    (attached) => attached === "attached" && objects.attachments.detachFromHost(),
+    (attached) => attached === "attached" && detachGuard(objects, pinRootOf(options)),
   );
 }
 

@@ -1,6 +1,9 @@
 import { CGROUP_PROGRAMS, programsAt } from "@dp/core";
 import type { Link } from "@dp/netlink";
 import { LinkFlag } from "@dp/netlink/codec";
+import { listed } from "../doctor/check.ts";
+import { attachGuard, missingGuards } from "../guard.ts";
+import { pinRootOf } from "../host-options.ts";
 import { refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { toInterface } from "../interfaces/uplink.ts";
 import { cgroup2Mount, cgroupFolderById } from "../kernel/cgroup.ts";
@@ -19,6 +22,8 @@ export function inspectHost(view: View): Problem[] {
     ...inspectDefaultPlacement(view),
     ...inspectUplinkEntries(view),
     ...inspectCgroup(view),
+    ...inspectGuard(view),
+    ...inspectLookup(view),
     ...inspectHostAddresses(view),
   ];
 }
@@ -100,6 +105,24 @@ function inspectCgroup({ objects }: View): Problem[] {
     objects.attachments.attachToCgroup(folder ?? cgroup2Mount("attach to the proxies' cgroup"));
   });
   return [problem({ code: first.code, severity: "error", what }, cure)];
+}
+
+function inspectGuard({ objects, options }: View): Problem[] {
+  const pinRoot = pinRootOf(options);
+  const missing = missingGuards(objects, pinRoot);
+  if (missing.length === 0) return [];
+  const families = listed(missing.map(({ family }) => (family === "ipv6" ? "IPv6" : "IPv4")));
+  const what = `the guard of ${families} is not attached: what comes from containers past dp_snat is not dropped`;
+  const cure = repairBy(() => void attachGuard(objects, pinRoot));
+  return [problem({ code: "guard-detached", severity: "error", what }, cure)];
+}
+
+function inspectLookup({ objects: { attachments } }: View): Problem[] {
+  const missing = attachments.onHost().find(({ program, state }) => program === "lookup" && state !== "attached");
+  if (missing === undefined) return [];
+  const what = "dp_lookup is not attached: the proxy's listeners can be reached from the uplinks";
+  const cure = repairBy(() => void attachments.attachToSkLookup());
+  return [problem({ code: "lookup-detached", severity: "error", what }, cure)];
 }
 
 function inspectHostAddresses({ objects, addresses }: View): Problem[] {

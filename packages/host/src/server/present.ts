@@ -32,8 +32,8 @@ export function isStillUp(objects: Objects, host: Netlink, record: ServerRecord)
 }
 
 /**
- * Whether the host peer of a server is still there; see {@link presentHostPeer}. Fast for many servers: the interface is
- * read only when the kernel does not vouch for it.
+ * Whether the host peer of a server is still there; see {@link presentHostPeer}. Fast for many servers: the interface
+ * is read only when the kernel does not vouch for it.
  */
 export function hasHostPeer(objects: Objects, record: ServerRecord, host: Netlink): boolean {
   if (vouchedHostPeer(objects, record)) return true;

@@ -31,6 +31,7 @@ export {
 export { MalformedMessageError } from "./malformed.ts";
 export { type Names, neighbourStates, routeProtocols, routeTypes, scopes } from "./names.ts";
 export { neighbourAttributes, NeighbourFlag, neighbourMessage } from "./neighbour.ts";
+export { compare, counter, drop, type Expression, meta } from "./nftables.ts";
 export { nextHopAttributes, type NextHopEntry, routeAttributes, RouteFlag, routeMessage, type Via } from "./route.ts";
 export {
   bytes,

@@ -1,4 +1,4 @@
-import { ok } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { must } from "@dp/test-kit/program.ts";
 import { GATEWAY } from "../../../e2e/topology/internet.ts";
@@ -35,6 +35,7 @@ export const guard: Case = {
     const lobby = (await net.dp.list()).find(({ name }) => name === LOBBY.container)?.addresses.ipv4.container ?? "";
     await dropped(world, [...ATTEMPTS, { reason: "eastWest", command: [...SEND, "tcp", lobby, "25565"] }]);
     await container.ip(`address delete ${STRANGER}/32 dev lo`, "link delete eth0.7");
+    await pastTheHostPeer(world);
     if (features.tcx) return;
 
     // A filter, unlike a link, is the container's to remove. What then comes past it goes nowhere.
@@ -46,6 +47,45 @@ export const guard: Case = {
     ok(filters.includes("dp_tproxy_conta"), filters);
   },
 };
+
+/**
+ * A packet that comes past all programs on the host peer: they are taken off, as a packet of an ifb device passes them.
+ * The guard drops it; what was taken off, and a guard that was, is reported and put back.
+ */
+async function pastTheHostPeer({ net, features }: World): Promise<void> {
+  const container = net.container(GAMES.container);
+  const servers = await net.dp.json<{ name: string; hostPeer: { name: string } }[]>("list");
+  const hostPeer = servers.find(({ name }) => name === GAMES.container)?.hostPeer.name ?? "";
+  // A reset from the host's stack says that the packet was delivered.
+  const knock = ["timeout", "2", "bash", "-c", `exec 3<>/dev/tcp/${GATEWAY}/4000`];
+  const codes = async () =>
+    (await net.dp.json<{ findings: { code: string }[] }>("status")).findings.map(({ code }) => code).sort();
+  const detach = async () => {
+    if (!features.tcx) await net.host.run(["tc", "qdisc", "delete", "dev", hostPeer, "clsact"]);
+    else {
+      for (const program of ["arp", "snat", "tproxy_host"]) {
+        await must(["bpftool", "link", "detach", "pinned", `${net.dp.pinRoot}/progs/dp_${program}_${hostPeer}`]);
+      }
+    }
+  };
+  await detach();
+  const before = await container.run(knock);
+  equal(before.code, 124, `the knock ended otherwise: ${before.stderr}`);
+  ok((await codes()).includes("program-detached"));
+  await net.dp.must("repair");
+  equal((await codes()).join(), "");
+
+  if (features.netfilter) {
+    await must(["bpftool", "link", "detach", "pinned", `${net.dp.pinRoot}/progs/dp_guard_ipv4`]);
+  } else {
+    const [, table] =
+      /^table inet (datapath_guard_\w+)$/m.exec(await must(net.host.inside(["nft", "list", "tables"]))) ?? [];
+    await must(net.host.inside(["nft", "delete", "table", "inet", table ?? "none"]));
+  }
+  equal((await codes()).join(), "guard-detached");
+  await net.dp.must("repair");
+  equal((await codes()).join(), "");
+}
 
 /** Runs the commands, and waits until each one's packet was counted. */
 async function dropped({ net }: World, attempts: readonly Attempt[]): Promise<void> {

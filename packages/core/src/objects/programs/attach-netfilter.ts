@@ -1,14 +1,12 @@
 /** Programs on the host's netfilter, for IPv4 and IPv6. */
 import { Errno, SyscallError } from "@dp/sys";
 import { Link } from "../../libbpf/link.ts";
-import { BpfMap } from "../../libbpf/map.ts";
 import { attachNetfilter } from "../../libbpf/netfilter.ts";
-import type { BpfObject } from "../../libbpf/object.ts";
 import { pinOver, unpin } from "../../libbpf/pin.ts";
-import type { Program } from "../../libbpf/program.ts";
-import { rawCodecs } from "../../libbpf/raw-map.ts";
+import { Program } from "../../libbpf/program.ts";
 import { Undo } from "../upgrade/undo.ts";
-import { loadObject } from "./load-object.ts";
+import type { HostAttachment } from "./host-attachment.ts";
+import { loadWithPinnedMaps } from "./load-with-pinned-maps.ts";
 import type { PinRoot } from "./pin-root.ts";
 import { functionName, NETFILTER_PROGRAMS, type NetfilterProgramRow } from "./program-table.ts";
 
@@ -51,6 +49,31 @@ export function detachNetfilterPrograms(root: PinRoot): boolean {
   return NETFILTER_PROGRAMS.flatMap((row) => FAMILIES.map((family) => detach(root, row, family))).includes(true);
 }
 
+/** The programs that should be attached, and whether each is. */
+export function netfilterAttachments(root: PinRoot): HostAttachment[] {
+  return NETFILTER_PROGRAMS.flatMap((row) =>
+    FAMILIES.map((family) => {
+      const path = root.netfilterLink(row.name, family);
+      using link = Link.findPin(path);
+      return { program: row.name, family, path, state: stateOf(link, family) };
+    }),
+  );
+}
+
+function stateOf(link: Link | undefined, family: Family): HostAttachment["state"] {
+  const info = link?.info();
+  if (info?.kind !== "netfilter") return "not pinned";
+  // Of two programs of a hook, the kernel refuses one of the same priority. This one does what the first does.
+  using program = Program.fromId(info.programId);
+  try {
+    using _beside = attachNetfilter({ program, family, hook: "prerouting", priority: info.priority });
+    return "detached";
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.EBUSY) return "attached";
+    throw error;
+  }
+}
+
 function upsert(root: PinRoot, row: NetfilterProgramRow, family: Family, program: Program): "attached" | "updated" {
   const path = root.netfilterLink(row.name, family);
   using old = Link.findPin(path);
@@ -65,19 +88,6 @@ function detach(root: PinRoot, row: NetfilterProgramRow, family: Family): boolea
   using link = Link.findPin(path);
   link?.detach();
   return unpin(path);
-}
-
-function loadWithPinnedMaps(root: PinRoot, row: NetfilterProgramRow, image: Uint8Array | undefined): BpfObject {
-  return loadObject(row.object, {
-    image,
-    programs: [row.name],
-    prepare(open) {
-      for (const map of open.maps().filter(({ internal }) => !internal)) {
-        using pinned = BpfMap.fromPin(root.map(map.name), ...rawCodecs(map.type, map.keySize, map.valueSize));
-        map.reuse(pinned);
-      }
-    },
-  });
 }
 
 function attachBeside(family: Family, program: Program): Link {

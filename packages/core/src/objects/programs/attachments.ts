@@ -4,8 +4,10 @@ import { interfaceName } from "../interface.ts";
 import { Undo } from "../upgrade/undo.ts";
 import { detachCgroup, pinnedCgroup, programOnCgroup, upsertCgroup } from "./attach-cgroup.ts";
 import { clearUp, clsact, clsactProgram } from "./attach-clsact.ts";
-import { attachNetfilterPrograms, detachNetfilterPrograms } from "./attach-netfilter.ts";
+import { attachNetfilterPrograms, detachNetfilterPrograms, netfilterAttachments } from "./attach-netfilter.ts";
+import { attachSkLookupPrograms, detachSkLookupPrograms, skLookupAttachments } from "./attach-sk-lookup.ts";
 import { swapTcx, tcx } from "./attach-tcx.ts";
+import type { HostAttachment } from "./host-attachment.ts";
 import type { LoadedProgram, LoadedPrograms } from "./loaded-programs.ts";
 import { type AttachTarget, chooseMechanism, type Mechanism, type MechanismName, type Place } from "./mechanism.ts";
 import type { PinRoot } from "./pin-root.ts";
@@ -212,6 +214,25 @@ export class Attachments implements Disposable {
     return detachNetfilterPrograms(this.#root);
   }
 
+  /**
+   * Attaches dp_lookup to the socket look-up of the calling thread's network namespace, pinned as
+   * `progs/dp_lookup_host`: the proxy's listeners refuse what comes by another interface than a host peer or loopback.
+   * What is attached already is replaced in one step.
+   */
+  attachToSkLookup(): AttachResult {
+    return attachSkLookupPrograms(this.#root);
+  }
+
+  /** Detaches and unpins what {@link attachToSkLookup} attached. False when nothing is pinned. */
+  detachFromSkLookup(): boolean {
+    return detachSkLookupPrograms(this.#root);
+  }
+
+  /** Every program in the host's network namespace that the program table has, and whether it is attached. */
+  onHost(): HostAttachment[] {
+    return [...netfilterAttachments(this.#root), ...skLookupAttachments(this.#root)];
+  }
+
   /** Detaches everything, uplinks first. */
   detachAll(): void {
     const attached = this.all();
@@ -220,6 +241,7 @@ export class Attachments implements Disposable {
     }
     this.detachFromCgroup();
     this.detachFromHost();
+    this.detachFromSkLookup();
   }
 
   /** Every program on an interface that is pinned under this root, also where the interface is gone. */

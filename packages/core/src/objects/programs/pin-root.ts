@@ -79,6 +79,11 @@ export class PinRoot {
     return join(this.progs, `${functionName(program)}_${family}`);
   }
 
+  /** Of a program that the host's network namespace has once. */
+  hostLink(program: ProgramName): string {
+    return join(this.progs, `${functionName(program)}_host`);
+  }
+
   /** The maps that a migration replaced, until it is finished. */
   replaced(): { name: string; id: number; path: string }[] {
     return namesIn(this.#replaced).flatMap((file) => {

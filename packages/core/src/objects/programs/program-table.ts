@@ -14,8 +14,10 @@ export interface KernelFeature {
   readonly feature: string;
   /** The first kernel that has it. */
   readonly kernel: string;
-  /** What is the case on a kernel that lacks it. */
+  /** What is the case on a kernel that lacks it, and what is used instead. */
   readonly without: string;
+  /** What is used instead: a rule of nftables, or NETLINK_SOCK_DIAG. @dp/host has both. */
+  readonly instead: "nftables rule" | "sock_diag";
 }
 
 interface Row {
@@ -52,6 +54,12 @@ interface NetfilterRow extends Row {
   readonly place: "host";
 }
 
+/** On the socket look-up of the host's network namespace, loaded when it is attached. */
+interface SkLookupRow extends Row {
+  readonly hook: "sk_lookup";
+  readonly place: "host";
+}
+
 /** Loaded and run when it is used. */
 interface IteratorRow extends Row {
   readonly hook: "iterator";
@@ -69,13 +77,14 @@ interface RunRow extends Row {
 const NETFILTER: KernelFeature = {
   feature: "BPF programs in netfilter",
   kernel: "6.4",
-  without:
-    "a process that administers a container's network can reach services of the host through an ifb device, past dp_snat",
+  without: "a rule of nftables is used instead",
+  instead: "nftables rule",
 };
 const SOCK_DESTROY: KernelFeature = {
   feature: "bpf_sock_destroy",
   kernel: "6.5",
-  without: "servers cannot be frozen",
+  without: "sockets are destroyed by sock_diag instead",
+  instead: "sock_diag",
 };
 
 /** Programs of one place stand in the order in which they are attached. */
@@ -95,6 +104,7 @@ export const PROGRAM_TABLE = [
     attachType: "getsockopt",
     loadedBy: "load",
   },
+  { name: "lookup", object: "lookup", hook: "sk_lookup", place: "host" },
   { name: "guard", object: "guard", hook: "netfilter", place: "host", needs: NETFILTER },
   {
     name: "block_connect4",
@@ -116,7 +126,7 @@ export const PROGRAM_TABLE = [
   { name: "destroy_udp", object: "freeze", hook: "iterator", place: "host", needs: SOCK_DESTROY },
   { name: "start_players", object: "dnat", hook: "run", place: "host", when: "players lost" },
   { name: "start_sweep", object: "tproxy", hook: "run", place: "host", when: "loaded" },
-] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow)[];
+] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow)[];
 
 /** No program is in it: it makes the maps that only `dp` reads and writes. */
 export const CONTROL_OBJECT = "control";
@@ -139,13 +149,17 @@ export type BlockProgram = Extract<TableRow, { loadedBy: "use" }>["name"];
 export type PinnedProgram = InterfaceProgram | CgroupProgram;
 
 /** A row of the program table. */
-export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | IteratorRow | RunRow) & { readonly name: ProgramName };
+export type ProgramRow = (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow) & {
+  readonly name: ProgramName;
+};
 /** A row of a program on interfaces. */
 export type InterfaceProgramRow<Name extends InterfaceProgram = InterfaceProgram> = TcRow & { readonly name: Name };
 /** A row of a program that is loaded with the others and attached to one cgroup. */
 export type CgroupProgramRow = CgroupRow & { readonly name: CgroupProgram };
 /** A row of a program that refuses connections of a cgroup. */
 export type BlockRow = CgroupRow & { readonly name: BlockProgram };
+/** A row of a program on the socket look-up. */
+export type SkLookupProgramRow = SkLookupRow & { readonly name: ProgramName };
 /** A row of a program on netfilter. */
 export type NetfilterProgramRow = NetfilterRow & { readonly name: ProgramName };
 
@@ -159,7 +173,10 @@ export const CGROUP_PROGRAMS = ROWS.filter(
   (row): row is CgroupProgramRow => row.hook === "cgroup" && row.loadedBy === "load",
 );
 
-/** The programs in the host's network namespace. */
+/** The programs on the socket look-up of the host's network namespace. */
+export const SK_LOOKUP_PROGRAMS = ROWS.filter((row): row is SkLookupProgramRow => row.hook === "sk_lookup");
+
+/** The programs on netfilter in the host's network namespace. */
 export const NETFILTER_PROGRAMS = ROWS.filter((row): row is NetfilterProgramRow => row.hook === "netfilter");
 
 /** The programs that walk over the sockets of a network namespace. */

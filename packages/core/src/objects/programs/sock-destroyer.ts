@@ -1,6 +1,6 @@
 /** Destroying the sockets of a network namespace, by BPF iterators over them. */
+import { type DpSockCounts, dpSockCounts, variableLayouts } from "@dp/bpf";
 import { DatapathError, type Fd, withNetns } from "@dp/sys";
-import { type Codec, u32, u64 } from "../../libbpf/codec.ts";
 import { attachIter, runIter } from "../../libbpf/iter.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { loadObject } from "./load-object.ts";
@@ -10,23 +10,11 @@ import { functionName, ITERATOR_PROGRAMS, programRow } from "./program-table.ts"
 export interface DestroyOptions {
   /** The network namespace. Default: the calling thread's. */
   netns?: Fd;
+  /** Only sockets that are connected to this address. Default: all. */
+  remote?: string;
 }
 
 export type Protocol = "tcp" | "udp";
-
-/** struct dp_sock_counts of freeze.bpf.c: its only global variable that can change. */
-interface Counts {
-  destroyed: bigint;
-  refused: bigint;
-}
-
-const COUNTS: Codec<Counts> = {
-  size: 16,
-  read: (bytes) => ({ destroyed: u64.read(bytes.subarray(0, 8)), refused: u64.read(bytes.subarray(8)) }),
-  write: () => {
-    throw new RangeError("only the kernel counts");
-  },
-};
 
 /** A connect(2) that was under way may add one more socket; after more rounds than this, new ones are being made. */
 const MAX_ROUNDS = 16;
@@ -47,7 +35,8 @@ export class SockDestroyer implements Disposable {
   }
 
   /** @returns how many were destroyed */
-  destroy(protocol: Protocol, { netns }: DestroyOptions): number {
+  destroy(protocol: Protocol, { netns, remote = "" }: DestroyOptions): number {
+    this.#object.setVariable(variableLayouts.dp_remote, remote);
     // The kernel takes the namespace of the thread that makes the iterator's file.
     return netns === undefined ? this.#destroy(protocol) : withNetns(netns, () => this.#destroy(protocol));
   }
@@ -70,9 +59,8 @@ export class SockDestroyer implements Disposable {
     return Number(before.destroyed - first.destroyed);
   }
 
-  #counts(): Counts {
-    using map = this.#object.map(`${OBJECT}.bss`, u32, COUNTS);
-    return map.get(0) ?? { destroyed: 0n, refused: 0n };
+  #counts(): DpSockCounts {
+    return this.#object.variable("dp_sock_counts", dpSockCounts);
   }
 
   [Symbol.dispose](): void {

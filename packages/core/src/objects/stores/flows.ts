@@ -19,12 +19,15 @@ export interface Flow {
   expires: bigint | undefined;
 }
 
+/** DP_RESERVED_FLOWS: what a server has beyond is of the shared ones. */
+const RESERVED_FLOWS = 64;
+
 interface FlowMaps {
   /** dp_flows: as the container sees them. */
   flows: BpfMap<DpFlowKey, DpFlow>;
   /** dp_origins: as the proxy sees them. */
   origins: BpfMap<DpOriginKey, DpOrigin>;
-  /** dp_flow_counts: how many, by server id. */
+  /** dp_flow_counts: how many, by server id; 0: how many of the shared ones are taken. */
   flowCounts: BpfMap<number, DpFlowCount>;
 }
 
@@ -62,6 +65,16 @@ export class Flows {
   }
 
   /**
+   * Counts anew how many of the shared flows are taken. Those that programs count meanwhile are lost, until the next
+   * time; they are few.
+   */
+  #countShared(): void {
+    let taken = 0;
+    for (const [id, { flows }] of this.#maps.flowCounts) if (id !== 0) taken += Math.max(0, flows - RESERVED_FLOWS);
+    this.#maps.flowCounts.set(0, { flows: taken });
+  }
+
+  /**
    * Forgets all flows of a server that was removed, so that the next server with its id does not inherit them: an
    * established flow otherwise stays as long as the proxy's socket. For a server whose container entry is deleted; its
    * programs would go on making flows otherwise. Returns how many flows there were.
@@ -72,6 +85,7 @@ export class Flows {
     flows.deleteMany([...flows.keys()].filter(({ server }) => server === id));
     const deleted = origins.deleteMany([...origins.keys()].filter(({ server }) => server === id));
     flowCounts.set(id, { flows: 0 });
+    this.#countShared();
     return deleted;
   }
 }

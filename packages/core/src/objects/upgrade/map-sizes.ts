@@ -7,7 +7,6 @@ import type { MapName } from "./layout-change.ts";
 const ONE_FOR_EACH = (servers: number) => servers;
 /** Ids begin at 1; what belongs to no server has id 0. */
 const BY_ID = (servers: number) => servers + 1;
-
 const SIZES: Readonly<Partial<Record<MapName, (servers: number) => number>>> = {
   dp_changes: ONE_FOR_EACH,
   dp_groups: ONE_FOR_EACH,
@@ -15,6 +14,7 @@ const SIZES: Readonly<Partial<Record<MapName, (servers: number) => number>>> = {
   dp_namespaces: ONE_FOR_EACH,
   dp_records: ONE_FOR_EACH,
   dp_servers: ONE_FOR_EACH,
+  dp_proxy_budgets: BY_ID,
   dp_drop_counts: BY_ID,
   dp_flow_counts: BY_ID,
   dp_host_peers: BY_ID,

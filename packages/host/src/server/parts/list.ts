@@ -10,6 +10,7 @@ import { flows } from "./flows.ts";
 import { hostPeerEntry } from "./host-peer-entry.ts";
 import { hostPeerNetwork } from "./host-peer-network.ts";
 import { hostPeerUp } from "./host-peer-up.ts";
+import { hostSockets } from "./host-sockets.ts";
 import { mtu } from "./mtu.ts";
 import type { ServerPart } from "./part.ts";
 import { placement } from "./placement.ts";
@@ -26,6 +27,7 @@ import { vethPair } from "./veth-pair.ts";
  *
  * - The record is first, so that the next command can undo what a killed one left.
  * - The programs and their entries are there before the host peer goes up.
+ * - Sockets to the container are destroyed when none can be added any more, and before its address is free.
  * - The endpoints are opened last, so that players reach a whole server or none.
  */
 export const SERVER_PARTS: readonly ServerPart[] = [
@@ -38,6 +40,7 @@ export const SERVER_PARTS: readonly ServerPart[] = [
   players,
   serverEntry,
   containerEntry,
+  hostSockets,
   flows,
   ...containerPeerPrograms,
   ...hostPeerPrograms,

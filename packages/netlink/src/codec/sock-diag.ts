@@ -1,0 +1,71 @@
+import { bytes, u32, u8 } from "./scalar.ts";
+import { padding, struct } from "./struct.ts";
+
+/** nlmsg_type of NETLINK_SOCK_DIAG (linux/sock_diag.h). */
+export const SockDiagType = { SOCK_DIAG_BY_FAMILY: 20, SOCK_DESTROY: 21 } as const;
+
+/** struct inet_diag_sockid: ports and addresses in network byte order, the interface, and a cookie. */
+export const SOCKET_ID_SIZE = 48;
+
+/*
+ * struct inet_diag_req_v2 {
+ *         __u8  sdiag_family;
+ *         __u8  sdiag_protocol;
+ *         __u8  idiag_ext;
+ *         __u8  pad;
+ *         __u32 idiag_states;   // a bit for each enum of tcp_states.h
+ *         struct inet_diag_sockid id;
+ * };
+ */
+const inet_diag_req_v2 = struct("inet_diag_req_v2", {
+  sdiag_family: u8,
+  sdiag_protocol: u8,
+  idiag_ext: u8,
+  pad: padding(1),
+  idiag_states: u32,
+});
+
+/** A request for the sockets of a family and protocol in these states; or for one, by its id. */
+export function sockDiagRequest(
+  value: { family: number; protocol: number; states: number },
+  id: Uint8Array = new Uint8Array(SOCKET_ID_SIZE),
+): Uint8Array {
+  const { family, protocol, states } = value;
+  const head = inet_diag_req_v2.write({ sdiag_family: family, sdiag_protocol: protocol, idiag_states: states });
+  return Buffer.concat([head, id]);
+}
+
+/*
+ * struct inet_diag_msg {
+ *         __u8  idiag_family;
+ *         __u8  idiag_state;
+ *         __u8  idiag_timer;
+ *         __u8  idiag_retrans;
+ *         struct inet_diag_sockid id;
+ *         ...
+ * };
+ */
+const inet_diag_msg = struct("inet_diag_msg", {
+  idiag_family: u8,
+  idiag_state: u8,
+  idiag_timer: u8,
+  idiag_retrans: u8,
+});
+
+/** A socket as the kernel lists it. */
+export interface SockDiag {
+  readonly family: number;
+  readonly state: number;
+  /** To name the socket in a request. */
+  readonly id: Uint8Array;
+  /** In network byte order in the id. */
+  readonly remotePort: number;
+}
+
+/** Throws {@link MalformedMessageError}. */
+export function readSockDiag(payload: Uint8Array): SockDiag {
+  const { idiag_family, idiag_state } = inet_diag_msg.read(payload);
+  const id = bytes.read(payload.subarray(inet_diag_msg.size, inet_diag_msg.size + SOCKET_ID_SIZE));
+  const remotePort = ((id[2] ?? 0) << 8) | (id[3] ?? 0);
+  return { family: idiag_family, state: idiag_state, id, remotePort };
+}
