@@ -3,7 +3,7 @@ import type { Link } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { toInterface, uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
 import type { Move } from "../server/move.ts";
-import { serverLabels } from "../server/server.ts";
+import { serverLabels } from "../server/server-labels.ts";
 import type { LoadInput } from "./input.ts";
 
 /**

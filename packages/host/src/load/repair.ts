@@ -1,7 +1,7 @@
 import type { Netlink } from "@dp/netlink";
 import { openIfLoaded } from "../pins/open.ts";
+import { applyRemedies } from "../repair/apply-remedies.ts";
 import { inspect } from "../repair/inspect.ts";
-import { putRight } from "../repair/put-right.ts";
 import { View } from "../repair/view.ts";
 import { tidyRecords } from "../server/tidy-records.ts";
 import type { LoadOptions } from "./options.ts";
@@ -16,6 +16,6 @@ export function repairServers(host: Netlink, options: LoadOptions): Pick<LoadRes
   if (objects === undefined) return { repaired: [], remaining: [] };
   tidyRecords(objects, options);
   const look = () => inspect(new View(objects, host, options));
-  const { done, remaining } = putRight(look, { ...options, only: "repair" });
+  const { done, remaining } = applyRemedies(look, { ...options, only: "repair" });
   return { repaired: done.map(({ finding }) => finding), remaining };
 }

@@ -1,7 +1,7 @@
 import type { HostConfig } from "@dp/core";
 import { DatapathError, parseAddress, Prefix } from "@dp/sys";
 import { parseSubnet } from "../allocate/subnet.ts";
-import { serverLabels } from "../server/server.ts";
+import { serverLabels } from "../server/server-labels.ts";
 import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
 

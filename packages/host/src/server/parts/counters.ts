@@ -16,8 +16,8 @@ export const counters: ServerPart = {
     return record.forwards.flatMap(({ counter }) => {
       if (objects.counters.owner(counter) === record.id) return [];
       const what = `its counter ${counter} is not claimed: another server could get it`;
-      const cure = repairBy(() => objects.counters.claim(counter, record.id));
-      return serverProblem(record, { code: "missing-counter", severity: "error", what }, cure);
+      const remedy = repairBy(() => objects.counters.claim(counter, record.id));
+      return serverProblem(record, { code: "missing-counter", severity: "error", what }, remedy);
     });
   },
   orphans({ objects, records }) {
@@ -25,8 +25,8 @@ export const counters: ServerPart = {
     return objects.counters.all().flatMap(([counter, server]) => {
       if (used.get(counter) === server) return [];
       const what = `orphaned counter ${counter} of server ${server}`;
-      const cure = removeBy(() => objects.counters.release(counter));
-      return problem({ code: "orphaned-counter", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.counters.release(counter));
+      return problem({ code: "orphaned-counter", severity: "warning", what }, remedy);
     });
   },
 };

@@ -9,8 +9,8 @@ export const flows: ServerPart = {
     return [...objects.flows.ids()].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned flows of server ${id}`;
-      const cure = removeBy(() => objects.flows.delete(id));
-      return problem({ code: "orphaned-flows", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.flows.delete(id));
+      return problem({ code: "orphaned-flows", severity: "warning", what }, remedy);
     });
   },
 };

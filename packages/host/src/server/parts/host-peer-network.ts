@@ -23,8 +23,8 @@ export const hostPeerNetwork: ServerPart = {
     return addressPairs(record).flatMap(({ gateway }): Problem[] => {
       if (view.addressesOf(ifindex).some(({ address }) => address === gateway)) return [];
       const what = `${name} does not have the gateway's address ${gateway}`;
-      const cure = repairBy(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
-      return [serverProblem(record, { code: "missing-gateway-address", severity: "error", what }, cure)];
+      const remedy = repairBy(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
+      return [serverProblem(record, { code: "missing-gateway-address", severity: "error", what }, remedy)];
     });
   },
 };

@@ -14,7 +14,7 @@ export const mtu: ServerPart = {
       was === is
         ? "its record has another MTU than its uplinks"
         : `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
-    const cure = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
-    return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
+    const remedy = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
+    return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, remedy)];
   },
 };

@@ -9,15 +9,15 @@ export const players: ServerPart = {
   check({ objects, withPlayers }, record) {
     if (withPlayers.has(record.id)) return [];
     const what = "it has no table of players: its replies are dropped";
-    const cure = repairBy(() => objects.players.add(record.id));
-    return [serverProblem(record, { code: "missing-players", severity: "error", what }, cure)];
+    const remedy = repairBy(() => objects.players.add(record.id));
+    return [serverProblem(record, { code: "missing-players", severity: "error", what }, remedy)];
   },
   orphans({ objects, ids, withPlayers }) {
     return [...withPlayers].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned table of players of server ${id}`;
-      const cure = removeBy(() => objects.players.delete(id));
-      return problem({ code: "orphaned-players", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.players.delete(id));
+      return problem({ code: "orphaned-players", severity: "warning", what }, remedy);
     });
   },
 };

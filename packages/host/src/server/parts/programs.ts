@@ -57,11 +57,11 @@ function check(view: View, record: ServerRecord, program: HostInterfaceProgram):
   const attached = view.attachment(program, name);
   const isOn = attached?.ifindex === ifindex && attached.programId !== 0;
   if (isOn && attached.programId === objects.attachments.programId(program)) return [];
-  const cure = repairBy(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
+  const remedy = repairBy(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
   const [code, what] = isOn
     ? ["program-outdated", `${name} runs another dp_${program} than the loaded one`]
     : ["program-detached", `dp_${program} is not attached to ${name}: it was detached by another program`];
-  return [serverProblem(record, { code, severity: "error", what }, cure)];
+  return [serverProblem(record, { code, severity: "error", what }, remedy)];
 }
 
 function orphans({ objects, attachments, hostPeerNames }: View, program: InterfaceProgram): Problem[] {
@@ -69,7 +69,7 @@ function orphans({ objects, attachments, hostPeerNames }: View, program: Interfa
     const { iface, path } = attachment;
     if (attachment.program !== program || hostPeerNames.has(iface)) return [];
     const what = `orphaned pin ${path}: no server has the interface ${iface}`;
-    const cure = removeBy(() => objects.attachments.detach(program, iface));
-    return problem({ code: "orphaned-attachment", severity: "warning", what }, cure);
+    const remedy = removeBy(() => objects.attachments.detach(program, iface));
+    return problem({ code: "orphaned-attachment", severity: "warning", what }, remedy);
   });
 }

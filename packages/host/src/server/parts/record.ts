@@ -12,8 +12,8 @@ export const record: ServerPart = {
     const { groups } = objects.records;
     if (groups.find(server.group) !== undefined) return [];
     const what = `its group ${server.group} has no number`;
-    const cure = repairBy(() => groups.of(server.group));
-    return [serverProblem(server, { code: "missing-group-number", severity: "error", what }, cure)];
+    const remedy = repairBy(() => groups.of(server.group));
+    return [serverProblem(server, { code: "missing-group-number", severity: "error", what }, remedy)];
   },
 };
 

@@ -21,7 +21,7 @@ export const reservedPorts: ServerPart = {
     if (missing.length === 0) return [];
     const ports = missing.length === 1 ? `port ${missing[0]}` : `ports ${missing[0]} and ${missing.length - 1} more`;
     const what = `its ${ports} not in net.ipv4.ip_local_reserved_ports: a connection of the host could take it`;
-    const cure = repairBy(() => reservePorts(objects, missing));
-    return [serverProblem(record, { code: "port-not-reserved", severity: "warning", what }, cure)];
+    const remedy = repairBy(() => reservePorts(objects, missing));
+    return [serverProblem(record, { code: "port-not-reserved", severity: "warning", what }, remedy)];
   },
 };

@@ -26,16 +26,16 @@ export const serverEntry: ServerPart = {
     const code = found === undefined ? "missing-server-entry" : "wrong-server-entry";
     const what =
       found === undefined ? "its dp_servers entry is missing" : "its dp_servers entry does not match the record";
-    const cure = repairBy(() => objects.servers.set(ifindex, wanted));
-    return [serverProblem(record, { code, severity: "error", what }, cure)];
+    const remedy = repairBy(() => objects.servers.set(ifindex, wanted));
+    return [serverProblem(record, { code, severity: "error", what }, remedy)];
   },
   orphans({ objects, records }) {
     const hostPeers = new Set(records.map(({ hostPeer }) => hostPeer.ifindex));
     return objects.servers.all().flatMap(([ifindex, { id }]) => {
       if (hostPeers.has(ifindex)) return [];
       const what = `orphaned dp_servers entry of server ${id} for interface ${ifindex}`;
-      const cure = removeBy(() => objects.servers.delete(ifindex));
-      return problem({ code: "orphaned-server-entry", severity: "error", what }, cure);
+      const remedy = removeBy(() => objects.servers.delete(ifindex));
+      return problem({ code: "orphaned-server-entry", severity: "error", what }, remedy);
     });
   },
 };
