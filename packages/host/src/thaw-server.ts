@@ -19,8 +19,8 @@ export interface ThawedServer extends Server {
 }
 
 /**
- * Allows connections of players and of the container again: the reverse of `freezeServer`, also of a freeze that did not
- * finish. A server that is not frozen stays as it is.
+ * Allows connections of players and of the container again: the reverse of `freezeServer`, also of a freeze that did
+ * not finish. A server that is not frozen stays as it is.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when the container is gone
  */

@@ -2,7 +2,7 @@ import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 
-/** Which server has a container address. */
+/** The dp_containers entries: the server of each container address. */
 export const containerEntry: ServerPart = {
   name: "container entry",
   add({ objects, record }) {

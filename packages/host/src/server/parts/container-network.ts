@@ -10,8 +10,9 @@ import type { ServerPart } from "./part.ts";
 import { interfaceOf } from "./programs.ts";
 
 /**
- * What the container has on the container peer: no IPv6, its addresses and a default route through the gateway. It goes
- * with the interface.
+ * The network of the container peer: no IPv6, the container's addresses and a default route through the gateway. The
+ * kernel removes it with the interface. The check covers all that only a look into the container shows: also the
+ * programs and the MAC of the container peer.
  */
 export const containerNetwork: ServerPart = {
   name: "container network",
@@ -95,8 +96,8 @@ function inspect(
   }
   const routes = inside.routes({ ifindex, family: "inet" });
   for (const pair of addressPairs(record)) {
-    const leads = routes.some(({ destination, gateway }) => destination === "default" && gateway === pair.gateway);
-    if (leads && routes.some(({ destination }) => destination === `${pair.gateway}/32`)) continue;
+    const hasDefault = routes.some(({ destination, gateway }) => destination === "default" && gateway === pair.gateway);
+    if (hasDefault && routes.some(({ destination }) => destination === `${pair.gateway}/32`)) continue;
     report("missing-container-route", `the container has no default route through ${pair.gateway}`, (within) =>
       addRoutes(within, ifindex, pair),
     );
@@ -104,7 +105,7 @@ function inspect(
   return found;
 }
 
-/** The codes of what only a look into the container shows. */
+/** The codes of findings that need a look into the container. */
 const INSIDE = /^(container|namespace|missing-container-(address|route)|wrong-container-peer)/;
 
 /** Whether a finding needs a look into the container. */

@@ -1,7 +1,7 @@
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The traffic counters of the forwards: each forward has one of its own. */
+/** The traffic counters: one for each forward. */
 export const counters: ServerPart = {
   name: "counters",
   add({ objects, record }) {

@@ -1,7 +1,7 @@
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** Packets of the container that were dropped, by reason. Without an entry they count as the host's. */
+/** The drop counts of the container. Without an entry, its drops are counted with those of no server. */
 export const dropCounts: ServerPart = {
   name: "drop counts",
   add: ({ objects, record }) => objects.drops.add(record.id),

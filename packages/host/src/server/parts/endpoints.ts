@@ -4,8 +4,8 @@ import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem
 import type { ServerPart } from "./part.ts";
 
 /**
- * The public endpoints. The record claims them, closed; players reach the server while they are open. Those of a frozen
- * server are closed.
+ * The public endpoints. The part `record` creates their entries, closed; this part opens them, so that players reach
+ * the server. The endpoints of a frozen server are closed.
  */
 export const endpoints: ServerPart = {
   name: "open endpoints",

@@ -1,7 +1,7 @@
 import { removeBy, problem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** What the container opened. Programs make flows; here they only end. */
+/** The flows of the container. Programs create them; this part only removes them. */
 export const flows: ServerPart = {
   name: "flows",
   remove: ({ objects, record }) => objects.flows.delete(record.id),

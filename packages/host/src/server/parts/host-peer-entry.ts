@@ -1,7 +1,10 @@
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** Where packets for the server are sent. The kernel removes the entry with the interface. */
+/**
+ * The dp_host_peers entry: the interface that players' packets are redirected to. The kernel removes it with the
+ * interface.
+ */
 export const hostPeerEntry: ServerPart = {
   name: "host peer entry",
   add: ({ objects, record }) => objects.hostPeers.set(record.id, record.hostPeer.ifindex),

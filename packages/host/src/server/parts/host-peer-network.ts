@@ -4,8 +4,8 @@ import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
- * What the host's stack has for the host peer: the gateway's address, and sysctls that restrict what reaches the host
- * without passing the programs. They go with the interface.
+ * The network of the host peer: the gateway's address, and sysctls that restrict packets which skip the programs. The
+ * kernel removes them with the interface.
  */
 export const hostPeerNetwork: ServerPart = {
   name: "host peer address",

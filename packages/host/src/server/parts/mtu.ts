@@ -2,7 +2,7 @@ import { outdatedMtu, setMtu } from "../../interfaces/server-mtu.ts";
 import { repairBy, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The MTU of both peers follows the uplinks' unless the server was added with one of its own. */
+/** The MTU of both peers: that of the uplinks, unless the server was added with an MTU. */
 export const mtu: ServerPart = {
   name: "MTU",
   check(view, record) {

@@ -1,7 +1,7 @@
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The server's table of players. A new one is empty: a successor with this id knows no player of its predecessor. */
+/** The server's player table. A new table is empty, also when an earlier server had the same id. */
 export const players: ServerPart = {
   name: "players",
   add: ({ objects, record }) => objects.players.add(record.id),

@@ -11,8 +11,8 @@ import { isStillUp } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
 /**
- * The programs on the host peer, as the program table has them. An interface that could not be deleted keeps its
- * programs; those of one that is gone went with it, and their pins are removed here.
+ * The programs on the host peer, from the program table. If the interface could not be deleted, it keeps its programs.
+ * If it was deleted, the kernel has detached them, and only their pins are removed.
  */
 export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").map((row): ServerPart => {
   const name = row.name as HostInterfaceProgram;
@@ -42,7 +42,7 @@ export const containerPeerPrograms: readonly ServerPart[] = programsAt("containe
   };
 });
 
-/** A recorded peer, as a place for programs. */
+/** A recorded peer as a target for attaching programs. */
 export function interfaceOf({ ifindex, name }: ServerRecord["hostPeer"]): { index: number; name: string } {
   return { index: ifindex, name };
 }

@@ -8,7 +8,9 @@ import { inspectStrayInterfaces } from "../../repair/stray-interfaces.ts";
 import { hasHostPeerEntry, isAsCreated } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
-/** Both peers, created down. Their indexes are recorded at once, so that the next command finds the pair after a kill. */
+/**
+ * Both peers, created down. Their indexes are recorded at once, so that the next command finds the pair after a kill.
+ */
 export const vethPair: ServerPart = {
   name: "veth pair",
   add(addition) {
@@ -54,7 +56,9 @@ function checkHostPeer(host: Netlink, record: ServerRecord, link: Link): Problem
   return found;
 }
 
-/** Kernels before 6.2 rename only an interface that is down. The parts after this one restore what it loses when down. */
+/**
+ * Kernels before 6.2 rename only an interface that is down. The parts after this one restore what it loses when down.
+ */
 function rename(host: Netlink, { index }: Link, name: string): void {
   try {
     host.setLink(index, { name });
