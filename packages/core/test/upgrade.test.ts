@@ -778,10 +778,10 @@ describe("pins that were removed", () => {
       rmSync(bpffs.join("progs", "dp_snat"));
       using objects = previous();
       expect(pins()).toEqual(before);
-      expect(objects.missing()).toEqual([]);
+      expect(objects.missingPins()).toEqual([]);
       rmSync(bpffs.join("progs", "dp_arp"));
       using another = previous();
-      expect(another.missing()).toEqual([bpffs.join("progs", "dp_arp")]);
+      expect(another.missingPins()).toEqual([bpffs.join("progs", "dp_arp")]);
     });
   });
 
@@ -791,7 +791,7 @@ describe("pins that were removed", () => {
       for (const path of bpffs.list()) if (path !== "progs/dp_dnat_dp0") rmSync(bpffs.join(path));
       using objects = withNetns(namespace.fd, load);
       expect(contents(objects)).toMatchObject(FILLED);
-      expect(objects.missing()).toEqual([]);
+      expect(objects.missingPins()).toEqual([]);
     });
   });
 });

@@ -46,7 +46,7 @@ export interface FrozenServer extends Server {
  * frozen: freezing again finishes it, thawing undoes it.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel without bpf_sock_destroy (before
- *   6.5); `BAD_USAGE` for a folder that is not a cgroup; `FAILED` when the container is gone, or its cgroup is not known
+ *   6.5); `BAD_USAGE` for a folder that is not a cgroup; `FAILED` when the container is gone or its cgroup is unknown
  */
 export async function freezeServer(selector: ServerSelector, options: FreezeServerOptions = {}): Promise<FrozenServer> {
   const op = `freeze ${describeSelector(selector)}`;
