@@ -8,8 +8,8 @@ import type { LoadOptions } from "./options.ts";
 import type { LoadResult } from "./result.ts";
 
 /**
- * Last stage: gives present servers what they lack besides programs: routes, addresses, entries that were lost. What
- * is to be removed is left to `repair`.
+ * Last stage: restores other missing parts of servers: routes, addresses, map entries. It removes nothing: `dp repair`
+ * does.
  */
 export function repairServers(host: Netlink, options: LoadOptions): Pick<LoadResult, "repaired" | "remaining"> {
   using objects = openIfLoaded(options);
