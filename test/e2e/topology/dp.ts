@@ -72,7 +72,10 @@ export class Dp {
     return this.host.run(["env", ...more, this.#executable, ...args], { env: { DP_PIN_ROOT: this.pinRoot } });
   }
 
-  /** Runs it; it must succeed and print nothing on standard error, except the warning of every load on a kernel before 6.4. */
+  /**
+   * Runs it; it must succeed and print nothing on standard error, except the warning of every load on a kernel before
+   * 6.4.
+   */
   async must(...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(...args);
     if (code !== 0 || stderr.replace(NO_GUARD, "") !== "") {
