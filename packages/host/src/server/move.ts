@@ -18,7 +18,7 @@ export interface Move {
 }
 
 /**
- * Gives the forwards of a server other public addresses or uplinks. The change note is first and the record second, so
+ * Gives the forwards of a server other public addresses, uplinks or counters. The change note is first and the record second, so
  * that the next command finishes what a killed one left.
  *
  * @throws DatapathError `CONFLICT` when another server has one of the endpoints

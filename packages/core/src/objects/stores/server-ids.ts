@@ -1,4 +1,4 @@
-import { DatapathError } from "@dp/sys";
+import { DatapathError, sleepSync } from "@dp/sys";
 import type { Drops } from "./drops.ts";
 import type { Flows } from "./flows.ts";
 import type { HostPeers } from "./host-peers.ts";
@@ -42,12 +42,27 @@ export class ServerIds {
   }
 
   /**
-   * The lowest free id. It is taken once its server is noted as being changed: {@link Changes.begin}. Throws
-   * `DatapathError` FAILED when none is free.
+   * The lowest free id. It is taken once its server is noted as being changed: {@link Changes.begin}. When none is free,
+   * it waits for the grace period that ends next: up to two seconds. Throws `DatapathError` FAILED when no id is free
+   * then.
    */
   lowestFree(): number {
-    const { records } = this.#stores;
     this.release();
+    let id = this.#firstFree();
+    if (id === undefined && this.#waitForRelease()) id = this.#firstFree();
+    if (id !== undefined) return id;
+    throw new DatapathError(
+      "FAILED",
+      "choose an id for the server",
+      `all ${this.#stores.records.maxServers} ids are taken`,
+      {
+        hint: "load again with room for more: maxServers, dp load --max-servers N",
+      },
+    );
+  }
+
+  #firstFree(): number | undefined {
+    const { records } = this.#stores;
     const { id: from } = records.freeFrom();
     let known = from;
     for (let id = from; id <= records.maxServers; id++) {
@@ -59,9 +74,19 @@ export class ServerIds {
       if (known !== from) records.setFreeFrom({ id: known });
       return id;
     }
-    throw new DatapathError("FAILED", "choose an id for the server", `all ${records.maxServers} ids are taken`, {
-      hint: "load again with room for more: maxServers, dp load --max-servers N",
-    });
+    return undefined;
+  }
+
+  /** Waits until the next grace period ends, and ends it. False when no id is free after that. */
+  #waitForRelease(): boolean {
+    const ends = this.#stores.records.changes
+      .all()
+      .filter(({ id, kind }) => kind === "removed" && !this.#isCarried(id))
+      .map(({ since }) => since.getTime() + GRACE_MS);
+    if (ends.length === 0) return false;
+    // No longer than the grace period: the clock may have been set back.
+    sleepSync(Math.min(Math.max(Math.min(...ends) - Date.now(), 0), GRACE_MS));
+    return this.release().length > 0;
   }
 
   /** Ends the grace period of removed servers whose ids no map carries any more. Returns the ids that are free now. */
