@@ -18,8 +18,8 @@ export interface Move {
 }
 
 /**
- * Gives the forwards of a server other public addresses or uplinks. Writes the change note first and the record second,
- * so that the next command can finish the change after a kill.
+ * Gives the forwards of a server other public addresses, uplinks or counters. Writes the change note first and the
+ * record second, so that the next command can finish the change after a kill.
  *
  * @throws DatapathError `CONFLICT` when another server has one of the endpoints
  */

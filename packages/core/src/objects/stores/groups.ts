@@ -1,6 +1,6 @@
 import type { DpName } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import type { BpfMap } from "../../libbpf/map.ts";
+import { type BpfMap, MapFullError } from "../../libbpf/map.ts";
 
 /** No group: such a server reaches no other. */
 const NO_GROUP = 0;
@@ -12,9 +12,12 @@ const NO_GROUP = 0;
  */
 export class Groups {
   readonly #names: BpfMap<number, DpName>;
+  readonly #used: () => ReadonlySet<string>;
 
-  constructor(names: BpfMap<number, DpName>) {
+  /** @param used the names of the groups that servers are in */
+  constructor(names: BpfMap<number, DpName>, used: () => ReadonlySet<string>) {
     this.#names = names;
+    this.#used = used;
   }
 
   /** The number a group has; undefined for one that has none yet. "" is no group. */
@@ -25,8 +28,20 @@ export class Groups {
 
   /** The number of a group, which it gets now if it has none. "" is no group. */
   of(name: string): number {
+    const found = this.find(name);
+    if (found !== undefined) return found;
+    try {
+      return this.#add(name);
+    } catch (error) {
+      if (!(error instanceof MapFullError)) throw error;
+      this.forgetUnused();
+      return this.#add(name);
+    }
+  }
+
+  #add(name: string): number {
     const id = this.#slotOf(name);
-    if (id !== NO_GROUP && this.#names.get(id) === undefined) this.#names.set(id, { text: name }, "create");
+    this.#names.set(id, { text: name }, "create");
     return id;
   }
 
@@ -43,11 +58,11 @@ export class Groups {
   }
 
   /**
-   * Deletes groups without servers. A group whose next slot is used stays: the search for the name there begins here.
-   *
-   * @param used their names
+   * Deletes groups without servers, which removing a server leaves. A group whose next slot is used stays: the search
+   * for the name there begins here.
    */
-  keepOnly(used: ReadonlySet<string>): void {
+  forgetUnused(): void {
+    const used = this.#used();
     const unused = [...this.#names].filter(([, { text }]) => !used.has(text)).map(([id]) => id);
     for (const id of unused) if (this.#names.get(nextSlot(id)) === undefined) this.#names.delete(id);
   }

@@ -52,7 +52,7 @@ export class Records {
     this.#namespaces = maps.namespaces;
     this.#free = maps.free;
     this.#endpoints = endpoints;
-    this.groups = new Groups(maps.groups);
+    this.groups = new Groups(maps.groups, () => new Set(this.all().map(({ group }) => group)));
     this.changes = new Changes(maps.changes);
   }
 
@@ -184,7 +184,7 @@ export class Records {
       ({ cookie }) => `${cookie}`,
     );
     this.#reindexEndpoints(records);
-    this.groups.keepOnly(new Set(records.map(({ group }) => group)));
+    this.groups.forgetUnused();
   }
 
   #reindexEndpoints(records: readonly ServerRecord[]): void {

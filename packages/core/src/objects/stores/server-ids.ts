@@ -1,4 +1,4 @@
-import { DatapathError } from "@dp/sys";
+import { DatapathError, sleepSync } from "@dp/sys";
 import { MORE_ROOM } from "../upgrade/map-sizes.ts";
 import type { Drops } from "./drops.ts";
 import type { Flows } from "./flows.ts";
@@ -43,12 +43,26 @@ export class ServerIds {
   }
 
   /**
-   * The lowest free id. It is taken when a change of its server begins: {@link Changes.begin}. Throws
-   * `DatapathError` FAILED when none is free.
+   * The lowest free id. It is taken when a change of its server begins: {@link Changes.begin}. When none is free, it
+   * waits for the end of the next grace period, up to two seconds. Throws `DatapathError` FAILED when no id is free then.
    */
   lowestFree(): number {
-    const { records } = this.#stores;
     this.release();
+    let id = this.#firstFree();
+    if (id === undefined && this.#waitForRelease()) id = this.#firstFree();
+    if (id !== undefined) return id;
+    throw new DatapathError(
+      "FAILED",
+      "choose an id for the server",
+      `all ${this.#stores.records.maxServers} ids are taken`,
+      {
+        hint: MORE_ROOM,
+      },
+    );
+  }
+
+  #firstFree(): number | undefined {
+    const { records } = this.#stores;
     const { id: from } = records.freeFrom();
     let known = from;
     for (let id = from; id <= records.maxServers; id++) {
@@ -60,9 +74,19 @@ export class ServerIds {
       if (known !== from) records.setFreeFrom({ id: known });
       return id;
     }
-    throw new DatapathError("FAILED", "choose an id for the server", `all ${records.maxServers} ids are taken`, {
-      hint: MORE_ROOM,
-    });
+    return undefined;
+  }
+
+  /** Waits until the next grace period ends, and ends it. False when no id is free after that. */
+  #waitForRelease(): boolean {
+    const ends = this.#stores.records.changes
+      .all()
+      .filter(({ id, kind }) => kind === "removed" && !this.#isInUse(id))
+      .map(({ since }) => since.getTime() + GRACE_MS);
+    if (ends.length === 0) return false;
+    // No longer than the grace period: the clock may have been set back.
+    sleepSync(Math.min(Math.max(Math.min(...ends) - Date.now(), 0), GRACE_MS));
+    return this.release().length > 0;
   }
 
   /** Frees the ids of removed servers whose grace period is over and that no map has. Returns these ids. */
