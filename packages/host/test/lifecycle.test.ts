@@ -501,7 +501,7 @@ describe("bad input changes nothing", () => {
       ["BAD_USAGE", { address: "198.51.100.7" }, "is on notup, which is not an uplink"],
       ["BAD_USAGE", { containerPort: 0 }, "the container port"],
       ["BAD_USAGE", { mtu: 67 }, "the MTU"],
-      ["BAD_USAGE", { ifname: "a/b" }, "no name for an interface"],
+      ["BAD_USAGE", { ifname: "a/b" }, "not a name for an interface"],
       ["CONFLICT", { ifname: "lo" }, "already has an interface lo"],
       ["BAD_USAGE", { name: "25600" }, "is a number"],
       ["BAD_USAGE", { owner: "me" }, "is not cli, file:NAME or cni:NETWORK"],
