@@ -188,7 +188,7 @@ describe("a record", () => {
   test("with two forwards to one container port is refused, and leaves no trace", () => {
     const forwards = [FORWARD, { ...FORWARD, port: 25571 }];
     const error = thrown(DatapathError, () => records.set(server(1, { forwards })));
-    expect(error).toMatchObject({ code: "BAD_USAGE", op: "keep the record of server server 1 (id 1)" });
+    expect(error).toMatchObject({ code: "BAD_USAGE", op: "store the record of server server 1 (id 1)" });
     expect(error.reason).toContain("lead to the same container port");
     expect([records.all(), names(), ports()]).toEqual([[], [], []]);
   });

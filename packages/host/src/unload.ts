@@ -9,7 +9,8 @@ import { requirePrivileges } from "./kernel/privileges.ts";
 import { expedite, withLock } from "./pins/lock.ts";
 import { openPreviousLoad } from "./pins/open.ts";
 import { recoverServers } from "./server/recover.ts";
-import { type Server, serverLabels } from "./server/server.ts";
+import { serverLabels } from "./server/server-labels.ts";
+import type { Server } from "./server/server.ts";
 
 export interface UnloadOptions extends HostOptions {
   /** Remove the servers there are, instead of refusing. Default false. */

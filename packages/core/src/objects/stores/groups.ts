@@ -6,9 +6,9 @@ import { type BpfMap, MapFullError } from "../../libbpf/map.ts";
 const NO_GROUP = 0;
 
 /**
- * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the
- * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up. What the
- * kernel refuses throws `SyscallError`, a full map `MapFullError`.
+ * The numbers of groups, which the programs compare (dp_groups). It is a hash table with open addressing: a name's
+ * number is its hash, or the next free number. So no two names share a number, and finding one usually takes one
+ * look-up. An error of the kernel throws `SyscallError`, a full map `MapFullError`.
  */
 export class Groups {
   readonly #names: BpfMap<number, DpName>;
@@ -45,7 +45,7 @@ export class Groups {
     return id;
   }
 
-  /** The slot that holds a name, or the free one that is to. */
+  /** The slot that has a name, or the free slot for it. */
   #slotOf(name: string): number {
     if (name === "") return NO_GROUP;
     let id = firstSlot(name);
@@ -58,8 +58,8 @@ export class Groups {
   }
 
   /**
-   * Forgets groups no server is in: removing a server leaves its group. One whose next slot is taken stays: a name
-   * behind it would no longer be found.
+   * Deletes groups without servers, which removing a server leaves. A group whose next slot is used stays: the search
+   * for the name there begins here.
    */
   forgetUnused(): void {
     const used = this.#used();

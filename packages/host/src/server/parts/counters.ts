@@ -3,7 +3,7 @@ import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem
 import { moveServer } from "../move.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The traffic counters of the forwards: each forward has one of its own. */
+/** The traffic counters: one for each forward. */
 export const counters: ServerPart = {
   name: "counters",
   add({ objects, record }) {
@@ -20,16 +20,16 @@ export const counters: ServerPart = {
     const numbers = lost.map(({ counter }) => counter).join(", ");
     const subject = lost.length === 1 ? `its counter ${numbers} is` : `its counters ${numbers} are`;
     const what = `${subject} not claimed: another server could get ${lost.length === 1 ? "it" : "them"}`;
-    const cure = repairBy(() => reclaim(objects, record));
-    return [serverProblem(record, { code: "missing-counter", severity: "error", what }, cure)];
+    const remedy = repairBy(() => reclaim(objects, record));
+    return [serverProblem(record, { code: "missing-counter", severity: "error", what }, remedy)];
   },
   orphans({ objects, records }) {
     const used = new Map(records.flatMap(({ id, forwards }) => forwards.map(({ counter }) => [counter, id] as const)));
     return objects.counters.all().flatMap(([counter, server]) => {
       if (used.get(counter) === server) return [];
       const what = `orphaned counter ${counter} of server ${server}`;
-      const cure = removeBy(() => objects.counters.release(counter));
-      return problem({ code: "orphaned-counter", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.counters.release(counter));
+      return problem({ code: "orphaned-counter", severity: "warning", what }, remedy);
     });
   },
 };
