@@ -44,7 +44,8 @@ export class ServerIds {
 
   /**
    * The lowest free id. It is taken when a change of its server begins: {@link Changes.begin}. When none is free, it
-   * waits for the end of the next grace period, up to two seconds. Throws `DatapathError` FAILED when no id is free then.
+   * waits for the end of the next grace period, up to two seconds. Throws `DatapathError` FAILED when no id is free
+   * then.
    */
   lowestFree(): number {
     this.release();
