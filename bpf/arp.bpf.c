@@ -17,7 +17,7 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Every host peer has this MAC (HOST_PEER_MAC in TypeScript): a container sees only its own host peer. */
+/* All host peers have the same MAC (HOST_PEER_MAC in TypeScript): a container sees only its own host peer. */
 static const __u8 host_peer_mac[ETH_ALEN] = { 0x7e, 0x90, 0xc4, 0xed, 0xdf, 0xd0 };
 
 #define ARP_HARDWARE_ETHERNET 1

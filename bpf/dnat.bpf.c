@@ -5,29 +5,29 @@
  * directly (bpf_redirect_peer).
  *
  *  1. not addressed to this host's MAC                              next
- *  2. tagged for a VLAN (it comes again on the VLAN's interface)    next
- *  3. not IPv4, or a header that contradicts itself                 next
- *  4. ICMP error that quotes what a server sent to a player, is
- *     for that public address, and not from a source of rule 9:
- *     translated, and what it quotes                            redirect
+ *  2. tagged for a VLAN (the VLAN's interface receives it again)    next
+ *  3. not IPv4, or a malformed header                               next
+ *  4. ICMP error to a public address that quotes a packet from this
+ *     address to a player, and whose source is possible (rule 9):
+ *     translated, with the quoted packet                        redirect
  *  5. not TCP                                                       next
- *  6. later fragment: of a packet that rule 11 sent on              redirect
- *                     of any other                                  next
+ *  6. later fragment: its first fragment was redirected             redirect
+ *                     otherwise                                     next
  *  7. no whole TCP header (truncated, or a tiny first fragment)     next
- *  8. no endpoint at (protocol, destination address and port), or
- *     it is closed, or the server's host peer is gone               next
- *  9. a source that no packet from an uplink can have: 0.0.0.0/8,
- *     127.0.0.0/8, from 224.0.0.0 up, of host peers, containers
- *     and the host                                                  next
- *     not from a player: opens no connection, is not the ACK or
- *     the RST of a handshake (lib/handshake.h)                      next
- * 10. first fragment of a packet that contradicts another, or too
- *     many of that server in a second (lib/player_fragment.h)       next
- * 11. translated                                                    redirect
+ *  8. no dp_endpoints entry for (protocol, destination address and
+ *     port), a closed one, or the server's host peer is gone        next
+ *  9. an impossible source: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0 and
+ *     above, or an address of a host peer, a container or the host  next
+ *     not from a player, and neither a SYN nor the ACK or the RST
+ *     of a handshake (lib/handshake.h)                              next
+ * 10. first fragment with the id of another packet, or one more
+ *     than its server may have in a second
+ *     (lib/player_fragment.h)                                       next
+ * 11. any other: translated                                         redirect
  *
- * It drops nothing: what matches no server or no player is the host's own. The
- * host's stack resets a TCP segment of a connection that it does not know: so a
- * player whom the server's table has forgotten learns it at once.
+ * It drops nothing: packets that match no server or no player are for the host.
+ * The host's stack answers a TCP segment of an unknown connection with a reset. So
+ * the connection of a player that is no longer in the server's table ends at once.
  */
 #include <linux/if_packet.h>
 
@@ -51,8 +51,8 @@ struct destination {
 };
 
 /* Rule 8. */
-static __always_inline bool find(const struct dp_packet *packet, __u8 protocol, __be16 port,
-				 struct destination *destination)
+static __always_inline bool find_destination(const struct dp_packet *packet, __u8 protocol,
+					     __be16 port, struct destination *destination)
 {
 	struct dp_endpoint_key key DP_KEY;
 	struct dp_endpoint *endpoint;
@@ -67,7 +67,7 @@ static __always_inline bool find(const struct dp_packet *packet, __u8 protocol, 
 	return destination->host_peer;
 }
 
-/* The packet has the container's address and port by now. */
+/* For a packet that is translated. */
 static __always_inline int deliver(struct __sk_buff *skb, const struct destination *destination)
 {
 	dp_count_in(destination->endpoint->counter, skb);
@@ -85,7 +85,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 
 	if (!dp_parse_icmp_error(skb, &packet, &quoted) || quoted.protocol != IPPROTO_TCP ||
 	    !dp_addr_equal(&packet.dst, &quoted.src) ||
-	    !find(&packet, quoted.protocol, quoted.ports.source, &destination))
+	    !find_destination(&packet, quoted.protocol, quoted.ports.source, &destination))
 		return DP_NEXT;
 	endpoint = destination.endpoint;
 	config = dp_config_entry();
@@ -100,7 +100,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	return deliver(skb, &destination);
 }
 
-/* Rule 6. The TCP checksum is in the first fragment, where it was updated for all of them. */
+/* Rule 6. Only the first fragment has the TCP checksum, and rule 9 has updated it. */
 static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packet *packet)
 {
 	struct dp_fragment_key key = dp_fragment_key_of(packet);
@@ -109,7 +109,7 @@ static __always_inline int later_fragment(struct __sk_buff *skb, struct dp_packe
 
 	first = bpf_map_lookup_elem(&dp_fragments, &key);
 	if (!first || !first->server || bpf_ktime_get_ns() - first->at >= dp_fragment_ns ||
-	    !find(packet, packet->protocol, first->port, &destination) ||
+	    !find_destination(packet, packet->protocol, first->port, &destination) ||
 	    destination.endpoint->server != first->server)
 		return DP_NEXT;
 
@@ -128,7 +128,7 @@ static __always_inline bool is_admitted(const struct dp_packet *packet,
 	       dp_admit(config, endpoint->server, packet, endpoint->port);
 }
 
-/* Rule 10. The host's own are remembered, too: their later fragments follow no other first fragment. */
+/* Rule 10. Also stores first fragments for the host: their later fragments must not match an old entry. */
 static __always_inline bool first_fragment(const struct dp_packet *packet, __u32 server)
 {
 	struct dp_fragment_key key = dp_fragment_key_of(packet);
@@ -158,7 +158,7 @@ int dp_dnat(struct __sk_buff *skb)
 	if (dp_parse_transport(&packet))
 		return DP_NEXT;
 
-	found = find(&packet, packet.protocol, packet.ports.dest, &destination) &&
+	found = find_destination(&packet, packet.protocol, packet.ports.dest, &destination) &&
 		is_admitted(&packet, destination.endpoint);
 	if (packet.is_first_fragment &&
 	    !first_fragment(&packet, found ? destination.endpoint->server : 0))
@@ -174,7 +174,7 @@ int dp_dnat(struct __sk_buff *skb)
 	return deliver(skb, &destination);
 }
 
-/* Never attached: the loader runs it after it has made new player tables on a host with servers. */
+/* Never attached: the loader runs it after it has replaced the player tables of servers with empty ones. */
 SEC("tc")
 int dp_start_players(struct __sk_buff *skb __attribute__((unused)))
 {

@@ -10,13 +10,12 @@
  *  1. the socket is in another network namespace           allow
  *  2. anything else                                        refuse: EPERM
  *
- * dp_destroy_tcp, dp_destroy_udp: iterators over the TCP and UDP sockets of one
- * network namespace: the one that the iterator's file was made in.
+ * dp_destroy_tcp, dp_destroy_udp: iterators over the TCP and UDP sockets of the
+ * network namespace in which the iterator's file was opened.
  *
  *  1. TCP: a listener                                      leave
- *  2. TCP: TIME_WAIT, and a request that a listener has not
- *     answered to the end (no process has them); a socket
- *     that was closed meanwhile                            leave
+ *  2. TCP: TIME_WAIT, or a handshake that is not complete
+ *     (no process has such a socket); a closed socket      leave
  *  3. UDP: not connected                                   leave
  *  4. to another address than dp_remote, if that is set     leave
  *  5. anything else                                        destroy: ECONNABORTED,
@@ -33,7 +32,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define REFUSE 0
 #define ALLOW 1
 
-/* The network namespace whose connections are refused; 0: any in the cgroup. */
+/* Cookie of the network namespace whose connections are refused; 0: of all namespaces in the cgroup. */
 const volatile __u64 dp_netns_cookie = 0;
 
 static __always_inline int connect_verdict(struct bpf_sock_addr *ctx)
@@ -81,7 +80,7 @@ static __always_inline void count(int result)
 {
 	if (result == 0)
 		__sync_fetch_and_add(&dp_sock_counts.destroyed, 1);
-	else if (result != -ENOENT) /* closed meanwhile */
+	else if (result != -ENOENT) /* the socket was closed in the meantime */
 		__sync_fetch_and_add(&dp_sock_counts.refused, 1);
 }
 
@@ -109,7 +108,7 @@ int dp_destroy_udp(struct bpf_iter__udp *ctx)
 {
 	struct sock_common *sk = (struct sock_common *)ctx->udp_sk;
 
-	/* A connected UDP socket has TCP's state for it. */
+	/* The kernel gives a connected UDP socket this TCP state. */
 	if (!sk || sk->skc_state != BPF_TCP_ESTABLISHED || !is_meant(sk))
 		return 0;
 	count(bpf_sock_destroy(sk));

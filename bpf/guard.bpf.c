@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * dp_guard: netfilter, prerouting of IPv4 and of IPv6 in the host's network
- * namespace, before everything else there. A packet of a container that did not
- * pass dp_snat goes no further.
+ * namespace, before all other rules there. Drops packets of containers that did
+ * not pass dp_snat.
  *
  *  1. dp_snat let it through                             accept
  *  2. from an interface that is no host peer             accept
  *  3. anything else                                      drop BYPASS
  *
- * The kernel has packets that traffic control does not look at twice
- * (tc_skip_classify): those that come out of an ifb device. The mark stays on
- * them when they cross a veth pair into another network namespace, so that the
- * programs on the host peer never see them. A process that may administer a
- * container's network can make an ifb device.
+ * Such packets exist because of ifb devices. An ifb device marks the packets that
+ * it sends (tc_skip_classify), and traffic control skips marked packets. The mark
+ * stays on a packet that crosses a veth pair into another network namespace, so
+ * the programs on the host peer do not run for it. A process that may administer
+ * a container's network can create an ifb device.
  */
 #include "lib/drop.h"
 #include "lib/kernel.h"

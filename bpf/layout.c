@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Never loaded: compiled for its BTF alone, from which the TypeScript layouts
- * are generated. BTF keeps a type only when a map, a function or a variable
- * has it. The maps hold the enums below as plain integers.
+ * are generated. BTF has a type only when a map, a function or a variable uses
+ * it. Maps store enums as integers, so the functions below use the enums.
  */
 #include "maps/proxy_budgets.h"
 #include "maps/control.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the proxy's sockets have to do with flows.
+ * The programs on the sockets of the proxy's cgroup.
  *
  * dp_getsockopt: cgroup/getsockopt. SO_ORIGINAL_DST of a redirected connection.
  *
@@ -10,13 +10,14 @@
  *  2. not accepted from a container: see accepted()           the kernel's answer
  *  3. anything else                                           the original destination
  *
- * dp_sockops: sockops. A flow is established while the proxy's socket lives.
+ * dp_sockops: sockops. A flow is established while the proxy's socket exists.
  *
- *  1. a connection was accepted, of a flow                    established
- *  2. it was closed                                           expires
+ *  1. the proxy accepted the connection of a flow             established
+ *  2. the proxy closed it                                     expires
  *
- * The cgroup may hold containers too, which make any address and listener they
- * like in their own namespaces: only the host's sockets are the proxy's.
+ * Containers may be in the same cgroup, and can use any address and listener in
+ * their own namespaces. So only sockets of the host's namespace count as the
+ * proxy's.
  */
 #include "lib/flow.h"
 #include "lib/kernel.h"
@@ -24,7 +25,7 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Cookie of the network namespace of host peers and proxy. The loader sets its own. */
+/* Cookie of the network namespace of the host peers and the proxy. The loader sets it: its own namespace. */
 const volatile __u64 dp_host_netns = 0;
 
 #define SOL_IP 0
@@ -54,9 +55,9 @@ static __always_inline struct dp_addr mapped(__be32 a, __be32 b, __be32 c, __be3
 }
 
 /*
- * The flow that this socket of the proxy accepted, if it is one. A socket with
- * another local address than the gateway is left from a removed server: the
- * server that has the container's address now is another one.
+ * The flow of a connection that the proxy accepted; NULL if this is none. The
+ * local address must be the server's gateway: otherwise the connection was made
+ * with a removed server, and another server has the container's address now.
  */
 static __always_inline struct dp_origin *accepted(const struct ends *ends)
 {
@@ -112,14 +113,14 @@ int dp_getsockopt(struct bpf_sockopt *ctx)
 		.port = origin->dport,
 		.addr = dp_v4(&origin->dst),
 	};
-	/* Any buffer of 16 bytes or more will do, and its size is left as it was; the kernel's limit is a page. */
+	/* The kernel accepts an optlen of a page at most. A smaller one stays as the caller gave it. */
 	if (ctx->optlen > PAGE_SIZE)
 		ctx->optlen = sizeof(*answer);
 	ctx->retval = 0;
 	return 1;
 
 keep:
-	/* An answer longer than the kernel shows to programs: 0 says that it is not changed. */
+	/* The kernel shows a program one page of the answer at most. An optlen of 0 keeps a longer answer as it is. */
 	if (ctx->optlen > PAGE_SIZE)
 		ctx->optlen = 0;
 	return 1;
@@ -141,7 +142,7 @@ static __always_inline struct dp_origin *accepted_by(struct bpf_sock_ops *ctx)
 				     ctx->remote_ip6[3]);
 	}
 	ends.local_port = ctx->local_port;
-	/* In network order, in the upper half. */
+	/* remote_port has the port in network byte order, in its upper 16 bits. */
 	ends.remote_port = bpf_htons(bpf_ntohl(ctx->remote_port));
 	return accepted(&ends);
 }

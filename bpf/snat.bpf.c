@@ -1,66 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * dp_snat: host peer, ingress, after dp_arp: everything a container sends. A
- * reply to a player leaves by the forward's uplink under its public address and
- * port; packets that the container-side program redirected go to the proxy;
- * nothing else gets past here, whether or not that program is there.
+ * reply to a player leaves by the forward's uplink with its public address and
+ * port. Packets that dp_tproxy_container redirected go to the proxy. All other
+ * packets are dropped, also when the container has removed dp_tproxy_container.
  *
  *  1. no server has this host peer                       drop UNKNOWN_INTERFACE
- *  2. ends inside a header that it announces             drop TRUNCATED
+ *  2. ends inside a header                               drop TRUNCATED
  *  3. another source MAC than the container's            drop SPOOFED_MAC
  *  4. VLAN, IPv6, any other ethertype                    drop VLAN, IPV6, NOT_IP
  *  5. IPv4 lengths that contradict each other            drop MALFORMED
  *  6. another source address than the container's        drop SPOOFED_ADDRESS
  *  7. any fragment                                       drop FRAGMENT
  *  8. TCP to another container (to no address of the host)
- *      a. of the same group, to the container port of a
- *         forward, if that server takes it from a player
- *         (dp_dnat's rule 9), or from the container port
- *         of one to a player, as in 9                    redirect, into it
- *         where its host peer is gone                    drop GONE
- *         as in 9g                                       drop SEGMENTS
+ *      a. of the same group: to the container port of a
+ *         forward, if dp_dnat's rule 9 would accept it;
+ *         or from the container port of a forward to a
+ *         player, as in rule 9                           redirect, into it
+ *         if its host peer is gone                       drop GONE
+ *         with the segments of rule 9g                   drop SEGMENTS
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the container port of a forward (see reply())
  *      a. opening a connection                           drop FORWARD_SYN
- *      b. to a destination that no player can have, and
+ *      b. to an address that no player can have, and
  *         that is not the host's                         drop DESTINATION
  *      c. to an address that has completed no handshake
- *         with this server, or sent it no TCP for hours
- *         (lib/players.h), unless it is one of 8 SYN+ACKs
- *         or the RST, without data, that answer a SYN
- *         (lib/handshake.h); the host is a player like
- *         any (dp_tproxy_host notes it)                  drop NOT_A_PLAYER
+ *         with this server, or has sent it no TCP for
+ *         hours (lib/players.h). Not the answers to a
+ *         SYN: at most 8 SYN+ACKs, or a RST, without data
+ *         (lib/handshake.h). The host completes
+ *         handshakes, too (dp_tproxy_host, rule 4)       drop NOT_A_PLAYER
  *      d. to an address of the host                      pass
- *      e. whose checksum would be written somewhere else drop MALFORMED
- *      f. where the forward's uplink is gone             drop GONE
- *      g. whose segments are longer than the uplink's
- *         MTU, or more than 128 in one packet
- *         (lib/segments.h)                               drop SEGMENTS
+ *      e. with a wrong checksum offset (lib/rewrite.h)   drop MALFORMED
+ *      f. if the forward's uplink is gone                drop GONE
+ *      g. with segments longer than the uplink's MTU, or
+ *         with more than 128 segments (lib/segments.h)   drop SEGMENTS
  *      h. to a player: translated                        redirect
  * 10. of a flow, to its listener on the gateway          pass
- *     a connection that opens, or a datagram, beyond
- *     the budget of its server (lib/proxy_budget.h)      drop RATE
+ *     a new connection, or a datagram, beyond the budget
+ *     of its server (lib/proxy_budget.h)                 drop RATE
  * 11. ICMP echo request to the gateway                   pass
- * 12. ICMP error that quotes what a player sent to the
- *     container port of a forward, and is for that
- *     player, but not "fragmentation needed", which
- *     would make the player's host send smaller packets
- *     to every server at this address: translated, and
- *     what it quotes                                     redirect
- *     whose checksum would be written somewhere else     drop MALFORMED
- *     where the forward's uplink is gone                 drop GONE
+ * 12. ICMP error to a player that quotes a packet from
+ *     this player to the container port of a forward:
+ *     translated, with the quoted packet. Not
+ *     "fragmentation needed": it would make the player
+ *     send smaller packets to all servers at this public
+ *     address                                            redirect
+ *     with a wrong checksum offset                       drop MALFORMED
+ *     if the forward's uplink is gone                    drop GONE
  * 13. anything else                                      drop TCP, UDP, ICMP, PROTOCOL
  *     TCP and UDP while an upgrade moves flows
  *     (lib/hold.h)                                       drop HELD
- * 14. what would pass to the host has IP options         drop IP_OPTIONS
+ * 14. would pass to the host, and has IP options         drop IP_OPTIONS
  *
- * What passes is marked for dp_guard, which lets nothing else of a container
- * into the host's stack.
+ * A packet that passes is marked for dp_guard, which drops all other packets of
+ * containers.
  *
- * A container does not fragment what it sends: TCP does path-MTU discovery, and
- * a fragment could hide its ports. IP options are carried to players and other
- * containers. The host could obey a source route (accept_source_route), and
- * what it sends on or answers would leave by the uplink.
+ * Containers need no fragments, because TCP does path-MTU discovery; and later
+ * fragments have no ports to check. IP options pass to players and to other
+ * containers, but not to the host: it could follow a source route
+ * (accept_source_route) and send the packet out of the uplink.
  */
 #include "lib/proxy_budget.h"
 #include "lib/config.h"
@@ -89,10 +88,7 @@ static __always_inline int to_host(struct __sk_buff *skb, const struct dp_server
 	return DP_PASS;
 }
 
-/*
- * Rule 8: whether the group's servers may send each other this packet. Each is a
- * player of the other like any address: by a handshake.
- */
+/* Rule 8a. A server of the group becomes a player by a handshake, as any other address does. */
 static __always_inline bool is_for_group(const struct dp_config *config,
 					 const struct dp_server *server,
 					 const struct dp_server *other,
@@ -146,7 +142,7 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 	if (dp_is_bare_syn(packet))
 		return dp_drop_packet(server->id, DP_DROP_FORWARD_SYN);
 	host = dp_addr_equal(player, &server->gateway[packet->family]) ||
-	       dp_is_host(config, player);
+	       dp_is_host_addr(config, player);
 	if (!host && dp_is_invalid_destination(config, packet->family, player))
 		return dp_drop_packet(server->id, DP_DROP_DESTINATION);
 	if (!dp_may_answer(config, server->id, packet))
@@ -226,8 +222,8 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest);
 	if (!forward || dp_is_invalid_destination(config, packet.family, player) ||
-	    dp_is_container(config, packet.family, player) || dp_is_host(config, player) ||
-	    !dp_is_player(config, server->id, player))
+	    dp_is_container_addr(config, packet.family, player) ||
+	    dp_is_host_addr(config, player) || !dp_is_player(config, server->id, player))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	if (!dp_csum_is_sound(skb, &packet, offsetof(struct dp_icmp, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);
@@ -247,8 +243,8 @@ static __always_inline int tcp(struct __sk_buff *skb, const struct dp_config *co
 {
 	const struct dp_forward *forward;
 
-	if (dp_is_container(config, packet->family, &packet->dst) &&
-	    !dp_is_host(config, &packet->dst))
+	if (dp_is_container_addr(config, packet->family, &packet->dst) &&
+	    !dp_is_host_addr(config, &packet->dst))
 		return to_container(skb, config, server, packet);
 	forward = dp_find_forward(server, IPPROTO_TCP, packet->family, packet->ports.source);
 	if (forward)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a container opens goes to the transparent proxy on the host; the answers
- * come back as if from the original destination.
+ * Connections and DNS queries of a container go to the transparent proxy on the
+ * host. The answers have the original destination as their source.
  *
  * dp_tproxy_container: container peer, egress (inside the container's network
  * namespace). It only redirects: dp_snat, on the host's side, where the
@@ -12,36 +12,37 @@
  *     in another network namespace (unless it is TCP that
  *     continues a flow)                                       next
  *  3. to the gateway, or to another container                 next
- *  4. TCP from the container port of a forward: a reply, or
- *     dp_snat's to drop                                       next
+ *  4. TCP from the container port of a forward: a reply;
+ *     dp_snat drops it if it is none                          next
  *  5. TCP to port 25565 (servers reach each other directly)   next
  *  6. neither TCP nor UDP to port 53, or no listener is
  *     configured for it                                       next
  *  7. TCP that continues no flow of its own                   drop NO_FLOW
- *  8. a new flow (none is known, half of it is lost, or it is
- *     opened again when the proxy listens elsewhere):
- *     while an upgrade moves flows: dp_snat's to drop         next
- *     more than one server, or all together, may have, or no
- *     port free                                               drop FLOWS
+ *  8. opens a flow (no flow exists, half of one is missing, or
+ *     the proxy's port has changed), and
+ *     an upgrade moves flows: dp_snat drops it                next
+ *     the server, or all servers together, have as many flows
+ *     as they may, or no port is free                         drop FLOWS
  *  9. TCP 80 -> HTTP listener, 53 -> DNS listener,
  *     all other TCP -> TCP listener                           next, rewritten
  *
- * dp_tproxy_host: host peer, egress. The way back.
+ * dp_tproxy_host: host peer, egress. The answers of the proxy.
  *
  *  1. no server has this host peer, or not to its container   next
- *  2. later fragment of a datagram (UDP) that rule 5 rewrote  next, rewritten
- *  3. ICMP error of a host peer that quotes what went to its
- *     listener, of a flow: as if from the original
- *     destination, and what it quotes                         next, rewritten
- *  4. from no listener on a host peer, or of no flow          next
- *     TCP of the host to the container port of a forward:
- *     noted as of a player (lib/handshake.h)
- *  5. of a flow: the original source and port (of a first
- *     fragment of UDP, which is remembered, too); the proxy's
- *     reset ends a flow that is opening                       next, rewritten
+ *  2. later fragment of a UDP datagram that rule 5 rewrote    next, rewritten
+ *  3. ICMP error from the gateway that quotes a packet of a
+ *     flow to a listener: gets the original destination as
+ *     its source, and as the quoted destination               next, rewritten
+ *  4. not from a listener on a host peer, or of no flow       next
+ *     Stores the handshakes of the host's own connections to
+ *     the container port of a forward (lib/handshake.h).
+ *  5. of a flow: gets the original destination as its source.
+ *     Stores a first fragment of UDP, for rule 2. A reset
+ *     removes a flow that the proxy has not accepted          next, rewritten
  *
- * dp_start_sweep: run by the loader until it returns 0. Gets the memory that
- * flows without timers rely on while there is time to wait for it.
+ * dp_start_sweep: never attached; the loader runs it until it returns 0. It
+ * allocates the timer of the sweep (lib/flow.h), which fails when the kernel has
+ * no memory at hand: the loader can wait and try again, a packet cannot.
  */
 #include "lib/config.h"
 #include "lib/drop.h"
@@ -60,20 +61,20 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define DNS bpf_htons(53)
 #define MINECRAFT bpf_htons(25565)
 
-/* False unless it is IP with a whole, sound header. */
+/* False unless it is IP with a complete and valid header. */
 static __always_inline bool parse_ip(struct __sk_buff *skb, struct dp_packet *packet)
 {
 	return !dp_parse_ethernet(skb, packet, DP_HEADERS) && !dp_parse_ip(skb, packet);
 }
 
-/* False unless it is TCP or UDP with a whole header. Not for later fragments, which have none. */
+/* False unless it is TCP or UDP with a complete header. Not for later fragments, which have no such header. */
 static __always_inline bool parse_ports(struct dp_packet *packet)
 {
 	return (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP) &&
 	       !dp_parse_transport(packet);
 }
 
-/* The server that has this source address. */
+/* The server that has the packet's source address. */
 static __always_inline struct dp_server *sender(const struct dp_packet *packet)
 {
 	struct dp_container *container;
@@ -109,8 +110,8 @@ static __always_inline __be16 listener_for(const struct dp_config *config,
 
 /*
  * Whether the packet is in the network namespace of the container that has the
- * source address. Without this check any container could write any address, and
- * use up the flows of another.
+ * source address. Without this check a container could send with the address of
+ * another container and use up its flows.
  */
 static __always_inline bool is_in_own_netns(struct __sk_buff *ctx, const struct dp_server *server)
 {
@@ -141,7 +142,7 @@ int dp_tproxy_container(struct __sk_buff *skb)
 	if (!server || !config)
 		return DP_NEXT;
 	if (dp_addr_equal(&packet.dst, &server->gateway[packet.family]) ||
-	    dp_is_container(config, packet.family, &packet.dst))
+	    dp_is_container_addr(config, packet.family, &packet.dst))
 		return DP_NEXT;
 	listener = listener_for(config, server, &packet);
 	if (!listener)
@@ -152,9 +153,9 @@ int dp_tproxy_container(struct __sk_buff *skb)
 
 	dp_set_flow_key(&key, server->id, packet.family, packet.protocol, &packet.dst,
 			packet.ports.source, packet.ports.dest);
-	switch (dp_flow_of(&key, listener, opens, &flow)) {
+	switch (dp_flow_find_or_open(&key, listener, opens, &flow)) {
 	case DP_FLOW_NONE:
-		/* Counted for the container that sends it: a spoofed source is dp_snat's to drop. */
+		/* With a spoofed source, dp_snat drops the packet and counts it for the container that sent it. */
 		if (!is_in_own_netns(skb, server))
 			return DP_NEXT;
 		return dp_drop_packet(server->id, DP_DROP_NO_FLOW);
@@ -173,21 +174,20 @@ int dp_tproxy_container(struct __sk_buff *skb)
 }
 
 /*
- * A listener is on a host peer's address. Any sender that can reach the
- * container may send from the same port: such a packet must not look as if it
- * came from the flow's original destination.
+ * The proxy answers from a host peer's address. Packets from other addresses may
+ * have a listener's port as their source port, too: they must not be rewritten.
  */
 static __always_inline bool is_from_host_peer(const struct dp_packet *packet)
 {
 	struct dp_config *config = dp_config_entry();
 
-	return config && dp_is_host_peer(config, packet->family, &packet->src);
+	return config && dp_is_host_peer_addr(config, packet->family, &packet->src);
 }
 
 /*
- * Rule 3. Where no process listens, the host refuses a datagram by such an error
- * (and a connection by a reset, unless a firewall does). The container's socket
- * has to recognize it, or waits in vain.
+ * Rule 3. When no process listens, the host answers a datagram with such an error
+ * (and a connection with a reset; a firewall may send an error for both). Without
+ * the rewrite, the container's socket would not match it and wait for a timeout.
  */
 static __noinline int icmp_error(struct __sk_buff *skb)
 {
@@ -213,7 +213,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	return DP_NEXT;
 }
 
-/* Rule 2. The checksum is in the first fragment, where it was updated for all of them. */
+/* Rule 2. Only the first fragment has the UDP checksum, and rule 5 has updated it. */
 static __always_inline int later_fragment(struct dp_packet *packet)
 {
 	struct dp_fragment_key key = dp_fragment_key_of(packet);
@@ -225,7 +225,7 @@ static __always_inline int later_fragment(struct dp_packet *packet)
 	return DP_NEXT;
 }
 
-/* Later fragments of a datagram that is no answer must not follow an earlier datagram of the same id. */
+/* Deletes an old entry with the same id: later fragments of a datagram of no flow must not match it. */
 static __always_inline void first_fragment(const struct dp_packet *packet,
 					   const struct dp_origin *origin)
 {
@@ -296,9 +296,9 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	ports.source = origin->dport;
 	ports.dest = origin->sport;
 	dp_translate(skb, &packet, DP_SOURCE, &origin->dst, ports);
-	/* Refused: no process listens, or the proxy's queue is full. There is no socket whose end to wait for. */
+	/* Refused: no process listens, or the listener's queue is full. No socket's end will remove the flow. */
 	if (reset && origin->expires != DP_NEVER)
-		dp_flow_forget(&key, origin);
+		dp_flow_remove(&key, origin);
 	return DP_NEXT;
 }
 
@@ -310,7 +310,7 @@ int dp_start_sweep(struct __sk_buff *skb __attribute__((unused)))
 
 	if (!sweep || !dp_sweep_init(sweep))
 		return 1;
-	/* Once at least: there may be flows from before whose timers were lost. */
+	/* Runs once in any case: flows of an earlier load may have lost their timers. */
 	sweep->armed = 1;
 	return bpf_timer_start(&sweep->timer, dp_sweep_ns, 0) ? 1 : 0;
 }

@@ -30,13 +30,13 @@ static __always_inline struct dp_addr dp_addr_v4(__be32 v4)
 	return (struct dp_addr){ .words = { 0, 0, DP_MAPPED, v4 } };
 }
 
-/* The IPv4 address inside; only of one that is IPv4. */
+/* The IPv4 address; only for an IPv4 address. */
 static __always_inline __be32 dp_v4(const struct dp_addr *addr)
 {
 	return addr->words[3];
 }
 
-/* The last word first: it differs most often. */
+/* Compares the last word first: it differs most often. */
 static __always_inline bool dp_addr_equal(const struct dp_addr *one, const struct dp_addr *other)
 {
 	return one->words[3] == other->words[3] && one->words[2] == other->words[2] &&

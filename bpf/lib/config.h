@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The configuration, and what it says of an address. */
+/* The configuration, and checks of addresses against it. */
 #pragma once
 
 #include "../maps/host.h"
 #include "key.h"
 
-/* Never NULL, but the verifier wants to see that asked. */
+/* Never NULL, but the verifier requires the check. */
 static __always_inline struct dp_config *dp_config_entry(void)
 {
 	__u32 zero = 0;
@@ -13,7 +13,7 @@ static __always_inline struct dp_config *dp_config_entry(void)
 	return bpf_map_lookup_elem(&dp_configs, &zero);
 }
 
-/* A subnet that is all zero contains every address: without a configuration, containers reach no player. */
+/* A subnet of zeros contains every address: before the configuration is set, containers reach no player. */
 static __always_inline bool dp_is_in_subnet(const struct dp_addr *addr,
 					    const struct dp_subnet *subnet)
 {
@@ -23,21 +23,21 @@ static __always_inline bool dp_is_in_subnet(const struct dp_addr *addr,
 	       (words[1] & mask[1]) == first[1] && (words[0] & mask[0]) == first[0];
 }
 
-/* An address that containers are given, whether or not a server has it. */
-static __always_inline bool dp_is_container(const struct dp_config *config, __u8 family,
-					    const struct dp_addr *addr)
+/* Any address of the container subnet, also one that no server has. */
+static __always_inline bool dp_is_container_addr(const struct dp_config *config, __u8 family,
+						 const struct dp_addr *addr)
 {
 	return dp_is_in_subnet(addr, &config->container_subnets[family]);
 }
 
-/* An address that host peers are given, whether or not a server has it. */
-static __always_inline bool dp_is_host_peer(const struct dp_config *config, __u8 family,
-					    const struct dp_addr *addr)
+/* Any address of the host subnet, also one that no server has. */
+static __always_inline bool dp_is_host_peer_addr(const struct dp_config *config, __u8 family,
+						 const struct dp_addr *addr)
 {
 	return dp_is_in_subnet(addr, &config->host_subnets[family]);
 }
 
-/* No player has such an address: 0.0.0.0/8, 127.0.0.0/8, from 224.0.0.0 up (multicast, reserved), and host peers. */
+/* Addresses that no player has: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0 and above (multicast, reserved), host peers. */
 static __always_inline bool dp_is_invalid_destination(const struct dp_config *config, __u8 family,
 						      const struct dp_addr *addr)
 {
@@ -45,11 +45,12 @@ static __always_inline bool dp_is_invalid_destination(const struct dp_config *co
 
 	if (family == DP_IPV4 && (first == 0 || first == 127 || first >= 224))
 		return true;
-	return dp_is_host_peer(config, family, addr);
+	return dp_is_host_peer_addr(config, family, addr);
 }
 
-/* An address of the host itself, besides those of host peers. The filter says no almost always. */
-static __always_inline bool dp_is_host(const struct dp_config *config, const struct dp_addr *addr)
+/* An address of the host, other than of a host peer. For most addresses the filter saves the look-up. */
+static __always_inline bool dp_is_host_addr(const struct dp_config *config,
+					    const struct dp_addr *addr)
 {
 	__u8 last = bpf_ntohl(addr->words[3]);
 	struct dp_addr key DP_KEY;
@@ -67,5 +68,5 @@ static __always_inline bool dp_is_impossible_source(const struct dp_config *conf
 						    const struct dp_addr *addr)
 {
 	return dp_is_invalid_destination(config, family, addr) ||
-	       dp_is_container(config, family, addr) || dp_is_host(config, addr);
+	       dp_is_container_addr(config, family, addr) || dp_is_host_addr(config, addr);
 }

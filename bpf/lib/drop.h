@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Dropping a packet of a container, for a reason that is counted. */
+/* Drops a packet of a container and counts the reason. */
 #pragma once
 
 #include "../maps/drops.h"
 #include "verdict.h"
 
 /*
- * Counts for the server, or for id 0 where no server is known or its entry is
- * missing. Not inlined: rare, and every program has many ways to get here.
+ * Counts for the server, or for id 0 if no server is known or it has no entry.
+ * Not inlined: drops are rare, and each program calls this in many places.
  */
 static __noinline void dp_count_drop(__u32 server, enum dp_drop_reason reason)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The life of a flow. How long one is kept:
+ * The states of a flow, and how long each lasts:
  *   opening      the proxy has not accepted it yet          dp_opening_ns
- *   established  the proxy's socket lives (dp_sockops)      as long as that
- *   closing      it does not; late segments may come        dp_closing_ns
- *   datagrams    UDP, since the last one (to the second)    dp_udp_ns
- * A timer in the entry removes both halves; no process is needed for it. The
- * timer keeps the program that set it last in the kernel, and runs the code of
- * that one: programs may be replaced while timers run.
+ *   established  the proxy's socket exists (dp_sockops)     until it is closed
+ *   closing      late segments may arrive                   dp_closing_ns
+ *   datagrams    UDP; since the last one (to the second)    dp_udp_ns
+ * A timer in the origin entry removes both entries of the flow, without a
+ * process. A timer runs the code of the program that set it last, and keeps this
+ * program in the kernel: programs may be replaced while timers run.
  *
- * From Linux 6.18 on there is a timer only if memory for it is at hand without
- * waiting. Flows that get none are removed by a sweep through all flows.
+ * From Linux 6.18 on, setting a timer fails when the kernel has no memory at
+ * hand. Flows without a timer are removed by the sweep, one timer that goes
+ * through all flows.
  */
 #pragma once
 
@@ -28,14 +29,14 @@ const volatile __u64 dp_opening_ns = 60 * DP_NS_PER_SEC;
 const volatile __u64 dp_closing_ns = 30 * DP_NS_PER_SEC;
 const volatile __u64 dp_udp_ns = 30 * DP_NS_PER_SEC;
 
-/* Between two sweeps. One takes milliseconds, with the room for DP_MAX_FLOWS. */
+/* Between two sweeps. A sweep of DP_MAX_FLOWS flows takes milliseconds. */
 const volatile __u64 dp_sweep_ns = 10 * DP_NS_PER_SEC;
 
 /*
- * A server's first flows are its own: no other server can take them. Beyond them
- * it takes from what all share, at most dp_max_flows in all, and at most a
- * DP_SHARE of what is left there: so however many servers take what they can,
- * some is left for another.
+ * Each server has dp_reserved_flows that no other server can use. Further flows
+ * come from a pool that all servers share: at most dp_max_flows for one server,
+ * and at most one DP_SHARE-th of the flows that are free in the pool. So some are
+ * always free for other servers.
  */
 const volatile __s32 dp_reserved_flows = DP_RESERVED_FLOWS;
 const volatile __s32 dp_shared_flows = DP_SHARED_FLOWS;
@@ -43,17 +44,17 @@ const volatile __s32 dp_max_flows = 16384;
 
 #define DP_SHARE 4 /* a quarter */
 
-/* How many random ports are tried when a port is taken. Almost always the first one is free. */
+/* How many random ports are tried when the container's own port is taken. Nearly always the first is free. */
 #define DP_PORT_TRIES 16
 
 enum dp_flow_result {
 	DP_FLOW_FOUND,
-	DP_FLOW_NONE, /* not found, and this packet opens none */
+	DP_FLOW_NONE, /* not found, and this packet does not open one */
 	DP_FLOW_FULL,
 	DP_FLOW_HELD, /* none may be opened now: see hold.h */
 };
 
-/* Whether this is the proxy's half of that flow: another flow may have the port by now. */
+/* Whether the origin entry is of this flow. Another flow may have the port by now. */
 static __always_inline bool dp_is_origin_of(const struct dp_origin *origin,
 					    const struct dp_flow_key *key)
 {
@@ -95,19 +96,19 @@ static __always_inline void dp_flow_ended(__u32 server)
 		dp_flow_give_back(count, shared);
 }
 
-/* Removes both halves of a flow. */
-static __always_inline void dp_flow_forget(struct dp_origin_key *key, struct dp_origin *origin)
+/* Removes both entries of a flow. */
+static __always_inline void dp_flow_remove(struct dp_origin_key *key, struct dp_origin *origin)
 {
 	struct dp_flow_key flow DP_KEY;
 	struct dp_flow *known;
 
 	dp_set_flow_key(&flow, key->server, key->family, key->protocol, &origin->dst, origin->sport,
 			origin->dport);
-	/* Where half of it was lost before, it may have begun anew under another port. */
+	/* The flow may have been opened again with another port, after its origin entry was lost. */
 	known = bpf_map_lookup_elem(&dp_flows, &flow);
 	if (known && known->sport == key->sport)
 		bpf_map_delete_elem(&dp_flows, &flow);
-	/* The one that deletes the origin counts: this may run on two CPUs at once. */
+	/* Two CPUs may be here at once: only the one that deletes the entry counts. */
 	if (!bpf_map_delete_elem(&dp_origins, key))
 		dp_flow_ended(key->server);
 }
@@ -123,13 +124,13 @@ static int dp_flow_timer(void *map __attribute__((unused)), struct dp_origin_key
 	if (expires > now)
 		bpf_timer_start(&origin->timer, expires - now, 0);
 	else
-		dp_flow_forget(key, origin);
+		dp_flow_remove(key, origin);
 	return 0;
 }
 
 struct dp_swept {
 	__u64 now;
-	__u64 more; /* flows that have not expired yet */
+	__u64 more; /* 1: some flows have not expired yet */
 };
 
 static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_key *key,
@@ -142,7 +143,7 @@ static long dp_sweep_flow(void *map __attribute__((unused)), struct dp_origin_ke
 	if (origin->expires > swept->now || copied)
 		swept->more = 1;
 	else
-		dp_flow_forget(key, origin);
+		dp_flow_remove(key, origin);
 	return 0;
 }
 
@@ -151,7 +152,7 @@ static int dp_sweep_timer(void *map __attribute__((unused)), __u32 *key __attrib
 {
 	struct dp_swept swept = { .now = bpf_ktime_get_ns() };
 
-	/* Before looking: a flow that is added meanwhile arms it again. */
+	/* Before the loop: a flow that is added during the loop arms the sweep again. */
 	sweep->armed = 0;
 	bpf_for_each_map_elem(&dp_origins, dp_sweep_flow, &swept, 0);
 	if (swept.more && !__sync_val_compare_and_swap(&sweep->armed, 0, 1))
@@ -159,15 +160,15 @@ static int dp_sweep_timer(void *map __attribute__((unused)), __u32 *key __attrib
 	return 0;
 }
 
-/* Gives the sweep its timer, and this program's code. False when there is no memory for it. */
+/* Gives the sweep a timer that runs this program's code. False when the kernel has no memory for it. */
 static __always_inline bool dp_sweep_init(struct dp_sweep *sweep)
 {
 	bpf_timer_init(&sweep->timer, &dp_sweeps, CLOCK_MONOTONIC);
 	return !bpf_timer_set_callback(&sweep->timer, dp_sweep_timer);
 }
 
-/* There is a flow without a timer. Should the sweep get no timer either, the next such flow tries again. */
-static __always_inline void dp_sweep_later(void)
+/* For a flow without a timer. If the sweep gets no timer either, the next flow without a timer tries again. */
+static __always_inline void dp_sweep_arm(void)
 {
 	__u32 zero = 0;
 	struct dp_sweep *sweep = bpf_map_lookup_elem(&dp_sweeps, &zero);
@@ -178,7 +179,7 @@ static __always_inline void dp_sweep_later(void)
 		sweep->armed = 0;
 }
 
-/* Also where it was set before: the callback is then this program's, and the use of a replaced program ends. */
+/* Also when a timer was set before: then it runs this program's code, no longer that of a replaced program. */
 static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns)
 {
 	origin->expires = bpf_ktime_get_ns() + ns;
@@ -189,10 +190,10 @@ static __always_inline void dp_flow_expire_in(struct dp_origin *origin, __u64 ns
 		return;
 	}
 	origin->end = DP_FLOW_SWEPT;
-	dp_sweep_later();
+	dp_sweep_arm();
 }
 
-/* As long as the proxy's socket lives. */
+/* No expiry while the proxy's socket exists. */
 static __always_inline void dp_flow_established(struct dp_origin *origin)
 {
 	origin->expires = DP_NEVER;
@@ -200,13 +201,13 @@ static __always_inline void dp_flow_established(struct dp_origin *origin)
 		origin->end = DP_FLOW_SWEPT;
 }
 
-/* How long a flow is kept that was opened just now. */
+/* How long a new flow is kept. */
 static __always_inline __u64 dp_flow_opened_ns(__u8 protocol)
 {
 	return protocol == IPPROTO_UDP ? dp_udp_ns : dp_opening_ns;
 }
 
-/* Claims a port of the server on the proxy's side: false when it is taken. */
+/* Creates the origin entry. False when another flow of the server has this port towards the proxy. */
 static __always_inline bool dp_flow_claim(struct dp_origin_key *key, struct dp_origin *origin,
 					  __u64 ns)
 {
@@ -231,7 +232,7 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 		.listener = listener,
 	};
 	struct dp_config *config = dp_config_entry();
-	struct dp_origin_key as_seen DP_KEY;
+	struct dp_origin_key origin_key DP_KEY;
 	struct dp_flow_count *count, *shared;
 	struct dp_flow *known;
 	__u32 none = 0;
@@ -243,24 +244,24 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 	shared = bpf_map_lookup_elem(&dp_flow_counts, &none);
 	if (!count || !shared || !dp_flow_take(count, shared))
 		return DP_FLOW_FULL;
-	dp_set_origin_key(&as_seen, key->server, key->family, key->protocol, key->sport);
-	claimed = dp_flow_claim(&as_seen, &origin, ns);
+	dp_set_origin_key(&origin_key, key->server, key->family, key->protocol, key->sport);
+	claimed = dp_flow_claim(&origin_key, &origin, ns);
 	for (int i = 0; i < DP_PORT_TRIES && !claimed; i++) {
-		as_seen.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
-		claimed = dp_flow_claim(&as_seen, &origin, ns);
+		origin_key.sport = bpf_htons(1024 + bpf_get_prandom_u32() % (65536 - 1024));
+		claimed = dp_flow_claim(&origin_key, &origin, ns);
 	}
 	if (!claimed) {
 		dp_flow_give_back(count, shared);
 		return DP_FLOW_FULL;
 	}
 
-	flow->sport = as_seen.sport;
+	flow->sport = origin_key.sport;
 	flow->listener = listener;
 	if (!bpf_map_update_elem(&dp_flows, key, flow, BPF_NOEXIST))
 		return DP_FLOW_FOUND;
 
-	/* The map is full, or another CPU was faster with the same flow: then that one counts. */
-	if (!bpf_map_delete_elem(&dp_origins, &as_seen))
+	/* The map is full, or another CPU has opened the same flow: then this packet uses the other CPU's entry. */
+	if (!bpf_map_delete_elem(&dp_origins, &origin_key))
 		dp_flow_give_back(count, shared);
 	known = bpf_map_lookup_elem(&dp_flows, key);
 	if (!known)
@@ -269,11 +270,15 @@ static __noinline int dp_flow_open(struct dp_flow_key *key, __be16 listener, str
 	return DP_FLOW_FOUND;
 }
 
-/* Finds the flow of a packet. One that opens a flow gets one, if the server may have another. */
-static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, __be16 listener,
-						      bool opens, struct dp_flow *flow)
+/*
+ * Finds the flow of a packet, or opens one.
+ *
+ * @opens: whether the packet may open a flow
+ */
+static __always_inline enum dp_flow_result
+dp_flow_find_or_open(struct dp_flow_key *key, __be16 listener, bool opens, struct dp_flow *flow)
 {
-	struct dp_origin_key as_seen DP_KEY;
+	struct dp_origin_key origin_key DP_KEY;
 	struct dp_origin *origin;
 	struct dp_flow *known;
 	__u64 ns;
@@ -285,19 +290,19 @@ static __always_inline enum dp_flow_result dp_flow_of(struct dp_flow_key *key, _
 	if (!opens)
 		return DP_FLOW_FOUND;
 
-	/* A datagram, or a connection opened again: it is kept longer. Written at most once a second. */
-	dp_set_origin_key(&as_seen, key->server, key->family, key->protocol, flow->sport);
-	origin = bpf_map_lookup_elem(&dp_origins, &as_seen);
+	/* A datagram, or a repeated SYN: keeps the flow longer. Written at most once a second. */
+	dp_set_origin_key(&origin_key, key->server, key->family, key->protocol, flow->sport);
+	origin = bpf_map_lookup_elem(&dp_origins, &origin_key);
 	if (!origin || !dp_is_origin_of(origin, key)) {
-		/* Half of a flow that is being removed. */
+		/* Another CPU is removing this flow. */
 		bpf_map_delete_elem(&dp_flows, key);
 		return dp_flow_open(key, listener, flow);
 	}
 	if (origin->expires == DP_NEVER)
 		return DP_FLOW_FOUND;
 	if (flow->listener != listener) {
-		/* The proxy listens elsewhere now, and has not accepted this one. */
-		dp_flow_forget(&as_seen, origin);
+		/* The proxy's port has changed, and the proxy has not accepted this flow. */
+		dp_flow_remove(&origin_key, origin);
 		return dp_flow_open(key, listener, flow);
 	}
 	ns = dp_flow_opened_ns(key->protocol);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The keys of both halves of a flow. */
+/* The keys of the two entries of a flow. */
 #pragma once
 
 #include "../maps/flows.h"

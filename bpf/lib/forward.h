@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The forward that leads to a container port. */
+/* Finds the forward with a container port. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,9 +10,8 @@
 #include "../maps/servers.h"
 
 /*
- * Whether it is of this family and protocol, and has this container port. Its
- * first 8 bytes are compared, in one load: first, count, public_first, protocol,
- * family.
+ * Whether a forward has this family, protocol and container port. Compares its
+ * first 8 bytes with one load: first, count, public_first, protocol, family.
  *
  * @wanted: the family in the second byte, the protocol in the first
  * @port: in the host's byte order
@@ -26,10 +25,10 @@ static __always_inline bool dp_forward_matches(const struct dp_forward *forward,
 }
 
 /*
- * The place of the first forward that matches; DP_FORWARDS when there is none.
+ * The index of the first forward that matches; DP_FORWARDS when there is none.
  *
- * A function that is not static is verified once, by itself. Inlined, the
- * verifier would go through the list for each way that leads to it.
+ * Not static, so the verifier checks it once, by itself. Inlined, it would check
+ * the loop for each path that leads to it.
  */
 __noinline __u32 dp_forward_index(const struct dp_server *server, __u32 wanted, __u32 port)
 {
@@ -49,8 +48,8 @@ __noinline __u32 dp_forward_index(const struct dp_server *server, __u32 wanted, 
 }
 
 /*
- * The forward of a server by container port, in network order; NULL when there
- * is none. For servers with one forward, no function is called.
+ * The forward of a server with a container port, in network order; NULL when
+ * there is none. A server with one forward costs no function call.
  */
 static __always_inline const struct dp_forward *
 dp_find_forward(const struct dp_server *server, __u8 protocol, __u8 family, __be16 container_port)
@@ -66,12 +65,12 @@ dp_find_forward(const struct dp_server *server, __u8 protocol, __u8 family, __be
 	index = dp_forward_index(server, wanted, port);
 	if (index >= DP_FORWARDS)
 		return NULL;
-	/* The compiler may test a copy of the index: this bound is for the verifier. */
+	/* The compiler may check a copy of the index. The verifier needs this bound. */
 	barrier_var(index);
 	return &server->forwards[index % DP_FORWARDS];
 }
 
-/* The public port that a container port of this forward has, both in network order. */
+/* The public port of a container port of this forward, both in network order. */
 static __always_inline __be16 dp_public_port(const struct dp_forward *forward,
 					     __be16 container_port)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the fragments of one packet have in common. The first fragment alone has ports. */
+/* The key of all fragments of one packet. Only the first fragment has ports. */
 #pragma once
 
 #include "../maps/fragments.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * While an upgrade moves flows to maps of another layout, containers open no new
- * flows: one that was opened meanwhile would be known to some programs and not
- * to others. A packet that would open one is left to dp_snat, which drops it on
- * the host's side. (A drop inside the container would be reported to its TCP,
- * which then gives up after 6 seconds instead of 127.) The sender tries again.
+ * While an upgrade moves flows to maps of another layout, containers cannot open
+ * flows: a new flow would be in the old or in the new maps only, and some programs
+ * use the old maps, some the new ones. dp_snat drops packets that would open a
+ * flow, and the sender tries again. A drop inside the container would be reported
+ * to its TCP, which then gives up after 6 seconds instead of 127.
  *
- * The loader that asks for it may be killed: it says until when.
+ * The loader sets the end of the hold in advance, because it may be killed.
  */
 #pragma once
 

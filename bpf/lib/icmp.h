@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors: messages about a packet, which quote its beginning. Where that
- * packet was translated, the quote has to be translated back, or its sender does
- * not recognize it: path-MTU discovery fails silently.
+ * ICMP errors: they quote the beginning of the packet that caused them. If this
+ * packet was translated, the quote must be translated back: otherwise the sender
+ * ignores the error, and path-MTU discovery fails silently.
  */
 #pragma once
 
@@ -28,10 +28,10 @@ struct dp_icmp {
 #define DP_ICMP_TIME_EXCEEDED 11
 #define DP_ICMP_PARAMETER_PROBLEM 12
 
-/* What an error quotes of a TCP segment or a datagram at least: the ports, and 4 bytes more. */
+/* An error quotes at least 8 bytes of the TCP or UDP header: the ports, and 4 bytes more. */
 #define DP_ICMP_QUOTED_L4 8
 
-/* Not redirects: no router on the way may tell a container where to send. */
+/* Redirects are not included: routers must not change the routes of a container. */
 static __always_inline bool dp_icmp_is_error(__u8 type)
 {
 	return type == DP_ICMP_UNREACHABLE || type == DP_ICMP_TIME_EXCEEDED ||

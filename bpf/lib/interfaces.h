@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The interface that a packet is sent to, as long as it is there. */
+/* The interfaces that packets are redirected to. */
 #pragma once
 
 #include <stdbool.h>

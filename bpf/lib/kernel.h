@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What programs use of the running kernel beside its UAPI: excerpts of its
- * structs, found by name when a program is loaded (CO-RE), and its functions.
+ * Structs and functions of the running kernel that are not in its UAPI. The
+ * structs have only the fields that programs use: CO-RE finds these by name when a
+ * program is loaded.
  */
 #pragma once
 
@@ -22,7 +23,7 @@ struct net_device {
 	possible_net_t nd_net;
 } __attribute__((preserve_access_index));
 
-/* The kernel's own packet, of which a TC program's context shows a part. */
+/* The kernel's struct for a packet. The context of a TC program shows a part of it. */
 struct sk_buff {
 	struct net_device *dev;
 	__u32 priority;
@@ -37,8 +38,9 @@ struct sk_buff {
 #define CHECKSUM_PARTIAL 3
 
 /*
- * Linux 6.2: what a TC program may read directly. libbpf before 1.2 cannot ask
- * whether a function is there; a kernel with TCX links (6.6) has this one.
+ * Since Linux 6.2. It lets a TC program read struct sk_buff directly. libbpf
+ * before 1.2 cannot check whether a kernel function exists, so the check is for
+ * struct tcx_link: kernels with TCX links (6.6) have this function.
  */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
@@ -80,13 +82,13 @@ struct bpf_iter__udp {
 } __attribute__((preserve_access_index));
 
 /*
- * Linux 6.5. Weak, so that a kernel without it refuses the two programs that
- * call it and not the object. It reads a whole struct sock, which TIME_WAIT and
- * NEW_SYN_RECV sockets are not.
+ * Since Linux 6.5. Weak, so that a kernel without it refuses only the two programs
+ * that call it, not the whole object. Not for TIME_WAIT and NEW_SYN_RECV sockets:
+ * it reads a whole struct sock, and these sockets are smaller.
  */
 extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 
-/* Of headers that pull in the C library, of which there is none for this target. */
+/* The headers with these constants include the C library, which does not exist for this target. */
 #define ENOENT 2
 #define AF_INET 2
 #define AF_INET6 10

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reading a packet, once, into one description. Each function reads the next
- * header and checks it against the packet's end; a program calls them in this
- * order, as far as it needs to:
+ * Parses a packet, once, into one description. Each function reads the next
+ * header and checks it against the packet's end. A program calls them in this
+ * order, and stops where it needs no more:
  *
  *   dp_parse_ethernet -> dp_parse_ip -> dp_parse_transport -> dp_parse_quoted
  *
- * They say DP_DROP_NONE, or why a container's packet would be dropped. Pointers
- * into the packet are void after a helper that changes it.
+ * They return DP_DROP_NONE, or the reason to drop the packet if it is a
+ * container's. Pointers into the packet are invalid after a helper that changes it.
  *
- * Copy a part of the description before a helper is given a pointer to it: then
- * the compiler keeps the rest in registers, and knows the family.
+ * To pass a part of the description to a helper, pass a pointer to a copy: then
+ * the compiler can keep the description in registers, and knows the family.
  */
 #pragma once
 
@@ -28,21 +28,21 @@
 
 #define DP_VLAN_VID_MASK 0x0fff
 
-/* RFC 791: flags and offset share a word. */
+/* RFC 791: flags and fragment offset are in one 16-bit word. */
 #define DP_IP_MORE_FRAGMENTS bpf_htons(0x2000)
 #define DP_IP_OFFSET bpf_htons(0x1fff)
 
 #define DP_MAX_IP_OPTIONS 40
 
-/* Ethernet, IPv4 without options, TCP without options: almost always all that is read. */
+/* Ethernet, IPv4 without options, TCP without options: enough for almost all packets. */
 #define DP_PLAIN_HEADERS (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 /* The longest headers that are read: with all IPv4 options. */
 #define DP_HEADERS (DP_PLAIN_HEADERS + DP_MAX_IP_OPTIONS)
-/* The same with what an ICMP error quotes. */
+/* The same with the packet that an ICMP error quotes. */
 #define DP_ICMP_HEADERS \
 	(DP_HEADERS + sizeof(struct dp_icmp) + sizeof(struct iphdr) + DP_MAX_IP_OPTIONS)
 
-/* Of a TCP or UDP header, which have them at the same place. */
+/* TCP and UDP headers both begin with the ports. */
 struct dp_ports {
 	__be16 source;
 	__be16 dest;
@@ -53,7 +53,7 @@ struct dp_cursor {
 	void *end;
 };
 
-/* The next `bytes`; NULL where the packet ends before. */
+/* The next `bytes` of the packet; NULL when it ends before. */
 static __always_inline void *dp_take(struct dp_cursor *cursor, __u32 bytes)
 {
 	void *header = cursor->at;
@@ -73,7 +73,7 @@ struct dp_packet {
 	struct dp_addr src;
 	struct dp_addr dst;
 	__u32 l4_off; /* of the header behind IP, from the frame's beginning */
-	__u32 l4_len; /* bytes that the IP header says are behind it */
+	__u32 l4_len; /* bytes behind the IP header, by its length fields */
 	__u8 family; /* enum dp_family */
 	__u8 protocol;
 	bool has_options;
@@ -81,8 +81,9 @@ struct dp_packet {
 	bool is_later_fragment; /* without ports */
 
 	/*
-	 * From dp_parse_transport on. `tcp` tells TCP from UDP: the verifier of
-	 * Linux 6.1 does not know what `protocol` says of the header's length.
+	 * From dp_parse_transport on. Use `tcp`, not `protocol`, to distinguish TCP
+	 * from UDP: by `protocol`, the verifier of Linux 6.1 does not know the
+	 * header's length.
 	 */
 	struct dp_ports *l4; /* NULL: neither TCP nor UDP */
 	struct tcphdr *tcp; /* NULL: not TCP */
@@ -90,7 +91,7 @@ struct dp_packet {
 	struct dp_ports ports; /* TCP and UDP */
 };
 
-/* What an ICMP error quotes of the packet that it is about. */
+/* The beginning of the packet that an ICMP error quotes. */
 struct dp_quoted {
 	struct iphdr *ip;
 	struct dp_addr src;
@@ -102,9 +103,9 @@ struct dp_quoted {
 };
 
 /*
- * Drivers may leave headers in page fragments, out of direct reach. After this
- * call, bytes that are not between data and data_end are not in the packet, as
- * far as the first `bytes` are concerned.
+ * Drivers may leave headers in page fragments, where programs cannot read them
+ * directly. After this call, the first `bytes` of the packet are between data and
+ * data_end, or the whole packet if it is shorter.
  */
 static __always_inline void dp_pull(struct __sk_buff *skb, __u32 bytes)
 {
@@ -115,8 +116,8 @@ static __always_inline void dp_pull(struct __sk_buff *skb, __u32 bytes)
 }
 
 /*
- * A pull copies, and packets that this host sends itself have their data in
- * pages: where the headers are in one piece, none is needed.
+ * bpf_skb_pull_data copies, and packets that this host sends have their data in
+ * pages. So pull only when the headers are not between data and data_end.
  */
 static __always_inline void dp_pull_headers(struct __sk_buff *skb, __u32 bytes)
 {
@@ -228,7 +229,7 @@ static __always_inline enum dp_drop_reason dp_parse_transport(struct dp_packet *
 	return DP_DROP_NONE;
 }
 
-/* Opens a connection: SYN without ACK, whatever other flags come with it (RFC 9293 3.10.7). */
+/* Opens a connection: SYN without ACK. Other flags do not matter (RFC 9293 3.10.7). */
 static __always_inline bool dp_is_bare_syn(const struct dp_packet *packet)
 {
 	return packet->tcp->syn && !packet->tcp->ack;
@@ -242,8 +243,8 @@ static __always_inline __u32 dp_tcp_header(const struct dp_packet *packet)
 
 /*
  * False unless this ICMP message is an error that quotes the beginning of a TCP
- * segment or a datagram. What is quoted was cut off: its IP length is that of
- * the whole packet.
+ * segment or a UDP datagram. The quote is cut off, but its IP header has the
+ * length of the whole packet.
  */
 static __always_inline bool dp_parse_quoted(struct dp_packet *packet, struct dp_quoted *quoted)
 {
@@ -281,7 +282,7 @@ static __always_inline bool dp_parse_quoted(struct dp_packet *packet, struct dp_
 	return true;
 }
 
-/* An unfragmented ICMP error, from the frame's beginning: false for anything else. */
+/* Parses a frame that is an unfragmented ICMP error; false for any other frame. */
 static __always_inline bool dp_parse_icmp_error(struct __sk_buff *skb, struct dp_packet *packet,
 						struct dp_quoted *quoted)
 {

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The priority of a packet that dp_snat let through to the host. A container
- * cannot give a packet this priority: a veth pair sets it to 0.
+ * The priority that dp_snat gives a packet that passes to the host. A container
+ * cannot set it: a veth pair sets the priority of each packet to 0.
  */
 #define DP_PASSED 0x64705f6f

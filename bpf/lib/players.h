@@ -5,11 +5,11 @@
  * so that a container cannot send what it likes to any address from a forward's
  * container port, and a forged packet makes no player.
  *
- * A table of times, not of connections. A slot says when a player of that hash
- * last sent something; nothing is ever removed, and no player can evict another.
- * Two addresses in one slot only make the rule laxer. The hash depends on a
- * secret of the host and on the server: a container cannot compute which
- * addresses share a slot.
+ * A player table has times, not connections. A slot has the time when a player
+ * with this hash last sent something. Slots are never removed, so no player can
+ * evict another. When two addresses share a slot, each of them counts as a player
+ * when the other one is. The hash depends on a secret of the host and on the
+ * server: a container cannot compute which addresses share a slot.
  */
 #pragma once
 
@@ -17,18 +17,18 @@
 #include "config.h"
 
 /*
- * Time goes in steps of 2^14 jiffies, which the verifier turns into a load: no
- * other clock is that cheap. A step is 16 s with CONFIG_HZ=1000, 66 s with 250.
+ * Time is in steps of 2^14 jiffies. The verifier turns bpf_jiffies64 into a load:
+ * no other clock is as cheap. A step is 16 s with CONFIG_HZ=1000, 66 s with 250.
  */
 #define DP_PLAYER_STEP_BITS 14
 
-/* An unused slot (0) is then older than any step. */
+/* Added to each time, so that an unused slot (0) is older than any step. */
 #define DP_PLAYER_FIRST_STEP (1U << 31)
 
 /*
  * How many steps an address stays a player: 2.5 hours with CONFIG_HZ=1000, 10
- * with 250. An idle connection is probed after 2 hours (RFC 9293 3.8.4), so none
- * is cut off.
+ * hours with 250. TCP probes an idle connection after 2 hours (RFC 9293 3.8.4), so
+ * idle connections stay.
  */
 const volatile __u32 dp_player_steps = 550;
 
@@ -86,9 +86,8 @@ static __always_inline __u32 *dp_player_slot(struct dp_player_slots *slots,
 }
 
 /*
- * Tables that were made while servers had players know none of them: until such
- * a table is so old that all players have sent something, every address counts
- * as a player.
+ * When an upgrade replaces the tables with empty ones (dp_start_players), every
+ * address counts as a player until the tables are dp_player_steps old.
  */
 static __always_inline bool dp_is_player_slot(const struct dp_config *config, __u32 slot, __u32 now)
 {

@@ -50,8 +50,8 @@ static __noinline int dp_proxy_budget_spend(__u32 server, int is_datagram)
 	__u64 now = bpf_ktime_get_ns();
 	__u32 none = 0;
 
-	own = bpf_map_lookup_elem(&dp_proxy_budgets, &server);
-	shared = bpf_map_lookup_elem(&dp_proxy_budgets, &none);
+	own = bpf_map_lookup_elem(&dp_budgets, &server);
+	shared = bpf_map_lookup_elem(&dp_budgets, &none);
 	if (!own || !shared)
 		return false;
 	if (is_datagram)

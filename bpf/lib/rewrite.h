@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Replacing MACs, addresses and ports of a packet, with all checksums that cover them. */
+/* Replaces MACs, addresses and ports of a packet, and updates the checksums. */
 #pragma once
 
 #include "kernel.h"
 #include "parse.h"
 
-/* The end of a packet's way that is replaced. */
+/* Which address and port is replaced. */
 enum dp_end {
 	DP_SOURCE,
 	DP_DESTINATION,
@@ -16,31 +16,31 @@ static __always_inline bool dp_mac_equal(const __u8 *a, const __u8 *b)
 	const __u16 *x = (const __u16 *)a;
 	const __u16 *y = (const __u16 *)b;
 
-	/* Both are 2-aligned: an Ethernet header's, and a map value's. */
+	/* Both are aligned to 2 bytes: in an Ethernet header and in map values. */
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
-/* A sum of 16-bit words, brought back into 16 bits. */
+/* Folds a sum of 16-bit words into 16 bits. */
 static __always_inline __u16 dp_fold(__u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* What a sum changes by when what it covers is replaced (RFC 1624, equation 3). */
-static __always_inline __u32 dp_change2(__be16 old, __be16 value)
+/* The change of a checksum when `old` is replaced by `value` (RFC 1624, equation 3). */
+static __always_inline __u32 dp_csum_diff2(__be16 old, __be16 value)
 {
 	return (__u16)~old + value;
 }
 
-static __always_inline __u32 dp_change4(__be32 old, __be32 value)
+static __always_inline __u32 dp_csum_diff4(__be32 old, __be32 value)
 {
-	return dp_change2(old, value) + dp_change2(old >> 16, value >> 16);
+	return dp_csum_diff2(old, value) + dp_csum_diff2(old >> 16, value >> 16);
 }
 
-static __always_inline __u32 dp_change_ports(struct dp_ports old, struct dp_ports ports)
+static __always_inline __u32 dp_csum_diff_ports(struct dp_ports old, struct dp_ports ports)
 {
-	return dp_change2(old.source, ports.source) + dp_change2(old.dest, ports.dest);
+	return dp_csum_diff2(old.source, ports.source) + dp_csum_diff2(old.dest, ports.dest);
 }
 
 static __always_inline void dp_csum_add(__sum16 *check, __u32 change)
@@ -53,7 +53,7 @@ static __always_inline void dp_ipv4_set_addr(struct iphdr *ip, enum dp_end end,
 {
 	__be32 *field = end == DP_SOURCE ? &ip->saddr : &ip->daddr;
 
-	dp_csum_add(&ip->check, dp_change4(*field, dp_v4(addr)));
+	dp_csum_add(&ip->check, dp_csum_diff4(*field, dp_v4(addr)));
 	*field = dp_v4(addr);
 }
 
@@ -62,14 +62,14 @@ static __always_inline void dp_set_destination_mac(struct dp_packet *packet, con
 	__builtin_memcpy(packet->eth->h_dest, mac, ETH_ALEN);
 }
 
-/* Replaces an address of the IP header alone: in a later fragment, or an ICMP error. */
+/* Replaces an address of the IP header only: for later fragments and ICMP errors. */
 static __always_inline void dp_set_addr(struct dp_packet *packet, enum dp_end end,
 					const struct dp_addr *addr)
 {
 	dp_ipv4_set_addr(packet->ip, end, addr);
 }
 
-/* By the kernel's helper. A UDP checksum of 0 means that there is none, and stays 0. */
+/* Updates the checksum with the kernel's helper. A UDP checksum of 0 means that there is none, and stays 0. */
 static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
 						 const struct dp_packet *packet, __be32 old_addr,
 						 __be32 addr, struct dp_ports ports)
@@ -87,10 +87,10 @@ static __always_inline void dp_l4_csum_by_helper(struct __sk_buff *skb,
 }
 
 /*
- * Helper calls for each change, not one sum: in a packet whose checksum the
- * device has yet to fill in (CHECKSUM_PARTIAL), only the pseudo-header's part is
- * there. Where the kernel lets a program see which it is, TCP needs no helper,
- * unless the sum of the packet's bytes is kept beside it (CHECKSUM_COMPLETE).
+ * With CHECKSUM_PARTIAL the packet has only the sum of the pseudo-header: ports
+ * must not be added to it, so the helper is called for each field. Where a program
+ * can read ip_summed, it updates TCP without the helper, except with
+ * CHECKSUM_COMPLETE: then the helper must update the sum in the sk_buff, too.
  */
 static __always_inline void dp_replace_l4_csum(struct __sk_buff *skb, struct dp_packet *packet,
 					       __be32 old_addr, __be32 addr, struct dp_ports ports)
@@ -103,12 +103,12 @@ static __always_inline void dp_replace_l4_csum(struct __sk_buff *skb, struct dp_
 		kernel_skb = bpf_cast_to_kern_ctx(skb);
 		summed = BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed);
 		if (summed == CHECKSUM_PARTIAL) {
-			tcp->check = dp_fold(tcp->check + dp_change4(old_addr, addr));
+			tcp->check = dp_fold(tcp->check + dp_csum_diff4(old_addr, addr));
 			return;
 		}
 		if (summed != CHECKSUM_COMPLETE) {
-			dp_csum_add(&tcp->check, dp_change4(old_addr, addr) +
-							 dp_change_ports(packet->ports, ports));
+			dp_csum_add(&tcp->check, dp_csum_diff4(old_addr, addr) +
+							 dp_csum_diff_ports(packet->ports, ports));
 			return;
 		}
 	}
@@ -117,7 +117,7 @@ static __always_inline void dp_replace_l4_csum(struct __sk_buff *skb, struct dp_
 
 /*
  * Replaces one address, and the ports, of a TCP or UDP packet. All pointers into
- * the packet are void after it.
+ * the packet are invalid after it.
  */
 static __always_inline void dp_translate(struct __sk_buff *skb, struct dp_packet *packet,
 					 enum dp_end end, const struct dp_addr *addr,
@@ -131,8 +131,9 @@ static __always_inline void dp_translate(struct __sk_buff *skb, struct dp_packet
 }
 
 /*
- * Replaces one end of what an ICMP error quotes. An IPv4 header sums up to the
- * same before and after, so the ICMP checksum does not cover that change.
+ * Replaces the source or destination of the packet that an ICMP error quotes. The
+ * sum over an IPv4 header with its checksum is constant, so the ICMP checksum does
+ * not change with the quoted address.
  */
 static __always_inline void dp_translate_quoted(struct dp_packet *packet, struct dp_quoted *quoted,
 						enum dp_end end, const struct dp_addr *addr,
@@ -142,7 +143,7 @@ static __always_inline void dp_translate_quoted(struct dp_packet *packet, struct
 	__be32 old_addr = dp_v4(source ? &quoted->src : &quoted->dst);
 	__be16 *port_field = source ? &quoted->l4->source : &quoted->l4->dest;
 	__be16 old_port = source ? quoted->ports.source : quoted->ports.dest;
-	__u32 change = dp_change2(old_port, port);
+	__u32 change = dp_csum_diff2(old_port, port);
 	__sum16 old_check;
 
 	dp_ipv4_set_addr(quoted->ip, end, addr);
@@ -151,18 +152,18 @@ static __always_inline void dp_translate_quoted(struct dp_packet *packet, struct
 	if (!quoted->check)
 		return;
 	old_check = *quoted->check;
-	dp_csum_add(quoted->check, dp_change4(old_addr, dp_v4(addr)) + change);
-	/* Of a datagram, 0 means that there is no checksum (RFC 768). */
+	dp_csum_add(quoted->check, dp_csum_diff4(old_addr, dp_v4(addr)) + change);
+	/* In UDP, 0 means that there is no checksum (RFC 768). */
 	if (quoted->protocol == IPPROTO_UDP && !*quoted->check)
 		*quoted->check = 0xffff;
-	dp_csum_add(&packet->icmp->check, dp_change2(old_check, *quoted->check));
+	dp_csum_add(&packet->icmp->check, dp_csum_diff2(old_check, *quoted->check));
 }
 
 /*
- * False when what is yet to be written as the checksum, `check` bytes behind
- * the IP header, would be written somewhere else. A packet socket can say so of
- * what it sends (PACKET_VNET_HDR), and by it replace any two bytes of the headers
- * with ones of its choice: after all programs, when the packet leaves.
+ * False when the kernel or the device would write the checksum to another place
+ * than `check` bytes into the transport header. With CHECKSUM_PARTIAL the sk_buff
+ * says where it is written, after all programs, and a packet socket chooses that
+ * place (PACKET_VNET_HDR): so a container could replace any two bytes.
  */
 static __always_inline bool dp_csum_is_sound(struct __sk_buff *ctx, const struct dp_packet *packet,
 					     __u16 check)
@@ -176,7 +177,7 @@ static __always_inline bool dp_csum_is_sound(struct __sk_buff *ctx, const struct
 		       (skb->csum_start == (__u16)(skb->mac_header + packet->l4_off) &&
 			skb->csum_offset == check);
 	}
-	/* The same at a higher cost. */
+	/* The same with probe reads, which cost more. */
 	if (BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) != CHECKSUM_PARTIAL)
 		return true;
 	if (bpf_core_read(&start, sizeof(start), &skb->csum_start) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Counting what a forward carries. */
+/* Counts the traffic of forwards. */
 #pragma once
 
 #include "../maps/traffic.h"

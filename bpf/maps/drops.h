@@ -9,7 +9,7 @@ struct dp_drops {
 	__u64 packets[DP_DROP_MAX]; /* by enum dp_drop_reason */
 };
 
-/* By server id: an entry is made with the server. Entry 0 counts what belongs to no server. */
+/* By server id. Entry 0 counts packets that belong to no server. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, DP_MAX_SERVERS + 1);

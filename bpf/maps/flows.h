@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows: what containers opened and the proxy carries on. Two maps, one for
- * each direction, written when a flow begins and when it ends and at no packet
- * in between. lib/flow.h has their life.
+ * Flows: connections and datagram exchanges of containers that are redirected to
+ * the proxy. A flow has one entry in dp_flows and one in dp_origins. They are
+ * written when the flow begins and when it ends, not for the packets in between.
+ * lib/flow.h has the states of a flow.
  *
- * A flow is known to the proxy by (server, port, protocol). That port is the
- * container's own, unless it already has a flow from it to another destination;
- * then it is another free port, and both work.
+ * The proxy distinguishes flows by (server, port, protocol). The port is the
+ * container's own; if the container has another flow from the same port, it is
+ * another free port.
  */
 #pragma once
 
@@ -71,9 +72,8 @@ struct {
 } dp_origins SEC(".maps");
 
 /*
- * How many flows each server has, by id. May be off by some, also below 0, when
- * it was written at the same time. Entry 0: how many of the shared flows all
- * servers have taken.
+ * How many flows each server has, by id. Entry 0: how many flows of the shared pool
+ * all servers use. Concurrent writes may make both wrong by a few, also negative.
  */
 struct dp_flow_count {
 	__s32 flows;
@@ -86,7 +86,7 @@ struct {
 	__type(value, struct dp_flow_count);
 } dp_flow_counts SEC(".maps");
 
-/* One entry: removes the flows that have no timer of their own, as long as there are any. */
+/* One entry: the timer of the sweep, which removes flows that have no timer. It runs while such flows exist. */
 struct dp_sweep {
 	struct bpf_timer timer;
 	__u32 armed;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Fragmented packets: the first fragment alone has ports, the later ones follow
- * it. The oldest entries are evicted first.
+ * Fragmented packets. Only the first fragment has ports, so it is stored for the
+ * later ones. LRU maps: new entries evict the oldest.
  */
 #pragma once
 
 #include "layout.h"
 
-/* What the fragments of one packet have in common (RFC 791, RFC 8200 4.5). */
+/* The same in all fragments of one packet (RFC 791, RFC 8200 4.5). */
 struct dp_fragment_key {
 	struct dp_addr src;
 	struct dp_addr dst;
@@ -18,8 +18,8 @@ struct dp_fragment_key {
 };
 
 /*
- * From players. The endpoint is looked up again by its port: an entry does not
- * outlive its server, nor does it lead to the server that has the port after it.
+ * Packets from players. Each fragment looks its endpoint up again and compares the
+ * server: entries of a removed server have no effect.
  */
 struct dp_fragment {
 	__u64 at; /* ns since boot: when the first fragment came */

@@ -10,19 +10,19 @@ struct dp_subnet {
 };
 
 /*
- * What differs from host to host and may change while programs run. One entry,
- * so the verifier turns the look-up into an address: it costs no call.
+ * The configuration of this host. It may change while programs run. The map has one
+ * entry, so the verifier turns the look-up into an address: it costs no call.
  */
 struct dp_config {
 	__be16 http_port; /* the proxy's listeners, on each gateway address; 0: not configured */
 	__be16 dns_port;
 	__be16 tcp_port;
 	__u16 pad;
-	__u32 players_from; /* no player before this step is in dp_players: see lib/players.h */
+	__u32 players_from; /* the step in which dp_start_players ran: see lib/players.h */
 	__u32 pad2;
 	__u64 player_key; /* odd, random, secret: see lib/players.h */
 	__u64 held_until; /* ns since boot: containers open no flow until then; see lib/hold.h */
-	/* Bit n: the last byte of an address in dp_host_addrs is n. Spares players' packets that look-up. */
+	/* Bit n: dp_host_addrs has an address whose last byte is n. Saves most look-ups in dp_host_addrs. */
 	__u64 host_filter[4];
 	struct dp_subnet host_subnets[DP_FAMILIES]; /* of host peers, by family */
 	struct dp_subnet container_subnets[DP_FAMILIES];
@@ -36,9 +36,9 @@ struct {
 } dp_configs SEC(".maps");
 
 /*
- * Addresses of the host itself, besides those of host peers. A reply to one of
- * them goes up the host's own stack. As of the last `dp` command that changed
- * something: replies to an address that is missing here are lost, never leaked.
+ * Addresses of the host, without those of host peers. A reply to one of them goes
+ * to the host's stack. `dp load`, `dp repair` and the agent write them: a reply to
+ * a newer address of the host is dropped, and does not leave by the uplink.
  */
 struct dp_host_addr {
 	__u32 ifindex;

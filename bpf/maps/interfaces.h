@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Where packets are sent to. */
+/* The interfaces that packets are redirected to. */
 #pragma once
 
 #include "layout.h"
 
 /*
- * The interfaces that packets may be sent to: host peers by server id, uplinks
- * by ifindex. The kernel removes an interface from such a map when it is
- * deleted. So a packet is sent to that very interface or to none, even where
- * another interface has its index by then.
+ * Host peers by server id, uplinks by ifindex. The kernel removes an interface from
+ * a device map when the interface is deleted. So no packet goes to another
+ * interface that has got the same index since.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);

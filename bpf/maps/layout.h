@@ -35,7 +35,7 @@ enum dp_layout {
 /* A range of ports is one forward. */
 #define DP_FORWARDS 32
 
-/* On average, over all servers: for each map below with an entry for each forward or port. */
+/* Room for 4 forwards and 64 public endpoints for each server, on average. */
 #define DP_MAX_COUNTERS (DP_MAX_SERVERS * 4)
 #define DP_MAX_ENDPOINTS (DP_MAX_SERVERS * 64)
 

@@ -18,9 +18,9 @@ struct dp_budget {
 };
 
 /*
- * The tables have this size for ever: all maps in one outer map must have the
- * same. With the kernel's head of a map they take just below 32 KiB, which is 8
- * pages.
+ * This size cannot change: all inner maps of one outer map must have the same size,
+ * and upgrades keep them. With the kernel's struct for a map, a table takes just
+ * below 32 KiB, which is 8 pages.
  */
 struct dp_player_slots {
 	__u32 players[DP_PLAYER_SLOTS]; /* lib/players.h */
@@ -29,7 +29,7 @@ struct dp_player_slots {
 	__u64 reserved[7]; /* 0 */
 };
 
-/* All in one entry: entries of an array have at least 8 bytes. As numbers: clang leaves out an inner map's structs. */
+/* One entry, because entries of an array take at least 8 bytes. Numbers, because clang omits an inner map's structs. */
 struct dp_player_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

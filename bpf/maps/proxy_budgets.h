@@ -16,4 +16,4 @@ struct {
 	__uint(max_entries, DP_MAX_SERVERS + 1);
 	__type(key, __u32);
 	__type(value, struct dp_proxy_budget);
-} dp_proxy_budgets SEC(".maps");
+} dp_budgets SEC(".maps");

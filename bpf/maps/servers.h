@@ -31,9 +31,9 @@ struct dp_server {
 };
 
 /*
- * Key: the ifindex of the host peer. An entry is there from before the host
- * peer is up until after it is down: dp_guard relies on it. Not per CPU: values
- * of this size are refused there when memory is fragmented.
+ * Key: the ifindex of the host peer. The entry exists before the host peer goes up
+ * and until it is down: dp_guard relies on this. Not a per-CPU map, where inserting
+ * values of this size fails when memory is fragmented.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

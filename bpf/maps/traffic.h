@@ -15,7 +15,7 @@ struct dp_forward_traffic {
 	struct dp_traffic out; /* to players */
 };
 
-/* Counters of forwards. Which forward has which: dp_counters. 0 is never used. */
+/* The counters of forwards. dp_counters has the server of each counter. 0 is never used. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, DP_MAX_COUNTERS);

@@ -65,7 +65,7 @@ export function writeServer(maps: ServerMaps, server: Server, details: ServerDet
   if (maps.has("dp_players")) maps.addPlayerTable(id);
   for (const each of [0, id]) {
     if (maps.has("dp_flow_counts")) maps.set("dp_flow_counts", each, { flows: 0 });
-    if (maps.has("dp_proxy_budgets")) maps.set("dp_proxy_budgets", each, { connections: 0n, datagrams: 0n });
+    if (maps.has("dp_budgets")) maps.set("dp_budgets", each, { connections: 0n, datagrams: 0n });
   }
   writeDropCounts(maps, id);
 }

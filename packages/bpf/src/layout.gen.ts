@@ -1571,6 +1571,16 @@ export const mapLayouts = {
     valueType: "struct dp_answer_source",
     value: dpAnswerSource,
   } as const satisfies wire.MapLayout<DpFragmentKey, DpAnswerSource>,
+  dp_budgets: {
+    name: "dp_budgets",
+    type: 2,
+    maxEntries: 4097,
+    flags: 0,
+    keyType: "__u32",
+    key: wire.u32,
+    valueType: "struct dp_proxy_budget",
+    value: dpProxyBudget,
+  } as const satisfies wire.MapLayout<number, DpProxyBudget>,
   dp_changes: {
     name: "dp_changes",
     type: 1,
@@ -1775,16 +1785,6 @@ export const mapLayouts = {
       ),
     },
   } as const satisfies wire.MapOfMapsLayout<number, number, readonly number[]>,
-  dp_proxy_budgets: {
-    name: "dp_proxy_budgets",
-    type: 2,
-    maxEntries: 4097,
-    flags: 0,
-    keyType: "__u32",
-    key: wire.u32,
-    valueType: "struct dp_proxy_budget",
-    value: dpProxyBudget,
-  } as const satisfies wire.MapLayout<number, DpProxyBudget>,
   dp_records: {
     name: "dp_records",
     type: 1,

@@ -10,6 +10,7 @@ import {
   type Codec,
   dpAddressPair,
   dpAnswerSource,
+  dpBudget,
   dpChange,
   dpConfig,
   dpContainer,
@@ -144,6 +145,7 @@ const STRUCTS: Record<string, Golden> = {
     {
       state: DpServerState.active,
       network: 1,
+      trusted: 1,
       createdAt: COOKIE,
       netnsCookie: 0xffff_ffff_ffff_ffffn,
       netnsInode: 4026531840n,
@@ -158,7 +160,7 @@ const STRUCTS: Record<string, Golden> = {
       container: CONTAINER_REF,
       forwards: [RECORD_FORWARD, { ...RECORD_FORWARD, counter: 5 }],
     },
-    `02000000 | 01000000 | ${COOKIE_BYTES} | ff*8 | 000000f000000000 | 78050000 | 02000000
+    `02000000 | 0100 | 0100 | ${COOKIE_BYTES} | ff*8 | 000000f000000000 | 78050000 | 02000000
        | ${HOST_PEER_BYTES} | ${CONTAINER_PEER_BYTES} | ${PAIR_BYTES} | ..*32
        | 6c6f626279 ..*59 | 6772c3b6c39f65 ..*57 | 636c69 ..*93 | 2f72756e2f6e65746e732f61 ..*116
        | ${CONTAINER_REF_BYTES} | ${RECORD_FORWARD_BYTES} | ${RECORD_FORWARD_BYTES.replace(/04000000$/, "05000000")}
@@ -213,12 +215,13 @@ const STRUCTS: Record<string, Golden> = {
   dp_proxy_budget: golden(dpProxyBudget, { connections: 1n, datagrams: 0x0102n }, "0100000000000000 0201000000000000"),
   dp_flow_count: golden(dpFlowCount, { flows: -2 }, "feffffff"),
   dp_sweep: golden(dpSweep, { armed: 1 }, "..*16 | 01000000 | ........"),
+  dp_budget: golden(dpBudget, { interval: 9, spent: 0x0102 }, "09000000 02010000"),
   dp_fragment_key: golden(
     dpFragmentKey,
     { src: "198.51.100.7", dst: "203.0.113.10", id: 0xbeef, protocol: 17, family: 0 },
     `${v4("c6336407")} | ${v4("cb00710a")} | efbe0000 | 11 | 00 | ....`,
   ),
-  dp_fragment: golden(dpFragment, { port: 25570 }, "63e2 | ...."),
+  dp_fragment: golden(dpFragment, { at: COOKIE, server: 7, port: 25570 }, `${COOKIE_BYTES} | 07000000 | 63e2 | ....`),
   dp_answer_source: golden(dpAnswerSource, { addr: "9.9.9.9" }, v4("09090909")),
   dp_subnet: golden(dpSubnet, SUBNET, SUBNET_BYTES),
   dp_config: golden(
@@ -352,7 +355,8 @@ const ARBITRARIES = {
   dp_record_forward: recordForward,
   dp_record: fc.record({
     state: u32s,
-    network: u32s,
+    network: u16s,
+    trusted: u16s,
     createdAt: u64s,
     netnsCookie: u64s,
     netnsInode: u64s,
@@ -383,8 +387,9 @@ const ARBITRARIES = {
   dp_proxy_budget: fc.record({ connections: u64s, datagrams: u64s }),
   dp_flow_count: fc.record({ flows: fc.integer({ min: -0x80000000, max: 0x7fffffff }) }),
   dp_sweep: fc.record({ armed: u32s }),
+  dp_budget: fc.record({ interval: u32s, spent: u32s }),
   dp_fragment_key: fc.record({ src: address, dst: address, id: u32s, protocol: octet, family: octet }),
-  dp_fragment: fc.record({ port: u16s }),
+  dp_fragment: fc.record({ at: u64s, server: u32s, port: u16s }),
   dp_answer_source: fc.record({ addr: address }),
   dp_subnet: subnet,
   dp_config: fc.record({
@@ -546,6 +551,7 @@ test("the maps have the keys and values that bpf/maps/ gives them", () => {
     ),
   ).toEqual([
     "dp_answer_frags 9 struct dp_fragment_key 40 struct dp_answer_source 16 4096",
+    "dp_budgets 2 __u32 4 struct dp_proxy_budget 16 4097",
     "dp_changes 1 __u32 4 struct dp_change 16 4096",
     "dp_configs 2 __u32 4 struct dp_config 192 1",
     "dp_containers 1 struct dp_addr 16 struct dp_container 8 8192",
@@ -554,7 +560,7 @@ test("the maps have the keys and values that bpf/maps/ gives them", () => {
     "dp_endpoints 1 struct dp_endpoint_key 24 struct dp_endpoint 36 262144",
     "dp_flow_counts 2 __u32 4 struct dp_flow_count 4 4097",
     "dp_flows 1 struct dp_flow_key 28 struct dp_flow 4 262144",
-    "dp_fragments 9 struct dp_fragment_key 40 struct dp_fragment 4 4096",
+    "dp_fragments 9 struct dp_fragment_key 40 struct dp_fragment 16 4096",
     "dp_free 2 __u32 4 struct dp_free 16 1",
     "dp_groups 1 __u32 4 struct dp_name 64 4096",
     "dp_host_addrs 1 struct dp_addr 16 struct dp_host_addr 4 4096",
@@ -564,7 +570,6 @@ test("the maps have the keys and values that bpf/maps/ gives them", () => {
     "dp_namespaces 1 struct dp_namespace 8 __u32 4 4096",
     "dp_origins 1 struct dp_origin_key 8 struct dp_origin 56 262144",
     "dp_players 12 __u32 4 4 bytes 4 4097",
-    "dp_proxy_budgets 2 __u32 4 struct dp_proxy_budget 16 4097",
     "dp_records 1 __u32 4 struct dp_record 1936 4096",
     "dp_reserved 2 __u32 4 struct dp_reserved_ports 8192 1",
     "dp_servers 1 __u32 4 struct dp_server 1112 4096",

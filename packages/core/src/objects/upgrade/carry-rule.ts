@@ -22,7 +22,7 @@ export interface CarryRule {
 
 const RULES: Readonly<Partial<Record<MapName, CarryRule>>> = {
   // Each server has its burst once more.
-  dp_proxy_budgets: { anew: true },
+  dp_budgets: { anew: true },
   dp_traffic: { counts: ["in.packets", "in.bytes", "out.packets", "out.bytes"] },
   dp_drop_counts: { counts: ["packets"] },
   dp_flow_counts: { counts: ["flows"] },

@@ -17,7 +17,7 @@ const SIZES: Readonly<Partial<Record<MapName, (servers: number) => number>>> = {
   dp_namespaces: ONE_FOR_EACH,
   dp_records: ONE_FOR_EACH,
   dp_servers: ONE_FOR_EACH,
-  dp_proxy_budgets: BY_ID,
+  dp_budgets: BY_ID,
   dp_drop_counts: BY_ID,
   dp_flow_counts: BY_ID,
   dp_host_peers: BY_ID,
