@@ -22,13 +22,15 @@
  *      b. anything else                                  drop EAST_WEST
  *  9. TCP from the container port of a forward (see reply())
  *      a. opening a connection                           drop FORWARD_SYN
- *      b. to an address of the host                      pass
- *      c. to a destination that no player can have       drop DESTINATION
- *      d. to an address that has completed no handshake
+ *      b. to a destination that no player can have, and
+ *         that is not the host's                         drop DESTINATION
+ *      c. to an address that has completed no handshake
  *         with this server, or sent it no TCP for hours
  *         (lib/players.h), unless it is one of 8 SYN+ACKs
  *         or the RST, without data, that answer a SYN
- *         (lib/handshake.h)                              drop NOT_A_PLAYER
+ *         (lib/handshake.h); the host is a player like
+ *         any (dp_tproxy_host notes it)                  drop NOT_A_PLAYER
+ *      d. to an address of the host                      pass
  *      e. whose checksum would be written somewhere else drop MALFORMED
  *      f. where the forward's uplink is gone             drop GONE
  *      g. whose segments are longer than the uplink's
@@ -139,15 +141,18 @@ static __always_inline int reply(struct __sk_buff *skb, const struct dp_config *
 {
 	const struct dp_addr *player = &packet->dst;
 	struct dp_ports ports;
+	bool host;
 
 	if (dp_is_bare_syn(packet))
 		return dp_drop_packet(server->id, DP_DROP_FORWARD_SYN);
-	if (dp_addr_equal(player, &server->gateway[packet->family]) || dp_is_host(config, player))
-		return to_host(skb, server, packet);
-	if (dp_is_invalid_destination(config, packet->family, player))
+	host = dp_addr_equal(player, &server->gateway[packet->family]) ||
+	       dp_is_host(config, player);
+	if (!host && dp_is_invalid_destination(config, packet->family, player))
 		return dp_drop_packet(server->id, DP_DROP_DESTINATION);
 	if (!dp_may_answer(config, server->id, packet))
 		return dp_drop_packet(server->id, DP_DROP_NOT_A_PLAYER);
+	if (host)
+		return to_host(skb, server, packet);
 	if (!dp_csum_is_sound(skb, packet, offsetof(struct tcphdr, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);
 	if (!dp_is_uplink(forward->uplink))

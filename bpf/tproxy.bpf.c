@@ -34,6 +34,8 @@
  *     listener, of a flow: as if from the original
  *     destination, and what it quotes                         next, rewritten
  *  4. from no listener on a host peer, or of no flow          next
+ *     TCP of the host to the container port of a forward:
+ *     noted as of a player (lib/handshake.h)
  *  5. of a flow: the original source and port (of a first
  *     fragment of UDP, which is remembered, too); the proxy's
  *     reset ends a flow that is opening                       next, rewritten
@@ -46,6 +48,7 @@
 #include "lib/flow.h"
 #include "lib/forward.h"
 #include "lib/fragment.h"
+#include "lib/handshake.h"
 #include "lib/kernel.h"
 #include "lib/parse.h"
 #include "lib/rewrite.h"
@@ -237,6 +240,26 @@ static __always_inline void first_fragment(const struct dp_packet *packet,
 	}
 }
 
+/*
+ * Rule 4. The host is trusted: its packets pass, whatever they are. What the
+ * container answers is dp_snat's to judge. Rare: so it reads the packet again.
+ */
+static __noinline int note_host(struct __sk_buff *skb)
+{
+	struct dp_config *config = dp_config_entry();
+	__u32 host_peer = skb->ifindex;
+	struct dp_server *server;
+	struct dp_packet packet;
+
+	server = bpf_map_lookup_elem(&dp_servers, &host_peer);
+	if (!server || !config || !parse_ip(skb, &packet) || packet.protocol != IPPROTO_TCP ||
+	    packet.is_first_fragment || packet.is_later_fragment || dp_parse_transport(&packet))
+		return DP_NEXT;
+	if (dp_find_forward(server, IPPROTO_TCP, packet.family, packet.ports.dest))
+		dp_admit(config, server->id, &packet, packet.ports.dest);
+	return DP_NEXT;
+}
+
 SEC("tc")
 int dp_tproxy_host(struct __sk_buff *skb)
 {
@@ -267,7 +290,7 @@ int dp_tproxy_host(struct __sk_buff *skb)
 	if (packet.is_first_fragment && !packet.tcp)
 		first_fragment(&packet, origin);
 	if (!origin)
-		return DP_NEXT;
+		return packet.protocol == IPPROTO_TCP ? note_host(skb) : DP_NEXT;
 
 	reset = packet.tcp && packet.tcp->rst;
 	ports.source = origin->dport;

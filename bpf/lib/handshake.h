@@ -106,17 +106,14 @@ static __always_inline void dp_handshake_open(volatile __u64 *set, __u64 hash, _
 {
 	volatile __u64 *known = dp_handshake_find(set, hash, now, dp_handshake_units);
 	__u64 left = DP_HANDSHAKE_ANSWERS;
-	volatile __u64 *place = set;
+	__u32 number = 0, at = 0;
 	__u16 oldest = 0;
-	__u32 number = 0;
 
 	if (known && dp_handshake_left(*known) != DP_HANDSHAKE_ANSWERS) {
 		number = *known;
 		left--;
 	}
-	if (known) {
-		place = known;
-	} else {
+	if (!known) {
 #pragma clang loop unroll(full)
 		for (int i = 0; i < DP_HANDSHAKE_PLACES; i++) {
 			__u64 slot = set[i];
@@ -124,11 +121,14 @@ static __always_inline void dp_handshake_open(volatile __u64 *set, __u64 hash, _
 
 			if (age >= oldest) {
 				oldest = age;
-				place = &set[i];
+				at = i;
 			}
 		}
+		/* The verifier would not know the bound of what the compiler makes of the choice. */
+		barrier_var(at);
+		known = &set[at % DP_HANDSHAKE_PLACES];
 	}
-	*place = dp_handshake_slot(number, now, left, dp_handshake_tag(hash));
+	*known = dp_handshake_slot(number, now, left, dp_handshake_tag(hash));
 }
 
 /*

@@ -157,8 +157,12 @@ static __always_inline enum dp_drop_reason dp_parse_ipv4(const struct __sk_buff 
 		return DP_DROP_TRUNCATED;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (total == 0 && skb->gso_size)
+	/* Returning here: Linux 6.1 would follow a length of 0 through the comparisons below, to no bounds at all. */
+	if (total == 0) {
+		if (!skb->gso_size)
+			return DP_DROP_MALFORMED;
 		total = skb->len - ETH_HLEN;
+	}
 	if (ip->version != 4 || header < sizeof(*ip) || total < header ||
 	    total + ETH_HLEN > skb->len)
 		return DP_DROP_MALFORMED;

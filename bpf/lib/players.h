@@ -64,11 +64,14 @@ static __always_inline __u64 dp_player_hash(const struct dp_config *config, __u3
 }
 
 /* The place in a table of so many that the upper half of a hash says, as a fraction. */
-static __always_inline __u32 dp_place_of(__u64 hash, __u32 places)
+static __always_inline __u64 dp_place_of(__u64 hash, __u64 places)
 {
 	__u64 place = (hash >> 32) * places >> 32;
 
-	/* Merged with the scaling by the size of a slot, the verifier would not know the bound. */
+	/*
+	 * In 64 bits, and not merged with the scaling by the size of a slot: otherwise
+	 * the verifier (Linux 6.1) would not know the bound.
+	 */
 	barrier_var(place);
 	return place;
 }

@@ -17,12 +17,12 @@
 
 #define DP_NS_PER_MS 1000000ULL
 
-/* 20 per second and server, 256 at once. */
-const volatile __u64 dp_own_interval_ns = 50 * DP_NS_PER_MS;
+/* 50 per second and server, 256 at once. */
+const volatile __u64 dp_own_interval_ns = 20 * DP_NS_PER_MS;
 const volatile __u64 dp_own_burst = 256;
 
-/* 2,000 per second, 512 at once: what a proxy handles without delay. */
-const volatile __u64 dp_shared_interval_ns = DP_NS_PER_MS / 2;
+/* 500 per second, 512 at once: with 16 servers' own, what a proxy handles without delay. */
+const volatile __u64 dp_shared_interval_ns = 2 * DP_NS_PER_MS;
 const volatile __u64 dp_shared_burst = 512;
 
 /* Another CPU may spend at the same time. */

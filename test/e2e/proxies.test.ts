@@ -163,7 +163,7 @@ test("squid intercepts HTTP, knows its host, and goes to where it was going what
   }
 });
 
-test("guard.nft keeps strangers from a proxy's ports, and a proxy from the host itself", async () => {
+test("guard.nft closes a proxy's ports on the uplinks, and keeps a proxy from the host itself", async () => {
   await using net = await internet();
   await daemon(net.host, 9111, "haproxy", "-db", "-f", example("haproxy-tcp.cfg"));
   await serve(net.host, 2222);

@@ -29,7 +29,7 @@ export function manPage(commands: readonly CommandHelp[], { version, date }: Edi
 .Os datapath ${version}
 .Sh NAME
 .Nm dp
-.Nd Minecraft server containers behind ports of this host
+.Nd game-server containers behind ports of this host
 .Sh SYNOPSIS
 .Nm
 .Ar COMMAND
@@ -41,10 +41,10 @@ export function manPage(commands: readonly CommandHelp[], { version, date }: Edi
 .Fl -version
 .Sh DESCRIPTION
 .Nm
-gives each of many Minecraft server containers a TCP port of the host's public address, and has what the containers
-open themselves go through a transparent proxy.
+gives each of many game-server containers a TCP port of the host's public address.
+The connections that containers open pass through a transparent proxy.
 eBPF programs that are pinned in the kernel carry the packets: nothing runs between players and servers.
-Commands may run in parallel and be killed anywhere: changes are made one at a time, as a whole or not at all.
+Commands may run in parallel and be killed at any time: changes are made one at a time, as a whole or not at all.
 .Pp
 All commands take these options, before their name or after it:
 ${optionList(everywhere)}

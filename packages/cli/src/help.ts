@@ -4,7 +4,7 @@ import type { Style } from "./style.ts";
 const OPTION_INDENT = 2;
 const WIDTH = 100;
 
-/** What `dp --help` prints: the commands in their groups, each with an example. */
+/** What `dp --help` prints: the commands in their groups, with examples of commands that need arguments. */
 export function renderOverview(commands: readonly CommandHelp[], version: string, { bold, dim }: Style): string {
   const groups = [...new Set(commands.map(({ definition }) => definition.category ?? ""))];
   const width = Math.max(...commands.map(({ name }) => name.length));
@@ -13,17 +13,19 @@ export function renderOverview(commands: readonly CommandHelp[], version: string
     const lines = members.map(
       ({ name, definition }) => `  ${bold(name.padEnd(width))}  ${oneLine(definition.description)}`,
     );
-    const examples = members.flatMap(({ definition }) => definition.examples?.[0]?.[1] ?? []);
+    const examples = members
+      .flatMap(({ definition }) => definition.examples?.[0]?.[1] ?? [])
+      .filter((line) => line.split(" ").length > 2);
     return [
       bold(`${group.trim()}:`),
       ...lines,
-      dim("  for example:"),
+      ...(examples.length === 0 ? [] : [dim("  for example:")]),
       ...examples.map((line) => dim(`    ${line}`)),
       "",
     ];
   });
   return [
-    `dp ${version}: Minecraft server containers behind ports of this host`,
+    `dp ${version}: game-server containers behind ports of this host`,
     "",
     "usage: dp COMMAND [OPTIONS]",
     "",

@@ -13,6 +13,7 @@ import type { Maps } from "../src/objects/maps.ts";
 import type { Endpoint } from "../src/objects/stores/endpoint.ts";
 import { type EndpointEntry, Endpoints } from "../src/objects/stores/endpoints.ts";
 import type { Forward } from "../src/objects/stores/forward.ts";
+import { Groups } from "../src/objects/stores/groups.ts";
 import { Records } from "../src/objects/stores/records.ts";
 import { encodeRecord, type ServerRecord } from "../src/objects/stores/server-record.ts";
 import { ENDPOINT, LOBBY } from "./support/lobby.ts";
@@ -29,7 +30,12 @@ let records: Records;
 
 beforeAll(() => {
   bpffs = new Bpffs();
-  pinMaps(bpffs.path, { dp_records: MAX_SERVERS, dp_names: MAX_SERVERS, dp_namespaces: MAX_SERVERS });
+  pinMaps(bpffs.path, {
+    dp_records: MAX_SERVERS,
+    dp_names: MAX_SERVERS,
+    dp_namespaces: MAX_SERVERS,
+    dp_groups: MAX_SERVERS,
+  });
 });
 afterAll(() => {
   bpffs[Symbol.dispose]();
@@ -182,7 +188,7 @@ describe("a record", () => {
   test("with two forwards to one container port is refused, and leaves no trace", () => {
     const forwards = [FORWARD, { ...FORWARD, port: 25571 }];
     const error = thrown(DatapathError, () => records.set(server(1, { forwards })));
-    expect(error).toMatchObject({ code: "BAD_USAGE", op: "keep the record of server server 1 (id 1)" });
+    expect(error).toMatchObject({ code: "BAD_USAGE", op: "store the record of server server 1 (id 1)" });
     expect(error.reason).toContain("lead to the same container port");
     expect([records.all(), names(), ports()]).toEqual([[], [], []]);
   });
@@ -308,21 +314,34 @@ describe("the numbers of groups", () => {
   });
 
   test("names with one hash have numbers of their own, and keep them when the other goes", () => {
-    const { groups } = records;
+    const used = new Set(["liquid"]);
+    const groups = new Groups(maps.groups, () => used);
     const [first, second] = [groups.of("costarring"), groups.of("liquid")];
     expect(second).toBe(first + 1);
-    groups.keepOnly(new Set(["liquid"]));
+    groups.forgetUnused();
     expect(groups.of("liquid")).toBe(second);
-    groups.keepOnly(new Set());
-    groups.keepOnly(new Set());
+    used.clear();
+    groups.forgetUnused();
+    groups.forgetUnused();
     expect([groups.find("costarring"), groups.find("liquid")]).toEqual([undefined, undefined]);
+  });
+
+  test("of removed servers make room for a new group", () => {
+    const { groups } = records;
+    records.set(server(1, { group: "kept" }));
+    const kept = groups.of("kept");
+    const { maxEntries } = maps.groups.info;
+    for (let index = 1; index < maxEntries; index++) groups.of(`match ${index}`);
+    const id = groups.of("new");
+    expect([groups.find("kept"), groups.find("new")]).toEqual([kept, id]);
+    expect(Array.from(maps.groups, ([, { text }]) => text).sort()).toEqual(["kept", "new"]);
   });
 
   test("come and go: two names never share one, and a name in use keeps its own", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), name)), (changes) => {
-        const { groups } = records;
         const used = new Map<string, number>();
+        const groups = new Groups(maps.groups, () => new Set(used.keys()));
         for (const [add, each] of changes) {
           if (add) {
             const id = groups.of(each);
@@ -330,7 +349,7 @@ describe("the numbers of groups", () => {
             used.set(each, id);
           } else {
             used.delete(each);
-            groups.keepOnly(new Set(used.keys()));
+            groups.forgetUnused();
           }
           expect(new Set(used.values()).size).toBe(used.size);
         }

@@ -106,6 +106,21 @@ describe("an id", () => {
     expect(take()).toBe(1);
   });
 
+  test("of a removed server is waited for when no other is free", () => {
+    for (let id = 1; id <= MAX_SERVERS; id++) take();
+    removed(3, 1900);
+    removed(5, 1000);
+    expect(take()).toBe(3);
+    expect([kindOf(3), kindOf(5)]).toEqual(["running", "removed"]);
+  });
+
+  test("of a removed server is not waited for while something carries it", () => {
+    for (let id = 1; id <= MAX_SERVERS; id++) take();
+    removed(3, 3000);
+    stores.drops.add(3);
+    expect(() => take()).toThrow("all 6 ids are taken");
+  });
+
   test("of a server that is being changed is not released", () => {
     take();
     maps.changes.set(1, { since: 0n, kind: DpChangeKind.running });

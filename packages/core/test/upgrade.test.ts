@@ -63,7 +63,7 @@ const OLDER: Edits = {
     ["\t__u32 state; /* enum", "\t__u64 legacy;\n\t__u32 state; /* enum"],
     ["\tchar owner[DP_OWNER_LEN]; /* cli, file:NAME or cni:NETWORK */\n", ""],
     ["\t__u32 mtu; /* of both peers", "\t__u16 mtu;\n\t__u16 pad; /* of both peers"],
-    ["\t__u32 mtu; /* of the way", "\t__u32 legacy;\n\t__u16 mtu;\n\t__u16 pad; /* of the way"],
+    ["\t__u32 mtu; /* the uplink's", "\t__u32 legacy;\n\t__u16 mtu;\n\t__u16 pad; /* the uplink's"],
   ],
   "maps/servers.h": [
     ["\t__u32 group; /* servers of one group reach each other's forwards; 0: none */\n", "\t__u32 legacy;\n"],
@@ -72,7 +72,7 @@ const OLDER: Edits = {
   ],
   "maps/endpoints.h": [
     ["\t__u32 server;\n", "\t__u64 legacy;\n\t__u32 server;\n"],
-    ["\t__u32 open; /* 0: the server has this endpoint, but gets no packets; they are the host's */\n", ""],
+    ["\t__u32 open; /* 0: closed. The server has this endpoint, but its packets go to the host */\n", ""],
   ],
   "maps/drop_reason.h": [["DP_DROP_MAX = 32", "DP_DROP_MAX = 25"]],
   "maps/traffic.h": [["\tstruct dp_traffic in;", "\t__u64 legacy;\n\tstruct dp_traffic in;"]],
@@ -778,10 +778,10 @@ describe("pins that were removed", () => {
       rmSync(bpffs.join("progs", "dp_snat"));
       using objects = previous();
       expect(pins()).toEqual(before);
-      expect(objects.missing()).toEqual([]);
+      expect(objects.missingPins()).toEqual([]);
       rmSync(bpffs.join("progs", "dp_arp"));
       using another = previous();
-      expect(another.missing()).toEqual([bpffs.join("progs", "dp_arp")]);
+      expect(another.missingPins()).toEqual([bpffs.join("progs", "dp_arp")]);
     });
   });
 
@@ -791,7 +791,7 @@ describe("pins that were removed", () => {
       for (const path of bpffs.list()) if (path !== "progs/dp_dnat_dp0") rmSync(bpffs.join(path));
       using objects = withNetns(namespace.fd, load);
       expect(contents(objects)).toMatchObject(FILLED);
-      expect(objects.missing()).toEqual([]);
+      expect(objects.missingPins()).toEqual([]);
     });
   });
 });

@@ -7,6 +7,7 @@ import { checkHostPeers } from "./doctor/host-peers.ts";
 import { HostView } from "./doctor/host-view.ts";
 import { checkAttaching, checkFreezing, checkJit, checkPrograms } from "./doctor/kernel.ts";
 import { checkLibbpf } from "./doctor/libbpf.ts";
+import { judgeConntrack } from "./doctor/conntrack.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";
@@ -58,6 +59,7 @@ export async function doctor(options: HostOptions = {}): Promise<DoctorReport> {
     privileged("rp-filter", () => checkRpFilter(view)),
     privileged("ip-forward", () => checkForwarding(view, ruleset)),
     privileged("firewall", () => checkFirewall(view, ruleset)),
+    check("conntrack", () => judgeConntrack(ruleset)),
     privileged("ports", () => checkPortRange(view)),
     privileged("proxy", () => checkListeners(view)),
   ];

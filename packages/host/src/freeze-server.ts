@@ -11,11 +11,12 @@ import { requirePrivileges } from "./kernel/privileges.ts";
 import { type SockDestroyer, sockDestroyer } from "./kernel/sock-destroyer.ts";
 import { namesOf } from "./list.ts";
 import { withLoaded } from "./pins/open.ts";
+import { blockName } from "./server/parts/connection-blocks.ts";
 import { writeEndpoints } from "./server/parts/endpoints.ts";
 import { hasHostPeer } from "./server/present.ts";
 import { recoverChanges } from "./server/recover.ts";
 import { checkSelector, describeSelector, requireServer, type ServerSelector } from "./server/select.ts";
-import { blockName, type Server, toServer } from "./server/server.ts";
+import { type Server, toServer } from "./server/server.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface FreezeServerOptions extends HostOptions {
@@ -35,14 +36,14 @@ export interface FrozenServer extends Server {
 }
 
 /**
- * Makes a server ready for a checkpoint: nothing of the network is left in its processes but listeners and unconnected
- * sockets, and nothing new comes. Players are cut off and refused; the container's own connections are cut off, and
- * connect(2) fails with EPERM. It lasts, whatever becomes of this process, until `thawServer` or `delServer`.
+ * Makes a server ready for a checkpoint: its processes keep only listeners and unconnected sockets. Players are cut off
+ * and refused. The container's own connections are cut off, and connect(2) fails with EPERM. The server stays frozen
+ * until `thawServer` or `delServer`, also when this process ends.
  *
- * It can be done again: then it destroys what came to be meanwhile, in spite of it (the host itself and servers of the
- * same group still reach the listener).
+ * Freezing a frozen server destroys the connections that were made since: the host itself and servers of the same group
+ * can still connect to a listener.
  *
- * It happens as a whole or not at all, but for sockets that were destroyed. Killed halfway, the server is left as
+ * It happens whole or not at all, except that destroyed sockets stay destroyed. Killed halfway, it leaves the server
  * frozen: freezing again finishes it, thawing undoes it.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `UNSUPPORTED` on a kernel that can destroy sockets neither
@@ -57,7 +58,7 @@ export async function freezeServer(selector: ServerSelector, options: FreezeServ
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
-    // What a freeze that was killed has left may refuse connections still.
+    // Temporary pins of a killed freeze may still refuse connections.
     objects.sweep();
     const record = presentServer(objects, host, selector);
     // While nothing is changed yet: a kernel that cannot leaves the server as it is.
@@ -77,7 +78,7 @@ export function presentServer(objects: Objects, host: Netlink, selector: ServerS
     undefined,
     `the container of ${serverLabel(record)} is gone, and its interface with it`,
     {
-      hint: `take it out: dp del-server ${record.name}`,
+      hint: `remove it: dp del-server ${record.name}`,
     },
   );
 }
@@ -150,7 +151,7 @@ function carryOut({ destroyer, objects, host, record, netns, cgroup, options, op
   const frozen: ServerRecord = { ...record, state: "frozen" };
   const name = blockName(record);
   return Transaction.run(op, options.onStep, (transaction) => {
-    // First: after a kill, the record says what the server was to become.
+    // First: after a kill, the record says which state the command was to reach.
     transaction.step(
       "record frozen",
       () => objects.records.set(frozen, "replace"),

@@ -8,43 +8,43 @@ import { requirePrivileges } from "./kernel/privileges.ts";
 import { namesOf } from "./list.ts";
 import { withLock } from "./pins/lock.ts";
 import { openIfLoaded, openOrRepair, openPreviousLoad } from "./pins/open.ts";
+import { type RemedyResult, applyRemedies } from "./repair/apply-remedies.ts";
 import type { Finding } from "./repair/finding.ts";
 import { inspect } from "./repair/inspect.ts";
 import { pinsMissing } from "./repair/pins-missing.ts";
 import type { Remedy } from "./repair/problem.ts";
-import { type PutRight, putRight } from "./repair/put-right.ts";
 import { inspectStrayInterfaces } from "./repair/stray-interfaces.ts";
 import { View, type ViewOptions } from "./repair/view.ts";
 import { type Server, toServer } from "./server/server.ts";
 import { tidyRecords } from "./server/tidy-records.ts";
 
-/** How far to go. */
+/** What is repaired. */
 export interface RepairOptions extends ViewOptions {
-  /** Only say what would be done. Default false. */
+  /** Only report what would be done. Default false. */
   dryRun?: boolean | undefined;
 }
 
-/** All of it can be written as JSON. */
+/** What was repaired. Contains only JSON values. */
 export interface RepairResult {
   pinRoot: string;
   dryRun: boolean;
-  /** The servers that were removed, as they were. */
+  /** The servers that were removed, as they were before. */
   removedServers: Server[];
   /** The orphans and leftovers that were removed. */
   removed: Finding[];
   /** What was repaired. */
   repaired: Finding[];
-  /** What could not be put right here: each says what to do. */
+  /** What could not be repaired: the `fix` of each says what to do. */
   remaining: Finding[];
 }
 
 const OP = "repair";
 
 /**
- * Removes servers whose container is gone, leftovers and orphans, and repairs the rest: afterwards exactly the recorded
- * servers are there, whole. Done again, it does nothing. Players of a server that is there notice nothing.
+ * Removes servers whose container is gone, leftovers and orphans, and repairs the rest. Afterwards the state of the
+ * kernel matches the records. Repeated, it does nothing. Players of the other servers stay connected.
  *
- * It works on a host where nothing is loaded, too: there are no records then, and every host peer is an orphan.
+ * It also works when nothing is loaded: then there are no records, and all host peers are stray interfaces.
  *
  * @throws DatapathError `UNSUPPORTED` without the privileges
  */
@@ -75,16 +75,16 @@ function repairLoaded(objects: Objects, options: RepairOptions): RepairResult {
   using netlink = Netlink.open();
   return report(
     options,
-    putRight(() => inspect(new View(objects, netlink, options)), options),
+    applyRemedies(() => inspect(new View(objects, netlink, options)), options),
   );
 }
 
-/** @param pins what was wrong with the pins: removed by now, unless this is a dry run */
+/** @param pins findings about the pins, which were removed before, unless this is a dry run */
 function removeStrays(options: RepairOptions, pins: readonly Finding[] = []): RepairResult {
   using netlink = Netlink.open();
   const result = report(
     options,
-    putRight(() => inspectStrayInterfaces(netlink, netlink.links(), []), options),
+    applyRemedies(() => inspectStrayInterfaces(netlink, netlink.links(), []), options),
   );
   const place = options.dryRun ? result.remaining : result.removed;
   place.unshift(...pins);
@@ -92,8 +92,8 @@ function removeStrays(options: RepairOptions, pins: readonly Finding[] = []): Re
 }
 
 /**
- * Removes what a killed first load or unload left: no server, and no configuration, which a load sets last and an
- * unload clears first.
+ * Removes the pins that a killed first load or unload left. A load sets the configuration last and an unload clears it
+ * first, so these pins have neither a configuration nor servers.
  */
 function takeDownUnfinished(options: RepairOptions): Finding[] {
   using objects = openPreviousLoad({ ...options, warn: undefined });
@@ -105,7 +105,7 @@ function takeDownUnfinished(options: RepairOptions): Finding[] {
   return [{ code: "load-unfinished", severity: "error", what, fix: "dp repair, or dp load" }];
 }
 
-function report(options: RepairOptions, { done, remaining }: PutRight): RepairResult {
+function report(options: RepairOptions, { done, remaining }: RemedyResult): RepairResult {
   using netlink = Netlink.open();
   const uplinkName = namesOf(netlink);
   const of = (kind: Remedy["kind"]) =>

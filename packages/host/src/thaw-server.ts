@@ -14,13 +14,13 @@ import { Transaction } from "./transaction.ts";
 
 /** All of it can be written as JSON. */
 export interface ThawedServer extends Server {
-  /** Whether it was frozen. */
+  /** Whether the server was frozen. */
   thawed: boolean;
 }
 
 /**
- * Lets players in again, and the container out: the reverse of `freezeServer`, also of one that did not finish. One
- * that is not frozen stays as it is.
+ * Allows connections of players and of the container again: the reverse of `freezeServer`, also of a freeze that did
+ * not finish. A server that is not frozen stays as it is.
  *
  * @throws DatapathError `NO_SUCH_SERVER`, `NOT_LOADED`; `FAILED` when the container is gone
  */
@@ -31,7 +31,7 @@ export async function thawServer(selector: ServerSelector, options: HostOptions 
   return withLoaded(options, op, (objects) => {
     using host = Netlink.open();
     recoverChanges(objects, host, options);
-    // What a freeze that was killed has left may refuse connections still.
+    // Temporary pins of a killed freeze may still refuse connections.
     objects.sweep();
     const record = presentServer(objects, host, selector);
     const uplinkName = namesOf(host);

@@ -9,7 +9,8 @@ import { requirePrivileges } from "./kernel/privileges.ts";
 import { expedite, withLock } from "./pins/lock.ts";
 import { openPreviousLoad } from "./pins/open.ts";
 import { recoverServers } from "./server/recover.ts";
-import { type Server, serverLabels } from "./server/server.ts";
+import { serverLabels } from "./server/server-labels.ts";
+import type { Server } from "./server/server.ts";
 
 export interface UnloadOptions extends HostOptions {
   /** Remove the servers there are, instead of refusing. Default false. */
@@ -56,7 +57,7 @@ function takeDown(objects: Objects, options: UnloadOptions): Server[] {
       undefined,
       `there ${records.length === 1 ? "is" : "are"} ${serverLabels(records)}`,
       {
-        hint: "delete them first: dp del-server --all; or with the unload: dp unload --force",
+        hint: "delete them first: dp del-server --all; or let the unload delete them: dp unload --force",
       },
     );
   }

@@ -6,7 +6,7 @@ import { forwardsToContainers, judgeFirewall, type Ruleset } from "../src/doctor
 import { judgeFilters } from "../src/doctor/hooks.ts";
 import { judgeJit } from "../src/doctor/kernel.ts";
 import { isNewEnough } from "../src/doctor/libbpf.ts";
-import { judgeListeners, type Listener } from "../src/doctor/listeners.ts";
+import { findOfUsers, judgeListeners, type Listener } from "../src/doctor/listeners.ts";
 import { judgeCgroup2 } from "../src/doctor/mounts.ts";
 import { judgeNeighbours } from "../src/doctor/neighbours.ts";
 import { judgePortRange } from "../src/doctor/ports.ts";
@@ -89,7 +89,7 @@ test("a port range that reaches into the ephemeral range is a warning", () => {
 describe("the proxy's listeners", () => {
   const config = { httpPort: 9080, dnsPort: 9053, tcpPort: 9111, hostSubnets: { ipv4: "10.1.0.0/16" } };
   const listener = (protocol: "TCP" | "UDP", port: number, address = "0.0.0.0"): Listener => {
-    return { protocol, port, address, inode: "1" };
+    return { protocol, port, address, uid: 0, inode: "1" };
   };
   const all = [listener("TCP", 9080), listener("TCP", 9053), listener("UDP", 9053), listener("TCP", 9111)];
 
@@ -108,6 +108,15 @@ describe("the proxy's listeners", () => {
         "is refused; containers do not reach 127.0.0.1:9080",
     });
     expect(reached).toEqual([listener("TCP", 9053)]);
+  });
+
+  test("of another user than root are told, each user once", () => {
+    expect(findOfUsers(all)).toEqual([]);
+    const users = all.map((each, at) => ({ ...each, uid: [0, 1000, 1000, 33][at] ?? 0 }));
+    expect(findOfUsers(users)).toMatchObject([
+      { code: "listener-of-user", what: expect.stringContaining("id 1000 listens on TCP 9053 and UDP 9053") },
+      { code: "listener-of-user", what: expect.stringContaining("id 33 listens on TCP 9111") },
+    ]);
   });
 });
 

@@ -338,6 +338,22 @@ describe("settings", () => {
     await unload({ ...sandbox.options, force: true });
   });
 
+  test("a firewall that tracks what containers open", async () => {
+    using sandbox = new Sandbox();
+    await load(sandbox.options);
+    expect((await look(sandbox, "conntrack")).findings).toEqual([]);
+    run(
+      "nft",
+      "table inet filter { chain input { type filter hook input priority 0; ct state established accept; }; }",
+    );
+    const check = await look(sandbox, "conntrack");
+    expect(check.findings).toMatchObject([{ code: "conntrack-of-containers", severity: "warning" }]);
+    follow(fixOf(check));
+    expect((await look(sandbox, "conntrack")).findings).toEqual([]);
+    run("nft", "flush", "ruleset");
+    await unload(sandbox.options);
+  });
+
   test("a firewall that drops input and knows nothing of the proxy", async () => {
     using sandbox = new Sandbox();
     await load(sandbox.options);

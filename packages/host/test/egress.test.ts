@@ -40,6 +40,25 @@ for resolver in sys.argv[2:]: s.sendto(b"?", (resolver, 53))`;
   run("nsenter", `--net=/run/netns/${container}`, "python3", "-c", script, String(sourcePort), ...resolvers);
 }
 
+/** Connects to a server on the internet from inside a container, and keeps the connection. */
+function hold(container: string): void {
+  const script = `
+import socket, time
+s = socket.create_connection(("192.0.2.80", 443))
+time.sleep(60)`;
+  Bun.spawn(["nsenter", `--net=/run/netns/${container}`, "python3", "-c", script]).unref();
+}
+
+/** The far ends of the host's TCP connections from the proxy's port. */
+function connections(): string[] {
+  const lines = run("ss", "-Htn", "state", "established", "sport = :9111").split("\n");
+  return lines.flatMap((line) => /([\d.]+):\d+\s*$/.exec(line)?.[1] ?? []).sort();
+}
+
+async function connected(...addresses: string[]): Promise<void> {
+  while (connections().join() !== addresses.join()) await Bun.sleep(10);
+}
+
 function flowsOf(sandbox: Sandbox): Flow[] {
   using objects = openPinned({ pinRoot: sandbox.pinRoot });
   return objects.flows.all();
@@ -132,6 +151,26 @@ describe("removing a server", () => {
     await sandbox.kill(other);
     await delServer({ port: PORT + 1 }, options);
     expect(flowsOf(sandbox)).toEqual([]);
+    await unload({ ...options, force: true });
+  });
+
+  test("destroys the host's sockets to its container: the next one with its address receives nothing of them", async () => {
+    using sandbox = new Sandbox();
+    const { options } = sandbox;
+    const [first, other, next] = [sandbox.container(), sandbox.container(), sandbox.container()];
+    await load(options);
+    using _listener = Bun.listen({ hostname: "0.0.0.0", port: 9111, socket: { data() {} } });
+    for (const [at, container] of [first, other].entries()) {
+      await addServer({ ...options, port: PORT + at, netns: container });
+      hold(container);
+    }
+    await connected("10.2.0.1", "10.2.0.2");
+
+    await delServer({ port: PORT }, options);
+    const again = await addServer({ ...options, port: PORT, netns: next });
+    expect(again.addresses.ipv4?.container).toBe("10.2.0.1");
+    expect(connections()).toEqual(["10.2.0.2"]);
+    expect(flowsOf(sandbox).map(({ server }) => server)).toEqual([2]);
     await unload({ ...options, force: true });
   });
 

@@ -289,7 +289,7 @@ describe("a frozen server", () => {
     for (const change of [freeze, thaw]) {
       const error = await failure(change());
       expect(error.message).toContain("is gone, and its interface with it");
-      expect(error.hint).toBe(`take it out: dp del-server server-${LOBBY}`);
+      expect(error.hint).toBe(`remove it: dp del-server server-${LOBBY}`);
     }
     expect(await list(sandbox.options)).toMatchObject([{ state: "gone" }]);
   });

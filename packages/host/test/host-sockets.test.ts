@@ -14,16 +14,18 @@ const TCP6 = `  sl  local_address                         remote_address        
 `;
 
 describe("/proc/net/tcp", () => {
-  test("every row's local address, port and state are read", () => {
+  test("every row's local address, port, state and user are read", () => {
     expect(parseProcNetTcp(TCP)).toEqual([
-      { address: "127.0.0.1", port: 631, state: "listen", inode: "31337" },
-      { address: "203.0.113.10", port: 25570, state: "other", inode: "31338" },
-      { address: "203.0.113.10", port: 40000, state: "time-wait", inode: "0" },
+      { address: "127.0.0.1", port: 631, state: "listen", uid: 0, inode: "31337" },
+      { address: "203.0.113.10", port: 25570, state: "other", uid: 1000, inode: "31338" },
+      { address: "203.0.113.10", port: 40000, state: "time-wait", uid: 0, inode: "0" },
     ]);
   });
 
   test("IPv6 listeners count: they mostly take IPv4 as well", () => {
-    expect(parseProcNetTcp(TCP6)).toEqual([{ address: "0".repeat(32), port: 25565, state: "listen", inode: "31339" }]);
+    expect(parseProcNetTcp(TCP6)).toEqual([
+      { address: "0".repeat(32), port: 25565, state: "listen", uid: 0, inode: "31339" },
+    ]);
   });
 
   test("nothing and garbage are no rows", () => {

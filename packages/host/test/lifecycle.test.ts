@@ -502,10 +502,10 @@ describe("bad input changes nothing", () => {
       ["CONFLICT", { gatewayAddress: "10.1.0.1" }, "the address 10.1.0.1 is taken by server lobby (id 1)"],
       ["CONFLICT", { containerAddress: "10.2.0.9", gatewayAddress: "10.1.0.1" }, "is taken by server lobby (id 1)"],
       ["BAD_USAGE", { address: "198.51.100.1" }, "is not an address of this host"],
-      ["BAD_USAGE", { address: "198.51.100.7" }, "is on notup, which is no uplink"],
+      ["BAD_USAGE", { address: "198.51.100.7" }, "is on notup, which is not an uplink"],
       ["BAD_USAGE", { containerPort: 0 }, "the container port"],
       ["BAD_USAGE", { mtu: 67 }, "the MTU"],
-      ["BAD_USAGE", { ifname: "a/b" }, "no name for an interface"],
+      ["BAD_USAGE", { ifname: "a/b" }, "not a name for an interface"],
       ["CONFLICT", { ifname: "lo" }, "already has an interface lo"],
       ["BAD_USAGE", { name: "25600" }, "is a number"],
       ["BAD_USAGE", { owner: "me" }, "is not cli, file:NAME or cni:NETWORK"],
@@ -615,13 +615,13 @@ describe("loading again", () => {
     }
     for (const ifaces of [["dp1"], ["up0", "dp1"]]) {
       const error = await refusal("BAD_USAGE", load({ ...options, ifaces }));
-      expect(error.message).toContain(`dp1 is a server's: its container would get in as a player`);
+      expect(error.message).toContain(`dp1 is the host peer of a server and cannot be an uplink`);
       expect(sandbox.observe()).toEqual(before);
     }
     // Of a thousand servers, the thousand interfaces are none to choose from.
     expect((await refusal("BAD_USAGE", load({ ...options, ifaces: ["nope0"] }))).hint).toBe("there are up0, up1x, up1");
     const stranded = await refusal("CONFLICT", load({ ...options, ifaces: ["up1"] }));
-    expect(stranded.hint).toBe("name it too, or delete them first: dp load --iface up1 --iface up0");
+    expect(stranded.hint).toBe("name it too, or delete the servers first: dp load --iface up1 --iface up0");
     expect((await refusal("CONFLICT", unload(options))).message).toContain("server lobby (id 1)");
     expect(sandbox.observe()).toEqual(before);
     await unload({ ...options, force: true });

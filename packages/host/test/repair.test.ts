@@ -69,6 +69,40 @@ describe("repair", () => {
     expect(await status(options)).toMatchObject({ loaded: false, healthy: false, findings: [] });
   });
 
+  test("gives each server counters of its own again", async () => {
+    using sandbox = new Sandbox();
+    const { options, pinRoot } = sandbox;
+    await load(options);
+    const first = await addServer({ ...options, port: PORT, netns: sandbox.container() });
+    const second = await addServer({ ...options, port: PORT + 1, netns: sandbox.container() });
+    const counterOf = (id: number) => {
+      using objects = openPinned({ pinRoot });
+      const counter = objects.records.get(id)?.forwards[0]?.counter ?? 0;
+      expect(objects.counters.owner(counter)).toBe(id);
+      expect(
+        objects.endpoints.get({ protocol: "tcp", address: first.forwards[0]?.address ?? "", port: PORT + id - 1 }),
+      ).toMatchObject({ server: id, counter });
+      return counter;
+    };
+    const counter = counterOf(first.id);
+    using objects = openPinned({ pinRoot });
+
+    // The map says that another server has it.
+    objects.counters.release(counter);
+    objects.counters.claim(counter, second.id);
+    expect((await load(options)).repaired.map(({ code }) => code)).toEqual(["missing-counter"]);
+    expect(counterOf(first.id)).toBe(counter);
+
+    // Another server got it.
+    objects.counters.release(counter);
+    const third = await addServer({ ...options, port: PORT + 2, netns: sandbox.container() });
+    expect(counterOf(third.id)).toBe(counter);
+    expect((await repair(options)).repaired.map(({ code }) => code)).toEqual(["missing-counter"]);
+    expect(new Set([first, second, third].map(({ id }) => counterOf(id))).size).toBe(3);
+    expect(await status(options)).toMatchObject({ healthy: true, findings: [] });
+    await unload({ ...options, force: true });
+  });
+
   test("restores pins that were removed, and what is attached to them", async () => {
     using sandbox = new Sandbox();
     const { options, pinRoot } = sandbox;

@@ -51,11 +51,14 @@ export class SockDiag implements Disposable {
    * Ends the connected sockets: the far end of TCP gets a reset, the process ECONNABORTED. Listeners, unconnected UDP
    * sockets, and what no process holds stay.
    *
+   * @param remote only those connected to this address. Default: all
    * @returns how many
    * @throws NetlinkError EOPNOTSUPP on a kernel that cannot (CONFIG_INET_DIAG_DESTROY)
    */
-  destroyConnected(protocol: SocketProtocol): number {
-    return this.#connected(protocol).filter((socket) => this.#destroy(protocol, socket)).length;
+  destroyConnected(protocol: SocketProtocol, remote?: string): number {
+    return this.#connected(protocol)
+      .filter(({ remoteAddress }) => remote === undefined || remoteAddress === remote)
+      .filter((socket) => this.#destroy(protocol, socket)).length;
   }
 
   /** Closes the socket. Throws nothing. */

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { type AcceptedConnection, refuseConnection } from "./accept-connection.ts";
 import { dial } from "./dial.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { HttpHostReader } from "./http-host.ts";
 import type { ContainerUsage } from "./limits/container-usage.ts";
 import { limitSocketBuffers } from "./limits/socket-buffers.ts";
@@ -33,6 +34,10 @@ export class Passthrough {
     if (!decision.allowed) return refuseConnection(context, accepted, "refused:policy", decision.rule);
     const usage = context.usage.openConnection(entry.source.address);
     if (usage === undefined) return refuseConnection(context, accepted, "refused:limit");
+    if (!context.usage.openPort(entry.source.address, textOf(destination))) {
+      context.usage.closeConnection(usage);
+      return refuseConnection(context, accepted, "refused:limit");
+    }
     return new Passthrough(context, accepted, usage, onDone);
   }
 
@@ -124,6 +129,7 @@ export class Passthrough {
     if (this.#done) return;
     this.#done = true;
     this.#context.usage.closeConnection(this.#usage);
+    this.#context.usage.closePort(this.#accepted.entry.source.address, textOf(this.#accepted.destination));
     this.#context.record({
       ...this.#accepted.entry,
       ...(this.#host === undefined ? {} : { host: this.#host.host }),
@@ -135,4 +141,8 @@ export class Passthrough {
     });
     this.#onDone(this);
   }
+}
+
+function textOf({ address, port }: Endpoint): string {
+  return `${address}:${port}`;
 }

@@ -3,7 +3,8 @@ import { deferred } from "./deferred.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { listenError } from "./listen-error.ts";
 
-const BACKLOG = 1024;
+/** Room for the bursts of many containers at once; the kernel takes no more than net.core.somaxconn. */
+const BACKLOG = 4096;
 
 export interface TcpListener {
   readonly port: number;

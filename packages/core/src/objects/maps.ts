@@ -33,6 +33,7 @@ import { makeMap, openRaw } from "../libbpf/raw-map.ts";
 import type { PinRoot } from "./programs/pin-root.ts";
 import { changeBack, changeFrom, type MapName, translated } from "./upgrade/layout-change.ts";
 import { LayoutError } from "./upgrade/layout-error.ts";
+import { MORE_ROOM } from "./upgrade/map-sizes.ts";
 
 /** The maps of bpf/maps/ that are read or written here. */
 export interface Maps {
@@ -62,10 +63,9 @@ export interface Maps {
   settings: BpfMap<number, DpSettings>;
 }
 
-const GROW = "load again with room for more: maxServers, dp load --max-servers N";
 const REBUILD = "another build pinned it: load this one (dp load)";
 
-/** What is compared of a map, whatever its keys and values are. */
+/** What is compared of a map: its name, its type and its sizes. */
 type MapShape = Pick<MapLayout<unknown, unknown>, "name" | "type"> & {
   key: { size: number };
   value: { size: number };
@@ -90,13 +90,15 @@ export function checkPinnedMap(fd: number, layout: MapShape, path: string): void
 }
 
 /**
- * How pinned maps are opened: `known` when they have to be of this build's layout; `any` when they may be of an older
- * one, whose entries are read and written as if they were of this one's; `partly` when some may be missing, too: those
- * are empty.
+ * How pinned maps are opened. `known`: they must have this build's layout. `any`: they may have an older layout; their
+ * entries are translated when they are read and written. `partly`: as `any`, and maps may be missing: an empty map,
+ * which is not pinned, takes the place of a missing one.
  */
 export type Opening = "known" | "any" | "partly";
 
-/** Opens the pinned maps of a root. Throws `DatapathError` NOT_LOADED when one is missing that must not. */
+/**
+ * Opens the pinned maps of a root. Throws `DatapathError` NOT_LOADED when one is missing and `opening` is not `partly`.
+ */
 export function openMaps(root: PinRoot, opening: Opening): Maps {
   const opened: Disposable[] = [];
   const keep = <T extends Disposable>(map: T): T => {
@@ -136,34 +138,34 @@ export function openMaps(root: PinRoot, opening: Opening): Maps {
   }
 }
 
-/** The tables of players are the same in every layout. */
+/** The player tables are the same in every layout. */
 function openPlayers(root: PinRoot, opening: Opening): MapOfMaps<number, number, readonly number[]> {
   const layout = mapLayouts.dp_players;
   const path = root.map(layout.name);
   const fd = openPin(path, "map");
   if (fd === undefined) {
     if (opening !== "partly") throw missingMap(root, layout.name);
-    // Empty for good: a plain map will do.
+    // Nothing is added to it, so a hash map is enough.
     const empty = makeMap(layout.name, MapType.hash, layout.key.size, layout.value.size);
     return new MapOfMaps(empty, layout, { type: MapType.hash });
   }
   try {
     checkPinnedMap(fd.number, layout, path);
-    return new MapOfMaps(fd, layout, { growHint: GROW });
+    return new MapOfMaps(fd, layout, { growHint: MORE_ROOM });
   } catch (error) {
     fd.close();
     throw error;
   }
 }
 
-/** One pinned map in whatever layout; undefined when it is missing. Not for per-CPU maps. */
+/** One pinned map of any layout; undefined when it is missing. Not for per-CPU maps. */
 export function openAnyLayout<K, V>(root: PinRoot, layout: MapLayout<K, V>): BpfMap<K, V> | undefined {
   const path = root.map(layout.name);
   const fd = openPin(path, "map");
   return fd === undefined ? undefined : openTranslated<K, V, V>(fd, path, layout, (codec) => codec);
 }
 
-/** @param wrap makes the codec of the map's values of that of one value */
+/** @param wrap makes the codec of the map's values from the codec of one value */
 function openOne<K, E, V>(
   root: PinRoot,
   layout: MapLayout<K, E>,
@@ -172,7 +174,7 @@ function openOne<K, E, V>(
 ): BpfMap<K, V> {
   const { name, type, key, value } = layout;
   const path = root.map(name);
-  const options = { name, growHint: GROW };
+  const options = { name, growHint: MORE_ROOM };
   const fd = openPin(path, "map");
   if (fd === undefined) {
     if (opening !== "partly") throw missingMap(root, name);
@@ -200,7 +202,7 @@ function openTranslated<K, E, V>(
     const change = changeFrom(raw, name as MapName, path, true);
     const back = changeBack(raw, name as MapName);
     const keys = translated(key, change.key, back.key);
-    return new BpfMap(fd, keys, wrap(translated(value, change.value, back.value)), { name, growHint: GROW });
+    return new BpfMap(fd, keys, wrap(translated(value, change.value, back.value)), { name, growHint: MORE_ROOM });
   } catch (error) {
     fd.close();
     throw error;

@@ -36,19 +36,17 @@ import { needsLoad } from "./upgrade/stamp.ts";
 import { finishUpgrade } from "./upgrade/upgrade.ts";
 
 /**
- * The loaded datapath: programs, maps and links pinned under one pin root. Each kind of map entry has a store of its
- * own here, programs have {@link Objects.attachments}. The methods with the names of the Go library are these stores'
- * in one line each.
+ * The loaded datapath: programs, maps and links pinned under one pin root. Each kind of map entry has a store here;
+ * {@link Objects.attachments} has the programs. The methods with names of the Go library only call these stores.
  *
- * Addresses are strings in canonical text, MAC addresses "7e:90:c4:ed:df:d0", ports and interface indexes plain
- * numbers; byte order is taken care of. A value that cannot be (an address that is none, a name too long) throws
- * `DatapathError` BAD_USAGE and changes nothing; a full map throws `MapFullError`; what the kernel refuses throws
- * `SyscallError`.
+ * Addresses are strings in canonical text, MAC addresses "7e:90:c4:ed:df:d0", ports and interface indexes plain numbers
+ * in host byte order. An invalid value (no address, a name that is too long) throws `DatapathError` BAD_USAGE and
+ * changes nothing; a full map throws `MapFullError`; an error of the kernel throws `SyscallError`.
  *
  * Interfaces are those of the calling thread's network namespace: the host's. Changes are not locked here: take the pin
  * root's lock first.
  *
- * Disposing closes descriptors. Everything pinned stays and goes on working.
+ * Disposing closes descriptors. Everything that is pinned stays and keeps working.
  */
 export class Objects implements Disposable {
   /** The folder everything is pinned under. */
@@ -57,7 +55,7 @@ export class Objects implements Disposable {
   readonly records: Records;
   /** Public endpoints, and where their packets go. */
   readonly endpoints: Endpoints;
-  /** Servers as the programs on their peers know them, by the ifindex of the host peer. */
+  /** The dp_servers entries, by the ifindex of the host peer. */
   readonly servers: ServerEntries;
   /** Servers by their containers' addresses. */
   readonly containers: Containers;
@@ -71,13 +69,13 @@ export class Objects implements Disposable {
   readonly counters: Counters;
   /** Drop counts of servers. */
   readonly drops: Drops;
-  /** What containers opened and the proxy carries on. */
+  /** The flows of containers. */
   readonly flows: Flows;
   /** Addresses of the host itself. */
   readonly hostAddresses: HostAddresses;
-  /** What the programs know of the host. */
+  /** The host's configuration, for the programs. */
   readonly config: Config;
-  /** What `dp load` was told for later commands. */
+  /** The settings of `dp load`, for later commands. */
   readonly settings: SettingsStore;
   /** Ports that dp added to net.ipv4.ip_local_reserved_ports. */
   readonly reservedPorts: ReservedPorts;
@@ -110,7 +108,7 @@ export class Objects implements Disposable {
   }
 
   /**
-   * The ids of servers: which is free.
+   * Finds free ids of servers.
    *
    * @param hasInterface whether the host has an interface of that name
    */
@@ -119,8 +117,8 @@ export class Objects implements Disposable {
   }
 
   /**
-   * The ifindex of an interface in use that is not in the calling thread's network namespace: what is loaded is for
-   * another one. undefined when none is found.
+   * The ifindex of an uplink or host peer that is not in the calling thread's network namespace: then the datapath is
+   * loaded for another namespace. undefined when none is found.
    */
   foreignInterface(): number | undefined {
     return foreignInterface(this.uplinks, this.containers, this.hostPeers);
@@ -194,7 +192,7 @@ export class Objects implements Disposable {
     return this.attachments.attach("tproxy_container", containerPeer, place);
   }
 
-  /** Puts dp_tproxy_host on a host peer's egress, the way back from the proxy: {@link Attachments.attach} */
+  /** Puts dp_tproxy_host on a host peer's egress, for the proxy's answers: {@link Attachments.attach} */
   attachTproxyHostEgress(hostPeer: Interface): "attached" | "updated" {
     return this.attachments.attach("tproxy_host", hostPeer);
   }
@@ -231,7 +229,7 @@ export class Objects implements Disposable {
     return unblock(this.#root, 6, selector);
   }
 
-  /** Everything that is refused under this root. */
+  /** All connection blocks of this root. */
   connectionBlocks(): ConnectionBlock[] {
     return blocks(this.#root);
   }
@@ -241,9 +239,9 @@ export class Objects implements Disposable {
    * being connected and being closed. The far end gets a reset, the process ECONNABORTED. What no process holds stays:
    * TIME_WAIT, and connections a listener has not made yet.
    *
-   * Those that appear meanwhile are destroyed too; block first (`blockIp4Connections`), or there may be more.
+   * Block new connections first (`blockIp4Connections`): otherwise processes may open more.
    *
-   * @returns how many
+   * @returns how many were destroyed
    *
    * Throws `UnsupportedError` on a kernel without bpf_sock_destroy (before 6.5), then nothing was destroyed.
    */
@@ -269,41 +267,35 @@ export class Objects implements Disposable {
   }
 
   /**
-   * Why this must not be changed before it was loaded anew; undefined when it may be. It is then an older build's, or
-   * an upgrade was killed before it was done.
+   * Why the datapath must be loaded again before it is changed: an older build loaded it, or an upgrade was killed.
+   * undefined when it may be changed.
    */
   get needsLoad(): string | undefined {
     return needsLoad(this.#root);
   }
 
-  /** The pins of programs and maps that are missing: what is loaded has to be completed by loading it again. */
+  /** The missing pins of programs and maps. They were removed, or another build loaded; load again. */
   missingPins(): string[] {
     return missingPins(this.#root);
   }
 
   /**
-   * Ends an upgrade that replaced maps, once all programs are swapped: what programs wrote into the old maps meanwhile
-   * (counts, flows) is carried over, then those go. Returns their names; none when no map was replaced. Killed halfway,
-   * it can be done again.
+   * Finishes an upgrade that replaced maps, after all programs are swapped: carries over what programs wrote into the
+   * old maps since the copy (counts, flows) and unpins them. Returns their names; none when no map was replaced. After
+   * a kill, it can be called again.
    */
   finishUpgrade(): string[] {
     return finishUpgrade(this.#root);
   }
 
-  /** The pins of programs and maps that are missing: they were removed, or another build loaded this. */
-  missing(): string[] {
-    return missingPins(this.#root);
-  }
-
-  /** Removes what a process that was killed in the middle of replacing a pin has left. */
+  /** Removes temporary pins, which a killed process leaves. */
   sweep(): void {
     this.#root.sweep();
   }
 
   /**
-   * Detaches and unpins everything of datapath's under this root, dp_dnat first, and removes its folders. Pins of other
-   * software stay. Done twice, it does nothing the second time. The contents of the maps end with their last
-   * descriptor.
+   * Detaches and unpins everything of datapath under this root, dp_dnat first, and removes its folders. Pins of other
+   * software stay. Repeated, it does nothing. The kernel frees the maps with their last descriptor.
    */
   unpinAll(): void {
     unpinAll(this.#root, this.attachments);

@@ -284,9 +284,10 @@ export class Model {
   #reply(packet: Packet, server: FuzzServer, forward: FuzzForward): Verdict {
     const player = packet.destination;
     if (packet.isBareSyn) return drop("forwardSyn");
-    if (player === server.gateway || this.#isHosts(player)) return this.#toHost(packet);
-    if (isInvalidDestination(player)) return drop("destination");
+    const isHost = player === server.gateway || this.#isHosts(player);
+    if (!isHost && isInvalidDestination(player)) return drop("destination");
     if (!this.#mayAnswer(packet, server)) return drop("notAPlayer");
+    if (isHost) return this.#toHost(packet);
     packet.translateTcp("source", forward.address, publicPort(forward, packet.sourcePort));
     return redirect(packet, `${forward.counter} out`);
   }

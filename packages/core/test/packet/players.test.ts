@@ -1,6 +1,6 @@
 /**
  * bpf/lib/players.h and bpf/lib/handshake.h: who is a player. dp_dnat (rule 9) admits players and handshakes, and
- * dp_snat (rules 8 and 9d) lets a container send to them only. One runner for each, with the tables between them.
+ * dp_snat (rules 8 and 9c) lets a container send to them only. One runner for each, with the tables between them.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { ethernet, icmp, ipv4, type Layer, tcp, type TcpFields, udp } from "@dp/test-kit/frame.ts";
@@ -18,6 +18,8 @@ const STEPS = 100;
 
 let uplink: ProgramRunner;
 let hostPeer: ProgramRunner;
+/** What the host sends to a container: dp_tproxy_host. */
+let fromHost: ProgramRunner;
 
 beforeAll(async () => {
   uplink = await ProgramRunner.open("dnat", {
@@ -29,14 +31,21 @@ beforeAll(async () => {
       object.setVariable("dp_player_steps", u32, STEPS);
     },
   });
+  fromHost = await ProgramRunner.open("tproxy", {
+    program: "dp_tproxy_host",
+    prepare(object) {
+      object.map("dp_players").reuse(uplink.lend("dp_players"));
+      object.setVariable("dp_player_steps", u32, STEPS);
+    },
+  });
 });
 
 beforeEach(() => {
-  uplink.reset();
-  hostPeer.reset();
+  for (const runner of [uplink, hostPeer, fromHost]) runner.reset();
 });
 
 afterAll(() => {
+  fromHost[Symbol.dispose]();
   hostPeer[Symbol.dispose]();
   uplink[Symbol.dispose]();
 });
@@ -425,9 +434,9 @@ test("addresses side by side have slots all over the table", () => {
 test("with another secret, the slots are others", () => {
   const player = stranger();
   const config = { ...CONFIG, playerKey: 0xd1b5_4a32_d192_ed03n };
-  for (const runner of [uplink, hostPeer]) runner.set("dp_configs", 0, config);
+  for (const runner of [uplink, hostPeer, fromHost]) runner.set("dp_configs", 0, config);
   joins(player);
-  for (const runner of [uplink, hostPeer]) runner.reset();
+  for (const runner of [uplink, hostPeer, fromHost]) runner.reset();
   expect(stepOf(player)).toBe(0);
   expect(stepOf(player, config)).not.toBe(0);
   expect(answers(player, { flags: "PA" })).toBe("drop");
@@ -438,7 +447,7 @@ describe("while the table is younger than a player's absence may be", () => {
     const other = stranger();
     joins(other);
     const playersFrom = stepOf(other) - ago;
-    for (const runner of [uplink, hostPeer]) runner.set("dp_configs", 0, { ...CONFIG, playersFrom });
+    for (const runner of [uplink, hostPeer, fromHost]) runner.set("dp_configs", 0, { ...CONFIG, playersFrom });
   }
 
   test("every address counts as a player, and is one from its next segment on", () => {
@@ -466,6 +475,58 @@ test("a server without a table has no players, and gets nothing", () => {
   expect(says(player)).toBe("next");
   expect(answers(player)).toBe("drop");
   uplink.addPlayerTable(A.id);
+});
+
+describe.each([
+  ["the gateway", A.gateway],
+  ["an address of the host", PUBLIC_ADDRESS],
+])("the host, at %s,", (_, host) => {
+  const FROM_HOST = { dst: A.mac, src: HOST_PEER_MAC };
+
+  function asks(fields: Partial<TcpFields> = {}, data = ""): void {
+    const layer = tcp({ src: PORT, dst: A.containerPort, flags: "S", ...fields }, data);
+    const frame = ethernet(FROM_HOST, ipv4({ src: host, dst: A.address }, layer));
+    expect(fromHost.run(frame, { ifindex: A.hostPeer })).toEqual({ verdict: "next", packet: frame, counts: {} });
+  }
+
+  /** The container sends something back. */
+  function tells(fields: Partial<TcpFields> = {}, data = ""): Outcome["verdict"] {
+    const layer = tcp({ src: A.containerPort, dst: PORT, flags: "SA", seq: NUMBER, ...fields }, data);
+    const frame = ethernet({ dst: HOST_PEER_MAC, src: A.mac }, ipv4({ src: A.address, dst: host }, layer));
+    const { verdict, counts } = hostPeer.run(frame, { ifindex: A.hostPeer });
+    expect(counts).toEqual(verdict === "pass" ? {} : dropped(A.id, "notAPlayer")(0));
+    return verdict;
+  }
+
+  test("is a player by a handshake, like any", () => {
+    forgetAll();
+    expect(tells({ flags: "PA" }, "data")).toBe("drop");
+    expect(tells()).toBe("drop");
+    asks();
+    expect(tells({ flags: "PA" }, "data")).toBe("drop");
+    expect(tells({}, "data")).toBe("drop");
+    expect(tells()).toBe("pass");
+    asks({ flags: "A", ack: NUMBER });
+    expect(tells({ flags: "PA" }, "data")).toBe("drop");
+    asks({ flags: "A", ack: NUMBER + 1 });
+    expect(tells({ flags: "PA" }, "data")).toBe("pass");
+    asks({ flags: "PA" }, "data");
+  });
+
+  test("is refused by a closed port once for each SYN", () => {
+    forgetAll();
+    asks();
+    expect(tells({ flags: "RA" })).toBe("pass");
+    expect(tells({ flags: "RA" })).toBe("drop");
+  });
+
+  test("is no player by what it sends to another port, or in datagrams", () => {
+    forgetAll();
+    asks({ dst: A.containerPort + 1 });
+    const datagram = ipv4({ src: host, dst: A.address }, udp({ src: PORT, dst: A.containerPort }));
+    fromHost.run(ethernet(FROM_HOST, datagram), { ifindex: A.hostPeer });
+    expect(tells()).toBe("drop");
+  });
 });
 
 describe("servers of one group", () => {

@@ -310,7 +310,7 @@ table(runner, [
   drop("a SYN to the host", "forwardSyn", reply({ ip: { dst: A.gateway }, tcp: { flags: "S" } })),
   drop("a SYN to the proxy's port", "forwardSyn", reply({ ip: { dst: A.gateway }, tcp: { flags: "S", dst: 9111 } })),
 
-  // Rule 9b.
+  // Rule 9d.
   pass("a reply to the gateway goes up the host's stack", reply({ ip: { dst: A.gateway } })),
   ...HOST_ADDRESSES.map((dst) =>
     pass(`a reply to the host's address ${dst} goes up the host's stack`, reply({ ip: { dst } })),
@@ -331,7 +331,7 @@ table(runner, [
     counts: outOf(A),
   },
 
-  // Rule 9c.
+  // Rule 9b.
   ...[
     "0.0.0.0",
     "0.1.2.3",

@@ -4,7 +4,7 @@ import { DatapathError, type Prefix } from "@dp/sys";
 import { type Free, lowestFree } from "./lowest-free.ts";
 import { addressAt, isHostPosition, positionIn } from "./subnet.ts";
 
-/** Tells who has an address, each by a look-up of its own. */
+/** Finds the owner of an address, with one look-up for each address. */
 export class AddressOwners {
   readonly #objects: Objects;
   readonly #host: Netlink;
@@ -14,19 +14,19 @@ export class AddressOwners {
     this.#host = host;
   }
 
-  /** "server lobby (id 7)", "the host itself"; undefined when it is free. */
+  /** "server lobby (id 7)", "the host itself"; undefined if the address is free. */
   of(address: string): string | undefined {
     const id = this.server(address);
     if (id !== undefined) return this.#label(id);
     return this.isLocal(address) ? this.#ownerOfGateway(address) : undefined;
   }
 
-  /** The id of the server whose container has it. */
+  /** The id of the server whose container has the address. */
   server(address: string): number | undefined {
     return this.#objects.containers.get(address)?.server;
   }
 
-  /** Whether it is an address of the host, its own or a gateway's. */
+  /** Whether it is an address of the host, also a gateway's. */
   isLocal(address: string): boolean {
     try {
       return this.#host.getRoute(address)?.type === "local";
@@ -42,7 +42,7 @@ export class AddressOwners {
     return record === undefined ? `server id:${id}` : serverLabel(record);
   }
 
-  /** Asked only for a message. */
+  /** For messages only: reads all records. */
   #ownerOfGateway(address: string): string {
     const owner = this.#objects.records.all().find(({ addresses }) => addresses.ipv4?.gateway === address);
     return owner === undefined ? "the host itself" : serverLabel(owner);
@@ -61,8 +61,8 @@ export interface AskedAddresses {
 }
 
 /**
- * A server's two addresses: those that were asked for, and otherwise the lowest free ones at the same position of both
- * subnets.
+ * The two addresses of a server: those of the options, otherwise the addresses at the lowest position that is free in
+ * both subnets.
  *
  * @throws DatapathError `BAD_USAGE` for an address outside its subnet, `CONFLICT` for one that is taken
  */
@@ -94,7 +94,7 @@ export function chooseAddresses(
       hint: "larger subnets: dp unload, then dp load --host-subnet ... --container-subnet ...",
     });
   }
-  // One was given: the other is at the same position, unless its subnet is too small.
+  // If one was given, the other has the same position. Its subnet may be too small for this position.
   if (gatewayAddress === undefined) requirePosition(subnets.host, position, containerAddress, "--host-ip");
   if (containerAddress === undefined) requirePosition(subnets.container, position, gatewayAddress, "--container-ip");
   const chosen = {
@@ -102,7 +102,7 @@ export function chooseAddresses(
     gateway: gatewayAddress ?? addressAt(subnets.host, position),
     container: containerAddress ?? addressAt(subnets.container, position),
   };
-  // Those that were asked for come first: the address that follows from one is taken for the same reason.
+  // The given ones first: the error should name them.
   const asked = [containerAddress, gatewayAddress].filter((address) => address !== undefined);
   for (const address of [...asked, chosen.gateway, chosen.container]) {
     const owner = owners.of(address);

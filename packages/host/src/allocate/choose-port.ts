@@ -11,13 +11,15 @@ import { type Free, lowestFree } from "./lowest-free.ts";
 
 export interface PortChoice {
   port: number | "auto";
-  /** The public address: another server may have the port on another. "auto" takes a port that no server has. */
+  /**
+   * The public address. Another server may have the port on another address; "auto" takes a port that no server has.
+   */
   address: string;
-  /** What "auto" takes from. */
+  /** The ports for "auto". */
   range: PortRange;
   /** All ports of the range below this one are taken by servers. */
   first: number;
-  /** Also a port that the kernel gives to the host's own connections. */
+  /** Allow a port of the host's ephemeral range. */
   force: boolean;
   objects: Objects;
   host: Netlink;
@@ -25,15 +27,15 @@ export interface PortChoice {
 }
 
 /**
- * The public port of a new server: one that no server has and no program listens on, and that the kernel does not give
- * to the host's own connections, because it is outside the ephemeral range or reserved.
+ * The public port of a new server. No server has it and no program listens on it. The kernel does not give it to
+ * connections of the host, because it is outside the ephemeral range or reserved.
  *
  * @throws DatapathError `CONFLICT`
  */
 export function choosePort(choice: PortChoice): Free {
   const { port, address, range, first, force, objects, host, warn } = choice;
   let sockets: PortsInUse | undefined;
-  // Asking for one port is quick, and it is seldom in use; only then all sockets are read.
+  // Checking one port is fast. Only if it is in use, all sockets are read.
   const inUse = (each: number) => {
     if (isUnused(each)) return undefined;
     sockets ??= portsInUse();
@@ -62,7 +64,7 @@ export function choosePort(choice: PortChoice): Free {
       undefined,
       `${reason}, or in the host's ephemeral range, ${ephemeral.join("-")}`,
       {
-        hint: `${larger}; or take those all the same: --force`,
+        hint: `${larger}; or allow ports of the ephemeral range: --force`,
       },
     );
   }
@@ -88,7 +90,7 @@ export function choosePort(choice: PortChoice): Free {
   if (isEphemeral(port)) {
     const reason = `port ${port} is in the host's ephemeral range, ${ephemeral.join("-")}: the host's own connections use it`;
     throw new DatapathError("CONFLICT", undefined, reason, {
-      hint: "choose one outside of it (sysctl net.ipv4.ip_local_port_range), or have this one kept for the server: --force",
+      hint: "choose one outside of it (sysctl net.ipv4.ip_local_port_range), or reserve this one for the server: --force",
     });
   }
   if (used !== undefined) {

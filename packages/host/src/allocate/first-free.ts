@@ -8,21 +8,21 @@ export const FIRST_POSITION = 1;
 type FreeIn = Pick<FreeFrom, "address" | "port">;
 
 /**
- * Where the search for a port and for addresses begins. Everything below is taken by servers, so with ten thousand
- * servers a search takes no longer than with ten. Ids and counters have the same in their stores.
+ * Where the searches for a port and for addresses begin. Servers have all lower ones, so a search with ten thousand
+ * servers takes no longer than with ten. The stores of ids and counters do the same.
  */
 export function freeFrom(objects: Objects, settings: Settings): FreeIn {
   const { address, port } = objects.records.freeFrom();
   return { address: Math.max(address, FIRST_POSITION), port: Math.max(port, settings.portRange[0]) };
 }
 
-/** Notes that everything below is taken by servers. */
+/** Stores that servers have all lower ones. */
 export function raiseFreeFrom(objects: Objects, { address, port }: FreeIn): void {
   const now = objects.records.freeFrom();
   objects.records.setFreeFrom({ address: Math.max(now.address, address), port: Math.max(now.port, port) });
 }
 
-/** Notes that the addresses and ports of this server are about to be free. */
+/** Stores that the addresses and ports of this server will be free. */
 export function lowerFreeFrom(objects: Objects, record: ServerRecord): void {
   const config = objects.config.get();
   const now = objects.records.freeFrom();
@@ -33,7 +33,7 @@ export function lowerFreeFrom(objects: Objects, record: ServerRecord): void {
   });
 }
 
-/** Of the lower of a server's two IPv4 addresses: 0 when neither is of its subnet. */
+/** The lower position of a server's two IPv4 addresses; 0 if one is outside its subnet. */
 export function positionOf(config: HostConfig, { addresses }: ServerRecord): number {
   if (addresses.ipv4 === undefined) return 0;
   const { host, container } = ipv4Subnets(config);

@@ -1,14 +1,15 @@
-/** Something free: a position, a port. */
+/** A free position or port. */
 export interface Free {
   value: number;
-  /** Where the next search may begin: everything below is taken by servers once this one is. */
+  /** Where the next search can begin: servers have all lower ones, when `value` is taken, too. */
   freeFrom: number;
 }
 
 /**
- * The lowest of a range, both ends included, that is free; undefined when there is none.
+ * The lowest free value of a range, both ends included; undefined when there is none.
  *
- * @param owner of each. What others than servers have may become free without notice
+ * @param owner the owner of a value. The next search does not skip values that are not of servers: they may become free
+ *   at any time
  */
 export function lowestFree(
   [first, last]: readonly [first: number, last: number],

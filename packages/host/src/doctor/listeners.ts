@@ -15,6 +15,8 @@ export interface Listener {
   protocol: "TCP" | "UDP";
   address: string;
   port: number;
+  /** The user who made it. */
+  uid: number;
   inode: string;
 }
 
@@ -24,7 +26,7 @@ export function checkListeners(view: HostView): Verdict {
   const { config } = view;
   if (config === undefined) return "nothing is loaded";
   const { reached, verdict } = judgeListeners(readListeners(), config);
-  const outside = findOutside(view, reached);
+  const outside = [...findOutside(view, reached), ...findOfUsers(reached)];
   if (typeof verdict === "string") return outside.length > 0 ? outside : verdict;
   return [...verdict, ...outside];
 }
@@ -43,8 +45,8 @@ function readListeners(): Listener[] {
   const tcp = ["tcp", "tcp6"].flatMap(rows).filter(({ state }) => state === "listen");
   const of =
     (protocol: Listener["protocol"]) =>
-    ({ address, port, inode }: Omit<Listener, "protocol">) => {
-      return { protocol, address, port, inode };
+    ({ address, port, uid, inode }: Omit<Listener, "protocol">) => {
+      return { protocol, address, port, uid, inode };
     };
   return [...tcp.map(of("TCP")), ...["udp", "udp6"].flatMap(rows).map(of("UDP"))];
 }
@@ -78,6 +80,21 @@ export function judgeListeners(
   const only = elsewhere.length === 0 ? "" : `; containers do not reach ${listed(elsewhere)}`;
   const what = `no process listens on ${listed(missing)}: what containers open there is refused${only}`;
   return { verdict: [warning("proxy-not-listening", what, FIX)], reached };
+}
+
+/**
+ * While no proxy runs, any user can listen on its ports, and gets what containers send. A proxy that runs as a user of
+ * its own is told too: the operator knows which it is.
+ */
+export function findOfUsers(reached: readonly Listener[]): Finding[] {
+  return [...new Set(reached.map(({ uid }) => uid))].flatMap((uid) => {
+    if (uid === 0) return [];
+    const ports = reached.filter((each) => each.uid === uid).map(({ protocol, port }) => `${protocol} ${port}`);
+    const what = `the user with the id ${uid} listens on ${listed(ports)}, and receives what containers open`;
+    const fix =
+      "unless that is the proxy you run: end the process, and keep dp proxy running (systemd: Restart=always)";
+    return [warning("listener-of-user", what, fix)];
+  });
 }
 
 /** A proxy outside the cgroup gets the connections, but SO_ORIGINAL_DST does not tell it their destinations. */

@@ -15,8 +15,8 @@ export interface OutdatedMtu {
 }
 
 /**
- * The MTU that a server's peers should have, if they have another: the smallest of its uplinks', unless the server was
- * added with one of its own. TCP finds out by itself what is too long for a new one.
+ * The MTU that a server's peers should have, if it differs from the one they have: the smallest of the uplinks, unless
+ * the server was added with an MTU. TCP adapts to a new MTU.
  */
 export function outdatedMtu(
   record: ServerRecord,
@@ -39,35 +39,40 @@ export function smallestMtu(forwards: readonly Pick<Forward, "mtu">[]): number |
 }
 
 /** What {@link setMtu} works with. */
-export interface MtuMeans {
+export interface MtuContext {
   objects: Objects;
   netlink: Netlink;
   options: HostOptions;
 }
 
 /** Gives both peers their uplinks' MTU; undone with the transaction. */
-export function followMtu(transaction: Transaction, means: MtuMeans, record: ServerRecord, uplinks: readonly Link[]) {
-  const { netlink } = means;
+export function followMtu(
+  transaction: Transaction,
+  context: MtuContext,
+  record: ServerRecord,
+  uplinks: readonly Link[],
+) {
+  const { netlink } = context;
   const outdated = outdatedMtu(record, uplinks, netlink.link(record.hostPeer.ifindex));
   if (outdated === undefined) return;
   transaction.step(
     `MTU of ${record.hostPeer.name}`,
-    () => setMtu(means, record, outdated),
-    () => setMtu(means, record, { is: outdated.was, forwards: record.forwards }),
+    () => setMtu(context, record, outdated),
+    () => setMtu(context, record, { is: outdated.was, forwards: record.forwards }),
   );
 }
 
 /** Sets the MTU of both peers, and records those of the forwards. */
-export function setMtu(means: MtuMeans, record: ServerRecord, { is, forwards }: Omit<OutdatedMtu, "was">): void {
-  const { objects, netlink } = means;
-  setMtuInside(means, record, is);
+export function setMtu(context: MtuContext, record: ServerRecord, { is, forwards }: Omit<OutdatedMtu, "was">): void {
+  const { objects, netlink } = context;
+  setMtuInside(context, record, is);
   netlink.setLink(record.hostPeer.ifindex, { mtu: is });
   const stored = objects.records.get(record.id);
   if (stored !== undefined) objects.records.set({ ...stored, forwards }, "replace");
 }
 
-/** A container that cannot be entered keeps its own. */
-function setMtuInside({ options }: MtuMeans, record: ServerRecord, mtu: number): void {
+/** A container that cannot be entered keeps its MTU. */
+function setMtuInside({ options }: MtuContext, record: ServerRecord, mtu: number): void {
   try {
     using netns = openServerNetns(record);
     using inside = Netlink.open({ netns });

@@ -26,14 +26,10 @@ export function findUplink(netlink: Netlink, name: string): Link {
     });
   }
   if (link.type !== ETHERNET) {
-    throw new DatapathError(
-      "BAD_USAGE",
-      undefined,
-      `${name} is not an Ethernet interface: players cannot come in there`,
-    );
+    throw new DatapathError("BAD_USAGE", undefined, `${name} is not an Ethernet interface and cannot be an uplink`);
   }
   if (looksLikeHostPeer(link)) {
-    throw new DatapathError("BAD_USAGE", undefined, `${name} is a server's: its container would get in as a player`);
+    throw new DatapathError("BAD_USAGE", undefined, `${name} is the host peer of a server and cannot be an uplink`);
   }
   return link;
 }
@@ -48,14 +44,14 @@ export function defaultUplinks(netlink: Netlink): { links: Link[]; source: strin
   const indexes = best === undefined ? [] : [best.ifindex ?? [], best.nextHops.map(({ ifindex }) => ifindex)].flat(2);
   const links = [...new Set(indexes)].flatMap((index) => netlink.link(index) ?? []);
   if (best === undefined || links.length === 0) {
-    throw new DatapathError("FAILED", undefined, "the host has no default route to tell its uplink by", {
-      hint: "name the interface players come in by: dp load --iface NAME",
+    throw new DatapathError("FAILED", undefined, "the host has no default route, which the uplink is found by", {
+      hint: "name the interface that players' packets arrive by: dp load --iface NAME",
     });
   }
   return { links: links.map((link) => findUplink(netlink, link.name)), source: best.source };
 }
 
-/** The address servers get unless they are given another: the default route's own, or an uplink's first. */
+/** The default public address: the source address of the default route, or the first address of an uplink. */
 export function defaultAddress(
   uplinks: readonly Link[],
   addresses: readonly HostAddress[],
@@ -73,9 +69,9 @@ export function defaultAddress(
 
 /**
  * The uplink for a public address: the interface that has it. An address on loopback or on a dummy interface (anycast,
- * routed to the host) is reached by the first uplink.
+ * routed to the host) belongs to the first uplink.
  *
- * @param uplinks those that are attached; the first is the host's main one
+ * @param uplinks the attached uplinks; the first one is that of new servers
  */
 export function uplinkOf(
   address: string,
@@ -102,12 +98,12 @@ export function uplinkOf(
     });
   }
   const name = owner?.name ?? `interface ${owners[0]}`;
-  throw new DatapathError("BAD_USAGE", undefined, `${address} is on ${name}, which is no uplink`, {
-    hint: `make it one: dp load ${uplinkOptions([...uplinks.map((each) => each.name), name])}`,
+  throw new DatapathError("BAD_USAGE", undefined, `${address} is on ${name}, which is not an uplink`, {
+    hint: `make it an uplink: dp load ${uplinkOptions([...uplinks.map((each) => each.name), name])}`,
   });
 }
 
-/** What `dp load` is to be told to have these as uplinks, the first as the host's main one. */
+/** The options of `dp load` for these uplinks. */
 export function uplinkOptions(names: readonly string[]): string {
   return [...new Set(names)].map((name) => `--iface ${name}`).join(" ");
 }

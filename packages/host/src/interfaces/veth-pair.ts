@@ -5,7 +5,7 @@ import { writeSysctlIfThere } from "../kernel/sysctl.ts";
 
 export { HOST_PEER_MAC };
 
-/** Whether an interface is made as host peers are, of whatever pin root. */
+/** Whether an interface looks like a host peer, of any pin root. */
 export function looksLikeHostPeer({ name, kind, mac }: Link): boolean {
   return kind === "veth" && mac === HOST_PEER_MAC && /^dp[1-9]\d*$/.test(name);
 }
@@ -16,18 +16,18 @@ export function containerMac(id: number): string {
   return ["0a", "58", ...bytes.map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }
 
-/** As many as the kernel would use; it makes others, too, unless told. */
+/** One queue in each direction. By default the kernel creates more than it uses. */
 const QUEUES = 1;
 
-/** A veth pair that is to be made: names and MACs are recorded. */
+/** A veth pair that is to be created, with the names and MACs of the record. */
 export interface VethPlan extends Pick<ServerRecord, "hostPeer" | "containerPeer"> {
-  /** Open, the container's. */
+  /** The container's network namespace. */
   netns: Fd;
   mtu: number;
 }
 
 /**
- * Makes the pair in one request, both peers down, MACs set (udev rewrites a MAC that the creating request leaves out).
+ * Creates the pair in one request, both peers down and with their MACs: udev changes a MAC that is not in this request.
  * Deleting the host peer deletes both.
  */
 export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { hostPeer: Link; containerPeer: Link } {
@@ -47,8 +47,8 @@ export function createPair(host: Netlink, inside: Netlink, plan: VethPlan): { ho
 }
 
 /**
- * What the host's stack does with packets that bypass the programs on a host peer: no IPv6, no ARP, only the
- * container's own source address, and no forwarding. dp_guard drops the rest.
+ * Sysctls for packets that bypass the programs on a host peer: no IPv6, no ARP, only the container's own source
+ * address, and no forwarding. dp_guard drops all other such packets.
  */
 const RESTRICTIONS = {
   "ipv6/conf/NAME/disable_ipv6": "1",

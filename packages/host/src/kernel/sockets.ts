@@ -7,6 +7,8 @@ export interface TcpSocket {
   address: string;
   port: number;
   state: "listen" | "time-wait" | "other";
+  /** The user who made it. */
+  uid: number;
   /** Leads to the processes that have it open; "0" when there are none. */
   inode: string;
 }
@@ -20,16 +22,16 @@ const TCP_LISTEN = 10;
  */
 export function parseProcNetTcp(text: string): TcpSocket[] {
   return text.split("\n").flatMap((line) => {
-    const [, address, port, state, inode] = ROW.exec(line) ?? [];
+    const [, address, port, state, uid, inode] = ROW.exec(line) ?? [];
     if (address === undefined || port === undefined || state === undefined || inode === undefined) return [];
-    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)), inode }];
+    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)), uid: Number(uid), inode }];
   });
 }
 
 const ROW = new RegExp(
   /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /.source +
     // Queues, timer, retransmits, user, timeout.
-    /\S+ \S+ +\S+ +\S+ +\S+ (\d+)/.source,
+    /\S+ \S+ +\S+ +(\d+) +\S+ (\d+)/.source,
 );
 
 function addressOf(hex: string): string {

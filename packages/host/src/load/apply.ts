@@ -20,7 +20,7 @@ import { verify } from "./verify.ts";
 
 type Applied = Omit<LoadResult, "repaired" | "remaining">;
 
-/** Fourth stage: loads and attaches as planned, all of it or nothing. */
+/** Fourth stage: carries out the plan, whole or not at all. */
 export function apply(plan: LoadPlan, host: Netlink, previous: Objects | undefined, options: LoadOptions): Applied {
   const { maxServers, build = "" } = options;
   const pinRoot = pinRootOf(options);
@@ -34,7 +34,7 @@ export function apply(plan: LoadPlan, host: Netlink, previous: Objects | undefin
         (loaded) => (previous === undefined ? loaded.unpinAll() : before.restore()),
       );
       opened = objects;
-      const migrated = bringIntoUse({ transaction, objects, previous, host, options }, plan);
+      const migrated = putIntoUse({ transaction, objects, previous, host, options }, plan);
       return { upgraded: previous !== undefined, pinRoot, ...loadedNow(objects, plan), migrated };
     });
     deleteStrays(plan, options);
@@ -44,8 +44,8 @@ export function apply(plan: LoadPlan, host: Netlink, previous: Objects | undefin
   }
 }
 
-/** @returns the maps that got another layout or size */
-function bringIntoUse(change: LoadChange, plan: LoadPlan): string[] {
+/** @returns the names of the maps that got another layout or size */
+function putIntoUse(change: LoadChange, plan: LoadPlan): string[] {
   const { transaction, objects, host: netlink, options } = change;
   const { uplinks, present, moves } = plan;
   storeSettings(change, plan);
@@ -54,7 +54,7 @@ function bringIntoUse(change: LoadChange, plan: LoadPlan): string[] {
   addUplinks(change, uplinks);
   moveServers(change, moves);
   attachToCgroup(change, plan);
-  // Servers before uplinks: no player reaches a container before the programs on its peers are there.
+  // Servers before uplinks: players reach a container only after the programs on its peers are attached.
   const reached = present.filter((record) => attachToServer(change, record));
   attachToHost(change);
   attachToSkLookup(change);
@@ -66,7 +66,7 @@ function bringIntoUse(change: LoadChange, plan: LoadPlan): string[] {
   leaveUplinks(change, uplinks);
   const names = [...reached.map(({ hostPeer }) => hostPeer), ...uplinks].map(({ name }) => name);
   transaction.step("verify programs", () => verify(objects, new Set(names)));
-  // No previous program runs any more: what they wrote into their maps is complete.
+  // The previous programs no longer run, so they write nothing more into the old maps.
   const migrated = transaction.step("finish upgrade", () => objects.finishUpgrade());
   // Last: without a configuration, the next command knows that this load did not finish.
   if (plan.old === undefined) storeConfig(change, plan);
@@ -89,7 +89,7 @@ function loadedNow(
   };
 }
 
-/** Cannot be undone, so only once everything else has succeeded. */
+/** Deletes stray interfaces. This cannot be undone, so it is the last step. */
 function deleteStrays({ strays }: LoadPlan, { onStep, warn }: LoadOptions): void {
   const steps = strays.map(({ link, problem: { finding, remedy } }) => ({
     step: `delete ${link.name}`,

@@ -1,4 +1,4 @@
-/** Attaching what was loaded in place of what was attached before, as the program table says. */
+/** Attaches the loaded programs, or replaces the previous ones, by the program table. */
 import {
   type AttachResult,
   type ContainerPeerProgram,
@@ -26,7 +26,7 @@ export function attachToUplink(change: LoadChange, uplink: Link): void {
 
 /** @returns false when the container peer keeps the programs it has: the container could not be entered */
 export function attachToServer(change: LoadChange, record: ServerRecord): boolean {
-  // The way back from the proxy is there before the way to it.
+  // The program for the proxy's answers is attached before the one that redirects to the proxy.
   for (const { name } of programsAt("host peer")) {
     attach(change, name, interfaceOf(record.hostPeer));
   }
@@ -35,7 +35,7 @@ export function attachToServer(change: LoadChange, record: ServerRecord): boolea
     .every((reached) => reached);
 }
 
-/** Attaches a program, or replaces it in one step; undone by attaching the previous again, or by detaching. */
+/** Attaches a program, or replaces it in one step. The undo attaches the previous program again, or detaches. */
 function attach(
   { transaction, objects, previous }: LoadChange,
   program: HostInterfaceProgram,
@@ -53,8 +53,8 @@ function attach(
 }
 
 /**
- * As {@link attach}. Where that means to enter the namespace (to attach anew, or to replace a filter) and that cannot
- * be, the container peer keeps the program it has.
+ * As {@link attach}. Attaching for the first time, or replacing a filter, requires entering the namespace. If this
+ * fails, the container peer keeps the program it has.
  */
 function attachToContainerPeer(
   { transaction, objects, previous, options }: LoadChange,
@@ -129,7 +129,7 @@ export function attachToHost({ transaction, objects, options }: LoadChange): voi
   );
 }
 
-/** Detaches from interfaces that were uplinks before and are none now. */
+/** Detaches from interfaces that are no longer uplinks. */
 export function leaveUplinks(change: LoadChange, uplinks: readonly Link[]): void {
   const { transaction, objects, previous, host } = change;
   for (const { program, iface, ifindex } of uplinksOf(previous)) {

@@ -3,7 +3,7 @@ import { checkAddress, checkPort, checkPortRange } from "../server/check-input.t
 import { LISTENER_PORTS, type LoadOptions } from "./options.ts";
 import { listenerName } from "./parameters.ts";
 
-/** Checks the options as far as that takes no look at the host's network. */
+/** Checks the options that can be checked without reading the host's network. */
 export function checkOptions(options: LoadOptions): void {
   for (const address of options.addresses ?? []) checkAddress(address, "the address");
   if (options.portRange !== undefined) checkPortRange(options.portRange);

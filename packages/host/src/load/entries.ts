@@ -1,11 +1,11 @@
-/** What a load writes into the maps, step by step, each with its undo. */
+/** The steps of a load that write map entries, each with its undo. */
 import type { Link } from "@dp/netlink";
 import { type HostAddress, refreshHostAddresses } from "../interfaces/host-addresses.ts";
 import { type Move, moveServer } from "../server/move.ts";
 import type { LoadChange } from "./change.ts";
 import type { LoadPlan } from "./plan.ts";
 
-/** The configuration is stored apart: without it, the next command knows that a first load did not finish. */
+/** Not with the configuration, whose absence means that a first load did not finish. */
 export function storeSettings({ transaction, objects }: LoadChange, { old, settings }: LoadPlan): void {
   transaction.step(
     "settings",

@@ -4,7 +4,7 @@ import type { HostAddress } from "../interfaces/host-addresses.ts";
 import type { LoadOptions } from "./options.ts";
 import type { Stored } from "./parameters.ts";
 
-/** What a load is planned from: its options, and what is on the host. */
+/** What a load is planned from: its options and the state of the host. */
 export interface LoadInput {
   host: Netlink;
   /** The maps and programs loaded before; undefined on a first load. */

@@ -3,12 +3,12 @@ import type { Link } from "@dp/netlink";
 import { DatapathError } from "@dp/sys";
 import { toInterface, uplinkOf, uplinkOptions } from "../interfaces/uplink.ts";
 import type { Move } from "../server/move.ts";
-import { serverLabels } from "../server/server.ts";
+import { serverLabels } from "../server/server-labels.ts";
 import type { LoadInput } from "./input.ts";
 
 /**
- * Finds the uplink of each forward anew, and another address for forwards whose address was the host's default and is
- * no longer on the host. A server with a forward whose uplink would no longer be an uplink is a conflict.
+ * Finds the uplink of each forward again. If a forward has the default public address and the host no longer has this
+ * address, the forward gets the new default. A forward whose uplink would no longer be an uplink is a conflict.
  */
 export function planMoves(input: LoadInput, settings: Settings, uplinks: readonly Link[]): Move[] {
   const stranded: { record: ServerRecord; address: string }[] = [];
@@ -68,7 +68,7 @@ function conflict(
     undefined,
     `the uplink of ${serverLabels(records)} is not among those to load on`,
     {
-      hint: `name it too, or delete them first: dp load ${uplinkOptions(names)}`,
+      hint: `name it too, or delete the servers first: dp load ${uplinkOptions(names)}`,
     },
   );
 }

@@ -3,13 +3,13 @@ import type { HostOptions } from "../host-options.ts";
 /** What failed, as errors say it. */
 export const OP = "load";
 
-/** Values that a load is given once, and later loads keep unless they are given others. */
+/** Options that later loads keep unless they are given again. */
 export interface LoadParameters {
   /** Host peers' addresses. */
   hostSubnet: string;
   /** Containers' addresses. */
   containerSubnet: string;
-  /** What port "auto" takes from, both ends included. */
+  /** The ports for "auto", both ends included. */
   portRange: readonly [first: number, last: number];
   /** The transparent proxy's listeners, on every host peer's address. */
   httpPort: number;
@@ -27,20 +27,20 @@ export const DEFAULT_PARAMETERS: LoadParameters = {
   tcpPort: 9111,
 };
 
-/** The parameters with the ports of the proxy's listeners. */
+/** The names of the parameters for the proxy's listeners. */
 export const LISTENER_PORTS = ["httpPort", "dnsPort", "tcpPort"] as const satisfies (keyof LoadParameters)[];
 
-/** An option that is left out stays as at the last load; at the first load it has its default. */
+/** An option that is absent has the value of the last load; at the first load it has its default. */
 export interface LoadOptions
   extends HostOptions, Partial<{ [K in keyof LoadParameters]: LoadParameters[K] | undefined }> {
-  /** The interfaces players come in by. Default: those of the default route. */
+  /** The uplinks: the interfaces that players' packets arrive by. Default: those of the default route. */
   ifaces?: readonly string[] | undefined;
-  /** Addresses of the host that players connect to; servers get the first unless they are given another. */
+  /** Public addresses. The first one is the default public address. */
   addresses?: readonly string[] | undefined;
-  /** A cgroup2 folder: proxies in it, or below, learn the original destinations. Default: the cgroup2 mount. */
+  /** A cgroup2 folder: proxies in it, or below it, learn the original destinations. Default: the cgroup2 mount. */
   cgroup?: string | undefined;
-  /** How many servers there is room for. Default: as many as before, 4,096 at the first load. */
+  /** The number of servers that the maps have room for. Default: that of the last load; at the first load 4,096. */
   maxServers?: number | undefined;
-  /** The version of the build that loads, for people to read when another build finds it. */
+  /** The version of the build that loads, for messages of other builds. */
   build?: string | undefined;
 }

@@ -2,13 +2,13 @@ import { type HostConfig, type Settings } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 import { DEFAULT_PARAMETERS, LISTENER_PORTS, type LoadOptions, type LoadParameters } from "./options.ts";
 
-/** What a load stored: for the programs, and for later commands. */
+/** What a load stores: the configuration for the programs, and the settings for later commands. */
 export interface Stored {
   config: HostConfig;
   settings: Settings;
 }
 
-/** Those that are given; else those of the last load; else the defaults. */
+/** The parameters of the options; else those of the last load; else the defaults. */
 export function chooseParameters(options: LoadOptions, old: Stored | undefined): LoadParameters {
   const before = old === undefined ? DEFAULT_PARAMETERS : parametersOf(old);
   const keys = Object.keys(DEFAULT_PARAMETERS) as (keyof LoadParameters)[];
@@ -40,7 +40,7 @@ export function listenerName(key: (typeof LISTENER_PORTS)[number]): string {
   return key.replace("Port", "").toUpperCase();
 }
 
-/** What is stored of them. */
+/** The configuration and the settings with these parameters. */
 export function storedOf(
   { hostSubnet, containerSubnet, portRange, ...ports }: LoadParameters,
   { uplink, publicAddresses }: Pick<Settings, "uplink" | "publicAddresses">,

@@ -14,11 +14,11 @@ import { chooseParameters, type Stored, storedOf } from "./parameters.ts";
 import { checkSubnets } from "./subnets.ts";
 import { choosePublicAddress, chooseUplinks } from "./uplinks.ts";
 
-/** Everything decided and checked, nothing changed. */
+/** What a load does: everything is decided and checked, nothing is changed yet. */
 export interface LoadPlan extends Stored {
   /** What was stored before. */
   old: Stored | undefined;
-  /** The first is the host's main one. */
+  /** The first one is that of new servers. */
   uplinks: readonly Link[];
   addresses: readonly HostAddress[];
   cgroup: string;
@@ -27,14 +27,14 @@ export interface LoadPlan extends Stored {
   /** The servers whose host peer is there. */
   present: readonly ServerRecord[];
   moves: readonly Move[];
-  /** Host peers of no server: what is left where the bpffs was unmounted, and the records with it. */
+  /** The stray interfaces, which are deleted. */
   strays: readonly Stray[];
   /** The number of servers. */
   servers: number;
 }
 
 /**
- * Third stage: decides what is loaded how, and where it is attached.
+ * Third stage: decides everything about the load.
  *
  * @throws DatapathError as `load`
  */

@@ -5,9 +5,9 @@ import { openPreviousLoad } from "../pins/open.ts";
 import type { LoadOptions } from "./options.ts";
 
 /**
- * First stage: opens what is loaded in the pin root, whatever is left of it. The caller closes it. Filters that lost
- * their pins are pinned again, and stay so when the load fails: packets go the same way, and the next command finds
- * them.
+ * First stage: opens what is loaded in the pin root, also when some of it is missing. The caller closes it. Filters
+ * that lost their pins are pinned again. They stay pinned when the load fails: this changes nothing for packets, and
+ * the next command finds them.
  *
  * @returns undefined for a first load
  */
@@ -18,7 +18,7 @@ export function prepare(host: Netlink, options: LoadOptions): Objects | undefine
   return previous;
 }
 
-/** Programs of two mechanisms would run in another order: the first load decides. */
+/** The mechanism of the first load stays: programs of two mechanisms would run in the wrong order. */
 function warnOfMechanism({ attachments }: Objects, { mechanism: asked, warn }: LoadOptions): void {
   if (asked === undefined || asked === attachments.mechanism) return;
   warn?.(`not attached by ${asked}: what is loaded stays attached by ${attachments.mechanism} until dp unload`);

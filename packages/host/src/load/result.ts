@@ -8,7 +8,7 @@ export interface UplinkInfo {
   mac: string;
 }
 
-/** What is loaded now. All of it can be written as JSON. */
+/** What is loaded now. Contains only JSON values. */
 export interface LoadResult extends HostConfig, Omit<Settings, "uplink"> {
   /** Whether something was loaded there before. */
   upgraded: boolean;
@@ -24,8 +24,8 @@ export interface LoadResult extends HostConfig, Omit<Settings, "uplink"> {
   programs: { name: string; id: number; tag: string }[];
   /** The maps that got another layout or size, with their contents. */
   migrated: string[];
-  /** What present servers lacked, and were given. */
+  /** What was repaired. */
   repaired: Finding[];
-  /** What is wrong still: each says who can put it right. */
+  /** What could not be repaired: the `fix` of each says what to do. */
   remaining: Finding[];
 }

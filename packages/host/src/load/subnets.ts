@@ -1,15 +1,15 @@
 import type { HostConfig } from "@dp/core";
 import { DatapathError, parseAddress, Prefix } from "@dp/sys";
 import { parseSubnet } from "../allocate/subnet.ts";
-import { serverLabels } from "../server/server.ts";
+import { serverLabels } from "../server/server-labels.ts";
 import type { LoadInput } from "./input.ts";
 import { OP } from "./options.ts";
 
-/** Each server has one address of each subnet: a longer prefix leaves room for none. */
+/** Each server has one address of each subnet. A longer prefix has no room for a server. */
 const LONGEST_PREFIX = 30;
 const SHORTEST_PREFIX = 8;
 
-/** Checks that servers can have addresses of these subnets, and that present servers keep theirs. */
+/** Checks that servers can have addresses of these subnets, and that servers keep the addresses they have. */
 export function checkSubnets({ hostSubnets, containerSubnets }: HostConfig, input: LoadInput): void {
   const host = parseSubnet(hostSubnets.ipv4 ?? "", OP);
   const container = parseSubnet(containerSubnets.ipv4 ?? "", OP);

@@ -3,7 +3,7 @@ import type { Link } from "@dp/netlink";
 import { defaultAddress, defaultUplinks, findUplink } from "../interfaces/uplink.ts";
 import type { LoadInput } from "./input.ts";
 
-/** Those that are named; else those that were attached, as far as they are there; else the default route's. */
+/** The uplinks of the options; else those of the last load that exist; else those of the default route. */
 export function chooseUplinks({ host, previous, old, addresses, options }: LoadInput): {
   links: Link[];
   /** The source address of the default route. */
@@ -14,7 +14,7 @@ export function chooseUplinks({ host, previous, old, addresses, options }: LoadI
     return { links: [...names].map((name) => findUplink(host, name)), source: undefined };
   }
   const kept = uplinksOf(previous).flatMap(({ iface, ifindex }) => {
-    // Under the name it had, or the one it has now.
+    // By the name that it had; if it was renamed, by its index.
     const link = host.link(iface) ?? (ifindex === 0 ? undefined : host.link(ifindex));
     if (link === undefined) options.warn?.(`the uplink ${iface} is gone`);
     return link ?? [];
@@ -37,8 +37,8 @@ export function chooseUplinks({ host, previous, old, addresses, options }: LoadI
 }
 
 /**
- * The default public address: the first that is given; else that of the last load, while an uplink has it; else the
- * uplinks'.
+ * The default public address: the first of the options; else that of the last load, if an uplink has it; else an
+ * address of the uplinks.
  *
  * @param source the source address of the default route, if the uplinks are its interfaces
  */

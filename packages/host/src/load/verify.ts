@@ -1,7 +1,7 @@
 import type { Objects } from "@dp/core";
 import { DatapathError } from "@dp/sys";
 
-/** Asks the kernel whether these interfaces and the cgroup run the programs that were just loaded, and no others. */
+/** Checks that the kernel runs the programs of this load on these interfaces and the cgroup. */
 export function verify({ attachments }: Objects, names: ReadonlySet<string>): void {
   const onInterfaces = attachments
     .all()
@@ -11,7 +11,7 @@ export function verify({ attachments }: Objects, names: ReadonlySet<string>): vo
     ({ program, programId }) => programId !== attachments.programId(program),
   );
   if (other === undefined) return;
-  const reason = `${other.path} runs program ${other.programId}, which was not just loaded`;
+  const reason = `${other.path} runs program ${other.programId}, which is not of this load`;
   throw new DatapathError("FAILED", undefined, reason, {
     hint: "other software changes what is attached: see bpftool net",
   });

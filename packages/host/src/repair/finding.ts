@@ -1,18 +1,18 @@
-/** Something that is wrong on a host, or could be. All of it can be written as JSON. */
+/** Something wrong on a host. Contains only JSON values. */
 export interface Finding {
-  /** What kind of finding it is, for scripts: kebab-case, stays the same from version to version. */
+  /** The kind of finding, for scripts: in kebab-case, and the same in all versions. */
   code: string;
-  /** An "error" keeps traffic from where it belongs, or lets it go where it does not; a "warning" may do so one day. */
+  /** "error": packets are lost, or go where they must not. "warning": this may happen later. */
   severity: "error" | "warning";
-  /** The server it is about, if it is about one. */
+  /** The server that has the finding; absent if it is not about one server. */
   server?: { id: number; name: string };
-  /** What is wrong, in one sentence without its full stop. */
+  /** What is wrong: one sentence without a full stop. */
   what: string;
-  /** What to run, or to do, about it. */
+  /** The command that repairs it, or what the operator has to do. */
   fix: string;
 }
 
-/** Whether a host with these findings works as it should. Throws nothing. */
+/** Whether none of the findings is an error. Throws nothing. */
 export function isHealthy(findings: readonly Finding[]): boolean {
   return findings.every(({ severity }) => severity !== "error");
 }

@@ -11,7 +11,7 @@ import { inspectDefaultPlacement } from "./placements.ts";
 import { type Problem, problem, removeBy, repairBy } from "./problem.ts";
 import type { View } from "./view.ts";
 
-/** What is wrong with what all servers share: uplinks, the proxies' cgroup, the host's own addresses. */
+/** The problems of the parts that all servers share: uplinks, the proxy's cgroup, the host's addresses. */
 export function inspectHost(view: View): Problem[] {
   if (view.config === undefined) {
     const what = "the last load, or unload, did not finish";
@@ -36,14 +36,14 @@ function inspectUplinks(view: View): Problem[] {
   return view.uplinkAttachments.flatMap((each) => inspectUplink(view, each));
 }
 
-/** Entries that let replies leave by an interface that is no uplink. */
+/** Entries of dp_uplinks for interfaces that are not uplinks. */
 function inspectUplinkEntries({ objects, uplinks }: View): Problem[] {
   const known = new Set(uplinks.map(({ index }) => index));
   return objects.uplinks.all().flatMap((ifindex) => {
     if (known.has(ifindex)) return [];
     const what = `orphaned dp_uplinks entry: interface ${ifindex} is not an uplink`;
-    const cure = removeBy(() => objects.uplinks.delete(ifindex));
-    return problem({ code: "orphaned-uplink", severity: "error", what }, cure);
+    const remedy = removeBy(() => objects.uplinks.delete(ifindex));
+    return problem({ code: "orphaned-uplink", severity: "error", what }, remedy);
   });
 }
 
@@ -54,24 +54,24 @@ function inspectUplink(view: View, { iface, ifindex, programId }: View["uplinkAt
     const what = `the uplink ${iface} is gone: no player gets in there`;
     return [problem({ code: "uplink-gone", severity: "error", what }, "bring it back, then dp load")];
   }
-  const cure = repairBy(() => {
+  const remedy = repairBy(() => {
     for (const { name } of programsAt("uplink")) objects.attachments.attach(name as "dnat", toInterface(link));
     objects.uplinks.set(link.index);
   });
   if (ifindex !== link.index || programId === 0) {
     const what = `dp_dnat is not on the uplink ${iface}: it was deleted and made again, or dp_dnat was detached`;
-    return [problem({ code: "program-detached", severity: "error", what }, cure)];
+    return [problem({ code: "program-detached", severity: "error", what }, remedy)];
   }
   if (!objects.uplinks.all().includes(link.index)) {
     const what = `replies may not leave by the uplink ${iface}`;
-    return [problem({ code: "missing-uplink-entry", severity: "error", what }, cure)];
+    return [problem({ code: "missing-uplink-entry", severity: "error", what }, remedy)];
   }
   if (programId === objects.attachments.programId("dnat")) return inspectCarrier(link);
   const what = `the uplink ${iface} runs another dp_dnat than the one that is loaded`;
-  return [problem({ code: "program-outdated", severity: "error", what }, cure)];
+  return [problem({ code: "program-outdated", severity: "error", what }, remedy)];
 }
 
-/** For the operator to put right. Reads the flag: the operational state follows it up to a second later. */
+/** The operator has to repair these. Reads IFF_LOWER_UP: the operational state changes up to a second later. */
 function inspectCarrier({ name, up, flags }: Link): Problem[] {
   if (!up) {
     const what = `the uplink ${name} is down: no player gets in there`;
@@ -91,20 +91,20 @@ function inspectCgroup({ objects }: View): Problem[] {
     if (found === undefined || found.cgroupId === 0n) return { program, code: "program-detached" };
     return found.programId === objects.attachments.programId(program) ? [] : { program, code: "program-outdated" };
   });
-  // One attaches both.
+  // The remedy attaches both programs.
   const [first] = wrong;
   if (first === undefined) return [];
   const names = wrong.map(({ program }) => `dp_${program}`).join(" and ");
   const what =
     first.code === "program-outdated"
       ? `the proxies' cgroup runs another ${names} than the one that is loaded`
-      : `${names} ${wrong.length > 1 ? "are" : "is"} on no cgroup: proxies do not learn where connections were going`;
-  const cure = repairBy(() => {
+      : `${names} ${wrong.length > 1 ? "are" : "is"} on no cgroup: proxies do not learn the original destinations`;
+  const remedy = repairBy(() => {
     const id = attached.find(({ cgroupId }) => cgroupId !== 0n)?.cgroupId;
     const folder = id === undefined ? undefined : cgroupFolderById(id);
     objects.attachments.attachToCgroup(folder ?? cgroup2Mount("attach to the proxies' cgroup"));
   });
-  return [problem({ code: first.code, severity: "error", what }, cure)];
+  return [problem({ code: first.code, severity: "error", what }, remedy)];
 }
 
 function inspectGuard({ objects, options }: View): Problem[] {
@@ -126,11 +126,11 @@ function inspectLookup({ objects: { attachments } }: View): Problem[] {
 }
 
 function inspectHostAddresses({ objects, addresses }: View): Problem[] {
-  const text = (those: readonly { address: string }[]) =>
-    [...new Set(those.map(({ address }) => address))].sort().join(", ");
+  const text = (list: readonly { address: string }[]) =>
+    [...new Set(list.map(({ address }) => address))].sort().join(", ");
   const [known, real] = [text(objects.hostAddresses.all()), text(addresses)];
   if (known === real) return [];
   const what = `the host's addresses are ${real || "none"}, and the programs know ${known || "none"}`;
-  const cure = repairBy(() => refreshHostAddresses(objects, addresses));
-  return [problem({ code: "host-addresses", severity: "warning", what }, cure)];
+  const remedy = repairBy(() => refreshHostAddresses(objects, addresses));
+  return [problem({ code: "host-addresses", severity: "warning", what }, remedy)];
 }

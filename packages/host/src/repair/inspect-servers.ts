@@ -6,12 +6,12 @@ import { removeServer } from "../server/remove.ts";
 import { removeBy, type Problem, serverProblem } from "./problem.ts";
 import type { View } from "./view.ts";
 
-/** What is wrong with the servers there are records of. */
+/** The problems of all servers that have a record. */
 export function inspectServers(view: View): Problem[] {
   return view.records.flatMap((record) => inspectServer(view, record));
 }
 
-/** What is there and belongs to no record: entries, pins, interfaces. */
+/** All orphans: entries, pins and interfaces without a server. */
 export function inspectOrphans(view: View): Problem[] {
   return SERVER_PARTS.toReversed().flatMap((part) => part.orphans?.(view) ?? []);
 }
@@ -30,7 +30,7 @@ function inspectServer(view: View, record: ServerRecord): Problem[] {
   return SERVER_PARTS.flatMap((part) => part.check?.(view, record) ?? []);
 }
 
-/** Why a server's host peer is not there. */
+/** Why a server has no host peer. */
 function absence(view: View, record: ServerRecord, other: Link | undefined) {
   const { name, ifindex } = record.hostPeer;
   if (other !== undefined) {

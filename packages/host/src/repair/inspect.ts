@@ -4,8 +4,8 @@ import { type Problem, problem } from "./problem.ts";
 import type { View } from "./view.ts";
 
 /**
- * Compares the records with the kernel. What blocks traffic is repaired before what lets it in: orphans first, then the
- * programs of each server, dp_dnat on the uplinks last.
+ * Compares the records with the kernel. In this order, no packet passes unchecked while remedies are applied: orphans
+ * first, then the parts of each server, dp_dnat on the uplinks last.
  */
 export function inspect(view: View): Problem[] {
   const { needsLoad } = view.objects;

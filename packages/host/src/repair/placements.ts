@@ -1,4 +1,4 @@
-/** Which uplink a public address belongs to, and which address new servers get. */
+/** The uplink that each public address belongs to, and the default public address. */
 import { DatapathError } from "@dp/sys";
 import { defaultAddress, toInterface, uplinkOf } from "../interfaces/uplink.ts";
 import type { Placement } from "../server/move.ts";
@@ -26,7 +26,7 @@ export function placementOf(
   }
 }
 
-/** Where forwards go whose address was the default one and is gone: to the address that the uplinks have now. */
+/** The placement of forwards whose default address is gone: with the address that the uplinks have now. */
 export function defaultPlacement(view: View): Placement | undefined {
   try {
     const address = defaultAddress(view.uplinks, view.addresses, undefined);
@@ -42,19 +42,19 @@ export function inspectDefaultPlacement(view: View): Problem[] {
   const { objects, settings } = view;
   const address = settings?.publicAddresses.ipv4;
   if (settings === undefined || address === undefined) return [];
-  const move = (home: Placement) =>
+  const move = (placement: Placement) =>
     repairBy(() =>
       objects.settings.set({
         ...settings,
-        publicAddresses: { ...settings.publicAddresses, ipv4: home.address },
-        uplink: home.uplink,
+        publicAddresses: { ...settings.publicAddresses, ipv4: placement.address },
+        uplink: placement.uplink,
       }),
     );
   if (!hasAddress(view, address)) {
     const what = `the default public address ${address} is no longer an address of this host`;
     const words = { code: "public-address-gone", severity: "error", what } as const;
-    const home = defaultPlacement(view);
-    return [problem(words, home === undefined ? "dp load --address IP" : move(home))];
+    const placement = defaultPlacement(view);
+    return [problem(words, placement === undefined ? "dp load --address IP" : move(placement))];
   }
   const found = placementOf(view, address);
   if ("reason" in found) {

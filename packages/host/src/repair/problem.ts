@@ -1,18 +1,18 @@
 import type { ServerRecord } from "@dp/core";
 import type { Finding } from "./finding.ts";
 
-/** A finding, and what can be done about it here. */
+/** A finding with its remedy. */
 export interface Problem {
   finding: Finding;
-  /** Left out where it takes a person, or `dp load`. */
+  /** Absent if only the operator, or `dp load`, can repair it. */
   remedy?: Remedy;
 }
 
-/** Puts one thing right. Done again, it does nothing. */
+/** What repairs a finding. Applied again, it changes nothing. */
 export interface Remedy {
-  /** "remove": removes an orphan or a leftover. "repair": gives a server that is there what it lacks. */
+  /** "remove": removes an orphan or a leftover. "repair": restores a part of a server or of the host. */
   kind: "remove" | "repair";
-  /** The server that it removes, if it does. */
+  /** The server that it removes, if any. */
   removes?: ServerRecord;
   run: () => void;
 }
@@ -22,19 +22,19 @@ type Words = Pick<Finding, "code" | "severity" | "what">;
 const REMOVE = "dp repair";
 const REPAIR = "dp repair, or dp load";
 
-/** About one server. */
+/** A problem of one server. See {@link problem}. */
 export function serverProblem(
   { id, name }: Pick<ServerRecord, "id" | "name">,
   { code, severity, what }: Words,
-  cure: Remedy | string,
+  remedy: Remedy | string,
 ): Problem {
-  return problem({ code, severity, server: { id, name }, what }, cure);
+  return problem({ code, severity, server: { id, name }, what }, remedy);
 }
 
-/** @param cure what puts it right here, or what a person has to do */
-export function problem(finding: Omit<Finding, "fix">, cure: Remedy | string): Problem {
-  if (typeof cure === "string") return { finding: { ...finding, fix: cure } };
-  return { finding: { ...finding, fix: cure.kind === "remove" ? REMOVE : REPAIR }, remedy: cure };
+/** @param remedy the remedy, or what the operator has to do */
+export function problem(finding: Omit<Finding, "fix">, remedy: Remedy | string): Problem {
+  if (typeof remedy === "string") return { finding: { ...finding, fix: remedy } };
+  return { finding: { ...finding, fix: remedy.kind === "remove" ? REMOVE : REPAIR }, remedy };
 }
 
 export function removeBy(run: () => void, removes?: ServerRecord): Remedy {

@@ -4,13 +4,13 @@ import { looksLikeHostPeer } from "../interfaces/veth-pair.ts";
 import { recordsOfAllRoots } from "../pins/other-roots.ts";
 import { removeBy, type Problem, problem } from "./problem.ts";
 
-/** A host peer of no server, and what is to be done about it. */
+/** An interface that looks like a host peer and has no record, with its problem. */
 export interface Stray {
   link: Link;
   problem: Problem;
 }
 
-/** As {@link findStrays}, without the interfaces. */
+/** The problems of {@link findStrays}. */
 export function inspectStrayInterfaces(
   netlink: Netlink,
   links: readonly Link[],
@@ -20,12 +20,12 @@ export function inspectStrayInterfaces(
 }
 
 /**
- * Host peers of no server: what is left when the bpffs was unmounted, and the records with it. Nothing says any more
- * what they were made for; without their programs, they only let a container reach the host.
+ * Stray interfaces: they look like host peers and have no record, because the bpffs with the records was unmounted.
+ * Without their programs, the container can send anything to the host.
  */
 export function findStrays(netlink: Netlink, links: readonly Link[], records: readonly ServerRecord[]): Stray[] {
-  const isKnown = (link: Link, those: readonly ServerRecord[]) =>
-    those.some(({ hostPeer }) => hostPeer.ifindex === link.index || hostPeer.name === link.name);
+  const isKnown = (link: Link, owners: readonly ServerRecord[]) =>
+    owners.some(({ hostPeer }) => hostPeer.ifindex === link.index || hostPeer.name === link.name);
   const strays = links.filter((link) => looksLikeHostPeer(link) && !isKnown(link, records));
   if (strays.length === 0) return [];
   const others = recordsOfAllRoots();
@@ -36,17 +36,17 @@ export function findStrays(netlink: Netlink, links: readonly Link[], records: re
     if (mechanism !== undefined) return [{ link, problem: outOfSight(name, mechanism) }];
     const what = `interface ${name}: it looks like a host peer, but no record of a server has it`;
     const words = { code: "orphaned-interface", severity: "error", what } as const;
-    const cure =
+    const remedy =
       others === undefined
         ? `if it belongs to no server of another build: ip link delete ${name}`
         : removeBy(() => netlink.deleteLink(index));
-    return [{ link, problem: problem(words, cure) }];
+    return [{ link, problem: problem(words, remedy) }];
   });
 }
 
 /** dp_snat is attached: the server works. */
 function outOfSight(name: string, mechanism: MechanismName): Problem {
-  const what = `${name} belongs to a server that works, and its record is pinned nowhere in sight`;
-  const fix = mechanism === "clsact" ? "dp load pins it again" : "mount the bpffs again that its programs are on";
+  const what = `${name} is the host peer of a working server, and no visible bpffs has the server's record`;
+  const fix = mechanism === "clsact" ? "dp load" : "mount the bpffs with its pins again";
   return problem({ code: "record-out-of-sight", severity: "error", what }, fix);
 }

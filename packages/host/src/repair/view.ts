@@ -15,7 +15,7 @@ import type { PortSet } from "../kernel/port-set.ts";
 import { reservedPorts } from "../kernel/reserved-ports.ts";
 
 export interface ViewOptions extends HostOptions {
-  /** Look into the containers' namespaces, too: it takes most of the time. Default true. */
+  /** Whether to inspect the containers' namespaces, too, which takes most of the time. Default true. */
   inside?: boolean | undefined;
 }
 
@@ -23,8 +23,8 @@ export interface ViewOptions extends HostOptions {
 export type UplinkAttachment = Pick<Attachment, "iface" | "ifindex" | "programId">;
 
 /**
- * What is recorded and what is there, read once, so that ten thousand servers are compared without ten thousand
- * questions. Under the pin root's lock nothing of datapath changes while it is used.
+ * The records and the state of the kernel, read once: comparing ten thousand servers takes a few reads of everything,
+ * not some for each server. The caller holds the pin root's lock, so other commands change nothing meanwhile.
  */
 export class View {
   readonly objects: Objects;
@@ -33,16 +33,16 @@ export class View {
   readonly config: HostConfig | undefined;
   readonly settings: Settings | undefined;
   readonly records: readonly ServerRecord[];
-  /** Of the records. */
+  /** The ids of all records. */
   readonly ids: ReadonlySet<number>;
   readonly hostPeerNames: ReadonlySet<string>;
   readonly links: readonly Link[];
-  /** The host's own. */
+  /** The host's own addresses. */
   readonly addresses: readonly HostAddress[];
   readonly attachments: readonly Attachment[];
-  /** Where no pin says so any more, they are the interfaces that replies may leave by. */
+  /** From the pins; without such pins, from dp_uplinks. */
   readonly uplinkAttachments: readonly UplinkAttachment[];
-  /** The interfaces that players arrive by, as far as they are there; first the one that new servers get. */
+  /** The uplinks that exist. The first one is that of new servers. */
   readonly uplinks: readonly Link[];
   readonly reserved: Pick<PortSet, "has">;
   /** The servers that have drop counts. */
@@ -89,7 +89,7 @@ export class View {
       .sort((one, other) => this.#rank(other) - this.#rank(one));
   }
 
-  /** By the name its pin has; if no interface has that name any more, by its index. */
+  /** By the name in its pin; if no interface has this name, by its index. */
   #uplink({ iface, ifindex }: Pick<Attachment, "iface" | "ifindex">): Link | undefined {
     return this.link(iface) ?? this.link(ifindex);
   }
@@ -104,7 +104,7 @@ export class View {
     return Number(this.addressesOf(index).some(({ address }) => this.isDefaultAddress(address)));
   }
 
-  /** Whether forwards without an address get this one. */
+  /** Whether it is a default public address. */
   isDefaultAddress(address: string): boolean {
     return Object.values(this.settings?.publicAddresses ?? {}).includes(address);
   }

@@ -1,5 +1,5 @@
 /**
- * What callers hand in, checked before anything is looked at or changed. All throw `DatapathError` `BAD_USAGE`.
+ * Checks of options, before anything is read or changed. All throw `DatapathError` `BAD_USAGE`.
  */
 import { DatapathError, parseIpv4 } from "@dp/sys";
 
@@ -29,13 +29,13 @@ export function checkName(name: string, what: string): string {
   if (!NAME.test(name)) {
     throw bad(
       `${what} ${JSON.stringify(name)} has other characters than letters, digits and "_", ".", "-", ` +
-        "or begins with none of the first two",
+        "or does not begin with a letter or digit",
     );
   }
   return name;
 }
 
-/** A server's name: one that no selector takes for a port, an id or an endpoint. */
+/** A server's name. It must not be a number, which SERVER takes for a port. */
 export function checkServerName(name: string): string {
   checkName(name, "the name");
   if (!/^\d+$/.test(name)) return name;
@@ -55,13 +55,13 @@ export function checkAddress(address: string, what: string): string {
   return address;
 }
 
-/** The name of an interface about to be made. */
+/** The name of an interface that will be created. */
 export function checkInterfaceName(name: string): string {
   const length = new TextEncoder().encode(name).byteLength;
   if (length >= 1 && length <= 15 && name !== "." && name !== ".." && /^[!-~]+$/.test(name) && !/[/:%]/.test(name)) {
     return name;
   }
-  throw bad(`${JSON.stringify(name)} is no name for an interface: 1 to 15 characters, no blanks, "/", ":" or "%"`);
+  throw bad(`${JSON.stringify(name)} is not a name for an interface: 1 to 15 characters, no blanks, "/", ":" or "%"`);
 }
 
 export function checkPortRange([first, last]: readonly [number, number]): readonly [number, number] {

@@ -8,7 +8,7 @@ import { SERVER_PARTS } from "./parts/list.ts";
 import type { Addition } from "./parts/part.ts";
 import type { ServerPlan } from "./plan.ts";
 
-interface Means {
+interface ConnectContext {
   objects: Objects;
   host: Netlink;
   /** In the container's network namespace. */
@@ -17,20 +17,20 @@ interface Means {
 }
 
 /**
- * Connects a container as planned: all its parts, in their order, or none.
+ * Connects a container as planned: adds all parts in their order, or none.
  *
  * @returns the record of the server
  */
-export function connectServer(plan: ServerPlan, means: Means, op: string): ServerRecord {
-  const { objects, host, options } = means;
+export function connectServer(plan: ServerPlan, context: ConnectContext, op: string): ServerRecord {
+  const { objects, host, options } = context;
   const { changes } = objects.records;
   const { id } = plan.record;
-  const addition: Addition = { ...means, netns: plan.netns, mtu: plan.mtu, record: plan.record };
+  const addition: Addition = { ...context, netns: plan.netns, mtu: plan.mtu, record: plan.record };
   const undo = (part: (typeof SERVER_PARTS)[number]) =>
     part.remove?.({ objects, host, options, record: addition.record });
 
   Transaction.run(op, options.onStep, (transaction) => {
-    // With something left, the note and the record stay: the next change tries again.
+    // If something could not be undone, the note and the record stay, and the next change tries again.
     transaction.step(
       "note the change",
       () => changes.begin(id),
@@ -53,7 +53,7 @@ export function connectServer(plan: ServerPlan, means: Means, op: string): Serve
           try {
             return add(addition);
           } catch (error) {
-            // A part of several entries may be there in part.
+            // A part that consists of several entries may be incomplete.
             undo(part);
             throw error;
           }
@@ -66,7 +66,7 @@ export function connectServer(plan: ServerPlan, means: Means, op: string): Serve
   try {
     raiseFreeFrom(objects, plan.freeFrom);
   } catch (error) {
-    // The server is there, and the next search takes longer.
+    // Not an error: only the next search takes longer.
     options.warn?.(messageOf(error));
   }
   return addition.record;

@@ -4,7 +4,7 @@ export interface ServerOptions {
   port: number | "auto";
   /** The container's network namespace: a path, a name in /run/netns, or "pid:N". This, or `container`. */
   netns?: string | undefined;
-  /** A container of docker, podman, nerdctl, ctr or runc, by name or id; "podman:NAME" for one of that engine. */
+  /** A container of docker, podman, nerdctl, ctr or runc, by name or id; "podman:NAME" names the engine, too. */
   container?: string | undefined;
   /** Default: the container's name, or "server-PORT". */
   name?: string | undefined;
@@ -14,7 +14,10 @@ export interface ServerOptions {
   address?: string | undefined;
   /** The container's address. Default: the lowest free one of the container subnet. */
   containerAddress?: string | undefined;
-  /** The gateway's address. Default: the same position in the host subnet as the container address in its own. */
+  /**
+   * The gateway's address. Default: the same position in the host subnet as the container address in the container
+   * subnet.
+   */
   gatewayAddress?: string | undefined;
   /** The interface's name inside the container. Default "eth0". */
   ifname?: string | undefined;

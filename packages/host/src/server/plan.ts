@@ -38,20 +38,20 @@ export interface PlanInput {
   options: ServerOptions & HostOptions;
 }
 
-/** Everything is decided and checked, nothing is changed. */
+/** How a server is added: everything is decided and checked, nothing is changed yet. */
 export interface ServerPlan {
-  /** As it will be, but for the two interface indexes. */
+  /** The record, without the indexes of the two interfaces. */
   record: ServerRecord;
   netns: Fd;
   /** Of both peers. */
   mtu: number;
-  /** All of the host's own, when the public address was not among the known ones. */
+  /** All addresses of the host, if the public address was not in dp_host_addrs. */
   hostAddresses: readonly HostAddress[] | undefined;
   freeFrom: Pick<FreeFrom, "address" | "port">;
 }
 
 /**
- * Decides what a server gets, with a number of look-ups that does not grow with the number of servers.
+ * Decides everything about a new server. The number of look-ups does not grow with the number of servers.
  *
  * @throws DatapathError as `addServer`
  */
@@ -165,14 +165,14 @@ function defaultName(container: ContainerRef | undefined, port: number, { record
   const name = container?.name ?? "";
   const isName = name.length <= 63 && !/^\d*$/.test(name);
   if (isName && records.find({ name }) === undefined) return name;
-  // Of the servers with one port on several addresses, the first gets the plain name.
+  // Several servers may have the port, on different addresses: only the first gets the name without a number.
   for (let count = 1; ; count++) {
     const plain = count === 1 ? `server-${port}` : `server-${port}-${count}`;
     if (records.find({ name: plain }) === undefined) return plain;
   }
 }
 
-/** The uplink that replies leave by; and all addresses of the host, when they had to be read to tell. */
+/** The uplink that replies leave by; and all addresses of the host, if they had to be read to find it. */
 function uplinkFor(
   address: string,
   main: number,

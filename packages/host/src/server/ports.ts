@@ -7,8 +7,8 @@ export function publicPorts({ forwards }: Pick<ServerRecord, "forwards">): numbe
 }
 
 /**
- * Tells the ids of the servers that have a port, on whatever address of the host and with whatever protocol. A few
- * look-ups for each port, however many servers there are.
+ * Finds the ids of the servers that have a port, on any address of the host and with any protocol. The number of
+ * look-ups does not grow with the number of servers.
  */
 export function portOwners(objects: Objects): (port: number) => number[] {
   const own = objects.hostAddresses.all().map(({ address }) => address);

@@ -7,7 +7,10 @@ import { hasHostPeer } from "./present.ts";
 import { removeServer } from "./remove.ts";
 import { tidyRecords } from "./tidy-records.ts";
 
-/** Recovers the changes of killed commands: see {@link recoverServers}. Takes no longer for more servers. */
+/**
+ * Recovers the changes of killed commands: see {@link recoverServers}. The time does not grow with the number of
+ * servers.
+ */
 export function recoverChanges(objects: Objects, host: Netlink, options: HostOptions): void {
   const running = objects.records.changes.all().filter(({ kind }) => kind === "running");
   if (running.length === 0) return;
@@ -17,8 +20,9 @@ export function recoverChanges(objects: Objects, host: Netlink, options: HostOpt
 }
 
 /**
- * Undoes what a killed command left of a server that it was adding or removing; or finishes it, if only the endpoints
- * were not opened yet. A server where neither works is reported and keeps its endpoints, its addresses and its name.
+ * Removes servers that a killed command was adding or removing. If only the endpoints were not open yet, it opens them.
+ * If this fails, it warns, and the server keeps its record, so that no other server gets its endpoints, addresses or
+ * name.
  */
 export function recoverServers(
   objects: Objects,
@@ -31,9 +35,9 @@ export function recoverServers(
     try {
       if (record.state === "pending") {
         removeServer(objects, host, record, silent);
-        options.warn?.(`${serverLabel(record)} was a leftover of a command that was killed; it has been removed`);
+        options.warn?.(`${serverLabel(record)} was a leftover of a killed command and has been removed`);
       } else if (record.state === "active" && openEndpoints(objects, host, record)) {
-        options.warn?.(`${serverLabel(record)} was closed by a command that was killed; its endpoints are open now`);
+        options.warn?.(`${serverLabel(record)} had closed endpoints after a killed command; they are open now`);
       }
     } catch (error) {
       options.warn?.(messageOf(error));
@@ -41,7 +45,7 @@ export function recoverServers(
   }
 }
 
-/** False when there was nothing to open, or the container is gone. */
+/** Opens the endpoints of a server. False when they are open, or the container is gone. */
 function openEndpoints(objects: Objects, host: Netlink, record: ServerRecord): boolean {
   const isOpen = entriesOf(record, true).every(([endpoint]) => objects.endpoints.get(endpoint)?.open === true);
   if (isOpen || !hasHostPeer(objects, record, host)) return false;

@@ -8,12 +8,11 @@ import { SERVER_PARTS } from "./parts/list.ts";
 import type { Removal } from "./parts/part.ts";
 
 /**
- * Removes a server: its parts in the reverse of the order they were added, its record last. It works with whatever is
- * left of the server (half added, half removed, its container gone), and tries every part whatever becomes of the
- * others.
+ * Removes a server: its parts in reverse order, its record last. It also removes an incomplete server, and one whose
+ * container is gone. When a part fails, the others are removed all the same.
  *
- * @throws DatapathError `FAILED` with every error in its cause. The record is then still there, as pending, and the
- *   next change tries again.
+ * @throws DatapathError `FAILED` with every error in its cause. The record stays then, as pending, and the next change
+ *   tries again.
  */
 export function removeServer(objects: Objects, host: Netlink, record: ServerRecord, options: HostOptions): void {
   const { changes } = objects.records;
@@ -46,6 +45,6 @@ export function removeServer(objects: Objects, host: Netlink, record: ServerReco
   options.onStep?.("delete record");
   lowerFreeFrom(objects, record);
   objects.records.delete(record.id);
-  // The id is not given to another server before nothing carries it.
+  // The id is free only when no map has it any more.
   changes.remove(record.id);
 }

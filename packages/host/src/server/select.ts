@@ -4,7 +4,8 @@ import { checkAddress, checkNumber, checkPort } from "./check-input.ts";
 import { portOwners } from "./ports.ts";
 
 /**
- * One server: by its id, by its name, or by a public port, with the address and protocol where several have that port.
+ * Selects one server: by its id, its name or a public port. Address and protocol are needed when several servers have
+ * the port.
  */
 export type ServerSelector =
   | { id: number }
@@ -13,7 +14,7 @@ export type ServerSelector =
 
 const MAX_ID = 0xffff_ffff;
 
-/** Throws `DatapathError` BAD_USAGE for an id, a port or an address that cannot be. */
+/** Throws `DatapathError` BAD_USAGE for an invalid id, port or address. */
 export function checkSelector(selector: ServerSelector): void {
   if ("name" in selector) return;
   if ("id" in selector) {
@@ -38,9 +39,9 @@ function describePort({ port, address, protocol }: Extract<ServerSelector, { por
 }
 
 /**
- * The server that a selector names; undefined when there is none.
+ * The server that a selector selects; undefined when there is none.
  *
- * @throws DatapathError `BAD_USAGE` when several match, naming each with a selector of its own
+ * @throws DatapathError `BAD_USAGE` when several servers match; it names them
  */
 export function findServer(objects: Objects, selector: ServerSelector): ServerRecord | undefined {
   if ("id" in selector) return objects.records.get(selector.id);
@@ -90,6 +91,6 @@ function serversOn(
         (protocol === undefined || forward.protocol === protocol),
     );
   const found = portOwners(objects)(port).flatMap((id) => objects.records.get(id) ?? []);
-  // A server may be on an address that the host no longer has.
+  // A server may have an address that the host no longer has.
   return (found.length > 0 ? found : objects.records.all()).filter(has);
 }

@@ -1,6 +1,4 @@
-import type { Addresses, ContainerRef, Forward, Peer, ServerRecord, ServerState, Traffic } from "@dp/core";
-import { type DropReason, serverLabel } from "@dp/core";
-import type { Link } from "@dp/netlink";
+import type { Addresses, ContainerRef, DropReason, Forward, Peer, ServerRecord, ServerState, Traffic } from "@dp/core";
 
 /** A forward of a server, with both its endpoints. */
 export interface ServerForward {
@@ -16,18 +14,18 @@ export interface ServerForward {
   containerPort: number;
   /** The interface that players' packets arrive by; null when it is gone. */
   uplink: string | null;
-  /** MTU of the way to players, in bytes. */
+  /** The uplink's MTU, in bytes. */
   mtu: number;
 }
 
-/** A server behind this host. All of it can be written as JSON. */
+/** A server behind this host. Contains only JSON values. */
 export interface Server {
   /** From 1. It never changes. */
   id: number;
   name: string;
   /** null for none. */
   group: string | null;
-  /** "pending": being added or removed. "gone": its container, and with it the veth pair, is no longer there. */
+  /** "pending": being added or removed. "gone": its container and the veth pair no longer exist. */
   state: ServerState | "gone";
   /** ISO 8601, UTC. */
   createdAt: string;
@@ -38,7 +36,7 @@ export interface Server {
   trusted: boolean;
   /** How the container was named; null for one that was named by its network namespace. */
   container: ContainerRef | null;
-  /** The network namespace, by the path it was named by. */
+  /** The path of the network namespace. */
   netns: string;
   forwards: ServerForward[];
   /** The container's address and its gateway, for each family it has. */
@@ -66,15 +64,15 @@ export interface ForwardDetails extends ServerForward {
 /** A server with its traffic and drops since it was added. */
 export interface ServerDetails extends Server {
   forwards: ForwardDetails[];
-  /** Connections and UDP flows the container has open through the proxy, those just closed included. */
+  /** The container's flows through the proxy, with those that were just closed. */
   flows: number;
   /** Packets of the container that were dropped, for every drop reason there is. */
   drops: Record<DropReason, number>;
 }
 
 /**
- * @param connected whether the host peer is still there: see hasHostPeer
- * @param uplinkName names an interface; undefined when it is gone
+ * @param connected whether the host peer exists: see hasHostPeer
+ * @param uplinkName the name of an interface; undefined when it is gone
  */
 export function toServer(
   record: ServerRecord,
@@ -111,28 +109,4 @@ function toForward(
 
 export function toCount({ packets, bytes }: Traffic): TrafficCount {
   return { packets: Number(packets), bytes: Number(bytes) };
-}
-
-/**
- * Whether an interface looks as a server's host peer was made: proof enough to delete it by. One that got another name
- * or MAC since is the server's all the same: see presentHostPeer.
- */
-export function isHostPeer(link: Link | undefined, { hostPeer }: ServerRecord): link is Link {
-  if (link === undefined || link.index !== hostPeer.ifindex || link.kind !== "veth") return false;
-  // All host peers have the same MAC.
-  return link.mac === hostPeer.mac && link.name === hostPeer.name;
-}
-
-/** The name of a server's connection blocks: by it they are found when its cgroup is gone. */
-export function blockName({ hostPeer }: Pick<ServerRecord, "hostPeer">): string {
-  return hostPeer.name;
-}
-
-type Named = Pick<ServerRecord, "id" | "name">;
-
-/** "server lobby (id 7), server games (id 8) and 12 more" */
-export function serverLabels(records: readonly Named[]): string {
-  const SHOWN = 8;
-  const names = records.slice(0, SHOWN).map(serverLabel);
-  return `${names.join(", ")}${records.length > SHOWN ? ` and ${records.length - SHOWN} more` : ""}`;
 }

@@ -5,8 +5,8 @@ import { messageOf } from "../transaction.ts";
 import { publicPorts } from "./ports.ts";
 
 /**
- * Makes the indexes of the records agree with them, and ends changes that are over: a killed command may have left
- * either. What fails here, the next command does.
+ * Makes the indexes match the records, and deletes change notes of finished changes: a killed command may have left
+ * both. A failure is a warning: the next command tries again.
  */
 export function tidyRecords(objects: Objects, options: HostOptions): void {
   try {
@@ -21,7 +21,7 @@ function tidy(objects: Objects): void {
   records.reindex();
   for (const { id, kind } of records.changes.all()) {
     const record = records.get(id);
-    // A server that could not be removed is tried again.
+    // The change note of a pending server stays: the next change tries to remove the server again.
     if (kind === "running" && record?.state !== "pending") {
       if (record === undefined) records.changes.remove(id);
       else records.changes.end(id);

@@ -1,3 +1,5 @@
+import { formatIpv6 } from "@dp/sys";
+import { AF_INET } from "./family.ts";
 import { bytes, u32, u8 } from "./scalar.ts";
 import { padding, struct } from "./struct.ts";
 
@@ -60,6 +62,8 @@ export interface SockDiag {
   readonly id: Uint8Array;
   /** In network byte order in the id. */
   readonly remotePort: number;
+  /** An IPv4-mapped IPv6 address as the IPv4 address that it is. */
+  readonly remoteAddress: string;
 }
 
 /** Throws {@link MalformedMessageError}. */
@@ -67,5 +71,17 @@ export function readSockDiag(payload: Uint8Array): SockDiag {
   const { idiag_family, idiag_state } = inet_diag_msg.read(payload);
   const id = bytes.read(payload.subarray(inet_diag_msg.size, inet_diag_msg.size + SOCKET_ID_SIZE));
   const remotePort = ((id[2] ?? 0) << 8) | (id[3] ?? 0);
-  return { family: idiag_family, state: idiag_state, id, remotePort };
+  const remoteAddress = addressOf(idiag_family, id.subarray(REMOTE_ADDRESS, REMOTE_ADDRESS + 16));
+  return { family: idiag_family, state: idiag_state, id, remotePort, remoteAddress };
+}
+
+/** Where it is in the id: behind two ports and the local address. */
+const REMOTE_ADDRESS = 20;
+/** ::ffff:0:0/96 */
+const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
+
+function addressOf(family: number, octets: Uint8Array): string {
+  if (family === AF_INET) return octets.subarray(0, 4).join(".");
+  const isMapped = MAPPED.every((octet, at) => octets[at] === octet);
+  return isMapped ? octets.subarray(12).join(".") : formatIpv6(octets);
 }

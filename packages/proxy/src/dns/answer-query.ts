@@ -34,12 +34,17 @@ export async function answerQuery(
 async function forward(context: ProxyContext, querySource: QuerySource, query: Uint8Array): Promise<DnsReply> {
   const usage = context.usage.openQuery(querySource.source.address);
   if (usage === undefined) return errorReply(query, Rcode.REFUSED, "refused:limit");
+  const deadline = performance.now() + context.limits.queryTimeoutMs;
+  await usage.turns.begin();
   try {
+    // By then its container has given up.
+    if (performance.now() >= deadline) return errorReply(query, Rcode.SERVFAIL, "timeout:dns");
     return await context.forwarder.forward(query, querySource.transport);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "UNKNOWN";
     return errorReply(query, Rcode.SERVFAIL, `connect-failed:${code}`);
   } finally {
+    usage.turns.end();
     context.usage.closeQuery(usage);
   }
 }

@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { deferred } from "../deferred.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { listenError } from "../listen-error.ts";
+import type { ServerIdentity } from "../log/connection-log.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { answerQuery } from "./answer-query.ts";
 
@@ -91,8 +92,14 @@ export class DnsUdpListener {
       return;
     }
     const answer = await answerQuery(this.#context, { ...querySource, server }, query);
-    if (answer === undefined) return;
+    // The server may have been removed meanwhile: the next container with its address asked for nothing.
+    if (answer === undefined || !this.#isStillAt(address, server)) return;
     this.#send(answer, { address, port }, MAX_RESENDS);
+  }
+
+  #isStillAt(address: string, server: ServerIdentity | undefined): boolean {
+    const now = this.#context.serverAt(address);
+    return now !== "refused" && now?.id === server?.id && now?.name === server?.name;
   }
 
   #send(answer: Uint8Array, to: Endpoint, resends: number): void {

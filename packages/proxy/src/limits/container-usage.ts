@@ -1,6 +1,11 @@
+import { Turns } from "./turns.ts";
+
 /** The largest buffer a connection is limited to. With the default budget, sixteen connections have no limit. */
 const MAX_SOCKET_BUFFER = 1024 * 1024;
 const MIN_SOCKET_BUFFER = 16 * 1024;
+
+/** Of one container: with a resolver that answers in 20 ms, 400 queries per second. */
+const QUERIES_AT_ONCE = 8;
 
 /** An object that reads from a container's connection and can be told to pause. */
 export interface ThrottledReader {
@@ -12,6 +17,8 @@ export class ContainerUsage {
   readonly address: string;
   connections = 0;
   queries = 0;
+  /** Of its queries. */
+  readonly turns = new Turns(QUERIES_AT_ONCE);
   readonly #budget: number;
   readonly #readers = new Set<ThrottledReader>();
   #bufferedBytes = 0;

@@ -1,4 +1,5 @@
 import { ContainerUsage } from "./container-usage.ts";
+import { DestinationPorts } from "./destination-ports.ts";
 import type { ProxyLimits } from "./limits.ts";
 import { TokenBuckets } from "./token-buckets.ts";
 
@@ -20,6 +21,7 @@ export class UsageTable {
   readonly #containers = new Map<string, ContainerUsage>();
   readonly #newConnections: TokenBuckets;
   readonly #newQueries: TokenBuckets;
+  readonly #ports = new DestinationPorts();
   #descriptors = 0;
 
   constructor(limits: ProxyLimits) {
@@ -66,6 +68,16 @@ export class UsageTable {
   removeIdle(): void {
     this.#newConnections.removeFull();
     this.#newQueries.removeFull();
+    this.#ports.removeOld();
+  }
+
+  /** Counts a port of the host towards a destination; false at the container's share. Ended with `closePort`. */
+  openPort(address: string, destination: string): boolean {
+    return this.#ports.open(address, destination);
+  }
+
+  closePort(address: string, destination: string): void {
+    this.#ports.close(address, destination);
   }
 
   /** The containers that have something open. */

@@ -1,6 +1,6 @@
 /**
- * Programs that run on an interface and that no pin of a root stands for: of clsact filters, which live on when the
- * bpffs is unmounted, or of links that are pinned in another mount namespace.
+ * Finds programs that run on an interface without a pin in the pin root. These are clsact filters, which keep running
+ * when the bpffs is unmounted, or links that are pinned in another mount namespace.
  */
 import { queryClsact } from "../../libbpf/clsact.ts";
 import { hasTcx } from "../../libbpf/feature.ts";
@@ -31,7 +31,7 @@ export interface AdoptableFilter {
 /** What the kernel keeps of a program's name. */
 const NAME_LENGTH = 15;
 
-/** The filters of datapath on this interface, whichever pin root has them. Throws `SyscallError`. */
+/** The filters of datapath on an interface, of any pin root. Throws `SyscallError`. */
 export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
   return INTERFACE_PROGRAMS.flatMap((row) => {
     if (row.place === "container peer") return [];
@@ -42,8 +42,7 @@ export function filtersOn(iface: AttachTarget): AdoptableFilter[] {
 }
 
 /**
- * How a program is attached to an interface, whichever pin root has it; undefined when it is not. Throws
- * `SyscallError`.
+ * How a program of any pin root is attached to an interface; undefined when it is not attached. Throws `SyscallError`.
  */
 export function attachedBy(program: HostInterfaceProgram, iface: AttachTarget): MechanismName | undefined {
   if (filtersOn(iface).some((filter) => filter.program === program)) return "clsact";
@@ -58,7 +57,7 @@ export function isPinned(pinRoot: string, { program, iface }: AdoptableFilter): 
 }
 
 /**
- * Pins filters under a root, as if they had been attached from there: their programs and maps are found by the pins.
+ * Pins filters under a root, as attaching does, so that their programs and maps can be found by the pins.
  * Throws `SyscallError`, and `DatapathError` FAILED when the root is not on a bpffs.
  */
 export function adoptFilters(pinRoot: string, filters: readonly AdoptableFilter[]): void {

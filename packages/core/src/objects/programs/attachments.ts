@@ -105,7 +105,7 @@ export class Attachments implements Disposable {
     return (this.#mechanism ??= this.#mechanismInUse() ?? chooseMechanism(this.#asked));
   }
 
-  /** By the pin of an uplink, of which there are few; by any pin where there is none of those. */
+  /** By the pins of uplinks, of which there are few; without such a pin, by any pin. */
   #mechanismInUse(): MechanismName | undefined {
     for (const ifindex of this.#uplinks()) {
       const iface = interfaceName(ifindex);
@@ -131,7 +131,7 @@ export class Attachments implements Disposable {
   /** For a program on a container peer: the container's namespace is entered for the call. Throws the same. */
   attach(program: ContainerPeerProgram, iface: AttachTarget, place: ContainerPlace): AttachResult;
   attach(program: InterfaceProgram, iface: AttachTarget, place?: ContainerPlace): AttachResult {
-    // Asked for here: the pins are looked at from the host's namespace.
+    // Read before entering the container's namespace, because uplinks are in the host's.
     const { mechanism } = this;
     if (place === undefined) {
       this.#followName(program, iface);
@@ -299,7 +299,7 @@ export class Attachments implements Disposable {
   }
 
   #followName(program: InterfaceProgram, iface: AttachTarget): void {
-    // An interface of a server keeps its name; to look at all its pins would take long where there are thousands.
+    // Only for uplinks: interfaces of servers keep their names, and thousands of pins would take long to read.
     if (!programsAt("uplink").some(({ name }) => name === program)) return;
     const row = programRow(program);
     const path = this.#root.link(program, iface.name);
@@ -340,7 +340,7 @@ export class Attachments implements Disposable {
 
 const MECHANISMS: Readonly<Record<MechanismName, Mechanism>> = { tcx, clsact };
 
-/** By what is pinned: it may have been attached by another mechanism than this process would choose. */
+/** By the kind of the pin. Another process may have used another mechanism than this one would choose. */
 function mechanismOf(path: string): Mechanism | undefined {
   const kind = pinnedKind(path);
   if (kind === "link") return tcx;

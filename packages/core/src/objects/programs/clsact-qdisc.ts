@@ -1,4 +1,4 @@
-/** The clsact qdisc that our filters stand in. Other software may use it too; it is removed if it was made here. */
+/** The clsact qdisc of our filters. Other software may use it, too; it is removed only if it was created here. */
 import { basename, dirname, join } from "node:path";
 import { destroyClsact, makeClsact } from "../../libbpf/clsact.ts";
 import { hasFilters } from "../../libbpf/filter-dump.ts";
@@ -10,11 +10,10 @@ import { functionName } from "./program-table.ts";
 type PinnedTo = Pick<PinnedPlace, "row" | "path">;
 
 /**
- * Makes the qdisc unless there is one. That it was made here is kept as one more pin of the program, as long as the
- * pins of our filters: `dp_clsact_eth0`.
+ * Creates the qdisc unless there is one. One more pin of the program, `dp_clsact_eth0`, says that it was created here.
  *
  * @param first whether none of our filters is on the interface: then a qdisc that is there is not ours
- * @returns what takes it back
+ * @returns the undo
  */
 export function provideQdisc(place: PinnedTo, ifindex: number, program: Program, first: boolean): () => void {
   const marker = markerOf(place);
@@ -40,7 +39,7 @@ export function releaseQdisc(place: PinnedTo, ifindex: number): void {
   if (pinnedKind(marker) !== undefined && removeUnused(ifindex)) unpin(marker);
 }
 
-/** Keeps what is known of a qdisc when its interface was renamed. `renameFilter` moves the pin of the filter. */
+/** Renames the pin of a qdisc after its interface was renamed. `renameFilter` renames the pin of the filter. */
 export function renameQdisc(from: PinnedTo, to: PinnedTo, renameFilter: () => void): void {
   using made = Program.findPin(markerOf(from));
   // Under both names while the filter is renamed: killed in between, it can be removed by either.
@@ -49,7 +48,7 @@ export function renameQdisc(from: PinnedTo, to: PinnedTo, renameFilter: () => vo
   unpin(markerOf(from));
 }
 
-/** Its interface is gone, and it with it. */
+/** For a qdisc that is gone with its interface. */
 export function forgetQdisc(place: PinnedTo): void {
   unpin(markerOf(place));
 }

@@ -6,18 +6,18 @@ import type { OpenObject } from "../../libbpf/open-object.ts";
 import { functionName, type ProgramName, programsOf } from "./program-table.ts";
 import { explainRefusal } from "./unsupported-program.ts";
 
-/** What of an object is loaded, and how. */
+/** Which programs of an object are loaded, and how. */
 export interface LoadObjectOptions {
   /** The object file. Default: this package's. */
   image?: Uint8Array | undefined;
   /** Which of its programs are loaded. Default: all. */
   programs?: readonly ProgramName[];
-  /** Runs before the kernel sees anything: the time to set variables, sizes of maps, and maps to reuse. */
+  /** Runs before the object is loaded: sets variables, sizes of maps, and maps to reuse. */
   prepare?: (object: OpenObject) => void;
 }
 
 /**
- * Loads an object into the kernel. Nothing is pinned or attached: close it to be rid of it.
+ * Loads an object into the kernel. Nothing is pinned or attached: closing it unloads it.
  *
  * Throws `UnsupportedError` when this kernel lacks what the program table says that one of the programs needs,
  * `VerifierError` with the verifier's log when a program is refused, `SyscallError` otherwise.

@@ -13,7 +13,7 @@ export interface LoadedProgram {
   tag: string;
 }
 
-/** The programs that are pinned under a root, open. */
+/** The programs that are pinned under a root, opened. */
 export class LoadedPrograms implements Disposable {
   readonly #programs = new Map<PinnedProgram, Program>();
 
@@ -32,11 +32,6 @@ export class LoadedPrograms implements Disposable {
       loaded[Symbol.dispose]();
       throw error;
     }
-  }
-
-  /** The programs that are not pinned. */
-  missing(): PinnedProgram[] {
-    return PINNED_PROGRAMS.flatMap(({ name }) => (this.#programs.has(name) ? [] : [name]));
   }
 
   /** Throws `DatapathError` NOT_LOADED when it is not pinned. */

@@ -30,10 +30,10 @@ export interface Place {
   pathOf(program: InterfaceProgram): string;
 }
 
-/** What is known of a pinned attachment from its pin. Of a container peer, `ifaceName` is the host peer's. */
+/** A pinned attachment, as its pin names it. For a container peer, `ifaceName` is the name of the host peer. */
 export type PinnedPlace = Pick<Place, "row" | "path"> & { ifaceName: string };
 
-/** What each mechanism can do. */
+/** The operations of a mechanism. */
 export interface Mechanism {
   readonly name: MechanismName;
   /** Attaches and pins where nothing is pinned. Leaves nothing behind when it throws. */
@@ -47,7 +47,7 @@ export interface Mechanism {
   detach(place: PinnedPlace): void;
   /** Moves a pinned attachment to another pin, over what is pinned there: its interface was renamed. */
   rename(place: PinnedPlace, path: string): void;
-  /** What is left of a pinned attachment. */
+  /** The state of a pinned attachment. */
   state(place: PinnedPlace): AttachedState;
 }
 

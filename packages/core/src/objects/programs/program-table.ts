@@ -8,7 +8,7 @@ import type { CgroupAttachName, Direction } from "../../libbpf/attach-type.ts";
 /** Where programs are attached: to which interface, to a cgroup, or to the host's network namespace. */
 export type ProgramPlace = "uplink" | "host peer" | "container peer" | "cgroup" | "host";
 
-/** What a program needs that not every supported kernel has. */
+/** A feature that a program needs and that some supported kernels lack. */
 export interface KernelFeature {
   /** The kernel's name for it. */
   readonly feature: string;
@@ -42,8 +42,8 @@ interface CgroupRow extends Row {
   readonly place: "cgroup";
   readonly attachType: CgroupAttachName;
   /**
-   * "load": it is loaded and pinned with the others, and there is one cgroup for it. "use": it is loaded each time it
-   * is attached, to any number of cgroups.
+   * "load": `dp load` loads and pins it and attaches it to one cgroup. "use": it is loaded each time it is attached, to
+   * any number of cgroups.
    */
   readonly loadedBy: "load" | "use";
 }
@@ -128,7 +128,7 @@ export const PROGRAM_TABLE = [
   { name: "start_sweep", object: "tproxy", hook: "run", place: "host", when: "loaded" },
 ] as const satisfies readonly (TcRow | CgroupRow | NetfilterRow | SkLookupRow | IteratorRow | RunRow)[];
 
-/** No program is in it: it makes the maps that only `dp` reads and writes. */
+/** The object without programs, which has the maps that only `dp` reads and writes. */
 export const CONTROL_OBJECT = "control";
 
 type TableRow = (typeof PROGRAM_TABLE)[number];

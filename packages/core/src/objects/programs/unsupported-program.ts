@@ -1,4 +1,4 @@
-/** Tells a kernel that lacks a feature of the program table from any other failure to load a program. */
+/** Finds out whether a program failed to load because the kernel lacks a feature of the program table. */
 import { Errno, SyscallError, UnsupportedError } from "@dp/sys";
 import { hasKernelBtf } from "../../libbpf/feature.ts";
 import { VerifierError } from "../../libbpf/verifier-error.ts";

@@ -4,20 +4,19 @@ import { MapType } from "../../libbpf/map-type.ts";
 import { loadObject } from "./load-object.ts";
 import { PROGRAM_TABLE, type ProgramName, type ProgramRow } from "./program-table.ts";
 
-/** A program that this kernel cannot run, and that `dp` does without. */
+/** A program that this kernel cannot run. `dp` works without it. */
 export interface UnsupportedProgram {
   program: ProgramName;
   /** What the kernel lacks, what follows from it, and what helps. */
   error: UnsupportedError;
 }
 
-/** How many entries a map gets that is made to be thrown away. */
+/** The number of entries of a temporary map. */
 const FEW = 1;
 const HASHES = new Set<number>([MapType.hash, MapType.perCpuHash, MapType.lruHash, MapType.lruPerCpuHash]);
 
 /**
- * Lets the kernel verify every program, with maps of their own that are gone at once: nothing is pinned, nothing
- * replaced.
+ * Lets the kernel verify every program, with temporary maps. Nothing is pinned or replaced.
  *
  * @returns the programs that need what this kernel lacks, as the program table says. Any other program that the kernel
  *   refuses is thrown: `VerifierError`, `SyscallError`, `UnsupportedError`

@@ -2,20 +2,20 @@ import { type DpChange, DpChangeKind } from "@dp/bpf";
 import type { BpfMap } from "../../libbpf/map.ts";
 import { decodeTime, encodeTime } from "./time.ts";
 
-/** A change of a server that is not over. */
+/** A change note. */
 export interface ServerChange {
   id: number;
   /**
-   * `running`: a command is changing the server; read while holding the lock, the command was killed. `removed`: the
-   * server was removed, and its id is not used again yet.
+   * `running`: a command is changing the server. If the reader holds the lock, that command was killed. `removed`: the
+   * server was removed, and its id is not free yet.
    */
   kind: "running" | "removed";
   since: Date;
 }
 
 /**
- * Changes of servers, by id: how a command finds out what a killed one did not finish. What the kernel refuses throws
- * `SyscallError`, a full map `MapFullError`.
+ * The change notes, by server id (dp_changes). By them a command finds the servers that a killed command was changing.
+ * An error of the kernel throws `SyscallError`, a full map `MapFullError`.
  */
 export class Changes {
   readonly #map: BpfMap<number, DpChange>;
@@ -40,7 +40,7 @@ export class Changes {
     this.#map.delete(id);
   }
 
-  /** Notes that the server is removed: {@link ServerIds} gives its id out again, after a while. */
+  /** Notes that the server is removed: {@link ServerIds} frees its id after a grace period. */
   remove(id: number): void {
     this.#set(id, "removed");
   }

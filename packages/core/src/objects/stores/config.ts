@@ -6,7 +6,7 @@ import { FAMILIES, type Family } from "./endpoint.ts";
 /** A subnet of each family that is used, like `10.1.0.0/16` and `fd00:1::/64`. */
 export type Subnets = Readonly<Partial<Record<Family, string>>>;
 
-/** What the programs know of the host, and what differs from host to host. */
+/** The host's configuration. */
 export interface HostConfig {
   /** Host peers' addresses, which are the containers' gateways. The proxy's answers come from these. */
   hostSubnets: Subnets;
@@ -34,14 +34,14 @@ export class Config {
   }
 
   /**
-   * Takes effect with the next packet. Throws `DatapathError` BAD_USAGE for a subnet that is none, and without a host
+   * Takes effect with the next packet. Throws `DatapathError` BAD_USAGE for an invalid subnet, and without a host
    * subnet.
    */
   set(config: HostConfig): void {
     this.#map.set(0, encodeConfig(config, this.#stored()));
   }
 
-  /** From then on {@link get} gives undefined: what is loaded is being taken down. */
+  /** Marks the datapath as being unloaded: {@link get} then returns undefined. */
   clear(): void {
     this.#map.set(0, { ...this.#stored(), hostSubnets: FAMILIES.map(() => NO_SUBNET) });
   }
@@ -59,7 +59,7 @@ export class Config {
   }
 }
 
-/** What else the entry holds is kept; the secret of the players' tables is made the first time. */
+/** Keeps the other fields of the entry. Creates the secret of the player tables the first time. */
 export function encodeConfig(config: HostConfig, stored: DpConfig): DpConfig {
   if (FAMILIES.every((family) => config.hostSubnets[family] === undefined)) {
     throw new DatapathError("BAD_USAGE", OP, "there is no host subnet");
@@ -90,7 +90,7 @@ export function decodeConfig(data: DpConfig): HostConfig | undefined {
 /** A mask of zeroes: the family is not used. */
 const NO_SUBNET: DpSubnet = { addr: "", mask: "" };
 
-/** Bits in front of an IPv4 address's own. */
+/** The bits before the IPv4 address in ::ffff:a.b.c.d. */
 const MAPPED_BITS = 96;
 
 function encodeSubnets(subnets: Subnets): DpSubnet[] {

@@ -1,10 +1,11 @@
 import type { DpForwardTraffic } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
 import { type BpfMap, MapFullError, type PerCpuMap } from "../../libbpf/map.ts";
+import { MORE_ROOM } from "../upgrade/map-sizes.ts";
 import { onEachCpu } from "./per-cpu.ts";
 import type { Records } from "./records.ts";
 
-/** What went one way. */
+/** The traffic of one direction. */
 export interface Traffic {
   /** A GSO packet is one. */
   packets: bigint;
@@ -12,11 +13,11 @@ export interface Traffic {
   bytes: bigint;
 }
 
-/** What a forward carried since it was added. */
+/** The traffic of a forward since it was added. */
 export interface ForwardTraffic {
-  /** From players to the container, as dp_dnat sent it on. */
+  /** From players to the container, counted by dp_dnat. */
   in: Traffic;
-  /** From the container to players, as dp_snat sent it on. */
+  /** From the container to players, counted by dp_snat. */
   out: Traffic;
 }
 
@@ -54,7 +55,7 @@ export class Counters {
     const { maxEntries } = this.#traffic.info;
     const free: number[] = [];
     for (let counter = from; free.length < howMany; counter++) {
-      if (counter >= maxEntries) throw new MapFullError(this.#traffic.name, maxEntries, GROW);
+      if (counter >= maxEntries) throw new MapFullError(this.#traffic.name, maxEntries, MORE_ROOM);
       if (this.#owners.get(counter) === undefined) free.push(counter);
     }
     const [first] = free;
@@ -118,10 +119,8 @@ export class Counters {
   }
 }
 
-/** To read an entry alone takes as long as so many in a batch. */
+/** Reading one entry takes as long as reading this many in a batch. */
 const MANY = 4;
-
-const GROW = "load again with room for more: maxServers, dp load --max-servers N";
 
 /** Adds up what each CPU has counted. */
 export function sumTraffic(perCpu: readonly DpForwardTraffic[]): ForwardTraffic {

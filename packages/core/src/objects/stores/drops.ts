@@ -3,13 +3,13 @@ import { DatapathError } from "@dp/sys";
 import type { PerCpuMap } from "../../libbpf/map.ts";
 import { onEachCpu } from "./per-cpu.ts";
 
-/** Why a packet was dropped (enum dp_drop_reason in bpf/maps/drops.h). */
+/** Why a packet was dropped (enum dp_drop_reason in bpf/maps/drop_reason.h). */
 export type DropReason = Exclude<keyof typeof DpDropReason, "none" | "max">;
 
 /** How many packets were dropped, for every reason there is. */
 export type DropCounts = Readonly<Record<DropReason, bigint>>;
 
-/** The key of the drop counts of what belongs to no server. */
+/** The key of the drops of packets that belong to no server. */
 const NO_SERVER = 0;
 
 const REASONS = Object.entries(dpDropReasonNames)
@@ -19,8 +19,8 @@ const REASONS = Object.entries(dpDropReasonNames)
 const NO_DROPS: DpDrops = { packets: Array.from({ length: DpDropReason.max }, () => 0n) };
 
 /**
- * The drop counts of servers, by id; id 0 counts what belongs to no server (dp_drop_counts). What the kernel refuses
- * throws `SyscallError`, a full map `MapFullError`.
+ * The drop counts of servers, by id; id 0 counts packets that belong to no server (dp_drop_counts). An error of the
+ * kernel throws `SyscallError`, a full map `MapFullError`.
  */
 export class Drops {
   readonly #map: PerCpuMap<number, DpDrops>;
@@ -29,17 +29,17 @@ export class Drops {
     this.#map = map;
   }
 
-  /** Starts counting what is dropped of a server's packets, from zero. Without this it counts with those of id 0. */
+  /** Starts counting the drops of a server, from zero. Without an entry they are counted for id 0. */
   add(id: number): void {
     this.#map.set(id, onEachCpu(NO_DROPS));
   }
 
-  /** Internal: makes the counts of what belongs to no server, unless they are there. */
+  /** Internal: creates the entry of id 0, if it does not exist. */
   start(): void {
     if (this.#map.get(NO_SERVER) === undefined) this.add(NO_SERVER);
   }
 
-  /** What was dropped since {@link add}; undefined when nothing is counted for this id. */
+  /** The drops since {@link add}; undefined when this id has no entry. */
   read(id: number = NO_SERVER): DropCounts | undefined {
     const perCpu = this.#map.get(id);
     return perCpu === undefined ? undefined : sumDrops(perCpu);

@@ -4,7 +4,7 @@ import { decodeEndpoint, encodeEndpoint, type Endpoint, familyOfAddress } from "
 import { endpointsOf } from "./forward.ts";
 import type { ServerRecord } from "./server-record.ts";
 
-/** Where the packets of a public endpoint go. */
+/** The server and the container endpoint of a public endpoint. */
 export interface EndpointEntry {
   /** The id of the server that has this public endpoint. */
   server: number;
@@ -20,12 +20,11 @@ export interface EndpointEntry {
 }
 
 /**
- * The public endpoints of all servers (dp_endpoints). It is also the index of the records by public endpoint: an entry
- * is there, closed, before its server's record is. An entry that the record of its server does not confirm is an
- * orphan.
+ * The public endpoints of all servers (dp_endpoints). The map is also the index of the records by public endpoint: an
+ * entry is created, closed, before the record of its server. An entry that does not match the record is an orphan.
  *
- * An entry takes effect with the next packet. What the kernel refuses throws `SyscallError`, a full map `MapFullError`,
- * a value that cannot be `DatapathError` BAD_USAGE.
+ * An entry takes effect with the next packet. An error of the kernel throws `SyscallError`, a full map `MapFullError`,
+ * an invalid value `DatapathError` BAD_USAGE.
  */
 export class Endpoints {
   readonly #map: BpfMap<DpEndpointKey, DpEndpoint>;
@@ -34,7 +33,7 @@ export class Endpoints {
     this.#map = map;
   }
 
-  /** Makes or replaces an entry. Its counter goes on. */
+  /** Creates or replaces an entry. Its counter keeps its value. */
   set(endpoint: Endpoint, entry: EndpointEntry): void {
     this.#map.set(encodeEndpoint(endpoint), encodeEntry(entry));
   }
@@ -45,7 +44,7 @@ export class Endpoints {
     return entry === undefined ? undefined : decodeEntry(entry);
   }
 
-  /** From the next packet on, what arrives is the host's. False when there was no entry. */
+  /** From the next packet on, packets to this endpoint go to the host. False when there was no entry. */
   delete(endpoint: Endpoint): boolean {
     return this.#map.delete(encodeEndpoint(endpoint));
   }
@@ -67,8 +66,8 @@ export class Endpoints {
 }
 
 /**
- * The entries that a server's public endpoints have to have, by its record. This is the only place that says what they
- * contain.
+ * The entries of a server's public endpoints, made from its record. Everything that writes or checks these entries uses
+ * this function.
  *
  * Throws nothing.
  *

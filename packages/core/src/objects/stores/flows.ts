@@ -2,7 +2,7 @@ import type { DpFlow, DpFlowCount, DpFlowKey, DpOrigin, DpOriginKey } from "@dp/
 import type { BpfMap } from "../../libbpf/map.ts";
 import { type Protocol, protocolOf } from "./endpoint.ts";
 
-/** What a container opened and the proxy carries on: a TCP connection or an exchange of datagrams. */
+/** A connection or an exchange of datagrams of a container that is redirected to the proxy. */
 export interface Flow {
   /** The id of the container's server. */
   server: number;
@@ -15,7 +15,7 @@ export interface Flow {
   destination: { address: string; port: number };
   /** The port of the proxy that it goes to. */
   listener: number;
-  /** When it is forgotten, in nanoseconds of CLOCK_MONOTONIC; undefined while the proxy's socket lives. */
+  /** When it is removed, in nanoseconds of CLOCK_MONOTONIC; undefined while the proxy's socket exists. */
   expires: bigint | undefined;
 }
 
@@ -51,7 +51,7 @@ export class Flows {
     return this.all().filter(({ server }) => server === id);
   }
 
-  /** The ids of the servers that have a flow, or half of one. */
+  /** The ids of the servers that have a flow, or one entry of a flow. */
   ids(): Set<number> {
     const ids = new Set<number>();
     for (const { server } of this.#maps.origins.keys()) ids.add(server);
@@ -81,7 +81,7 @@ export class Flows {
    */
   delete(id: number): number {
     const { flows, origins, flowCounts } = this.#maps;
-    // As the programs do it: the half that finds the other goes last.
+    // In the same order as the programs: dp_origins last, because it leads to the entry of dp_flows.
     flows.deleteMany([...flows.keys()].filter(({ server }) => server === id));
     const deleted = origins.deleteMany([...origins.keys()].filter(({ server }) => server === id));
     flowCounts.set(id, { flows: 0 });

@@ -1,4 +1,4 @@
-/** Forwards: their ranges of ports, and which of them may stand in one record. */
+/** Forwards, and which forwards one server may have. */
 import { DatapathError } from "@dp/sys";
 import { type Endpoint, familyOfAddress, type Protocol } from "./endpoint.ts";
 
@@ -48,8 +48,8 @@ export function forwardText({ protocol, address, port, count, containerPort }: F
 
 /**
  * Throws `DatapathError` BAD_USAGE for forwards that one server cannot have: too many, ports out of range, two with the
- * same public endpoint, or two of one protocol and family with the same container port, whose replies could not be told
- * apart.
+ * same public endpoint, or two of one protocol and family with the same container port: the forward of a reply would be
+ * ambiguous.
  *
  * @param op what is done, for the message
  */
@@ -80,7 +80,7 @@ export function requireForwards(forwards: readonly Forward[], op: string): void 
       ) {
         refuse(
           `${forwardText(one)} and ${forwardText(other)} lead to the same container port`,
-          "give each forward container ports of its own: a reply has only its port to tell which forward it belongs to",
+          "give each forward its own container ports: the forward of a reply is found by its container port",
         );
       }
     }

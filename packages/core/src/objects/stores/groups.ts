@@ -1,20 +1,23 @@
 import type { DpName } from "@dp/bpf";
 import { DatapathError } from "@dp/sys";
-import type { BpfMap } from "../../libbpf/map.ts";
+import { type BpfMap, MapFullError } from "../../libbpf/map.ts";
 
 /** No group: such a server reaches no other. */
 const NO_GROUP = 0;
 
 /**
- * The numbers the packet programs know groups by: a hash table of names, open addressed. A name has the number of the
- * first slot, from its hash on, that holds it; so no two names share one, and finding it takes one look-up. What the
- * kernel refuses throws `SyscallError`, a full map `MapFullError`.
+ * The numbers of groups, which the programs compare (dp_groups). It is a hash table with open addressing: a name's
+ * number is its hash, or the next free number. So no two names share a number, and finding one usually takes one
+ * look-up. An error of the kernel throws `SyscallError`, a full map `MapFullError`.
  */
 export class Groups {
   readonly #names: BpfMap<number, DpName>;
+  readonly #used: () => ReadonlySet<string>;
 
-  constructor(names: BpfMap<number, DpName>) {
+  /** @param used the names of the groups that servers are in */
+  constructor(names: BpfMap<number, DpName>, used: () => ReadonlySet<string>) {
     this.#names = names;
+    this.#used = used;
   }
 
   /** The number a group has; undefined for one that has none yet. "" is no group. */
@@ -25,12 +28,24 @@ export class Groups {
 
   /** The number of a group, which it gets now if it has none. "" is no group. */
   of(name: string): number {
+    const found = this.find(name);
+    if (found !== undefined) return found;
+    try {
+      return this.#add(name);
+    } catch (error) {
+      if (!(error instanceof MapFullError)) throw error;
+      this.forgetUnused();
+      return this.#add(name);
+    }
+  }
+
+  #add(name: string): number {
     const id = this.#slotOf(name);
-    if (id !== NO_GROUP && this.#names.get(id) === undefined) this.#names.set(id, { text: name }, "create");
+    this.#names.set(id, { text: name }, "create");
     return id;
   }
 
-  /** The slot that holds a name, or the free one that is to. */
+  /** The slot that has a name, or the free slot for it. */
   #slotOf(name: string): number {
     if (name === "") return NO_GROUP;
     let id = firstSlot(name);
@@ -43,11 +58,11 @@ export class Groups {
   }
 
   /**
-   * Forgets groups no server is in. One whose next slot is taken stays: a name behind it would no longer be found.
-   *
-   * @param used their names
+   * Deletes groups without servers, which removing a server leaves. A group whose next slot is used stays: the search
+   * for the name there begins here.
    */
-  keepOnly(used: ReadonlySet<string>): void {
+  forgetUnused(): void {
+    const used = this.#used();
     const unused = [...this.#names].filter(([, { text }]) => !used.has(text)).map(([id]) => id);
     for (const id of unused) if (this.#names.get(nextSlot(id)) === undefined) this.#names.delete(id);
   }

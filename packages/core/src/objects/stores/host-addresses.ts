@@ -12,7 +12,7 @@ export interface HostAddress {
 }
 
 /**
- * The addresses of the host itself, besides those of host peers: a server's reply to one of them goes up the host's own
+ * The addresses of the host itself, besides those of host peers: a server's reply to one of them goes to the host's
  * stack (dp_host_addrs). What the kernel refuses throws `SyscallError`, a full map `MapFullError`, an address that is
  * none `DatapathError` BAD_USAGE.
  */
@@ -25,12 +25,12 @@ export class HostAddresses {
     this.#config = config;
   }
 
-  /** Makes these, and no others, the host's addresses. An address that stays is there throughout. */
+  /** Replaces the host's addresses. An address that is in the old and the new list is never missing. */
   set(addresses: readonly HostAddress[]): void {
     const wanted = new Set(addresses.map(({ address }) => address));
     const old = [...this.#map.keys()].filter((address) => !wanted.has(address));
     for (const { address, ifindex } of addresses) this.#map.set(address, { ifindex });
-    // The filter in front of the map: set once all it lets through is there, before anything is taken away.
+    // After the new addresses are added, and before old ones are deleted: the filter must match what is in the map.
     this.#config.setHostFilter(hostFilter(wanted));
     this.#map.deleteMany(old);
   }

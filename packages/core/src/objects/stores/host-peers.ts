@@ -1,9 +1,9 @@
 import type { BpfMap } from "../../libbpf/map.ts";
 
 /**
- * The interfaces by which packets get into containers, by server id (dp_host_peers). The kernel takes an interface out
- * the moment it is deleted or moves to another network namespace: a packet goes to that interface or is dropped,
- * whatever gets its index later. What the kernel refuses throws `SyscallError`.
+ * The interfaces that players' packets are redirected to, by server id (dp_host_peers). The kernel removes an interface
+ * when it is deleted or moved to another network namespace. So no packet goes to another interface that gets its index
+ * later. What the kernel refuses throws `SyscallError`.
  */
 export class HostPeers {
   readonly #map: BpfMap<number, number>;
@@ -25,7 +25,7 @@ export class HostPeers {
     return this.#map.get(id);
   }
 
-  /** From the next packet on, nothing gets into that container. False when there was no entry. */
+  /** From the next packet on, no packet is redirected to this container. False when there was no entry. */
   delete(id: number): boolean {
     // The kernel's delete of an empty entry succeeds.
     const had = this.#map.get(id) !== undefined;

@@ -1,8 +1,8 @@
 import type { MapOfMaps } from "../../libbpf/map-of-maps.ts";
 
 /**
- * The tables of players, one for each server, by id (dp_players). Programs read and write them; a server without a
- * table has no players, and gets none. What the kernel refuses throws `SyscallError`.
+ * The player tables, one for each server, by id (dp_players). Programs read and write them. A server without a table
+ * has no players: all its replies are dropped. What the kernel refuses throws `SyscallError`.
  *
  * The kernel waits for a grace period after each change: about 8 ms, or 0.02 ms while `expediteGracePeriods` of
  * `@dp/sys` holds.
@@ -20,7 +20,7 @@ export class Players {
     this.#tables.set(id, table);
   }
 
-  /** Deletes a server's table: from the next packet on it has no players. False when there was none. */
+  /** Deletes a server's table: from the next packet on the server has no players. False when there was no table. */
   delete(id: number): boolean {
     return this.#tables.delete(id);
   }

@@ -9,10 +9,10 @@ import { endpointsOf, type Forward, hasEndpoint, requireForwards } from "./forwa
 import { Groups } from "./groups.ts";
 import { decodeRecord, encodeRecord, serverLabel, type ServerRecord } from "./server-record.ts";
 
-/** What only one server has. */
+/** A property that no two servers share. */
 export type ServerIdentity = { name: string } | { endpoint: Endpoint } | { netnsCookie: bigint };
 
-/** Where the search for something free begins: everything below is taken. */
+/** Where the searches for a free id, address, port and counter begin: all lower ones are taken. */
 export interface FreeFrom {
   /** Of a server: 1 or more. */
   id: number;
@@ -29,17 +29,16 @@ type RecordMaps = Pick<Maps, "records" | "names" | "namespaces" | "changes" | "g
  * The records of servers, by id, and the indexes that find one without reading all: by name, by the cookie of the
  * network namespace, and, in dp_endpoints, by public endpoint.
  *
- * Index entries are written before the record and removed after it. So each record is found by what it has at every
- * instant. An index entry that its record does not confirm, left by a killed command, is an orphan: it is not found,
- * and the next server that wants the same gets it.
+ * Index entries are written before the record and removed after it, so a record can always be found by them. An index
+ * entry that does not match its record was left by a killed command and is an orphan: it is ignored, and the next
+ * server with the same property replaces it.
  *
- * What the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError`
- * BAD_USAGE.
+ * An error of the kernel throws `SyscallError`, a full map `MapFullError`, an invalid value `DatapathError` BAD_USAGE.
  */
 export class Records {
   /** The numbers of groups. */
   readonly groups: Groups;
-  /** The changes that are not over. */
+  /** The change notes. */
   readonly changes: Changes;
   readonly #records: BpfMap<number, DpRecord>;
   readonly #names: BpfMap<DpName, number>;
@@ -53,7 +52,7 @@ export class Records {
     this.#namespaces = maps.namespaces;
     this.#free = maps.free;
     this.#endpoints = endpoints;
-    this.groups = new Groups(maps.groups);
+    this.groups = new Groups(maps.groups, () => new Set(this.all().map(({ group }) => group)));
     this.changes = new Changes(maps.changes);
   }
 
@@ -73,11 +72,11 @@ export class Records {
     return Array.from(this.#records, ([id, data]) => decodeRecord(id, data)).sort((one, other) => one.id - other.id);
   }
 
-  /** The server that has this; undefined when none does. One look-up, or two. */
+  /** The server with a property; undefined when there is none. Takes one or two look-ups. */
   find(identity: ServerIdentity): ServerRecord | undefined {
     const id = this.#idOf(identity);
     const record = id === undefined ? undefined : this.get(id);
-    return record !== undefined && has(record, identity) ? record : undefined;
+    return record !== undefined && hasIdentity(record, identity) ? record : undefined;
   }
 
   #idOf(identity: ServerIdentity): number | undefined {
@@ -87,8 +86,8 @@ export class Records {
   }
 
   /**
-   * Keeps a record, under its id. Its new public endpoints get closed entries in {@link Endpoints}; those it no longer
-   * has are deleted there; entries it keeps stay as they are, open or closed.
+   * Stores a record by its id. Its new public endpoints get closed entries in {@link Endpoints}, and entries of public
+   * endpoints that it no longer has are deleted. The other entries stay open or closed.
    *
    * @param mode "create" throws `SyscallError` EEXIST when there is a record with this id, "replace" ENOENT when there
    *   is none
@@ -98,7 +97,7 @@ export class Records {
   set(record: ServerRecord, mode: SetMode = "any"): void {
     requireForwards(record.forwards, opOf(record));
     const before = this.get(record.id);
-    // Where the kernel will refuse the record, the index stays as it is.
+    // If the kernel will refuse the record, the index must not change.
     const isRefused = mode === (before === undefined ? "replace" : "create");
     const isIndexed = before !== undefined && hasSameIdentities(before, record);
     const reindexed = !isRefused && !isIndexed;
@@ -141,13 +140,13 @@ export class Records {
     if (record.name !== "") this.#names.set({ text: record.name }, record.id);
     const { cookie } = record.netns;
     if (cookie !== 0n) this.#namespaces.set({ cookie }, record.id);
-    this.#endpoints.setMany(entriesOf(record, false).filter(([endpoint]) => !hasAny(before, endpoint)));
+    this.#endpoints.setMany(entriesOf(record, false).filter(([endpoint]) => !hasPublicEndpoint(before, endpoint)));
   }
 
   /**
-   * Deletes the index entries of a record, as far as they are its own.
+   * Deletes the index entries of a record. Entries of other servers stay.
    *
-   * @param now the record that takes its place: what that has stays
+   * @param now the record that replaces it: its entries stay
    */
   #unindex(record: ServerRecord, now?: ServerRecord): void {
     const { id, name, netns } = record;
@@ -161,14 +160,14 @@ export class Records {
   }
 
   /**
-   * Makes the indexes and the groups agree with the records. Endpoint entries that are right stay open or closed.
-   * Orphans among them stay: players reach a container by them, so their removal is reported.
+   * Makes the indexes and the groups match the records. Correct endpoint entries stay open or closed. Orphaned endpoint
+   * entries stay, too: players may use them, so `dp repair` reports their removal.
    */
   reindex(): void {
     const records = this.all();
     const indexed = <K>(keyOf: (record: ServerRecord) => K, isIndexed: (record: ServerRecord) => boolean) =>
       records.filter(isIndexed).map((record): [K, number] => [keyOf(record), record.id]);
-    agree(
+    syncIndex(
       this.#names,
       indexed(
         ({ name }) => ({ text: name }),
@@ -176,7 +175,7 @@ export class Records {
       ),
       ({ text }) => text,
     );
-    agree(
+    syncIndex(
       this.#namespaces,
       indexed(
         ({ netns }) => ({ cookie: netns.cookie }),
@@ -185,7 +184,7 @@ export class Records {
       ({ cookie }) => `${cookie}`,
     );
     this.#reindexEndpoints(records);
-    this.groups.keepOnly(new Set(records.map(({ group }) => group)));
+    this.groups.forgetUnused();
   }
 
   #reindexEndpoints(records: readonly ServerRecord[]): void {
@@ -199,28 +198,28 @@ export class Records {
     this.#endpoints.setMany(missing.values());
   }
 
-  /** Where to begin looking for what is free. */
+  /** Where the next searches begin. */
   freeFrom(): FreeFrom {
     const { id, address, port, counter } = this.#free.get(0) ?? { id: 0, address: 0, port: 0, counter: 0 };
     return { id: Math.max(id, 1), address, port, counter: Math.max(counter, 1) };
   }
 
-  /** Notes where to begin looking the next time. What is not given stays. */
+  /** Stores where the next searches begin. Properties that are absent stay the same. */
   setFreeFrom(from: Partial<FreeFrom>): void {
     this.#free.set(0, { ...this.freeFrom(), ...from });
   }
 }
 
 function opOf(record: ServerRecord): string {
-  return `keep the record of ${serverLabel(record)}`;
+  return `store the record of ${serverLabel(record)}`;
 }
 
-function has(record: ServerRecord, identity: ServerIdentity): boolean {
-  if ("endpoint" in identity) return hasAny(record, identity.endpoint);
+function hasIdentity(record: ServerRecord, identity: ServerIdentity): boolean {
+  if ("endpoint" in identity) return hasPublicEndpoint(record, identity.endpoint);
   return "name" in identity ? record.name === identity.name : record.netns.cookie === identity.netnsCookie;
 }
 
-function hasAny(record: ServerRecord | undefined, endpoint: Endpoint): boolean {
+function hasPublicEndpoint(record: ServerRecord | undefined, endpoint: Endpoint): boolean {
   return record?.forwards.some((forward) => hasEndpoint(forward, endpoint)) ?? false;
 }
 
@@ -230,7 +229,7 @@ function newEndpoints(record: ServerRecord, before: ServerRecord | undefined): E
   return record.forwards
     .filter((forward) => !known.some((other) => hasSameEndpoints(forward, other)))
     .flatMap((forward) => [...endpointsOf(forward)])
-    .filter((endpoint) => !hasAny(before, endpoint));
+    .filter((endpoint) => !hasPublicEndpoint(before, endpoint));
 }
 
 function hasSameIdentities(one: ServerRecord, other: ServerRecord): boolean {
@@ -251,8 +250,12 @@ function hasSameEndpoints(one: Forward, other: Forward | undefined): boolean {
   );
 }
 
-/** Makes an index have these entries and no others, and changes only what is different. */
-function agree<K>(map: BpfMap<K, number>, wanted: readonly [key: K, id: number][], textOf: (key: K) => string): void {
+/** Makes an index have exactly these entries, by changing only those that differ. */
+function syncIndex<K>(
+  map: BpfMap<K, number>,
+  wanted: readonly [key: K, id: number][],
+  textOf: (key: K) => string,
+): void {
   const missing = new Map(wanted.map(([key, id]) => [textOf(key), { key, id }]));
   const orphans: K[] = [];
   for (const [key, id] of map) {

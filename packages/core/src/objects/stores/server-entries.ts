@@ -4,7 +4,7 @@ import { FAMILIES, familyOfAddress, protocolNumber, protocolOf } from "./endpoin
 import type { Forward } from "./forward.ts";
 import type { Addresses, AddressPair, ServerRecord } from "./server-record.ts";
 
-/** What the programs on its peers know of a server. */
+/** A server as the programs on its peers see it. */
 export interface ServerEntry {
   id: number;
   /** The number of its group, of {@link Groups}; 0 for none. Servers of one group reach each other's forwards. */
@@ -19,9 +19,9 @@ export interface ServerEntry {
 }
 
 /**
- * The servers as the programs on their peers know them, by the ifindex of the host peer (dp_servers).
+ * The servers as the programs on their peers see them, by the ifindex of the host peer (dp_servers).
  *
- * An entry has to be there from before the host peer is up until after it is down: dp_guard tells host peers by it.
+ * An entry must exist before the host peer goes up and until it is down: dp_guard recognizes host peers by it.
  * What the kernel refuses throws `SyscallError`, a full map `MapFullError`, a value that cannot be `DatapathError`
  * BAD_USAGE.
  */
@@ -37,13 +37,13 @@ export class ServerEntries {
     this.#map.set(hostPeer, encodeEntry(entry));
   }
 
-  /** undefined when the interface is no server's host peer. */
+  /** undefined when the interface is not a server's host peer. */
   get(hostPeer: number): ServerEntry | undefined {
     const entry = this.#map.get(hostPeer);
     return entry === undefined ? undefined : decodeEntry(entry);
   }
 
-  /** From the next packet on, nothing of that container gets through. False when there was no entry. */
+  /** From the next packet on, all packets of this container are dropped. False when there was no entry. */
   delete(hostPeer: number): boolean {
     return this.#map.delete(hostPeer);
   }
@@ -55,7 +55,8 @@ export class ServerEntries {
 }
 
 /**
- * The entry that a server has to have, by its record. This is the only place that says what it contains.
+ * The dp_servers entry of a server, made from its record. Everything that writes or checks this entry uses this
+ * function.
  *
  * Throws nothing.
  *

@@ -32,7 +32,7 @@ export interface AddressPair {
 /** An address pair for each family that the server has. */
 export type Addresses = Readonly<Partial<Record<Family, AddressPair>>>;
 
-/** How a container was named, to find it again. */
+/** How a container was named when its server was added. */
 export interface ContainerRef {
   /** `docker`, `podman`, ...; at most 15 bytes. */
   engine: string;
@@ -45,12 +45,12 @@ export interface ContainerRef {
 /** `pending`: being added or removed. `frozen`: held for a checkpoint. */
 export type ServerState = "pending" | "active" | "frozen";
 
-/** Whose network the container has: one that dp made, or one of its own, which dp leaves as it is. */
+/** `own`: dp made the container's network. `keep`: the container has a network, which dp does not change. */
 export type NetworkMode = "own" | "keep";
 
-/** All that dp keeps of a server. It is in a kernel map: there is no file beside it. */
+/** What dp keeps of a server. It is only in a kernel map, not in a file. */
 export interface ServerRecord {
-  /** From 1. It never changes, and every map knows the server by it. The host peer is named `dp<id>`. */
+  /** From 1. It never changes and identifies the server in every map. The host peer is named `dp<id>`. */
   id: number;
   /** At most 63 bytes of UTF-8. */
   name: string;
@@ -80,7 +80,7 @@ export interface ServerRecord {
   /** At most 32. */
   forwards: readonly Forward[];
   /**
-   * MTU of both peers in bytes, as it was asked for. undefined: the smallest of the forwards', also when that changes.
+   * MTU of both peers in bytes, if the server was added with one. undefined: always the smallest of the forwards.
    */
   mtu: number | undefined;
 }
@@ -135,7 +135,7 @@ export function decodeRecord(id: number, data: DpRecord): ServerRecord {
 const NO_ADDRESSES: DpAddressPair = { container: "", gateway: "" };
 const NO_CONTAINER: ContainerRef = { engine: "", socket: "", name: "" };
 
-/** A state of a newer build reads as pending: its change was not finished by a build that knows it. */
+/** An unknown state, of a newer build, is read as pending. */
 function decodeState(state: number): ServerState {
   const name = dpServerStateNames[state];
   return name === undefined || name === "none" ? "pending" : name;

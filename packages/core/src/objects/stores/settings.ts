@@ -3,7 +3,7 @@ import { DatapathError } from "@dp/sys";
 import type { BpfMap } from "../../libbpf/map.ts";
 import { FAMILIES, type Family } from "./endpoint.ts";
 
-/** What `dp load` was told for the commands after it. No program reads it. */
+/** Options of `dp load` that later commands use. No program reads them. */
 export interface Settings {
   /** The range that `--port auto` takes from, both ends included. */
   portRange: readonly [first: number, last: number];

@@ -1,8 +1,8 @@
 import type { BpfMap } from "../../libbpf/map.ts";
 
 /**
- * The uplinks: the interfaces that replies to players may leave by (dp_uplinks). The kernel takes an interface out the
- * moment it is deleted or moves to another network namespace. What the kernel refuses throws `SyscallError`.
+ * The uplinks: the interfaces that replies to players may leave by (dp_uplinks). The kernel removes an interface
+ * when it is deleted or moved to another network namespace. What the kernel refuses throws `SyscallError`.
  */
 export class Uplinks {
   readonly #map: BpfMap<number, number>;
@@ -24,7 +24,7 @@ export class Uplinks {
     return this.#map.delete(ifindex);
   }
 
-  /** The ifindexes of all uplinks that are there. */
+  /** The ifindexes of all uplinks that exist. */
   all(): number[] {
     return [...this.#map.keys()];
   }

@@ -1,17 +1,17 @@
 import type { MapName } from "./layout-change.ts";
 
 /**
- * What becomes of a map's entries when a map of another layout or size takes its place.
+ * How the entries of a map are carried over when a map of another layout or size replaces it.
  *
- * While programs are swapped one after the other, both maps are in use. What `dp` alone writes needs no rule: it is
- * copied before, under the lock. Programs write the rest.
+ * While programs are swapped one after the other, both maps are in use. Maps that only `dp` writes need no rule: they
+ * are copied before, while `dp` holds the lock. The rules are for maps that programs write.
  */
 export interface CarryRule {
-  /** Numbers that programs add to: they begin at zero, and what the old map counted by the end is added. */
+  /** Fields that programs count in: they begin at zero, and the numbers of the old map are added at the end. */
   readonly counts?: readonly string[];
-  /** Programs make entries: what was added to the old map meanwhile is copied at the end. */
+  /** Programs add entries: those that were added to the old map since the copy are copied at the end. */
   readonly grows?: boolean;
-  /** Begins empty: the programs make its contents anew. */
+  /** Not copied: the programs create the entries again. */
   readonly anew?: boolean;
   /**
    * Of a map of maps whose inner maps differ from this build's: each entry gets an empty one. Without this rule it is
@@ -30,9 +30,9 @@ const RULES: Readonly<Partial<Record<MapName, CarryRule>>> = {
   dp_answer_frags: { grows: true },
   // dp_origins, the other half of a flow: move-flows.ts.
   dp_flows: { grows: true },
-  // A table of hashes: in one of another size each player has another slot. dp_start_players makes up for it.
+  // In a table of another size, a player has another slot. After that, dp_start_players runs.
   dp_players: { innerAnew: true },
-  // Nothing but a timer.
+  // It has only a timer.
   dp_sweeps: { anew: true },
 };
 

@@ -1,4 +1,4 @@
-/** Moves what is in a map to one of another layout or size that takes its place. */
+/** Moves the entries of a map to the map of another layout or size that replaces it. */
 import { Errno, SyscallError } from "@dp/sys";
 import { MapType } from "../../libbpf/map-type.ts";
 import { carryRule } from "./carry-rule.ts";
@@ -7,7 +7,7 @@ import { copyInnerMaps, innerLayout } from "./inner-maps.ts";
 import { addCounts, clearCounts, countLeaves, hasCounts } from "./leaf-count.ts";
 import { markCopied, returnFlows, settleFlows } from "./move-flows.ts";
 
-/** How many entries are set at once: many make a call cheap, few need little memory. */
+/** How many entries are set with one call. */
 const CHUNK = 4096;
 
 /** Copies all entries, before any program uses the new map. Throws `MapFullError` when it has no room for them. */
@@ -60,7 +60,7 @@ export function copyNewEntries(carrying: Carrying): void {
   else if (carryRule(carrying.name).grows === true) moveNewEntries(carrying);
 }
 
-/** The way back, when an upgrade is undone: `from` is this build's map, `to` the one it was made from. */
+/** Undoes an upgrade: `from` is this build's map, `to` the map that it had replaced. */
 export function returnEntries(carrying: Carrying): void {
   moveCounts(carrying);
   if (carryRule(carrying.name).grows === true) moveNewEntries(carrying);

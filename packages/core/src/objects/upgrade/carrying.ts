@@ -1,7 +1,7 @@
 import type { RawMap } from "../../libbpf/raw-map.ts";
 import type { Change, MapName } from "./layout-change.ts";
 
-/** One map, another, and how what is in the one is written into the other. */
+/** A map, the map that replaces it, and how entries are translated from one to the other. */
 export interface Carrying {
   name: MapName;
   from: RawMap;

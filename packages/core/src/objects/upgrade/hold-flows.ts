@@ -1,13 +1,13 @@
-/** Containers open no new flows while flows are migrated: the packet is dropped, and the container sends it again. */
+/** While flows are moved, containers cannot open flows: see bpf/lib/hold.h. */
 import { mapLayouts } from "@dp/bpf";
 import { monotonicNow } from "../../ffi/libc.ts";
 import { openAnyLayout } from "../maps.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
 
-/** In case the load is killed: longer than an upgrade takes, shorter than TCP goes on trying. */
+/** The end of the hold if the load is killed: longer than an upgrade takes, shorter than TCP retries. */
 const LONGEST_NS = 30_000_000_000n;
 
-/** An older build without this may lose the flows that are opened meanwhile. */
+/** The programs of older builds do not hold flows: then flows that are opened during the upgrade may be lost. */
 export function holdFlows(root: PinRoot, hold: boolean): void {
   using configs = openAnyLayout(root, mapLayouts.dp_configs);
   const config = configs?.get(0);

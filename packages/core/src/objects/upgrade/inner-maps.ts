@@ -8,12 +8,12 @@ import { unlessGone } from "../programs/unless-gone.ts";
 import type { Carrying } from "./carrying.ts";
 import type { MapName } from "./layout-change.ts";
 
-/** What every inner map of a map of maps is, in this build; undefined for a map that holds no maps. */
+/** The layout of the inner maps of a map of maps in this build; undefined for any other map. */
 export function innerLayout(name: MapName): InnerMapLayout<unknown, unknown> | undefined {
   return (mapLayouts[name] as { inner?: InnerMapLayout<unknown, unknown> }).inner;
 }
 
-/** Whether the inner maps of a pinned map are as this build's. A map that holds no maps has none that differ. */
+/** Whether the inner maps of a pinned map are as in this build. True for a map that is not a map of maps. */
 export function hasSameInner(outer: RawMap, name: MapName): boolean {
   const layout = innerLayout(name);
   if (layout === undefined) return true;
@@ -28,7 +28,8 @@ function isSame(info: MapInfo, { type, key, value, maxEntries, flags }: InnerMap
 }
 
 /**
- * The kernel does not tell what an empty map of maps takes, and refuses what it does not: one is put in and removed.
+ * Whether an empty map of maps accepts the inner maps of this build. The kernel does not tell, so one is set and
+ * deleted.
  */
 function takesInner(outer: RawMap, name: MapName, layout: InnerMapLayout<unknown, unknown>): boolean {
   using inner = createMap({ ...layout, name });
@@ -44,8 +45,8 @@ function takesInner(outer: RawMap, name: MapName, layout: InnerMapLayout<unknown
 }
 
 /**
- * Gives the new outer map the inner maps of the old one: the same, so that programs which use either read and write the
- * same. Where this build's differ, it gets empty ones.
+ * Puts the inner maps of the old outer map into the new one, so that old and new programs use the same inner maps. If
+ * the inner maps of this build differ, the new outer map gets empty ones.
  */
 export function copyInnerMaps({ name, from, to, change }: Carrying, layout: InnerMapLayout<unknown, unknown>): void {
   for (const [key, inner] of innerMaps(from)) {
@@ -54,7 +55,7 @@ export function copyInnerMaps({ name, from, to, change }: Carrying, layout: Inne
   }
 }
 
-/** The entries, with the inner maps opened: each is closed when the next one is asked for. */
+/** The entries with their inner maps. Each inner map is closed when the next entry is read. */
 function* innerMaps(outer: RawMap): Generator<[Uint8Array, RawMap]> {
   for (const [key, [id]] of outer) {
     if (id === undefined) continue;

@@ -1,11 +1,14 @@
-/** How many entries the maps have room for: those that grow with the number of servers. */
+/** The sizes of maps that depend on the number of servers. */
 import { openPin } from "../../libbpf/pin.ts";
 import { openRaw } from "../../libbpf/raw-map.ts";
 import type { PinRoot } from "../programs/pin-root.ts";
 import type { MapName } from "./layout-change.ts";
 
+/** What helps when a map is full. */
+export const MORE_ROOM = "load again with room for more: maxServers, dp load --max-servers N";
+
 const ONE_FOR_EACH = (servers: number) => servers;
-/** Ids begin at 1; what belongs to no server has id 0. */
+/** For maps by server id, which begins at 1. The entry of id 0 is for packets that belong to no server. */
 const BY_ID = (servers: number) => servers + 1;
 const SIZES: Readonly<Partial<Record<MapName, (servers: number) => number>>> = {
   dp_changes: ONE_FOR_EACH,
@@ -27,7 +30,7 @@ const SIZES: Readonly<Partial<Record<MapName, (servers: number) => number>>> = {
   dp_endpoints: (servers) => servers * 64,
 };
 
-/** The room a map has for so many servers; undefined for a map whose size is always the same. */
+/** The size of a map for a number of servers; undefined for a map whose size does not depend on it. */
 export function sizeFor(map: string, servers: number): number | undefined {
   return SIZES[map as MapName]?.(servers);
 }

@@ -20,7 +20,7 @@ export function markCopied(value: Uint8Array): Uint8Array {
   return withEnd(KNOWN, value, DpFlowEnd.copied);
 }
 
-/** Gives each copy in `to` that is still marked the state that its flow has in `from`, where it was copied from. */
+/** Gives each copy in `to` that is still marked the state of its flow in `from`. */
 export function settleFlows({ from, to, change }: Carrying): void {
   for (const [key, [value]] of from) {
     const there = change.key.translate(key);
@@ -28,7 +28,7 @@ export function settleFlows({ from, to, change }: Carrying): void {
     if (value === undefined || (copy !== undefined && endOf(copy) !== DpFlowEnd.copied)) continue;
     to.set(there, [withEnd(KNOWN, change.value.translate(value), DpFlowEnd.swept)]);
   }
-  // Marked ones that are left: their flows ended in `from` meanwhile.
+  // The flows of copies that are still marked have ended in `from`.
   const expires = offsetOf(KNOWN, "expires") as number;
   rewrite(to, DpFlowEnd.copied, (value) => {
     new DataView(value.buffer, value.byteOffset).setBigUint64(expires, EXPIRED, true);
@@ -36,7 +36,7 @@ export function settleFlows({ from, to, change }: Carrying): void {
   });
 }
 
-/** The way back, when an upgrade is undone: what the new programs wrote into the copies in `from` is valid. */
+/** Undoes a migration: copies in `from` that the new programs have changed are valid. */
 export function returnFlows({ from, to, change }: Carrying): void {
   for (const [key, [value]] of from) {
     if (value === undefined || endOf(value) === DpFlowEnd.copied) continue;
@@ -45,8 +45,8 @@ export function returnFlows({ from, to, change }: Carrying): void {
 }
 
 /**
- * Leaves to the sweep what timers would have removed: the kernel ends all timers of a map with its last pin and
- * descriptor, also while programs use it.
+ * Lets the sweep remove flows whose timers were lost: the kernel cancels all timers of a map when its last pin and
+ * descriptor are gone, even while programs use the map.
  */
 export function replaceTimers(map: RawMap, shape: Shape): void {
   if (offsetOf(shape, "end") === undefined) return;

@@ -1,4 +1,4 @@
-/** Which of the pinned maps a load keeps, and which are replaced by one of another layout or size. */
+/** Decides which pinned maps a load keeps, and which it replaces with a map of another layout or size. */
 import { mapLayouts } from "@dp/bpf";
 import type { OpenMap } from "../../libbpf/open-parts.ts";
 import { openPin } from "../../libbpf/pin.ts";
@@ -28,10 +28,10 @@ export interface Replaced {
 }
 
 /**
- * Has an object that is about to be loaded use the pinned map, or gives the map it will make its size. Maps of no
- * layout (a test's own) are left to the object.
+ * Makes an object that is about to be loaded use the pinned map, or sets the size of the map that it will create. A map
+ * without a layout, of a test, is used as it is.
  *
- * @returns the map that is used; or that is replaced; or undefined: the object makes the first one
+ * @returns the pinned map if it is used; the map to replace; undefined if none is pinned
  */
 export function takeOver(map: OpenMap, { root, servers, mayDrop }: TakeOverOptions): RawMap | Replaced | undefined {
   const path = root.map(map.name);

@@ -15,7 +15,7 @@ export class Undo implements Disposable {
     return resource;
   }
 
-  /** Takes everything back because of `reason`, and returns what to throw: `reason`, unless taking back failed too. */
+  /** Undoes all steps. Returns what to throw: `reason`, or an error with all failures if undoing failed, too. */
   because(reason: unknown): unknown {
     const failures: unknown[] = [];
     for (const step of this.#steps.toReversed()) {
@@ -29,7 +29,7 @@ export class Undo implements Disposable {
     if (failures.length === 0) return reason;
     const [why, left] = [reason, failures[0]].map((error) => (error instanceof Error ? error.message : String(error)));
     return new DatapathError("FAILED", "undo a failed change", `${left}; what failed first: ${why}`, {
-      cause: new AggregateError([reason, ...failures], "a change failed, and taking it back did too"),
+      cause: new AggregateError([reason, ...failures], "a change failed, and undoing it failed, too"),
     });
   }
 

@@ -8,8 +8,8 @@ import { holdFlows } from "./hold-flows.ts";
 import { changeFrom, type MapName } from "./layout-change.ts";
 
 /**
- * Copies what programs wrote into the replaced maps since they were copied, and unpins those maps. For when every
- * program that used them has been replaced. Returns their names. Killed halfway, it can be done again.
+ * Carries over what programs wrote into the replaced maps since the copy, and unpins these maps. To be called after all
+ * programs that used them are replaced. Returns their names. After a kill, it can be called again.
  */
 export function finishUpgrade(root: PinRoot): string[] {
   const replaced = root.replaced();
@@ -23,7 +23,7 @@ export function finishUpgrade(root: PinRoot): string[] {
   return [...new Set(replaced.map(({ name }) => name))];
 }
 
-/** Brings the copies of an upgrade that was killed up to date: entries that programs added to the old maps since. */
+/** For an upgrade that was killed: copies the entries that programs have added to the old maps since the copy. */
 export function resumeUpgrade(root: PinRoot): void {
   forEachReplaced(root, copyNewEntries);
 }

@@ -2,7 +2,7 @@ import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem
 import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 
-/** Which server has a container address. */
+/** The dp_containers entries: the server of each container address. */
 export const containerEntry: ServerPart = {
   name: "container entry",
   add({ objects, record }) {
@@ -22,8 +22,8 @@ export const containerEntry: ServerPart = {
       if (found?.server === id && found.hostPeer === hostPeer.ifindex) return [];
       const code = found === undefined ? "missing-container-entry" : "wrong-container-entry";
       const what = `the dp_containers entry of ${container} ${found === undefined ? "is missing" : "does not match the record"}`;
-      const cure = repairBy(() => objects.containers.set(container, { server: id, hostPeer: hostPeer.ifindex }));
-      return serverProblem(record, { code, severity: "error", what }, cure);
+      const remedy = repairBy(() => objects.containers.set(container, { server: id, hostPeer: hostPeer.ifindex }));
+      return serverProblem(record, { code, severity: "error", what }, remedy);
     });
   },
   orphans({ objects, records }) {
@@ -31,8 +31,8 @@ export const containerEntry: ServerPart = {
     return objects.containers.all().flatMap(([address, { server }]) => {
       if (known.has(address)) return [];
       const what = `orphaned dp_containers entry of ${address}, server ${server}`;
-      const cure = removeBy(() => objects.containers.delete(address));
-      return problem({ code: "orphaned-container-entry", severity: "error", what }, cure);
+      const remedy = removeBy(() => objects.containers.delete(address));
+      return problem({ code: "orphaned-container-entry", severity: "error", what }, remedy);
     });
   },
 };

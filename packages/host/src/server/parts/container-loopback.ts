@@ -1,6 +1,6 @@
 import type { ServerPart } from "./part.ts";
 
-/** The container's loopback goes up: servers expect 127.0.0.1 to work. It stays up when the server is removed. */
+/** Sets the container's loopback up: servers expect 127.0.0.1 to work. It stays up when the server is removed. */
 export const containerLoopback: ServerPart = {
   name: "container loopback",
   add({ inside }) {

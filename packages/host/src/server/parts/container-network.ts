@@ -99,8 +99,8 @@ function inspect(
   }
   const routes = inside.routes({ ifindex, family: "inet" });
   for (const pair of addressPairs(record)) {
-    const leads = routes.some(({ destination, gateway }) => destination === "default" && gateway === pair.gateway);
-    if (leads && routes.some(({ destination }) => destination === `${pair.gateway}/32`)) continue;
+    const hasDefault = routes.some(({ destination, gateway }) => destination === "default" && gateway === pair.gateway);
+    if (hasDefault && routes.some(({ destination }) => destination === `${pair.gateway}/32`)) continue;
     report("missing-container-route", `the container has no default route through ${pair.gateway}`, (within) =>
       addRoutes(within, ifindex, pair),
     );

@@ -1,7 +1,9 @@
+import type { Forward, Objects, ServerRecord } from "@dp/core";
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
+import { moveServer } from "../move.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The traffic counters of the forwards: each forward has one of its own. */
+/** The traffic counters: one for each forward. */
 export const counters: ServerPart = {
   name: "counters",
   add({ objects, record }) {
@@ -13,20 +15,40 @@ export const counters: ServerPart = {
     }
   },
   check({ objects }, record) {
-    return record.forwards.flatMap(({ counter }) => {
-      if (objects.counters.owner(counter) === record.id) return [];
-      const what = `its counter ${counter} is not claimed: another server could get it`;
-      const cure = repairBy(() => objects.counters.claim(counter, record.id));
-      return serverProblem(record, { code: "missing-counter", severity: "error", what }, cure);
-    });
+    const lost = record.forwards.filter(({ counter }) => objects.counters.owner(counter) !== record.id);
+    if (lost.length === 0) return [];
+    const numbers = lost.map(({ counter }) => counter).join(", ");
+    const subject = lost.length === 1 ? `its counter ${numbers} is` : `its counters ${numbers} are`;
+    const what = `${subject} not claimed: another server could get ${lost.length === 1 ? "it" : "them"}`;
+    const remedy = repairBy(() => reclaim(objects, record));
+    return [serverProblem(record, { code: "missing-counter", severity: "error", what }, remedy)];
   },
   orphans({ objects, records }) {
     const used = new Map(records.flatMap(({ id, forwards }) => forwards.map(({ counter }) => [counter, id] as const)));
     return objects.counters.all().flatMap(([counter, server]) => {
       if (used.get(counter) === server) return [];
       const what = `orphaned counter ${counter} of server ${server}`;
-      const cure = removeBy(() => objects.counters.release(counter));
-      return problem({ code: "orphaned-counter", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.counters.release(counter));
+      return problem({ code: "orphaned-counter", severity: "warning", what }, remedy);
     });
   },
 };
+
+/** Claims the counters of a server again. A counter that is in another server's record, too, stays with that server. */
+function reclaim(objects: Objects, record: ServerRecord): void {
+  const forwards = record.forwards.map((forward) => ({ ...forward, counter: ownCounter(objects, record, forward) }));
+  if (forwards.some(({ counter }, index) => counter !== record.forwards[index]?.counter)) {
+    moveServer(objects, { record, forwards });
+  }
+}
+
+function ownCounter({ counters, records }: Objects, { id }: ServerRecord, forward: Forward): number {
+  let { counter } = forward;
+  const owner = counters.owner(counter);
+  if (owner === id) return counter;
+  const isShared = owner !== undefined && records.get(owner)?.forwards.some((each) => each.counter === counter);
+  if (isShared === true) [counter = 0] = counters.lowestFree(1);
+  else if (owner !== undefined) counters.release(counter);
+  counters.claim(counter, id);
+  return counter;
+}

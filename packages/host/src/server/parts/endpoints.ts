@@ -4,8 +4,8 @@ import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem
 import type { ServerPart } from "./part.ts";
 
 /**
- * The public endpoints. The record claims them, closed; players reach the server while they are open. Those of a frozen
- * server are closed.
+ * The public endpoints. The part `record` creates their entries, closed; this part opens them, so that players reach
+ * the server. The endpoints of a frozen server are closed.
  */
 export const endpoints: ServerPart = {
   name: "open endpoints",
@@ -21,9 +21,9 @@ export const endpoints: ServerPart = {
     );
     const [first] = wrong;
     if (first === undefined) return [];
-    const cure = repairBy(() => objects.endpoints.setMany(wrong));
+    const remedy = repairBy(() => objects.endpoints.setMany(wrong));
     return [
-      serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, cure),
+      serverProblem(record, { code: "wrong-endpoint", severity: "error", what: whatOf(record, wrong.length) }, remedy),
     ];
   },
   orphans({ objects, records }) {
@@ -31,8 +31,8 @@ export const endpoints: ServerPart = {
     return objects.endpoints.all().flatMap(([endpoint, { server }]) => {
       if (known.has(endpointText(endpoint))) return [];
       const what = `orphaned endpoint ${endpointText(endpoint)} of server ${server}`;
-      const cure = removeBy(() => objects.endpoints.delete(endpoint));
-      return problem({ code: "orphaned-endpoint", severity: "error", what }, cure);
+      const remedy = removeBy(() => objects.endpoints.delete(endpoint));
+      return problem({ code: "orphaned-endpoint", severity: "error", what }, remedy);
     });
   },
 };

@@ -1,7 +1,7 @@
 import { removeBy, problem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** What the container opened. Programs make flows; here they only end. */
+/** The flows of the container. Programs create them; this part only removes them. */
 export const flows: ServerPart = {
   name: "flows",
   remove: ({ objects, record }) => objects.flows.delete(record.id),
@@ -9,8 +9,8 @@ export const flows: ServerPart = {
     return [...objects.flows.ids()].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned flows of server ${id}`;
-      const cure = removeBy(() => objects.flows.delete(id));
-      return problem({ code: "orphaned-flows", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.flows.delete(id));
+      return problem({ code: "orphaned-flows", severity: "warning", what }, remedy);
     });
   },
 };

@@ -4,8 +4,8 @@ import { addressPairs } from "../addresses.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
- * What the host's stack has for the host peer: the gateway's address, and sysctls that restrict what reaches the host
- * without passing the programs. They go with the interface.
+ * The network of the host peer: the gateway's address, and sysctls that restrict packets which skip the programs. The
+ * kernel removes them with the interface.
  */
 export const hostPeerNetwork: ServerPart = {
   name: "host peer address",
@@ -23,8 +23,8 @@ export const hostPeerNetwork: ServerPart = {
     return addressPairs(record).flatMap(({ gateway }): Problem[] => {
       if (view.addressesOf(ifindex).some(({ address }) => address === gateway)) return [];
       const what = `${name} does not have the gateway's address ${gateway}`;
-      const cure = repairBy(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
-      return [serverProblem(record, { code: "missing-gateway-address", severity: "error", what }, cure)];
+      const remedy = repairBy(() => netlink.addAddress({ ifindex, address: gateway, prefix: 32, scope: "link" }));
+      return [serverProblem(record, { code: "missing-gateway-address", severity: "error", what }, remedy)];
     });
   },
 };

@@ -6,8 +6,9 @@ import type { ServerPart } from "./part.ts";
 import { deleteVethPair } from "./veth-pair.ts";
 
 /**
- * The host peer goes up: from here on packets pass. A route and a permanent neighbour lead to the container, so the
- * host never asks the container for its MAC. On removal the pair is deleted here, first of all.
+ * Sets the host peer up: from now on packets pass. A route and a permanent neighbour entry lead to the container, so
+ * the host never asks the container for its MAC. Removing deletes the veth pair here already, before its programs and
+ * entries are removed.
  */
 export const hostPeerUp: ServerPart = {
   name: "host peer up",

@@ -22,8 +22,8 @@ import { serverEntry } from "./server-entry.ts";
 import { vethPair } from "./veth-pair.ts";
 
 /**
- * What a server consists of, in the order it is added. The order is the safety of adding and removing: at every instant
- * nothing passes that should not.
+ * The parts of a server, in the order in which they are added. Because of this order, no packet passes unchecked while
+ * a server is added or removed:
  *
  * - The record is first, so that the next command can undo what a killed one left.
  * - The programs and their entries are there before the host peer goes up.

@@ -2,7 +2,7 @@ import { outdatedMtu, setMtu } from "../../interfaces/server-mtu.ts";
 import { repairBy, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The MTU of both peers follows the uplinks' unless the server was added with one of its own. */
+/** The MTU of both peers: that of the uplinks, unless the server was added with an MTU. */
 export const mtu: ServerPart = {
   name: "MTU",
   check(view, record) {
@@ -14,7 +14,7 @@ export const mtu: ServerPart = {
       was === is
         ? "its record has another MTU than its uplinks"
         : `its peers have an MTU of ${was}, and by its uplinks it should be ${is}`;
-    const cure = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
-    return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, cure)];
+    const remedy = repairBy(() => setMtu({ objects, netlink, options }, record, outdated));
+    return [serverProblem(record, { code: "mtu-outdated", severity: "warning", what }, remedy)];
   },
 };

@@ -15,14 +15,14 @@ export interface Addition {
   /** Of both peers. */
   readonly mtu: number;
   readonly options: HostOptions;
-  /** As it is by now: parts replace it, and the parts after them read it. */
+  /** The current record: a part may replace it for the parts after it. */
   record: ServerRecord;
 }
 
-/** Takes back what adding a part did. */
+/** Undoes adding a part. */
 type Undo = () => void;
 
-/** A server that is being removed, with whatever is left of it. */
+/** A server that is being removed. Some of its parts may be gone already. */
 export interface Removal {
   readonly objects: Objects;
   readonly host: Netlink;
@@ -31,8 +31,7 @@ export interface Removal {
 }
 
 /**
- * One of the things a server consists of: how it is added, removed and checked, and how to find what is left of it
- * without a server. Nothing else in this package knows these four of a part.
+ * A part of a server: how it is added, removed and checked, and how its orphans are found.
  *
  * All parts are in {@link SERVER_PARTS}, in the order they are added. A server is removed in the reverse order.
  */
@@ -40,15 +39,15 @@ export interface ServerPart {
   /** For messages and steps: "host peer entry". */
   readonly name: string;
   /**
-   * Adds it to a server whose parts before this one are there. Left out: it is not made when a server is added.
+   * Adds the part, after the parts before it in the list. Absent for a part that is not added with a server.
    *
-   * @returns how to undo that, where it is not by {@link remove}
+   * @returns how to undo that, if not by {@link remove}
    */
   add?(addition: Addition): Undo | void;
-  /** Removes it, or what is there of it. Done again, it does nothing. */
+  /** Removes the part, also when it is incomplete. Repeated, it does nothing. */
   remove?(removal: Removal): void;
-  /** Compares it with the record of a server whose host peer is there, and that is not being added or removed. */
+  /** Compares the part with the record. Only for a server that has its host peer and is not pending. */
   check?(view: View, record: ServerRecord): Problem[];
-  /** What is there of it and belongs to no record. */
+  /** Finds entries, pins or interfaces of this part that belong to no record. */
   orphans?(view: View): Problem[];
 }

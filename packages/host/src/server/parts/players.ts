@@ -1,7 +1,7 @@
 import { removeBy, repairBy, problem, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
-/** The server's table of players. A new one is empty: a successor with this id knows no player of its predecessor. */
+/** The server's player table. A new table is empty, also when an earlier server had the same id. */
 export const players: ServerPart = {
   name: "players",
   add: ({ objects, record }) => objects.players.add(record.id),
@@ -9,15 +9,15 @@ export const players: ServerPart = {
   check({ objects, withPlayers }, record) {
     if (withPlayers.has(record.id)) return [];
     const what = "it has no table of players: its replies are dropped";
-    const cure = repairBy(() => objects.players.add(record.id));
-    return [serverProblem(record, { code: "missing-players", severity: "error", what }, cure)];
+    const remedy = repairBy(() => objects.players.add(record.id));
+    return [serverProblem(record, { code: "missing-players", severity: "error", what }, remedy)];
   },
   orphans({ objects, ids, withPlayers }) {
     return [...withPlayers].flatMap((id) => {
       if (ids.has(id)) return [];
       const what = `orphaned table of players of server ${id}`;
-      const cure = removeBy(() => objects.players.delete(id));
-      return problem({ code: "orphaned-players", severity: "warning", what }, cure);
+      const remedy = removeBy(() => objects.players.delete(id));
+      return problem({ code: "orphaned-players", severity: "warning", what }, remedy);
     });
   },
 };

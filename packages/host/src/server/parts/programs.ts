@@ -11,8 +11,8 @@ import { isStillUp } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
 /**
- * The programs on the host peer, as the program table has them. An interface that could not be deleted keeps its
- * programs; those of one that is gone went with it, and their pins are removed here.
+ * The programs on the host peer, from the program table. If the interface could not be deleted, it keeps its programs.
+ * If it was deleted, the kernel has detached them, and only their pins are removed.
  */
 export const hostPeerPrograms: readonly ServerPart[] = programsAt("host peer").map((row): ServerPart => {
   const name = row.name as HostInterfaceProgram;
@@ -42,7 +42,7 @@ export const containerPeerPrograms: readonly ServerPart[] = programsAt("containe
   };
 });
 
-/** A recorded peer, as a place for programs. */
+/** A recorded peer as a target for attaching programs. */
 export function interfaceOf({ ifindex, name }: ServerRecord["hostPeer"]): { index: number; name: string } {
   return { index: ifindex, name };
 }
@@ -57,11 +57,11 @@ function check(view: View, record: ServerRecord, program: HostInterfaceProgram):
   const attached = view.attachment(program, name);
   const isOn = attached?.ifindex === ifindex && attached.programId !== 0;
   if (isOn && attached.programId === objects.attachments.programId(program)) return [];
-  const cure = repairBy(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
+  const remedy = repairBy(() => objects.attachments.attach(program, interfaceOf(record.hostPeer)));
   const [code, what] = isOn
     ? ["program-outdated", `${name} runs another dp_${program} than the loaded one`]
     : ["program-detached", `dp_${program} is not attached to ${name}: it was detached by another program`];
-  return [serverProblem(record, { code, severity: "error", what }, cure)];
+  return [serverProblem(record, { code, severity: "error", what }, remedy)];
 }
 
 function orphans({ objects, attachments, hostPeerNames }: View, program: InterfaceProgram): Problem[] {
@@ -69,7 +69,7 @@ function orphans({ objects, attachments, hostPeerNames }: View, program: Interfa
     const { iface, path } = attachment;
     if (attachment.program !== program || hostPeerNames.has(iface)) return [];
     const what = `orphaned pin ${path}: no server has the interface ${iface}`;
-    const cure = removeBy(() => objects.attachments.detach(program, iface));
-    return problem({ code: "orphaned-attachment", severity: "warning", what }, cure);
+    const remedy = removeBy(() => objects.attachments.detach(program, iface));
+    return problem({ code: "orphaned-attachment", severity: "warning", what }, remedy);
   });
 }

@@ -2,8 +2,8 @@ import { repairBy, serverProblem } from "../../repair/problem.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
- * The record, with the names it is found by and its endpoints, which are claimed and closed. {@link removeServer}
- * deletes it once all other parts are removed.
+ * The pending record, with its index entries: name, namespace and closed endpoints. {@link removeServer} deletes it
+ * after all other parts.
  */
 export const record: ServerPart = {
   name: "record pending",
@@ -12,11 +12,12 @@ export const record: ServerPart = {
     const { groups } = objects.records;
     if (groups.find(server.group) !== undefined) return [];
     const what = `its group ${server.group} has no number`;
-    const cure = repairBy(() => groups.of(server.group));
-    return [serverProblem(server, { code: "missing-group-number", severity: "error", what }, cure)];
+    const remedy = repairBy(() => groups.of(server.group));
+    return [serverProblem(server, { code: "missing-group-number", severity: "error", what }, remedy)];
   },
 };
 
+/** The record becomes active. Removing begins with making it pending again. */
 export const recordActive: ServerPart = {
   name: "record active",
   add(addition) {
@@ -24,7 +25,7 @@ export const recordActive: ServerPart = {
     addition.objects.records.set(addition.record, "replace");
   },
   remove({ objects, record: server }) {
-    // A command that is killed from here on leaves a server that the next one removes.
+    // From now on, if the command is killed, the next command removes the server.
     const stored = objects.records.get(server.id);
     if (stored !== undefined) objects.records.set({ ...stored, state: "pending" }, "replace");
   },

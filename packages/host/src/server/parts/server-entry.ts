@@ -5,15 +5,15 @@ import { isStillUp } from "../present.ts";
 import type { ServerPart } from "./part.ts";
 
 /**
- * What the programs on the host peer know of the server. It is there before the host peer goes up and until the host
- * peer is gone: the guard tells host peers by it.
+ * The dp_servers entry. It exists before the host peer goes up and until the host peer is gone, because the guard
+ * recognizes host peers by it.
  */
 export const serverEntry: ServerPart = {
   name: "server entry",
   add: ({ objects, record }) => writeServerEntry(objects, record),
   remove({ objects, host, record }) {
     const { ifindex } = record.hostPeer;
-    // The index may be another server's by now.
+    // Another server's host peer may have the index now.
     if (ifindex === 0 || objects.servers.get(ifindex)?.id !== record.id) return;
     if (isStillUp(objects, host, record)) return;
     objects.servers.delete(ifindex);
@@ -26,16 +26,16 @@ export const serverEntry: ServerPart = {
     const code = found === undefined ? "missing-server-entry" : "wrong-server-entry";
     const what =
       found === undefined ? "its dp_servers entry is missing" : "its dp_servers entry does not match the record";
-    const cure = repairBy(() => objects.servers.set(ifindex, wanted));
-    return [serverProblem(record, { code, severity: "error", what }, cure)];
+    const remedy = repairBy(() => objects.servers.set(ifindex, wanted));
+    return [serverProblem(record, { code, severity: "error", what }, remedy)];
   },
   orphans({ objects, records }) {
     const hostPeers = new Set(records.map(({ hostPeer }) => hostPeer.ifindex));
     return objects.servers.all().flatMap(([ifindex, { id }]) => {
       if (hostPeers.has(ifindex)) return [];
       const what = `orphaned dp_servers entry of server ${id} for interface ${ifindex}`;
-      const cure = removeBy(() => objects.servers.delete(ifindex));
-      return problem({ code: "orphaned-server-entry", severity: "error", what }, cure);
+      const remedy = removeBy(() => objects.servers.delete(ifindex));
+      return problem({ code: "orphaned-server-entry", severity: "error", what }, remedy);
     });
   },
 };

@@ -2,13 +2,15 @@ import type { ServerRecord } from "@dp/core";
 import type { Link, Netlink } from "@dp/netlink";
 import { NetlinkError } from "@dp/netlink";
 import { Errno } from "@dp/sys";
-import { createPair, HOST_PEER_MAC } from "../../interfaces/veth-pair.ts";
+import { createPair } from "../../interfaces/veth-pair.ts";
 import { repairBy, type Problem, serverProblem } from "../../repair/problem.ts";
 import { inspectStrayInterfaces } from "../../repair/stray-interfaces.ts";
-import { vouchedHostPeer } from "../present.ts";
+import { hasHostPeerEntry, isAsCreated } from "../present.ts";
 import type { Removal, ServerPart } from "./part.ts";
 
-/** Both peers, born down. Their indexes are recorded at once: they tell the pair after its creator was killed. */
+/**
+ * Both peers, created down. Their indexes are recorded at once, so that the next command finds the pair after a kill.
+ */
 export const vethPair: ServerPart = {
   name: "veth pair",
   add(addition) {
@@ -29,18 +31,13 @@ export const vethPair: ServerPart = {
   orphans: (view) => inspectStrayInterfaces(view.netlink, view.links, view.records),
 };
 
-/** Deletes both peers. An interface that has the index or the name of one, and is another, stays. */
+/** Deletes both peers. Another interface that has the index or the name of the host peer stays. */
 export function deleteVethPair({ objects, host, record }: Removal): void {
-  const link = ownHostPeer(host, record, vouchedHostPeer(objects, record));
-  if (link !== undefined) host.deleteLink(link.index);
-}
-
-/** @param vouched whether the kernel keeps the recorded index for this server */
-function ownHostPeer(host: Netlink, { hostPeer }: ServerRecord, vouched: boolean): Link | undefined {
-  // Killed between making the pair and recording its index.
-  const link = host.link(hostPeer.ifindex === 0 ? hostPeer.name : hostPeer.ifindex);
-  if (link === undefined || vouched) return link;
-  return link.kind === "veth" && link.mac === HOST_PEER_MAC && link.name === hostPeer.name ? link : undefined;
+  const { ifindex, name } = record.hostPeer;
+  // Without an index: the command was killed after it had created the pair and before it recorded the index.
+  const link = host.link(ifindex === 0 ? name : ifindex);
+  if (link === undefined) return;
+  if (hasHostPeerEntry(objects, record) || isAsCreated(link, record)) host.deleteLink(link.index);
 }
 
 function checkHostPeer(host: Netlink, record: ServerRecord, link: Link): Problem[] {
@@ -48,18 +45,20 @@ function checkHostPeer(host: Netlink, record: ServerRecord, link: Link): Problem
   const found: Problem[] = [];
   if (link.name !== name) {
     const what = `its host peer ${name} was renamed to ${link.name}`;
-    const cure = repairBy(() => rename(host, link, name));
-    found.push(serverProblem(record, { code: "host-peer-renamed", severity: "error", what }, cure));
+    const remedy = repairBy(() => rename(host, link, name));
+    found.push(serverProblem(record, { code: "host-peer-renamed", severity: "error", what }, remedy));
   }
   if (link.mac !== mac) {
     const what = `${link.name} has the MAC ${link.mac} instead of ${mac}: the container sends to the wrong MAC`;
-    const cure = repairBy(() => host.setLink(link.index, { mac }));
-    found.push(serverProblem(record, { code: "wrong-host-peer-mac", severity: "error", what }, cure));
+    const remedy = repairBy(() => host.setLink(link.index, { mac }));
+    found.push(serverProblem(record, { code: "wrong-host-peer-mac", severity: "error", what }, remedy));
   }
   return found;
 }
 
-/** Kernels before 6.2 rename only an interface that is down. The parts after this one repair what is lost with that. */
+/**
+ * Kernels before 6.2 rename only an interface that is down. The parts after this one restore what it loses when down.
+ */
 function rename(host: Netlink, { index }: Link, name: string): void {
   try {
     host.setLink(index, { name });

@@ -3,32 +3,32 @@ import { messageOf } from "../transaction.ts";
 import type { Finding } from "./finding.ts";
 import type { Problem, Remedy } from "./problem.ts";
 
-export interface PutRightOptions extends HostOptions {
-  /** Only say what would be done. Default false. */
+export interface RemedyOptions extends HostOptions {
+  /** Only report what would be done. Default false. */
   dryRun?: boolean | undefined;
   /** Remedies of this kind only. Default: of both. */
   only?: Remedy["kind"] | undefined;
 }
 
-export interface PutRight {
+export interface RemedyResult {
   /** In the order it was done. */
   done: Problem[];
   remaining: Finding[];
 }
 
-/** How often it is looked anew whether putting one thing right has brought another to light. */
+/** How many times the host is inspected at most: a remedy may lead to new findings. */
 const ROUNDS = 5;
 
 /**
- * Puts right what `look` finds, until it finds nothing new. What cannot be put right is warned of, and the rest is done
- * all the same.
+ * Applies the remedies of the problems that `inspect` finds, until it finds nothing new. A remedy that fails is a
+ * warning, and the others are still applied.
  */
-export function putRight(look: () => Problem[], options: PutRightOptions): PutRight {
+export function applyRemedies(inspect: () => Problem[], options: RemedyOptions): RemedyResult {
   const { dryRun = false, only } = options;
   const done: Problem[] = [];
   const tried = new Set<string>();
   for (let round = 0; ; round++) {
-    const problems = look();
+    const problems = inspect();
     const todo = problems.filter(({ finding, remedy }) => {
       return remedy !== undefined && (only === undefined || remedy.kind === only) && !tried.has(keyOf(finding));
     });
