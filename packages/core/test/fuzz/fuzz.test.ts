@@ -129,7 +129,10 @@ function startAnew(): void {
   model.forget();
   for (const { id } of servers) {
     using table = runners.dnat.playerTables().get(id);
-    table?.set(0, Array.from({ length: 8064 }, () => 0));
+    table?.set(
+      0,
+      Array.from({ length: 8064 }, () => 0),
+    );
   }
   const says = (src: string, fields: TcpFields) =>
     ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, ipv4({ src, dst: PUBLIC_ADDRESS }, tcp(fields)));
