@@ -29,9 +29,7 @@ enum dp_drop_reason {
 	DP_DROP_BYPASS = 22, /* reached the host's stack without passing dp_snat */
 	DP_DROP_HELD = 23, /* opens a flow while an upgrade moves flows: the sender tries again */
 	DP_DROP_GONE = 24, /* to a container or by an uplink whose interface is gone */
-	DP_DROP_SEGMENTS =
-		25, /* segments longer than the next interface's MTU, or too many in one packet */
-	DP_DROP_RATE =
-		26, /* to the proxy: more connections or datagrams per second than the budget has */
+	DP_DROP_SEGMENTS = 25, /* longer than the next interface's MTU, or too many in one packet */
+	DP_DROP_RATE = 26, /* to the proxy: more connections or datagrams than the budget has */
 	DP_DROP_MAX = 32,
 };
