@@ -13,12 +13,12 @@
 #define DP_BUILD_LEN 32
 #define DP_OWNER_LEN 96
 
-/* Which build loaded last. Every build reads it first, whatever build wrote it: this map never changes. */
+/* The stamp: which build loaded last. Every build can read it, so its layout never changes. */
 struct dp_meta {
 	__u32 layout_version; /* enum dp_layout */
 	__u32 pad;
 	__u64 loaded_at; /* nanoseconds since 1970-01-01 UTC */
-	char build[DP_BUILD_LEN]; /* its version, for people */
+	char build[DP_BUILD_LEN]; /* the version of the build, for messages */
 };
 
 struct {
@@ -61,11 +61,11 @@ struct dp_record_forward {
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 family; /* enum dp_family */
 	__u32 uplink; /* ifindex */
-	__u32 mtu; /* of the way to players: the uplink's */
+	__u32 mtu; /* the uplink's */
 	__u32 counter; /* index into dp_traffic */
 };
 
-/* How the container was named, to find it again. engine is empty where a network namespace was named. */
+/* How the container was named when the server was added. engine is empty if a network namespace was named. */
 struct dp_container_ref {
 	char engine[DP_IFNAME_LEN]; /* docker, podman, ... */
 	char socket[DP_PATH_LEN]; /* the engine's; empty: its default */
@@ -78,9 +78,9 @@ struct dp_record {
 	__u16 network; /* enum dp_network */
 	__u16 trusted; /* 1: its processes may be able to administer the host's network */
 	__u64 created_at; /* nanoseconds since 1970-01-01 UTC */
-	__u64 netns_cookie; /* of the container's namespace; not used twice while the host is up */
+	__u64 netns_cookie; /* of the container's namespace; the kernel uses no cookie twice while the host is up */
 	__u64 netns_inode;
-	__u32 mtu; /* of both peers, as it was asked for; 0: the smallest of its forwards */
+	__u32 mtu; /* of both peers, if the server was added with one; 0: the smallest of its forwards */
 	__u32 forward_count;
 	struct dp_veth_peer host_peer;
 	struct dp_veth_peer container_peer;
@@ -102,10 +102,10 @@ struct {
 } dp_records SEC(".maps");
 
 /*
- * What only one server may have, with its id: so one look-up finds a server, or
- * a conflict. Public endpoints have the same in dp_endpoints. Written before
- * the record and removed after it: an entry that the record does not confirm is
- * an orphan.
+ * Indexes: the server that has a name or a network namespace, which no two servers
+ * may share. One look-up finds a server or a conflict. dp_endpoints is the index of
+ * public endpoints. An entry is written before the record and removed after it; if
+ * it does not match the record, it is an orphan.
  */
 struct dp_name {
 	char text[DP_NAME_LEN];
@@ -141,12 +141,13 @@ struct {
 } dp_counters SEC(".maps");
 
 enum dp_change_kind {
-	/* A command is changing the server: one that was killed, where the lock is free. */
+	/* A command is changing the server. If the lock is free, that command was killed. */
 	DP_CHANGE_RUNNING = 0,
-	DP_CHANGE_REMOVED = 1, /* the server was removed: its id is not used again before a while */
+	DP_CHANGE_REMOVED =
+		1, /* the server was removed: its id is not used again for 2 seconds or more */
 };
 
-/* Changes of servers, by id. */
+/* Change notes, by server id. */
 struct dp_change {
 	__u64 since; /* nanoseconds since 1970-01-01 UTC */
 	__u32 kind; /* enum dp_change_kind */
@@ -170,7 +171,7 @@ struct {
 	__type(value, struct dp_name);
 } dp_groups SEC(".maps");
 
-/* Where the search for something free begins: everything below is taken. 0: from the first. */
+/* Where the search for a free id, address, port or counter begins: all lower ones are taken. */
 struct dp_free {
 	__u32 id;
 	__u32 address; /* position in its subnet */

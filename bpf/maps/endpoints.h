@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Public endpoints: where players connect to, and which container that leads to. */
+/* Public endpoints, which players connect to, and the container endpoints that they lead to. */
 #pragma once
 
 #include "layout.h"
@@ -19,7 +19,7 @@ struct dp_endpoint {
 	struct dp_addr container;
 	__be16 port; /* the container endpoint's */
 	__u8 mac[6]; /* the container peer's */
-	__u32 open; /* 0: the server has this endpoint, but gets no packets; they are the host's */
+	__u32 open; /* 0: closed. The server has this endpoint, but its packets go to the host */
 };
 
 struct {
