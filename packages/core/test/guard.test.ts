@@ -186,7 +186,7 @@ test("unpinning everything detaches it", () => {
     const before = pingsDelivered();
     sendFrame(pingFrame());
     while (pingsDelivered() === before) sleepSync(1);
-    expect(link.info().kind).toBe("other");
+    expect(link.info().kind).toBe("netfilter");
   });
   expect(bpffs.list()).toEqual([]);
 });

@@ -82,25 +82,25 @@ export interface Expression {
 const META_KEYS = { priority: 2, iifname: 6 } as const;
 const COMPARISONS = { equal: 0, notEqual: 1, atMost: 3, atLeast: 5 } as const;
 
-/** Loads what is known of the packet. */
+/** Loads what is known of the packet. Throws nothing. */
 export function meta(key: keyof typeof META_KEYS): Expression {
   const values = { NFTA_META_DREG: REGISTER, NFTA_META_KEY: be32(META_KEYS[key]) };
   return { name: "meta", data: metaAttributes.write(metaAttributes.list(values)) };
 }
 
-/** Ends the rule unless the first bytes of what was loaded compare so. */
+/** Ends the rule unless the first bytes of what was loaded compare so. Throws nothing. */
 export function compare(how: keyof typeof COMPARISONS, value: Uint8Array): Expression {
   const data = dataAttributes.list({ NFTA_DATA_VALUE: value });
   const values = { NFTA_CMP_SREG: REGISTER, NFTA_CMP_OP: be32(COMPARISONS[how]), NFTA_CMP_DATA: data };
   return { name: "cmp", data: cmpAttributes.write(cmpAttributes.list(values)) };
 }
 
-/** Counts the packet. */
+/** Counts the packet. Throws nothing. */
 export function counter(): Expression {
   return { name: "counter", data: new Uint8Array() };
 }
 
-/** Drops the packet. */
+/** Drops the packet. Throws nothing. */
 export function drop(): Expression {
   const NF_DROP = 0;
   const verdict = verdictAttributes.write(verdictAttributes.list({ NFTA_VERDICT_CODE: be32(NF_DROP) }));
