@@ -196,7 +196,8 @@ static __always_inline int to_proxy(struct __sk_buff *skb, const struct dp_serve
 {
 	bool is_datagram = packet->protocol == IPPROTO_UDP;
 
-	if ((is_datagram || dp_is_bare_syn(packet)) && !dp_proxy_budget_spend(server->id, is_datagram))
+	if ((is_datagram || dp_is_bare_syn(packet)) &&
+	    !dp_proxy_budget_spend(server->id, is_datagram))
 		return dp_drop_packet(server->id, DP_DROP_RATE);
 	return to_host(skb, server, packet);
 }

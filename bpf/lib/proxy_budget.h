@@ -56,7 +56,8 @@ static __noinline int dp_proxy_budget_spend(__u32 server, int is_datagram)
 		return false;
 	if (is_datagram)
 		return dp_proxy_spend(&own->datagrams, now, dp_own_interval_ns, dp_own_burst) ||
-		       dp_proxy_spend(&shared->datagrams, now, dp_shared_interval_ns, dp_shared_burst);
+		       dp_proxy_spend(&shared->datagrams, now, dp_shared_interval_ns,
+				      dp_shared_burst);
 	return dp_proxy_spend(&own->connections, now, dp_own_interval_ns, dp_own_burst) ||
 	       dp_proxy_spend(&shared->connections, now, dp_shared_interval_ns, dp_shared_burst);
 }

@@ -28,12 +28,9 @@ enum dp_drop_reason {
 	DP_DROP_IP_OPTIONS = 20, /* to the host with IP options: it could follow a source route */
 	DP_DROP_NOT_A_PLAYER = 21, /* a reply to an address that is not a player of this server */
 	DP_DROP_BYPASS = 22, /* reached the host's stack without passing dp_snat */
-	DP_DROP_HELD =
-		23, /* would open a flow while an upgrade moves flows: the sender tries again */
+	DP_DROP_HELD = 23, /* would open a flow during an upgrade: the sender tries again */
 	DP_DROP_GONE = 24, /* the host peer or the uplink that it would leave by is gone */
-	DP_DROP_SEGMENTS =
-		25, /* segments longer than the next interface's MTU, or too many in one packet */
-	DP_DROP_RATE =
-		26, /* to the proxy: more connections or datagrams per second than the budget has */
+	DP_DROP_SEGMENTS = 25, /* longer than the next interface's MTU, or too many in one packet */
+	DP_DROP_RATE = 26, /* to the proxy: more connections or datagrams than the budget has */
 	DP_DROP_MAX = 32,
 };

@@ -204,17 +204,18 @@ test("a server that is added again, with the address it had, has nothing to do w
   const [before, after] = ["192.0.2.1:443", "192.0.2.2:443"];
   const open = start(lobby, "chat", { to: [before], sourcePort: 40_000 });
   await open.event("answer");
+  const old = ["src", `10.1.0.1:${TCP}`, "dst", "10.2.0.1:40000"];
+  const socketsOfOld = async () => (await net.host.run(["ss", "-Htn", ...old])).stdout;
+  expect(await socketsOfOld()).toContain("10.2.0.1:40000");
   await net.dp.must("del-server", "25570");
+  // The proxy's socket went with the server.
+  expect(await socketsOfOld()).toBe("");
   await open[Symbol.asyncDispose]();
   await net.dp.addServer(25570, lobby, "--container-ip", "10.2.0.1", "--host-ip", "10.1.0.9");
   expect(await net.dp.json("show", "25570")).toMatchObject({ flows: 0 });
 
   await using again = start(lobby, "chat", { to: [after], sourcePort: 40_000 });
   expect(await again.event("answer")).toMatchObject({ original: after, from: "10.2.0.1:40000" });
-  // The proxy still holds the old connection, whose peer looks like that of the new. Now it goes.
-  const old = ["src", `10.1.0.1:${TCP}`, "dst", "10.2.0.1:40000"];
-  expect((await net.host.run(["ss", "-HtnK", ...old])).stdout).toContain("10.2.0.1:40000");
-  expect((await net.host.run(["ss", "-Htn", ...old])).stdout).toBe("");
   using datapath = openPinned({ pinRoot: net.dp.pinRoot });
   expect(datapath.flows.all()).toMatchObject([{ port: 40_000, expires: undefined }]);
   await again.event("word", again.events.length + 3);

@@ -2,8 +2,9 @@
  * The programs and the packets they are measured with, on the host of the packet tests: two servers, with their
  * interfaces in a network namespace (test/kit/program-runner.ts).
  */
+import { DpFamily } from "@dp/bpf";
 import { u32 } from "@dp/core/libbpf";
-import { arp, ethernet, ipv4, type Layer, tcp, udp } from "@dp/test-kit/frame.ts";
+import { arp, ethernet, ipv4, type Layer, Protocol, tcp, udp } from "@dp/test-kit/frame.ts";
 import { ProgramRunner, type Verdict } from "@dp/test-kit/program-runner.ts";
 import { A, B, CONFIG, HOST_PEER_MAC, PUBLIC_ADDRESS, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { type Forward, forwardOf } from "@dp/test-kit/write-server.ts";
@@ -49,8 +50,15 @@ export async function contenders(stack: DisposableStack): Promise<Contender[]> {
     }),
   );
   snat.writeServer(B, { forwards: manyForwards() });
+  for (const { port: dst } of [A, B]) dnat.runUncounted(arriving(tcp({ src: 40000, dst, flags: "PA" }, DATA)));
   // The player of B's reply.
   dnat.runUncounted(arriving(tcp({ src: 40000, dst: B.port, flags: "S" })));
+  // The proxy has accepted it.
+  snat.set(
+    "dp_origins",
+    { server: A.id, sport: OPENED.src, protocol: Protocol.tcp, family: DpFamily.ipv4 },
+    { dst: WEB, dport: OPENED.dst, sport: OPENED.src, listener: CONFIG.tcpPort, end: 0, expires: 0n },
+  );
   const arpRunner = stack.use(await ProgramRunner.open("arp"));
   const tproxy = stack.use(await ProgramRunner.open("tproxy", { program: "dp_tproxy_container" }));
   establish(tproxy);

@@ -18,7 +18,7 @@ export const TCX_LINK_INFO = struct("bpf_link_info", {
   attach_type: "u32",
 });
 export const CGROUP_LINK_INFO = struct("bpf_link_info", { ...LINK_INFO_HEAD, cgroup_id: "u64", attach_type: "u32" });
-export const NETNS_LINK_INFO = struct("bpf_link_info", {
+const NETNS_LINK_INFO = struct("bpf_link_info", {
   ...LINK_INFO_HEAD,
   _pad: "u32",
   netns_ino: "u32",
@@ -30,7 +30,7 @@ export const ITER_LINK_INFO = struct("bpf_link_info", {
   target_name_len: "u32",
 });
 
-export const NETFILTER_LINK_INFO = struct("bpf_link_info", {
+const NETFILTER_LINK_INFO = struct("bpf_link_info", {
   ...LINK_INFO_HEAD,
   _pad: "u32",
   pf: "u32",
@@ -88,7 +88,7 @@ export interface IterLinkInfo extends LinkIdentity {
 }
 
 /** On a hook of netfilter. The kernel does not say whether it was detached. */
-export interface NetfilterLinkInfo extends LinkIdentity {
+interface NetfilterLinkInfo extends LinkIdentity {
   kind: "netfilter";
   priority: number;
 }

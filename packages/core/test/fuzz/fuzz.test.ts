@@ -16,6 +16,7 @@ import { requireRoot } from "@dp/test-kit/require-root.ts";
 import { CONFIG, HOST_ADDRESSES, HOST_PEER_MAC, PUBLIC_ADDRESS, STRANGER, UPLINK } from "@dp/test-kit/two-servers.ts";
 import { endpointKey } from "@dp/test-kit/write-server.ts";
 import { type OpenObject, u16, u32, u64 } from "../../src/libbpf/index.ts";
+import { playerSlot } from "../packet/player-slot.ts";
 import { PLAYERS } from "./addresses.ts";
 import { type Case, makeCase, type ProgramName } from "./cases.ts";
 import { KEPT } from "./kept.ts";
@@ -110,13 +111,28 @@ const model = new Model(
   CONFIG.playerKey,
 );
 
+/** The host is a player, too: dp_tproxy_host, which is not run here, would note it. */
+function meetHost(server: (typeof servers)[number]): void {
+  using table = runners.dnat.playerTables().get(server.id);
+  const numbers = [...(table?.get(0) ?? [])];
+  const slot = (address: string) => playerSlot(CONFIG.playerKey, server.id, address);
+  for (const address of [server.gateway, ...HOST_ADDRESSES]) {
+    numbers[slot(address)] = numbers[slot(PLAYERS[0])] as number;
+    model.meet(server, address);
+  }
+  table?.set(0, numbers);
+}
+
 /** Both forget everything, and meet the players: by handshakes. */
 function startAnew(): void {
   runners.dnat.clear("dp_fragments");
   model.forget();
   for (const { id } of servers) {
     using table = runners.dnat.playerTables().get(id);
-    table?.set(0, new Array<number>(8064).fill(0));
+    table?.set(
+      0,
+      Array.from({ length: 8064 }, () => 0),
+    );
   }
   const says = (src: string, fields: TcpFields) =>
     ethernet({ dst: UPLINK.mac, src: "02:bb:00:00:00:01" }, ipv4({ src, dst: PUBLIC_ADDRESS }, tcp(fields)));
@@ -138,6 +154,7 @@ function startAnew(): void {
       }
     }
   }
+  for (const server of servers) meetHost(server);
 }
 
 interface Compared {

@@ -78,6 +78,11 @@ export class Model {
     this.#players.clear();
   }
 
+  /** An address that was noted as a player by another program. */
+  meet(server: FuzzServer, address: string): void {
+    this.#players.add(this.#slot(server, address));
+  }
+
   #slot({ id }: FuzzServer, player: string): string {
     return `${id} ${playerSlot(this.#key, id, player)}`;
   }

@@ -7,7 +7,7 @@ import { padding, struct } from "./struct.ts";
 export const SockDiagType = { SOCK_DIAG_BY_FAMILY: 20, SOCK_DESTROY: 21 } as const;
 
 /** struct inet_diag_sockid: ports and addresses in network byte order, the interface, and a cookie. */
-export const SOCKET_ID_SIZE = 48;
+const SOCKET_ID_SIZE = 48;
 
 /*
  * struct inet_diag_req_v2 {

@@ -49,7 +49,7 @@ export const ipOptions: Topic = {
     {
       name: "a loose source route, from the container port to the host",
       frames: (ground, mark) => [reply(ground, mark, { dst: ground.host, options: route(131) })],
-      drops: { ipOptions: 1 },
+      drops: { notAPlayer: 1 },
     },
     {
       name: "a loose source route, from the container port to a host on the internet",

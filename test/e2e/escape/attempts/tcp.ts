@@ -99,20 +99,17 @@ export const gamePort: Topic = {
     {
       name: "data from the container port to the host's public address, port 22",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 22, flags: "PA" }, { dst: ground.host })],
-      reaches: ["host"],
-      because: "the host may be a client of the server; it opens nothing, and the host resets it",
+      drops: { notAPlayer: 1 },
     },
     {
       name: "data from the container port to another server's public port",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 25571, flags: "PA" }, { dst: ground.host })],
-      reaches: ["host"],
-      because: "up the host's stack and not to that server: the host resets it",
+      drops: { notAPlayer: 1 },
     },
     {
       name: "data from the container port to the gateway, port 22",
       frames: (ground, mark) => [fromGamePort(ground, mark, { dst: 22, flags: "PA" }, { dst: ground.gateway })],
-      reaches: ["host"],
-      because: "the host may be a client of the server; it opens nothing, and the host resets it",
+      drops: { notAPlayer: 1 },
     },
   ],
 };
@@ -150,8 +147,7 @@ const gatewayPorts: Attempt[] = [
   ...[9080, 9053, 9111].map((port) => ({
     name: `a connection to the proxy's own port ${port}`,
     frames: (ground: Ground, mark: string) => [open(ground, mark, ground.gateway, port)],
-    reaches: ["host"] as const,
-    because: "it is the proxy's, which refuses connections that were not redirected",
+    drops: { tcp: 1 },
   })),
   ...[1, 22, 53, 80, 443, 9081, 9110, 25565, 25570, 65_535].map((port) => ({
     name: `a connection to port ${port} of the gateway`,
