@@ -1,5 +1,6 @@
 import { DatapathError } from "@dp/sys";
 import { type DoctorCheck, error, type Verdict, warning } from "./doctor/check.ts";
+import { judgeConntrack } from "./doctor/conntrack.ts";
 import { checkContainers } from "./doctor/containers.ts";
 import { checkFirewall, readRuleset } from "./doctor/firewall.ts";
 import { checkHooks } from "./doctor/hooks.ts";
@@ -7,7 +8,6 @@ import { checkHostPeers } from "./doctor/host-peers.ts";
 import { HostView } from "./doctor/host-view.ts";
 import { checkAttaching, checkFreezing, checkJit, checkPrograms } from "./doctor/kernel.ts";
 import { checkLibbpf } from "./doctor/libbpf.ts";
-import { judgeConntrack } from "./doctor/conntrack.ts";
 import { checkListeners } from "./doctor/listeners.ts";
 import { checkMacAddressPolicy } from "./doctor/mac-address-policy.ts";
 import { checkBpffs, checkCgroup2 } from "./doctor/mounts.ts";

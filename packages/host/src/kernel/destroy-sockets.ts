@@ -25,7 +25,7 @@ export function destroySockets(objects: Objects, { address }: DestroySocketsOpti
 }
 
 /** By NETLINK_SOCK_DIAG. undefined on a kernel without it: the proxy then closes its own within a second. */
-export function destroyHostSocketsBySockDiag(address: string): number | undefined {
+function destroyHostSocketsBySockDiag(address: string): number | undefined {
   try {
     requireSockDiag();
   } catch (error) {

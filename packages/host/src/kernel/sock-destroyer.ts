@@ -23,7 +23,7 @@ export function sockDestroyer(objects: Objects): SockDestroyer {
 }
 
 /** By NETLINK_SOCK_DIAG. */
-export function destroyBySockDiag(protocol: SocketProtocol, netns: Fd): number {
+function destroyBySockDiag(protocol: SocketProtocol, netns: Fd): number {
   using diag = SockDiag.open({ netns });
   let destroyed = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {

@@ -24,7 +24,15 @@ export function parseProcNetTcp(text: string): TcpSocket[] {
   return text.split("\n").flatMap((line) => {
     const [, address, port, state, uid, inode] = ROW.exec(line) ?? [];
     if (address === undefined || port === undefined || state === undefined || inode === undefined) return [];
-    return [{ address: addressOf(address), port: parseInt(port, 16), state: stateOf(parseInt(state, 16)), uid: Number(uid), inode }];
+    return [
+      {
+        address: addressOf(address),
+        port: parseInt(port, 16),
+        state: stateOf(parseInt(state, 16)),
+        uid: Number(uid),
+        inode,
+      },
+    ];
   });
 }
 
