@@ -83,11 +83,11 @@ test("dp proxy takes a container to no program of the host, nor of another conta
   const guest = net.container("guest");
   const proxy = net.host.spawn(["env", `DP_PIN_ROOT=${net.dp.pinRoot}`, DP, "proxy", "--json"]);
   await proxy.event("listening");
+  // A listener on its own gateway answers nothing that was not redirected: packet/snat.test.ts.
   const targets = [
     `${PUBLIC_ADDRESS}:${SSH}`,
     `${OTHER_GATEWAY}:${SSH}`,
     `${OTHER_GATEWAY}:9111`,
-    `${GATEWAY}:9111`,
     `${PUBLIC_ADDRESS}:25571`,
   ];
   await using attempt = guest.spawn(["bun", join(import.meta.dirname, "egress/attempt.ts"), ...targets]);

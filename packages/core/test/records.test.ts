@@ -249,12 +249,14 @@ describe("what a killed command has left of the index", () => {
     for (const record of all) records.set(record);
     for (const map of [maps.names, maps.namespaces, maps.endpoints]) map.clear();
     maps.names.set({ text: "half" }, 9);
-    endpoints.set(endpointAt(5), { ...ENTRY, server: 9 });
+    endpoints.set(endpointAt(5), { ...ENTRY, server: 9, open: false });
+    endpoints.set(endpointAt(6), { ...ENTRY, server: 9, open: true });
     expect(byAll(all[1] as ServerRecord)).toEqual([undefined, undefined, undefined]);
     records.reindex();
     for (const record of all) expect(byAll(record)).toEqual([record, record, record]);
-    // The orphaned endpoint entry stays.
+    // An orphaned endpoint entry stays only when it is open.
     expect([names().length, ports().length]).toEqual([3, 103]);
+    expect([endpoints.get(endpointAt(5)), endpoints.get(endpointAt(6))?.server]).toEqual([undefined, 9]);
   });
 
   test("is made whole without closing what is open", () => {

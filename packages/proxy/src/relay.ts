@@ -82,5 +82,7 @@ export function failureOutcome(error: Error, side: "client" | "upstream"): Outco
   const code = (error as NodeJS.ErrnoException).code ?? "UNKNOWN";
   if (code === "ECONNRESET" || code === "EPIPE") return `reset:${side}`;
   if (code === "ETIMEDOUT") return "timeout:keepalive";
+  // The host destroyed its socket to the container: so it does when it removes a server.
+  if (code === "ECONNABORTED" && side === "client") return "server-removed";
   return `failed:${code}`;
 }

@@ -161,7 +161,7 @@ export class Records {
 
   /**
    * Makes the indexes and the groups match the records. Correct endpoint entries stay open or closed. Orphaned endpoint
-   * entries stay, too: players may use them, so `dp repair` reports their removal.
+   * entries that are open stay, too: players may use them, so `dp repair` reports their removal.
    */
   reindex(): void {
     const records = this.all();
@@ -191,10 +191,14 @@ export class Records {
     const missing = new Map(
       records.flatMap((record) => entriesOf(record, false)).map((entry) => [endpointText(entry[0]), entry]),
     );
-    for (const [endpoint, { server }] of this.#endpoints.all()) {
+    const orphans: Endpoint[] = [];
+    for (const [endpoint, { server, open }] of this.#endpoints.all()) {
       const text = endpointText(endpoint);
-      if (missing.get(text)?.[1].server === server) missing.delete(text);
+      const wanted = missing.get(text);
+      if (wanted?.[1].server === server) missing.delete(text);
+      else if (wanted === undefined && !open) orphans.push(endpoint);
     }
+    this.#endpoints.deleteMany(orphans);
     this.#endpoints.setMany(missing.values());
   }
 
