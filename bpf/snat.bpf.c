@@ -42,7 +42,9 @@
  * 11. ICMP echo request to the gateway                   pass
  * 12. ICMP error to a player that quotes a packet from
  *     this player to the container port of a forward:
- *     translated, with the quoted packet. Not
+ *     translated, with the quoted packet. To an address
+ *     that is not a player only instead of the RST of
+ *     rule 9c, and at most 128 bytes. Not
  *     "fragmentation needed": it would make the player
  *     send smaller packets to all servers at this public
  *     address                                            redirect
@@ -224,7 +226,7 @@ static __noinline int icmp_error(struct __sk_buff *skb)
 	forward = dp_find_forward(server, IPPROTO_TCP, packet.family, quoted.ports.dest);
 	if (!forward || dp_is_invalid_destination(config, packet.family, player) ||
 	    dp_is_container_addr(config, packet.family, player) ||
-	    dp_is_host_addr(config, player) || !dp_is_player(config, server->id, player))
+	    dp_is_host_addr(config, player) || !dp_may_refuse(config, server->id, &packet, &quoted))
 		return dp_drop_packet(server->id, DP_DROP_ICMP);
 	if (!dp_csum_is_sound(skb, &packet, offsetof(struct dp_icmp, check)))
 		return dp_drop_packet(server->id, DP_DROP_MALFORMED);

@@ -8,7 +8,8 @@
  *   SYN+ACK without data from the container    notes its number, plus one; at most
  *   port, within 75 s                          8 for each SYN
  *   RST without data from the container port,  ends the handshake
- *   within 75 s: one for each SYN
+ *   or ICMP error that quotes the SYN, within
+ *   75 s: one for each SYN
  *   ACK of exactly the noted number, within    makes the sender a player
  *   135 s of the SYN (a late SYN+ACK, and
  *   60 s for the answer)
@@ -32,6 +33,9 @@
 #include "players.h"
 
 #define DP_HANDSHAKE_ANSWERS 8
+
+/* Of an ICMP error that refuses a SYN: it quotes an IP and a TCP header with all their options, and no data. */
+#define DP_REFUSAL_BYTES (sizeof(struct dp_icmp) + 60 + 60)
 
 #define DP_HANDSHAKE_UNIT_BITS 27
 #define DP_HANDSHAKE_UNITS(seconds) ((seconds)*1000000000ULL >> DP_HANDSHAKE_UNIT_BITS)
@@ -249,5 +253,25 @@ static __always_inline bool dp_may_answer(const struct dp_config *config, __u32 
 	segment = dp_segment_of(server, packet, &packet->dst);
 	segment.number = bpf_ntohl(packet->tcp->seq);
 	segment.ports = packet->ports.dest | (__u32)packet->ports.source << 16;
+	return dp_is_answer(&segment);
+}
+
+/* Whether a container may send this ICMP error, which quotes a segment to the container port of a forward. */
+static __always_inline bool dp_may_refuse(const struct dp_config *config, __u32 server,
+					  const struct dp_packet *packet,
+					  const struct dp_quoted *quoted)
+{
+	struct dp_segment segment;
+
+	if (dp_is_player(config, server, &packet->dst))
+		return true;
+	if (packet->l4_len > DP_REFUSAL_BYTES)
+		return false;
+	segment = (struct dp_segment){
+		.player = packet->dst,
+		.server = server,
+		.ports = quoted->ports.source | (__u32)quoted->ports.dest << 16,
+		.rst = 1,
+	};
 	return dp_is_answer(&segment);
 }

@@ -3,7 +3,7 @@ import { DpFamily } from "@dp/bpf";
 
 type End = "source" | "destination";
 
-interface Quoted {
+export interface Quoted {
   /** TCP's number, or UDP's. */
   protocol: number;
   source: string;

@@ -5,7 +5,7 @@
 import { UPLINK } from "@dp/test-kit/two-servers.ts";
 import { handshakeSlot, playerSlot } from "../packet/player-slot.ts";
 import { isContainers, isHostPeers } from "./addresses.ts";
-import { Packet } from "./model-packet.ts";
+import { Packet, type Quoted } from "./model-packet.ts";
 import { drop, NEXT, PASS, redirect, type Verdict } from "./verdict.ts";
 import { forwardByContainerPort, type FuzzForward, type FuzzServer, TCP, UDP } from "./world.ts";
 
@@ -128,6 +128,17 @@ export class Model {
     if (known === undefined || known.left === 0) return false;
     if (isReset) this.#handshakes.delete(key);
     else this.#handshakes.set(key, { left: known.left - 1, noted: (packet.sequenceNumber + 1) >>> 0 });
+    return true;
+  }
+
+  /** Whether a server may send an ICMP error instead of a reset: one for each SYN, with no room for data. */
+  #refuses(packet: Packet, server: FuzzServer, quoted: Quoted): boolean {
+    if (packet.totalLength - packet.headerLength > 8 + 60 + 60) return false;
+    const ports = { player: quoted.sourcePort, container: quoted.destinationPort };
+    const key = this.#handshakeKey(server, packet.destination, ports);
+    const known = this.#handshakes.get(key);
+    if (known === undefined || known.left === 0) return false;
+    this.#handshakes.delete(key);
     return true;
   }
 
@@ -310,12 +321,9 @@ export class Model {
     const isFragmentationNeeded = packet.icmpType === 3 && packet.icmpCode === 4;
     if (!isAboutPlayer || isFragmentationNeeded) return drop("icmp");
     const forward = forwardByContainerPort(server, TCP, packet.family, quoted.destinationPort);
-    const isPlayer =
-      !isInvalidDestination(player) &&
-      !isContainers(player) &&
-      !this.#isHosts(player) &&
-      this.#isPlayer(server, player);
-    if (forward === undefined || !isPlayer) return drop("icmp");
+    const isPossible = !isInvalidDestination(player) && !isContainers(player) && !this.#isHosts(player);
+    if (forward === undefined || !isPossible) return drop("icmp");
+    if (!this.#isPlayer(server, player) && !this.#refuses(packet, server, quoted)) return drop("icmp");
     packet.setAddress("source", forward.address);
     packet.translateQuoted("destination", forward.address, publicPort(forward, quoted.destinationPort));
     return redirect(packet, `${forward.counter} out`);

@@ -81,6 +81,20 @@ function answers(to: string, fields: Partial<TcpFields> = {}, data = "", server:
   return verdict;
 }
 
+/** The container refuses a connection by an ICMP error that quotes the SYN, and data behind it. */
+function refuses(to: string, { src = PORT, data = "", code = 13 } = {}, server: Server = A): Outcome["verdict"] {
+  const syn = tcp({ src, dst: server.containerPort, flags: "S" }, data);
+  const quoted = ethernet({ dst: server.mac, src: server.mac }, ipv4({ src: to, dst: server.address }, syn)).subarray(
+    14,
+  );
+  const error = ipv4({ src: server.address, dst: to }, icmp({ type: 3, code }, quoted));
+  const frame = ethernet({ dst: HOST_PEER_MAC, src: server.mac }, error);
+  const { verdict, counts } = hostPeer.run(frame, { ifindex: server.hostPeer });
+  if (verdict === "redirect") expect(counts).toEqual(outOf(server)(frame.byteLength));
+  else expect(counts).toEqual(dropped(server.id, "icmp")(0));
+  return verdict;
+}
+
 /** The whole handshake. */
 function joins(from: string, server: Server = A): void {
   expect(says(from, {}, "", server)).toBe("redirect");
@@ -304,6 +318,31 @@ describe("answers to a SYN", () => {
       expect(answers(address)).toBe("drop");
     }
     expect(stepOf(address)).toBe(0);
+  });
+
+  test("are one ICMP error, as of the container's own firewall", () => {
+    const address = stranger();
+    expect(refuses(address)).toBe("drop");
+    for (let again = 0; again < 3; again++) {
+      says(address);
+      expect(refuses(address)).toBe("redirect");
+      expect(refuses(address)).toBe("drop");
+      expect(answers(address)).toBe("drop");
+    }
+    expect(stepOf(address)).toBe(0);
+  });
+
+  test("are no ICMP error about other ports, with data, of another server, or that the path is narrow", () => {
+    const address = stranger();
+    says(address);
+    expect(refuses(address, { src: PORT + 1 })).toBe("drop");
+    expect(refuses(address, { data: "x".repeat(81) })).toBe("drop");
+    expect(refuses(address, { code: 4 })).toBe("drop");
+    expect(refuses(address, {}, B)).toBe("drop");
+    age(76);
+    expect(refuses(address)).toBe("drop");
+    says(address);
+    expect(refuses(address)).toBe("redirect");
   });
 
   test("come within 75 s", () => {
