@@ -30,7 +30,7 @@ export const kill: Case = {
       // The next change clears up, whatever it is about.
       const { code, stderr } = await dp.run("del-server", "absent", "--if-exists");
       equal(code, 0, stderr);
-      if (stderr.includes("leftover of a command that was killed")) halfDone += 1;
+      if (stderr.includes("leftover of a killed command")) halfDone += 1;
       // Killed too late.
       else await dp.must("del-server", `${SPARE.port}`);
       deepEqual(await settled(world), before);
