@@ -11,6 +11,8 @@ const [count = "", resolver = "", server = ""] = process.argv.slice(2);
 const [host = "", port = ""] = server.split(":");
 /** Far beyond what a retransmission takes. */
 const PATIENCE_MS = 10_000;
+/** A query is sent again, as resolvers do: a busy machine may lose a datagram of it or of its answer. */
+const AGAIN_MS = 2000;
 const QUERY = Buffer.from(
   "00010100000100000000000003777777076578616d706c650474657374000001 0001".replaceAll(" ", ""),
   "hex",
@@ -21,10 +23,12 @@ function query(): Promise<boolean> {
     const socket = createSocket("udp4");
     const done = (answered: boolean) => {
       clearTimeout(timer);
+      clearInterval(again);
       socket.close();
       resolve(answered);
     };
     const timer = setTimeout(() => done(false), PATIENCE_MS);
+    const again = setInterval(() => socket.send(QUERY, 53, resolver), AGAIN_MS);
     socket.on("error", () => done(false));
     socket.on("message", (answer) => done((answer[3] ?? 0) % 16 !== 5 /* REFUSED */));
     socket.send(QUERY, 53, resolver);

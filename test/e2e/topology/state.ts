@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BpfMap, hasTcx, Program, queryTcx, u32 } from "@dp/core/libbpf";
-import { openNetns, withNetns } from "@dp/sys";
+import { expediteGracePeriods, openNetns, withNetns } from "@dp/sys";
 import { must } from "@dp/test-kit/program.ts";
 import type { Internet } from "./internet.ts";
 import type { NetworkNamespace } from "./namespace.ts";
@@ -139,6 +139,8 @@ function entries(path: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
     using map = BpfMap.fromPin(path, u32, u32);
+    // Before Linux 6.8 each look-up in a map of maps waits for one.
+    using _ = expediteGracePeriods();
     return [...map].map(([key, value]) => `${key}: ${value}`);
   }
 }
