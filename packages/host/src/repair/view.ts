@@ -13,6 +13,7 @@ import type { HostOptions } from "../host-options.ts";
 import { type HostAddress, hostAddresses } from "../interfaces/host-addresses.ts";
 import type { PortSet } from "../kernel/port-set.ts";
 import { reservedPorts } from "../kernel/reserved-ports.ts";
+import { expedite } from "../pins/lock.ts";
 
 export interface ViewOptions extends HostOptions {
   /** Whether to inspect the containers' namespaces, too, which takes most of the time. Default true. */
@@ -72,7 +73,7 @@ export class View {
     this.attachments = objects.attachments.all();
     this.reserved = reservedPorts();
     this.counted = new Set(objects.drops.ids());
-    this.withPlayers = new Set(objects.players.ids());
+    this.withPlayers = withPlayers(objects, options);
     this.blocks = objects.connectionBlocks();
     this.#byIndex = new Map(this.links.map((link) => [link.index, link]));
     this.#byName = new Map(this.links.map((link) => [link.name, link]));
@@ -144,4 +145,10 @@ function byInterface<T extends { readonly ifindex: number | undefined }>(entries
     else group.push(entry);
   }
   return groups;
+}
+
+/** The ids of the servers with a player table. Before Linux 6.8 the kernel waits for a grace period at each look-up. */
+function withPlayers(objects: Objects, options: HostOptions): ReadonlySet<number> {
+  using _expedited = expedite(options);
+  return new Set(objects.players.ids());
 }

@@ -1,4 +1,3 @@
-import { expediteGracePeriods } from "@dp/sys";
 import type { MapOfMaps } from "../../libbpf/map-of-maps.ts";
 
 /**
@@ -33,7 +32,6 @@ export class Players {
 
   /** The ids of the servers that have a table, in order. */
   ids(): number[] {
-    using _ = expediteGracePeriods();
     return Array.from(this.#tables.ids(), ([id]) => id);
   }
 }
