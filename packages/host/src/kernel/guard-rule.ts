@@ -1,6 +1,6 @@
 /**
- * The guard on kernels without BPF programs in netfilter (before 6.4): a rule of nftables that drops what comes from a
- * host peer and was not marked by dp_snat. It knows host peers by their names, and counts what it drops in nftables.
+ * The guard on kernels without BPF programs in netfilter (before 6.4): an nftables rule that drops packets from a host
+ * peer without the mark of dp_snat. It matches host peers by their names. nftables counts the packets it drops.
  */
 import { createHash } from "node:crypto";
 import { NetlinkError, Nftables, type PreroutingRule } from "@dp/netlink";

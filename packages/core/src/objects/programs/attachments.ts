@@ -200,8 +200,8 @@ export class Attachments implements Disposable {
 
   /**
    * Attaches dp_guard to netfilter in the calling thread's network namespace, pinned as `progs/dp_guard_ipv4` and
-   * `_ipv6`: what comes from a container without having passed dp_snat is dropped. What is attached already is replaced
-   * without a gap.
+   * `_ipv6`: it drops packets from containers that have not passed dp_snat. A program that is already attached is
+   * replaced without a gap.
    *
    * Throws `UnsupportedError` on a kernel that has no such programs (before 6.4): its `reason` says what follows.
    */
@@ -216,8 +216,8 @@ export class Attachments implements Disposable {
 
   /**
    * Attaches dp_lookup to the socket look-up of the calling thread's network namespace, pinned as
-   * `progs/dp_lookup_host`: the proxy's listeners refuse what comes by another interface than a host peer or loopback.
-   * What is attached already is replaced in one step.
+   * `progs/dp_lookup_host`: the proxy's listeners then accept packets only from host peers and loopback. A program
+   * that is already attached is replaced in one step.
    */
   attachToSkLookup(): AttachResult {
     return attachSkLookupPrograms(this.#root);
